@@ -1,0 +1,125 @@
+# Every target does its own set-up: on a Debian or Ubuntu machine with Python 3.11, pip and make,
+# `make demo` and `make test` need nothing else.
+
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The first interpreter of a fitting version that really runs: a shim may stand in PATH and fail.
+find_python = $(shell for p in $(1); do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
+	&& command -v "$$p" && break; done)
+PYTHON ?= $(call find_python,python3.11 python3.12 python3.13 python3)
+PYTHON_3_11 ?= $(call find_python,python3.11)
+UV := $(or $(shell command -v uv),.tools/bin/uv)
+
+PINS := requirements
+PUBLISHED := .venv-charts-published
+NEWEST := .venv-charts-newest
+PARITY := .venv-parity
+DEMO_OUT ?= demo
+
+.PHONY: help demo test parity attacks bench lint charts-env charts-newest-env browser pins clean
+
+help:
+	@echo "make demo               score the bundled charts and write $(DEMO_OUT)/report.html"
+	@echo "make test               all tests, on three matplotlib lines"
+	@echo "make attacks            only the hostile scripts against the confinement"
+	@echo "make parity             compare every score with the official scorers (large download)"
+	@echo "make bench              measure the speed against the official scorers (large download)"
+	@echo "make lint               ruff, pyright, import-linter"
+	@echo "make charts-env         the environment of ChartMimic's published scores"
+	@echo "make charts-newest-env  the newest matplotlib that the tests cover"
+	@echo "make clean              remove everything that make made"
+
+demo: .venv/.stamp
+	@.venv/bin/python -m rrvf demo --out "$(DEMO_OUT)"
+
+test: .venv/.stamp $(NEWEST)/.stamp $(if $(PYTHON_3_11),$(PUBLISHED)/.stamp) browser
+ifeq ($(PYTHON_3_11),)
+	@echo "No Python 3.11: tests on the published matplotlib skip."
+endif
+	@.venv/bin/python -m pytest -n 2 --dist worksteal $(TESTS)
+
+attacks: .venv/.stamp
+	@.venv/bin/python -m pytest -n 2 -m attacks $(TESTS)
+
+parity: $(PARITY)/.stamp
+	@$(PARITY)/bin/python -m pytest -n 2 -m parity $(TESTS)
+
+bench: $(PARITY)/.stamp
+	@$(PARITY)/bin/python benchmarks/score_chartmimic.py $(BENCH)
+
+lint: .venv/.stamp
+	@.venv/bin/python -m ruff check .
+	@.venv/bin/python -m ruff format --check .
+	@.venv/bin/python -m pyright
+	@.venv/bin/lint-imports
+
+charts-env: $(PUBLISHED)/.stamp
+charts-newest-env: $(NEWEST)/.stamp
+
+browser: .venv/.stamp
+	@sh .ci/find-browser
+
+# ---- environments: made when missing, filled again when their pins change ----
+
+# An environment whose interpreter is gone is made anew; $(1) is its folder, $(2) its Python.
+define new_venv
+	@[ -n "$(2)" ] || { echo "$(3)" >&2; exit 1; }
+	@"$(1)/bin/python" -c '' 2>/dev/null || "$(UV)" venv --quiet --clear --python "$(2)" "$(1)"
+endef
+NO_PYTHON := No Python 3.11, 3.12 or 3.13 found: install python3.11 or run make PYTHON=/path/to/python
+NO_3_11 := The published chart environment needs Python 3.11: install it or run make PYTHON_3_11=/path/to/python3.11
+
+.venv/.stamp: $(PINS)/test.txt pyproject.toml | $(UV)
+	$(call new_venv,.venv,$(PYTHON),$(NO_PYTHON))
+	@echo "Installing $(PINS)/test.txt into .venv"
+	@"$(UV)" pip install --quiet --python .venv/bin/python -r $(PINS)/test.txt
+	@"$(UV)" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(PARITY)/.stamp: $(PINS)/parity.txt pyproject.toml | $(UV)
+	$(call new_venv,$(PARITY),$(PYTHON),$(NO_PYTHON))
+	@echo "Installing $(PINS)/parity.txt into $(PARITY); this downloads several GB"
+	@"$(UV)" pip install --quiet --python $(PARITY)/bin/python -r $(PINS)/parity.txt
+	@"$(UV)" pip install --quiet --python $(PARITY)/bin/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(PUBLISHED)/.stamp: $(PINS)/charts-published.txt | $(UV)
+	$(call new_venv,$(PUBLISHED),$(PYTHON_3_11),$(NO_3_11))
+	@echo "Installing $(PINS)/charts-published.txt into $(PUBLISHED)"
+	@"$(UV)" pip install --quiet --python $(PUBLISHED)/bin/python -r $(PINS)/charts-published.txt
+	@touch $@
+
+$(NEWEST)/.stamp: $(PINS)/charts-newest.txt | $(UV)
+	$(call new_venv,$(NEWEST),$(PYTHON),$(NO_PYTHON))
+	@echo "Installing $(PINS)/charts-newest.txt into $(NEWEST)"
+	@"$(UV)" pip install --quiet --python $(NEWEST)/bin/python -r $(PINS)/charts-newest.txt
+	@touch $@
+
+# Where uv is missing it goes into a folder of the checkout, which no "externally managed" rule forbids.
+.tools/bin/uv:
+	@[ -n "$(PYTHON)" ] || { echo "$(NO_PYTHON)" >&2; exit 1; }
+	@"$(PYTHON)" -m pip --version >/dev/null 2>&1 \
+		|| { echo "pip is missing: install it (apt-get install python3-pip)" >&2; exit 1; }
+	@echo "Installing uv into .tools"
+	@"$(PYTHON)" -m pip install --quiet --upgrade --target .tools uv
+
+# ---- maintenance ----
+
+COMPILE = "$(UV)" pip compile --quiet --upgrade --python-version 3.11 --python-platform linux \
+	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make pins"
+
+pins: | $(UV)
+	@$(COMPILE) pyproject.toml --extra chart --extra dev -o $(PINS)/test.txt
+	@$(COMPILE) pyproject.toml --extra chart --extra dev --extra vlmeval -c $(PINS)/test.txt \
+		-o $(PINS)/parity.txt
+	@$(COMPILE) $(PINS)/charts-published.in -o $(PINS)/charts-published.txt
+	@$(COMPILE) $(PINS)/charts-newest.in -o $(PINS)/charts-newest.txt
+	@$(COMPILE) $(PINS)/vllm.in -o $(PINS)/vllm.txt
+
+clean:
+	rm -rf .venv $(PUBLISHED) $(NEWEST) $(PARITY) .tools build dist "$(DEMO_OUT)" \
+		.pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

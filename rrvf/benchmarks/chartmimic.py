@@ -1,0 +1,283 @@
+"""ChartMimic: a picture of a chart in, the matplotlib script that draws it out (arXiv 2406.09961).
+
+*Direct* samples ask for the chart in the picture; *customized* ones for its style on other data,
+which the prompt states and which is put before the answer
+(:func:`rrvf.replies.customized_preamble`). Version 1 of the data set has 500 samples of each kind,
+version 2 has 600 ("testmini") and 1800 ("test").
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from rrvf.benchmarks.predictions import Row, read_tsv
+from rrvf.errors import DataError
+from rrvf.types import Sample
+
+NAME = "chartmimic"
+
+METRICS: tuple[str, ...] = (
+    "exec_rate",
+    "text",
+    "layout",
+    "type",
+    "color",
+    "average",
+    "gpt",
+    "overall",
+)
+"""Columns of the table, each 0 to 100: ``average`` is the mean of the four before it, ``overall``
+the mean of ``average`` and ``gpt`` (arXiv 2507.20766)."""
+
+DENOMINATOR: Literal["all"] = "all"
+"""Every metric is a mean over all samples; one that did not run counts as zero."""
+
+SUBSET_SIZES: Mapping[str, int] = {
+    "ori_500": 500,
+    "customized_500": 500,
+    "direct_600": 600,
+    "customized_600": 600,
+    "direct_1800": 1800,
+    "customized_1800": 1800,
+}
+"""Samples in each subset as published; the first two are version 1 and ``ori`` means direct."""
+
+TASKS = ("direct", "customized")
+
+_SUBSET_NAME = re.compile(r"(?:direct|ori|customized)_\d+")
+_LEFTOVER = re.compile(r"_log_\w+$")
+"""The official scorer writes scripts of such names beside the references, and may leave them."""
+
+_COLUMNS = ("index", "question", "input_figure", "ground_truth_figure_code", "task")
+_DOWNLOAD = "python -m rrvf.benchmarks.chartmimic_download DIR"
+
+
+def load_samples(
+    data: Path,
+    *,
+    subset: str | None = None,
+    task: str | None = None,
+    limit: int | None = None,
+) -> list[Sample]:
+    """Load the samples of one subset.
+
+    Args:
+        data: A folder of ``<id>.py``; a folder that holds such folders under the data set's own
+            names (``direct_600``, ``ori_500``, also one level down, as in ``v2/direct_600``); or a
+            table of VLMEvalKit, by path or by its name under ``$LMUData``.
+        subset: Which of several subsets, e.g. ``direct_600`` or ``v2/direct_600``.
+        task: ``direct`` or ``customized``. Picks among subsets and rows; for a folder of scripts
+            it goes before what the folder's name says.
+        limit: Keep the first so many samples.
+
+    Returns:
+        Samples in natural order of their ids, for a table in the table's order. The id is the
+        script's stem, or the table's ``index``. Tags: ``category`` (``bar`` of ``bar_12``) and
+        ``reference_name``, the script's stem, on which the official layout rule depends.
+
+    Raises:
+        DataError: On anything that cannot be used; one line that names the mend.
+    """
+    if task is not None and task not in TASKS:
+        raise DataError(f'unknown task "{task}".{_suggestion(task, TASKS)}')
+    if limit is not None and limit < 1:
+        raise DataError(f"a limit of {limit} leaves no samples; give at least 1")
+    source = _find(data)
+    if source.is_dir():
+        samples = _from_folder(_subset_folder(source, subset, task), task)
+    elif subset is not None:
+        raise DataError(f"{source}: a table is one subset already; leave --subset out")
+    else:
+        samples = _from_table(source, task)
+    return samples[:limit]
+
+
+def lmu_root() -> Path:
+    """VLMEvalKit's data folder: ``$LMUData`` where that exists, else ``~/LMUData``."""
+    named = os.environ.get("LMUData")  # noqa: SIM112 - VLMEvalKit spells it so
+    return Path(named) if named and Path(named).exists() else Path.home() / "LMUData"
+
+
+def _find(data: Path) -> Path:
+    if data.exists():
+        return data
+    if len(data.parts) == 1:
+        for name in (data.name, f"{data.name}.tsv"):
+            if (lmu_root() / name).exists():
+                return lmu_root() / name
+    tables = [path.stem for path in lmu_root().glob("ChartMimic*.tsv")]
+    raise DataError(
+        f"{data}: no such folder, file, or table in {lmu_root()}."
+        f"{_suggestion(data.name, tables)} To download the data: {_DOWNLOAD}"
+    )
+
+
+def _subset_folder(root: Path, subset: str | None, task: str | None) -> Path:
+    """The folder of scripts meant by ``root`` and ``subset``."""
+    flat = bool(_scripts(root))
+    if flat and subset in (None, root.resolve().name):
+        return root
+    found = _subsets(root)
+    if subset is None:
+        fitting = [name for name in found if task is None or _task_of(found[name]) == task]
+        if len(fitting) > 1:
+            raise DataError(f"{root}: several subsets; add --subset and one of {_listed(fitting)}")
+        if not fitting:
+            raise DataError(_nothing_in(root, found))
+        return found[fitting[0]]
+    named = [name for name, folder in found.items() if subset in (name, folder.name)]
+    if len(named) > 1:
+        raise DataError(f'{root}: "{subset}" may be one of {_listed(named)}; name it in full')
+    if not named:
+        known = {*found, *(folder.name for folder in found.values())}
+        raise DataError(
+            f'{root}: no subset "{subset}".{_suggestion(subset, known)} '
+            + (f"Available: {_listed(found)}" if found else "It holds no subsets at all")
+        )
+    return found[named[0]]
+
+
+def _subsets(root: Path) -> dict[str, Path]:
+    """Name -> folder, for folders in ``root`` or one level down that are named as subsets are."""
+    folders = [*root.glob("*/"), *root.glob("*/*/")]
+    named = [folder for folder in folders if _SUBSET_NAME.fullmatch(folder.name)]
+    names = {folder.relative_to(root).as_posix(): folder for folder in named if folder.is_dir()}
+    return {name: names[name] for name in sorted(names, key=_natural)}
+
+
+def _nothing_in(root: Path, found: Mapping[str, Path]) -> str:
+    if found:
+        return f"{root}: no subset of that task; available: {_listed(found)}"
+    tables = sorted(path.name for path in root.glob("*.tsv"))
+    if tables:
+        return f"{root}: no <id>.py in it, but tables; name one of {_listed(tables)}"
+    return f"{root}: no <id>.py in it and no subset folder. To download the data: {_DOWNLOAD}"
+
+
+def _scripts(folder: Path) -> list[Path]:
+    paths = [
+        path
+        for path in folder.glob("*.py")
+        if path.is_file() and not path.name.startswith(".") and not _LEFTOVER.search(path.stem)
+    ]
+    return sorted(paths, key=lambda path: _natural(path.stem))
+
+
+def _from_folder(folder: Path, task: str | None) -> list[Sample]:
+    scripts = _scripts(folder)
+    if not scripts:
+        raise DataError(f"{folder}: no <id>.py in it. To download the data: {_DOWNLOAD}")
+    task = task or _task_of(folder)
+    return [
+        Sample(
+            id=script.stem,
+            reference_code=_reference(script),
+            image=_existing(script.with_suffix(".png")),
+            task=task,
+            tags=_tags(script),
+        )
+        for script in scripts
+    ]
+
+
+def _from_table(table: Path, task: str | None) -> list[Sample]:
+    rows = list(read_tsv(table))
+    missing = [name for name in _COLUMNS if name not in (rows[0][1] if rows else {})]
+    if missing:
+        problem = f"lacks the columns {_listed(missing)}" if rows else "has no rows"
+        raise DataError(f"{table}: {problem}; a table of VLMEvalKit for ChartMimic is needed")
+    files = _file_root(table)
+    samples = [_from_row(table, place, row, files) for place, row in rows]
+    repeated = [name for name, n in Counter(sample.id for sample in samples).items() if n > 1]
+    if repeated:
+        raise DataError(f"{table}: more than one row with the index {_listed(repeated)}")
+    chosen = [sample for sample in samples if task in (None, sample.task)]
+    if not chosen:
+        raise DataError(f'{table}: no row of the task "{task}"; leave --task out')
+    return chosen
+
+
+def _file_root(table: Path) -> Path:
+    """The folder that the table's paths start from."""
+    own, official = (root / "images" / "ChartMimic" for root in (table.parent, lmu_root()))
+    return own if own.is_dir() and not official.is_dir() else official
+
+
+def _from_row(table: Path, place: str, row: Row, files: Path) -> Sample:
+    index, code = row["index"], row["ground_truth_figure_code"]
+    if not isinstance(index, str) or not isinstance(code, str):
+        raise DataError(f"{table}: {place} needs both index and ground_truth_figure_code")
+    script = files / code
+    if not script.is_file():
+        raise DataError(
+            f"{table}: {place} names {script}, which does not exist; set LMUData to the folder "
+            f"that holds images/ChartMimic, or download the data: {_DOWNLOAD}"
+        )
+    task = _row_task(table, place, str(row["task"]))
+    image = _existing(script.with_suffix(".png"))
+    if image is None and task == "direct" and row["input_figure"]:
+        image = _existing(files / str(row["input_figure"]))
+    return Sample(
+        id=index,
+        reference_code=_reference(script),
+        image=image,
+        prompt=str(row["question"] or ""),
+        task=task,
+        tags=_tags(script),
+    )
+
+
+def _row_task(table: Path, place: str, value: str) -> str:
+    """As in VLMEvalKit, the word counts wherever it stands, and ``customized`` counts first."""
+    for task in ("customized", "direct"):
+        if task in value.lower():
+            return task
+    raise DataError(f'{table}: {place} has the task "{value}"; it must be one of {_listed(TASKS)}')
+
+
+def _task_of(folder: Path) -> str:
+    return "customized" if folder.resolve().name.startswith("customized") else "direct"
+
+
+def _tags(script: Path) -> dict[str, str]:
+    category = re.fullmatch(r"(.+)_\d+", script.stem)
+    return {
+        "category": category[1] if category else "other",
+        "reference_name": script.stem,
+    }
+
+
+def _reference(script: Path) -> str:
+    try:
+        code = script.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{script}: not UTF-8 text; save it as UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{script}: cannot be read: {error.strerror}") from error
+    if not code.strip():
+        raise DataError(f"{script}: this reference is empty; restore it from the data set")
+    return code
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.is_file() else None
+
+
+def _natural(name: str) -> list[str | int]:
+    """Sort key in which ``bar_9`` comes before ``bar_10``."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f' Did you mean "{close[0]}"?' if close else ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,240 @@
+"""Predictions: what a model answered, as files hold it, matched with the samples it answered.
+
+Formats: JSON lines with ``id`` and ``prediction``, and the prediction files of VLMEvalKit (xlsx,
+tsv, json: columns ``index`` and ``prediction``). Whatever is wrong with a file is told in one line
+that names the file and the place in it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from rrvf.errors import DataError, SetupError
+from rrvf.types import Sample
+
+Row = Mapping[str, object]
+"""Column -> value; an empty cell is ``None``."""
+
+_SHOWN = 10
+"""How many ids an error message lists."""
+
+
+def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, str]:
+    """Read a file of predictions.
+
+    Args:
+        path: A ``.jsonl``, ``.json``, ``.tsv`` or ``.xlsx`` file.
+        id_column: The column or key that names the sample; by default ``id`` or ``index``, in JSON
+            lines in this order, elsewhere in the other.
+
+    Returns:
+        Sample id -> completion. Rows whose prediction is missing, null or an empty cell are left
+        out: the model gave no answer.
+
+    Raises:
+        DataError: On a file that is missing, empty, malformed, or names an id twice.
+        SetupError: On ``.xlsx`` where ``openpyxl`` is not installed.
+    """
+    rows = list(_reader(path)(path))
+    if not rows:
+        raise DataError(f"{path}: no predictions in it; one row a sample is needed")
+    id_key = id_column or _id_key(path, rows)
+    if not any("prediction" in row for _, row in rows):
+        raise DataError(f'{path}: no "prediction" in it, only {_listed(rows[0][1])}')
+    identified = [(_sample_id(path, place, row, id_key), place, row) for place, row in rows]
+    counts = Counter(sample_id for sample_id, _, _ in identified)
+    repeated = [sample_id for sample_id, count in counts.items() if count > 1]
+    if repeated:
+        raise DataError(f"{path}: more than one prediction for {_listed(repeated)}; keep one each")
+    predictions: dict[str, str] = {}
+    for sample_id, place, row in identified:
+        completion = _completion(path, place, row)
+        if completion is not None:
+            predictions[sample_id] = completion
+    return predictions
+
+
+def match(
+    samples: Sequence[Sample],
+    predictions: Mapping[str, str],
+    *,
+    partial_ok_limit: bool = False,
+) -> list[tuple[Sample, str | None]]:
+    """Pair every sample with its completion.
+
+    Args:
+        samples: The samples to score.
+        predictions: Sample id -> completion.
+        partial_ok_limit: The samples were cut by a limit, so predictions of others are expected.
+            Matching before cutting is better: it still notices a misspelled id.
+
+    Returns:
+        The samples in their order, each with its completion, ``None`` where there is none.
+
+    Raises:
+        DataError: On predictions that belong to no sample.
+    """
+    known = {sample.id for sample in samples}
+    unknown = [sample_id for sample_id in predictions if sample_id not in known]
+    if unknown and not partial_ok_limit:
+        raise DataError(
+            f"{len(unknown)} of {len(predictions)} predictions belong to no sample: "
+            f"{_listed(unknown)}; the data has {len(known)} samples, such as "
+            f"{_listed([sample.id for sample in samples[:3]])}: check --data and --subset"
+        )
+    return [(sample, predictions.get(sample.id)) for sample in samples]
+
+
+def read_tsv(path: Path) -> Iterator[tuple[str, Row]]:
+    """Read a table of tab-separated values, quoted as pandas does.
+
+    Yields:
+        The row's place in words, and the row; values are strings, or ``None`` for an empty cell.
+
+    Raises:
+        DataError: On a file that is not UTF-8 or not such a table.
+    """
+    # The limit belongs to the whole process; a table may hold pictures of megabytes in a cell.
+    limit = csv.field_size_limit(sys.maxsize)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.reader(file, delimiter="\t", strict=True))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except csv.Error as error:
+        raise DataError(f"{path}: not a table of tab-separated values: {error}") from error
+    finally:
+        csv.field_size_limit(limit)
+    yield from _as_records((cell or None for cell in row) for row in rows if row)
+
+
+def _as_records(rows: Iterable[Iterable[object]]) -> Iterator[tuple[str, Row]]:
+    """The first row names the columns; empty rows are left out."""
+    header: list[str] | None = None
+    for number, cells in enumerate(rows, start=1):
+        values = list(cells)
+        if header is None:
+            header = ["" if name is None else str(name) for name in values]
+        elif any(value is not None for value in values):
+            values += [None] * (len(header) - len(values))
+            yield f"row {number}", dict(zip(header, values, strict=False))
+
+
+def _reader(path: Path) -> Callable[[Path], Iterator[tuple[str, Row]]]:
+    readers: dict[str, Callable[[Path], Iterator[tuple[str, Row]]]] = {
+        ".jsonl": _read_jsonl,
+        ".json": _read_json,
+        ".tsv": read_tsv,
+        ".xlsx": _read_xlsx,
+    }
+    if path.is_dir():
+        raise DataError(f"{path}: this is a folder; name the file of predictions")
+    if not path.exists():
+        raise DataError(f"{path}: no such file; check the path of the predictions")
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(f"{path}: unknown kind of file; predictions are one of {_listed(readers)}")
+    return reader
+
+
+def _read_jsonl(path: Path) -> Iterator[tuple[str, Row]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            text = _decoded(path, line, f"line {number}")
+            if text.strip():
+                yield f"line {number}", _json_object(path, text, f"line {number}")
+
+
+def _read_json(path: Path) -> Iterator[tuple[str, Row]]:
+    """A list of records, as VLMEvalKit writes it."""
+    text = _decoded(path, path.read_bytes(), "the file")
+    if not text.strip():
+        return
+    rows = _json_value(path, text, "the file")
+    if not isinstance(rows, list):
+        raise DataError(f"{path}: not a list of records; for one record a line name it .jsonl")
+    for number, row in enumerate(cast("list[object]", rows), start=1):
+        if not isinstance(row, dict):
+            raise DataError(f"{path}: record {number} is not a JSON object")
+        yield f"record {number}", cast("dict[str, object]", row)
+
+
+def _decoded(path: Path, data: bytes, place: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: {place} is not UTF-8 text; save the file as UTF-8") from error
+
+
+def _json_value(path: Path, text: str, place: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{path}: {place} is not valid JSON: {reason}") from error
+
+
+def _json_object(path: Path, text: str, place: str) -> Row:
+    value = _json_value(path, text, place)
+    if not isinstance(value, dict):
+        raise DataError(f'{path}: {place} is not a JSON object with "id" and "prediction"')
+    return cast("dict[str, object]", value)
+
+
+def _read_xlsx(path: Path) -> Iterator[tuple[str, Row]]:
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise SetupError(
+            f"{path}: reading it needs openpyxl: pip install openpyxl, or save the file as TSV"
+        ) from error
+    try:
+        book: Any = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
+        book.close()
+    # The library lets through whatever the zip and XML parsers below it raise.
+    except Exception as error:
+        raise DataError(f"{path}: not a readable Excel workbook ({error})") from error
+    yield from _as_records(rows)
+
+
+def _id_key(path: Path, rows: Sequence[tuple[str, Row]]) -> str:
+    names = ("id", "index") if path.suffix.lower() == ".jsonl" else ("index", "id")
+    for name in names:
+        if any(name in row for _, row in rows):
+            return name
+    raise DataError(f'{path}: no "{names[0]}" in it, only {_listed(rows[0][1])}')
+
+
+def _sample_id(path: Path, place: str, row: Row, key: str) -> str:
+    value = row.get(key)
+    if isinstance(value, float) and value.is_integer():  # how a spreadsheet may store 3
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str) and value:
+        return value
+    raise DataError(f'{path}: {place} has no "{key}" that is a string or a whole number')
+
+
+def _completion(path: Path, place: str, row: Row) -> str | None:
+    value = row.get("prediction")
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, str):
+        return value
+    raise DataError(f'{path}: {place}: "prediction" is not a string but {type(value).__name__}')
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Up to ten names in one line."""
+    every = [str(name) for name in names]
+    more = len(every) - _SHOWN
+    return ", ".join(every[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,1 @@
+"""Renderers: code in, picture and recorded elements out, with the code confined."""

@@ -1,0 +1,94 @@
+"""Renderings on disk, by content: a reference is drawn once on a machine.
+
+One JSON file an entry, pictures in base64, written beside and renamed into place, so that a reader
+never sees half of one. An entry that cannot be read counts as absent.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+from rrvf.types import Color, Drawing, Elements, LayoutCell, Rendering, Status
+
+CACHE_VARIABLE = "RRVF_CACHE_DIR"
+PICTURES = ("png", "pdf", "judge_png")
+
+
+def folder() -> Path:
+    """``$RRVF_CACHE_DIR``, else ``rrvf`` below the user's cache folder."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "rrvf"
+
+
+def _path(key: str) -> Path:
+    return folder() / "charts" / key[:2] / f"{key}.json"
+
+
+def load(key: str) -> Rendering | None:
+    """The rendering stored under ``key``, or ``None``."""
+    try:
+        return _rendering(json.loads(_path(key).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def store(key: str, rendering: Rendering) -> None:
+    """Store; a cache that cannot be written is no cache, and no error."""
+    entry: dict[str, Any] = asdict(rendering)
+    for name in PICTURES:
+        data = entry[name]
+        entry[name] = None if data is None else base64.b64encode(data).decode("ascii")
+    with contextlib.suppress(OSError):
+        write_atomically(_path(key), json.dumps(entry).encode("ascii"))
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file that is either whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _rendering(entry: dict[str, Any]) -> Rendering:
+    pictures = {
+        name: None if entry[name] is None else base64.b64decode(entry[name]) for name in PICTURES
+    }
+    return Rendering(
+        official=_drawing(entry["official"]),
+        fixed=_drawing(entry["fixed"]),
+        seconds=entry["seconds"],
+        cpu_seconds=entry["cpu_seconds"],
+        **pictures,
+    )
+
+
+def _drawing(entry: dict[str, Any]) -> Drawing:
+    elements = entry["elements"]
+    return Drawing(
+        status=cast(Status, entry["status"]),
+        error=entry["error"],
+        complete=entry["complete"],
+        elements=Elements(
+            texts=tuple(elements["texts"]),
+            chart_types=elements["chart_types"],
+            colors=tuple(Color(**color) for color in elements["colors"]),
+            layout=tuple(LayoutCell(**cell) for cell in elements["layout"]),
+            n_axes=elements["n_axes"],
+        ),
+    )

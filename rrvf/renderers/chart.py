@@ -1,0 +1,500 @@
+"""The host's side of the chart renderer: starts the server, sends scripts, reads what they drew.
+
+One :class:`ChartRenderer` is one server process; it may be used from many threads at once. What
+comes back from a script's process is parsed as data and checked, never executed or unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from rrvf.errors import HarnessError, SetupError
+from rrvf.renderers import cache
+from rrvf.renderers.chart_server import wire
+from rrvf.renderers.chart_server.confine import LEVELS, Limits
+from rrvf.types import Color, Drawing, Elements, LayoutCell, Mode, Rendering, Status
+
+PYTHON_VARIABLE = "RRVF_CHART_PYTHON"
+CONFINEMENT_VARIABLE = "RRVF_CONFINEMENT"
+SERVER = Path(__file__).parent / "chart_server" / "__main__.py"
+START_SECONDS = 300.0
+SIGXCPU, SIGKILL = 24, 9
+CONFINE_FAILED = 97
+
+Flavour = Literal["official", "texts", "fixed"]
+Frame = tuple[dict[str, Any], dict[str, bytes]]
+
+__all__ = ["ChartRenderer", "ChartScript", "Limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChartScript:
+    """A script to draw.
+
+    Attributes:
+        official: The code as the official scorer prepares it.
+        fixed: The code as the mended rules prepare it, ``None`` where it is the same.
+        append_save: Whether the official last line, which saves the current figure, is added;
+            true for a model's answer, false for a reference, which saves by itself.
+    """
+
+    official: str
+    fixed: str | None = None
+    append_save: bool = True
+
+
+class ChartRenderer:
+    """Draws chart scripts, confined, several at a time.
+
+    Args:
+        python: Interpreter with the plotting packages; ``$RRVF_CHART_PYTHON``, else this one.
+        workers: Executions at the same time.
+        limits: What one execution may use.
+        confinement: A level to use instead of the best one; ``$RRVF_CONFINEMENT``. Only this
+            makes anything below ``landlock`` acceptable.
+
+    Raises:
+        SetupError: The server cannot start, or confinement is too weak here.
+    """
+
+    def __init__(
+        self,
+        python: Path | None = None,
+        workers: int = 2,
+        limits: Limits | None = None,
+        confinement: str | None = None,
+    ) -> None:
+        self._python = chart_python(python)
+        self._workers = workers
+        self._limits = limits or Limits()
+        self._confinement = confinement or os.environ.get(CONFINEMENT_VARIABLE) or "auto"
+        if self._confinement not in ("auto", *LEVELS):
+            raise SetupError(
+                f"unknown confinement {self._confinement!r}; choose one of auto, "
+                + ", ".join(LEVELS)
+            )
+        self._lock = threading.Lock()
+        self._server: _Server | None = None
+        self._probed: bool | None = None
+        self.environment: Mapping[str, Any] = self._running().hello
+
+    # ------------------------------------------------------------------- life
+
+    def __enter__(self) -> ChartRenderer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the server and whatever it still runs."""
+        with self._lock:
+            if self._server is not None:
+                self._server.close()
+                self._server = None
+
+    def server_pid(self) -> int:
+        """Process id of the server, for measurements."""
+        return self._running().process.pid
+
+    def _running(self) -> _Server:
+        with self._lock:
+            if self._server is None or not self._server.alive():
+                self._server = _Server(self._python, self._confinement)
+                check_level(self._server.hello["level"], self._confinement)
+            return self._server
+
+    # -------------------------------------------------------------- rendering
+
+    def render(
+        self,
+        script: ChartScript,
+        *,
+        modes: tuple[Mode, ...] = ("official", "fixed"),
+        judge: bool = False,
+        pdf: bool = False,
+    ) -> Rendering:
+        """Draw a script under the rules of each of ``modes``; mostly that is one execution.
+
+        Raises:
+            HarnessError: The failure is ours.
+        """
+        rendering: Rendering | None = None
+        if "official" in modes:
+            rendering = self._official(script, judge=judge, pdf=pdf)
+        same_code = script.fixed is None or script.fixed == script.official
+        if "fixed" in modes and not (rendering and same_code and rendering.fixed is not UNKNOWN):
+            own = self._execute(
+                script.fixed or script.official, "fixed", script.append_save, judge, pdf
+            )
+            rendering = own if rendering is None else _merged(rendering, own)
+        if rendering is None:
+            raise ValueError("no mode to render for")
+        return rendering
+
+    def _official(self, script: ChartScript, *, judge: bool, pdf: bool) -> Rendering:
+        rendering, needs_texts = self._execute_raw(
+            script.official, "official", script.append_save, judge, pdf
+        )
+        if not needs_texts or rendering.official.status == "harness_error":
+            return rendering
+        own = self._execute(script.official, "texts", script.append_save)
+        elements = replace(rendering.official.elements, texts=own.official.elements.texts)
+        return replace(rendering, official=replace(rendering.official, elements=elements))
+
+    def _execute(
+        self,
+        code: str,
+        flavour: Flavour,
+        append_save: bool,
+        judge: bool = False,
+        pdf: bool = False,
+    ) -> Rendering:
+        return self._execute_raw(code, flavour, append_save, judge, pdf)[0]
+
+    def _execute_raw(
+        self, code: str, flavour: Flavour, append_save: bool, judge: bool, pdf: bool
+    ) -> tuple[Rendering, bool]:
+        header, blobs = self._running().ask(
+            {
+                "code": code,
+                "flavour": flavour,
+                "append_save": append_save,
+                "judge": judge,
+                "pdf": pdf,
+                "workers": self._workers,
+                "limits": asdict(self._limits),
+            }
+        )
+        if header["outcome"] == "answer":
+            try:
+                return parse_answer(header, blobs["answer"])
+            except (wire.WireError, KeyError, TypeError, ValueError):
+                return _both(header, "code_error", "the process answered with no valid record"), False
+        if header["outcome"] == "not_started":
+            raise HarnessError(f"no process could be started: {header['reason']}")
+        return self._death(header), False
+
+    def _death(self, header: dict[str, Any]) -> Rendering:
+        """A process that ended without an answer: whose fault?"""
+        if header["exit"] == CONFINE_FAILED:
+            raise HarnessError("a process could not be confined")
+        status, error = cause_of_death(header, self._limits)
+        if status == "code_error" and header["ended_by"] is None and not self._empty_script_runs():
+            raise HarnessError(f"{error}; so does an empty script")
+        return _both(header, status, error)
+
+    def _empty_script_runs(self) -> bool:
+        answer, _ = self._running().ask(
+            {"code": "", "workers": self._workers, "limits": asdict(self._limits)}
+        )
+        return answer["outcome"] == "answer"
+
+    # -------------------------------------------------------------- references
+
+    def render_reference(self, code: str, *, judge: bool = False) -> Rendering:
+        """Draw a reference script, or read what it drew from the cache.
+
+        Failures that may pass (ours, and those of a limit) are not cached.
+
+        Raises:
+            HarnessError: The failure is ours.
+        """
+        key = self._cache_key(code, judge)
+        found = cache.load(key)
+        if found is not None:
+            return found
+        rendering = self.render(ChartScript(code, append_save=False), judge=judge)
+        if rendering.official.status in ("ok", "code_error"):
+            cache.store(key, rendering)
+        return rendering
+
+    def _cache_key(self, code: str, judge: bool) -> str:
+        parts = [
+            *(code, repr(sorted(self.environment["versions"].items())), str(judge)),
+            *(self.environment["python"], self.environment["fonts_hash"], source_hash()),
+        ]
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+UNKNOWN = Drawing("harness_error", "not derived from this execution")
+"""Stands for a mode's outcome that an execution does not tell; never leaves this module."""
+
+
+def source_hash() -> str:
+    """Changes whenever the recording code does, so that cached references cannot go stale."""
+    digest = hashlib.sha256()
+    for path in sorted(SERVER.parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _merged(official: Rendering, fixed: Rendering) -> Rendering:
+    return replace(
+        official,
+        fixed=fixed.fixed,
+        seconds=official.seconds + fixed.seconds,
+        cpu_seconds=official.cpu_seconds + fixed.cpu_seconds,
+        png=official.png or fixed.png,
+        pdf=official.pdf or fixed.pdf,
+        judge_png=official.judge_png or fixed.judge_png,
+    )
+
+
+# ------------------------------------------------------------------------- what was said
+
+
+def chart_python(named: Path | None) -> Path:
+    """The interpreter that draws.
+
+    Raises:
+        SetupError: The named one does not exist.
+    """
+    path = named or Path(os.environ.get(PYTHON_VARIABLE) or sys.executable)
+    if not path.is_file():
+        raise SetupError(
+            f"no interpreter at {path}; name one with --chart-python or ${PYTHON_VARIABLE}"
+        )
+    return path.absolute()  # not resolved: a virtual environment is known by its link
+
+
+def check_level(level: str, wanted: str) -> None:
+    """Refuse what is weaker than asked for, or than ``landlock`` where nobody asked.
+
+    Raises:
+        SetupError: With the way out.
+    """
+    if wanted == level or (wanted == "auto" and level in ("namespaces", "landlock")):
+        return
+    if level == "none":
+        what = "no confinement" if wanted == "auto" else f"confinement {wanted!r} is not to be had"
+        raise SetupError(
+            f"{what} on this machine; it needs Linux 5.13 or later with Landlock, see `rrvf doctor`"
+        )
+    raise SetupError(
+        f"only confinement {level!r} is to be had on this machine, which does not keep a "
+        f"stranger's code from reading your files; accept it with --confinement {level}"
+    )
+
+
+def cause_of_death(header: Mapping[str, Any], limits: Limits) -> tuple[Status, str]:
+    """Status and error of a process that ended without an answer."""
+    if header["ended_by"] == "time":
+        return "timeout", f"not done after {limits.wall_seconds} s"
+    if header["ended_by"] == "output":
+        return "code_error", "returned too much output"
+    if header["ended_by"] == "files":
+        return "code_error", "wrote too many files"
+    number = header["signal"]
+    if number == SIGXCPU or (number == SIGKILL and header["cpu_seconds"] >= limits.cpu_seconds):
+        return "timeout", f"not done after {limits.cpu_seconds} s of CPU time"
+    if number == SIGKILL:
+        return "out_of_memory", "ended by the system, probably for want of memory"
+    if number is not None:
+        return "code_error", f"ended by signal {number}"
+    return "code_error", f"the process ended itself early (exit code {header['exit']})"
+
+
+def _both(header: Mapping[str, Any], status: Status, error: str) -> Rendering:
+    drawing = Drawing(status, error)
+    return Rendering(drawing, drawing, header["seconds"], header["cpu_seconds"])
+
+
+def parse_answer(header: Mapping[str, Any], answer: bytes) -> tuple[Rendering, bool]:
+    """What a script's process wrote, checked piece by piece.
+
+    Returns:
+        The rendering, and whether its texts have to come from an execution of their own.
+
+    Raises:
+        WireError, KeyError, TypeError, ValueError: It is no such record.
+    """
+    frames = wire.Decoder().feed(answer)
+    if len(frames) != 1:
+        raise wire.WireError("not one frame")
+    said, blobs = frames[0]
+    rendering = Rendering(
+        official=parse_drawing(said["official"]),
+        fixed=parse_drawing(said["fixed"]),
+        seconds=header["seconds"],
+        cpu_seconds=header["cpu_seconds"],
+        png=_starting(blobs, "png", b"\x89PNG"),
+        pdf=_starting(blobs, "pdf", b"%PDF"),
+        judge_png=_starting(blobs, "judge_png", b"\x89PNG"),
+    )
+    return rendering, bool(said["needs_texts"])
+
+
+def _starting(blobs: Mapping[str, bytes], name: str, magic: bytes) -> bytes | None:
+    data = blobs.get(name)
+    return data if data is not None and data.startswith(magic) else None
+
+
+def parse_drawing(said: Any) -> Drawing:
+    """One mode's outcome from its JSON form; ``None`` means that it was not derived."""
+    if said is None:
+        return UNKNOWN
+    status = said["status"]
+    if status not in ("ok", "code_error", "out_of_memory"):
+        raise ValueError("no status")
+    error = said["error"]
+    return Drawing(
+        status=cast(Status, status),
+        error=None if error is None else str(error)[:1000],
+        complete=bool(said["complete"]),
+        elements=parse_elements(said["elements"]),
+    )
+
+
+def parse_elements(said: Any) -> Elements:
+    """Recorded elements from their JSON form."""
+    return Elements(
+        texts=tuple(_text(text) for text in said["texts"]),
+        chart_types={_text(name): _count(n) for name, n in said["chart_types"].items()},
+        colors=tuple(Color(_text(role), _text(value)) for role, value in said["colors"]),
+        layout=tuple(LayoutCell(*(_count(number) for number in cell)) for cell in said["layout"]),
+        n_axes=_count(said["n_axes"]),
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a string")
+    return value
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError("not an integer")
+    return value
+
+
+# ---------------------------------------------------------------------------- the process
+
+
+class _Server:
+    """One server process, its socket and the thread that listens to it."""
+
+    def __init__(self, python: Path, confinement: str) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [str(python), "-s", str(SERVER), str(theirs.fileno()), confinement],
+                pass_fds=[theirs.fileno()],
+                env=server_environment(python),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                cwd="/",
+                start_new_session=True,  # Ctrl-C is the host's to handle
+            )
+        self._socket = ours
+        self._send_lock = threading.Lock()
+        self._ids = itertools.count()
+        self._answers: dict[int, Future[Frame]] = {}
+        self._decoder = wire.Decoder()
+        self._early: list[Frame] = []
+        self.hello = self._greeting(python)
+        self._socket.settimeout(None)
+        self._drain_errors()
+        threading.Thread(target=self._listen, daemon=True, name="chart-server").start()
+
+    def _greeting(self, python: Path) -> dict[str, Any]:
+        self._socket.settimeout(START_SECONDS)
+        with contextlib.suppress(OSError):
+            while data := self._socket.recv(1 << 16):
+                for header, _ in self._decoder.feed(data):
+                    return header
+        self.process.kill()
+        said = self.process.stderr.read().decode(errors="replace") if self.process.stderr else ""
+        self.close()
+        raise SetupError(why_not_started(python, said))
+
+    def _drain_errors(self) -> None:
+        """Keep the error pipe from filling up; nothing of it is shown."""
+        stream = self.process.stderr
+        if stream is not None:
+            threading.Thread(target=lambda: stream.read(), daemon=True).start()
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def ask(self, request: dict[str, Any]) -> Frame:
+        """Send one request and wait for its answer.
+
+        Raises:
+            HarnessError: The server is gone.
+        """
+        answer: Future[Frame] = Future()
+        with self._send_lock:
+            number = next(self._ids)
+            self._answers[number] = answer
+            try:
+                self._socket.sendall(wire.encode({"id": number, **request}))
+            except OSError as error:
+                del self._answers[number]
+                raise HarnessError("the chart server is gone") from error
+        return answer.result()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError, wire.WireError):
+            while data := self._socket.recv(1 << 20):
+                for header, blobs in self._decoder.feed(data):
+                    self._answers.pop(header["id"]).set_result((header, blobs))
+        with self._send_lock:
+            pending, self._answers = self._answers, {}
+        for answer in pending.values():
+            answer.set_exception(HarnessError("the chart server ended unexpectedly"))
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def why_not_started(python: Path, said: str) -> str:
+    """One line from a server's dying words."""
+    last = said.strip().splitlines()[-1] if said.strip() else "it said nothing"
+    if "ModuleNotFoundError" in last:
+        return (
+            f"{python} lacks a plotting package ({last}); install them with "
+            "`pip install 'rrvf[chart]'`, or name another interpreter with --chart-python"
+        )
+    return f"the chart server did not start under {python}: {last}"
+
+
+def server_environment(python: Path) -> dict[str, str]:
+    """The server's whole environment: nothing of the host's gets in, keys least of all."""
+    config = cache.folder() / "matplotlib" / hashlib.sha256(str(python).encode()).hexdigest()[:12]
+    config.mkdir(parents=True, exist_ok=True)
+    threads = ("OPENBLAS", "OMP", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")
+    return {
+        "PATH": os.defpath,
+        "HOME": "/nonexistent",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
+        "PYTHONHASHSEED": "0",
+        "PYTHONUTF8": "1",
+        "SOURCE_DATE_EPOCH": "0",
+        "MPLBACKEND": "Agg",
+        "MPLCONFIGDIR": str(config),
+        **{f"{name}_NUM_THREADS": "1" for name in threads},
+    }

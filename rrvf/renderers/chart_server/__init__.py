@@ -1,0 +1,21 @@
+"""A program of its own: executes chart scripts, each in a confined fork, and records what they draw.
+
+It needs the standard library and the plotting packages only, and imports nothing else of this
+project, so that it can run under an interpreter with other package versions than the host's::
+
+    PYTHON rrvf/renderers/chart_server/__main__.py FD
+
+where ``FD`` is one end of a Unix stream socket; :mod:`.wire` describes what is said on it.
+
+========== =====================================================================================
+module     holds
+========== =====================================================================================
+server     the loop: requests in, one fork an execution, deadlines, answers out
+child      what happens inside the fork: confine, execute, draw, record, answer
+plan       where the official scorer would cut into the source, found out before it runs
+recorder   the wrappers around drawing functions
+confine    namespaces, Landlock, seccomp, limits, privileges
+integrity  which functions a script must leave alone, and putting back what it may have changed
+wire       framing
+========== =====================================================================================
+"""

@@ -1,0 +1,551 @@
+"""What happens inside the fork: execute one script and tell what it drew.
+
+Three flavours of execution:
+
+``official``
+    The whole script runs. At its first ``plt.savefig`` the figure is drawn with the script's own
+    arguments; then the ticks go, and it is drawn once more for the texts alone. Colours and layout
+    are read at the end. This yields all four logs that the official scorer makes in four runs.
+``texts``
+    The copy with the official insertion, for the rare script where that is another program.
+``fixed``
+    The script runs until it first saves or shows a figure; everything is read there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, TracebackType
+from typing import Any
+
+from .integrity import Guard
+from .plan import FILE_NAME, REMOVE_TICKS, SAVE, Plan, make_plan
+from .recorder import Recorder
+
+OUTPUT = "output.pdf"
+PREVIEW_PIXELS = 720
+JUDGE_DPI = 350
+JUDGE_PIXELS = 60_000_000
+MAX_ERROR = 400
+
+
+class Captured(BaseException):
+    """Ends a script of the ``fixed`` flavour once its figure has been read."""
+
+
+class Tampered(Exception):
+    """The script replaced a function that measuring relies on."""
+
+
+@dataclass
+class Request:
+    """One execution.
+
+    Attributes:
+        code: The script.
+        flavour: ``official``, ``texts`` or ``fixed``.
+        append_save: Add the official last line, which saves the current figure.
+        judge: Also return the 350 dpi picture.
+        pdf: Also return the PDF.
+    """
+
+    code: str
+    flavour: str = "official"
+    append_save: bool = False
+    judge: bool = False
+    pdf: bool = False
+
+
+@dataclass
+class Answer:
+    """What goes back to the host."""
+
+    official: dict[str, Any] | None = None
+    fixed: dict[str, Any] | None = None
+    needs_texts: bool = False
+    blobs: dict[str, bytes] = field(default_factory=dict)
+
+    def header(self) -> dict[str, Any]:
+        """Everything but the blobs."""
+        return {"official": self.official, "fixed": self.fixed, "needs_texts": self.needs_texts}
+
+
+class Execution:
+    """Runs one script under a recorder."""
+
+    def __init__(
+        self, request: Request, recorder: Recorder, guard: Guard, scratch: str
+    ) -> None:
+        from matplotlib import pyplot
+
+        self._request = request
+        self._recorder = recorder
+        self._guard = guard
+        self._pyplot: Any = pyplot
+        self._output = str(Path(scratch) / OUTPUT)
+        self._scratch = scratch
+        self._namespace: dict[str, Any] = {}
+        self._answer = Answer()
+        self._armed = False
+        self._saved_as: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        self._drew_pdf = False
+        self._events = 0
+        self._inside_save = False
+
+    def run(self) -> Answer:
+        """Execute, and never raise on account of the script."""
+        seed()
+        code = self._request.code
+        if self._request.append_save:
+            code = f'{code}\n{SAVE}("{self._output}")'
+        try:
+            if self._request.flavour == "texts":
+                self._run_texts(code)
+            else:
+                self._run_planned(make_plan(code))
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            self._answer.official = self._answer.fixed = failed(error, self._scratch)
+        return self._answer
+
+    def _run_planned(self, plan: Plan) -> None:
+        self._namespace = script_namespace()
+        self._watch_saving()
+        if self._request.flavour == "fixed":
+            self._run_fixed(plan)
+        else:
+            self._run_official(plan)
+
+    # -------------------------------------------------------------------- official
+
+    def _run_official(self, plan: Plan) -> None:
+        """Two flows in one: the script as it is, and the official copy that logs the texts."""
+        self._recorder.recording_texts = plan.ticks_stay or plan.save is not None
+        error = text_error = self._execute(plan.before)
+        texts_apart = plan.text_copy is not None
+        if error is None and plan.save is not None:
+            if self._namespace.get("plt") is self._pyplot:
+                error, text_error = self._save_twice(plan.save)
+            else:
+                self._recorder.recording_texts, texts_apart = False, True
+                error = text_error = self._execute(plan.save)
+        if plan.after is not None and (error is None or text_error is None):
+            late = self._execute(plan.after)
+            error, text_error = error or late, text_error or late
+        if error is not None and self._events == 0:
+            self._answer.fixed = failed(error, self._scratch)
+        elements = empty_elements()
+        if not plan.future:
+            elements = self._official_elements(error is None, text_error is None)
+        self._answer.needs_texts = texts_apart
+        self._answer.official = self._outcome(error, elements)
+        self._take_pictures()
+
+    def _official_elements(self, alive: bool, texts_alive: bool) -> dict[str, Any]:
+        elements = empty_elements()
+        if texts_alive and self._recorder.recording_texts:
+            elements["texts"] = [str(text) for text in self._recorder.texts]
+        if alive:
+            elements["chart_types"] = self._recorder.official_types
+            elements["colors"] = self._recorder.read_colors(self._recorder.official_colors)
+            elements |= layout(self._pyplot.gcf())
+        return elements
+
+    def _outcome(
+        self, error: BaseException | None, elements: dict[str, Any]
+    ) -> dict[str, Any]:
+        if isinstance(error, Tampered):
+            return failed(error, self._scratch)
+        drawn = Path(self._output).exists() if self._request.append_save else error is None
+        outcome = failed(error, self._scratch) if error is not None else succeeded(elements)
+        if drawn:
+            outcome |= {"status": "ok", "elements": elements}
+        elif error is None:
+            outcome |= {"status": "code_error", "error": "no picture was saved"}
+        return outcome
+
+    def _save_twice(
+        self, statement: CodeType
+    ) -> tuple[BaseException | None, BaseException | None]:
+        """Draw as the script asks; then once more without ticks, for the texts.
+
+        Returns:
+            What the first and the second drawing raised.
+        """
+        first_event = self._events == 0
+        self._armed = True
+        error = self._execute(statement)
+        self._armed = False
+        if error is None:
+            self._grab_preview()
+        text_error: BaseException | None = error
+        n_texts = len(self._recorder.texts)
+        if self._saved_as is not None and not isinstance(error, Tampered):
+            text_error = self._draw_texts(again=error is not None)
+        if first_event and error is not None:
+            self._answer.fixed = failed(error, self._scratch)
+        elif first_event:
+            self._answer.fixed = succeeded(self._fixed_elements(n_texts, self._pyplot.gcf()))
+        return error, text_error
+
+    def _draw_texts(self, again: bool) -> BaseException | None:
+        """Take the ticks off and draw for the texts.
+
+        Args:
+            again: Repeat the script's own call to the letter, since the first one raised.
+        """
+        figure = self._pyplot.gcf()
+        try:
+            for axes in figure.get_axes():
+                axes.set_xticks([])
+                axes.set_yticks([])
+            if again and self._saved_as is not None:
+                args, kwargs = self._saved_as
+                self._pyplot.savefig(*args, **kwargs)
+            elif self._drew_pdf:
+                draw_texts_only(figure)
+        except BaseException as error:
+            return error
+        return None
+
+    # ----------------------------------------------------------------------- texts
+
+    def _run_texts(self, code: str) -> None:
+        at = code.find(SAVE)
+        copy = compile(code[:at] + REMOVE_TICKS + code[at:], FILE_NAME, "exec", dont_inherit=True)
+        self._namespace = script_namespace()
+        error = self._execute(copy)
+        elements = self._official_elements(alive=False, texts_alive=error is None)
+        self._answer.official = succeeded(elements)
+
+    # ----------------------------------------------------------------------- fixed
+
+    def _run_fixed(self, plan: Plan) -> None:
+        self._recorder.recording_texts = False
+        error: BaseException | None = None
+        for part in (plan.before, plan.save, plan.after):
+            if part is not None and error is None:
+                error = self._execute(part)
+        if self._answer.fixed is not None:
+            return
+        if error is None and self._pyplot.get_fignums():
+            self._capture(self._pyplot.gcf())
+            return
+        error = error or RuntimeError("the script draws no figure")
+        self._answer.fixed = failed(error, self._scratch)
+
+    def _capture(self, figure: Any) -> None:
+        """Draw ``figure`` and read everything from it."""
+        self._guard.restore()
+        broken = self._guard.violation()
+        if broken is not None:
+            self._answer.fixed = failed(tampered(broken), self._scratch)
+            return
+        n_texts = len(self._recorder.texts)
+        try:
+            with self._saving():
+                figure.savefig(self._output)
+        except Exception as error:
+            self._answer.fixed = failed(error, self._scratch)
+            return
+        self._take_pictures()
+        self._recorder.recording_texts = True
+        with contextlib.suppress(Exception):
+            for axes in figure.get_axes():
+                axes.set_xticks([])
+                axes.set_yticks([])
+            draw_texts_only(figure)
+        self._recorder.recording_texts = False
+        self._answer.fixed = succeeded(self._fixed_elements(n_texts, figure))
+
+    def _fixed_elements(self, n_texts: int, figure: Any) -> dict[str, Any]:
+        elements = empty_elements()
+        elements["texts"] = [str(text) for text in self._recorder.texts[n_texts:]]
+        elements["chart_types"] = dict(self._recorder.fixed_types)
+        elements["colors"] = self._recorder.read_colors(self._recorder.fixed_colors)
+        return elements | layout(figure)
+
+    # ------------------------------------------------------------ running and watching
+
+    def _execute(self, code: CodeType) -> BaseException | None:
+        """Run a part of the script; what it raised, or that it meddled with the measuring."""
+        error: BaseException | None = None
+        try:
+            exec(code, self._namespace)
+        except BaseException as raised:
+            error = raised
+        self._guard.restore()
+        broken = self._guard.violation()
+        if broken is not None and not isinstance(error, Captured):
+            error = tampered(broken)
+        return error
+
+    def _watch_saving(self) -> None:
+        """Learn of every call that saves or shows a figure, in place of matplotlib's own three.
+
+        The wrappers become part of what :class:`Guard` watches: they stand for good functions.
+        """
+        from matplotlib.figure import Figure
+
+        pyplot, save, save_figure = self._pyplot, self._pyplot.savefig, Figure.savefig
+        show = pyplot.show
+
+        def pyplot_savefig(*args: Any, **kwargs: Any) -> Any:
+            self._event(pyplot.gcf())
+            armed, self._armed = self._armed, False
+            if armed:
+                self._saved_as = (args, kwargs)
+            quiet = self._recorder.without_texts if armed else contextlib.nullcontext
+            with quiet(), self._saving():
+                return save(*args, **kwargs)
+
+        def figure_savefig(figure: Any, *args: Any, **kwargs: Any) -> Any:
+            if not self._inside_save:
+                self._event(figure)
+            with self._saving():
+                return save_figure(figure, *args, **kwargs)
+
+        def pyplot_show(*args: Any, **kwargs: Any) -> Any:
+            if pyplot.get_fignums():
+                self._event(pyplot.gcf())
+            return show(*args, **kwargs)
+
+        self._note_pdf()
+        for owner, name, function in [
+            (pyplot, "savefig", pyplot_savefig),
+            (Figure, "savefig", figure_savefig),
+            (pyplot, "show", pyplot_show),
+        ]:
+            self._guard.expect(owner, name, function)
+            setattr(owner, name, function)
+
+    def _note_pdf(self) -> None:
+        from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
+        print_pdf = FigureCanvasPdf.print_pdf
+
+        @functools.wraps(print_pdf)  # matplotlib looks at its module and its signature
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            self._drew_pdf = True
+            return print_pdf(*args, **kwargs)
+
+        self._guard.expect(FigureCanvasPdf, "print_pdf", noted)
+        FigureCanvasPdf.print_pdf = noted
+
+    @contextlib.contextmanager
+    def _saving(self) -> Iterator[None]:
+        before, self._inside_save = self._inside_save, True
+        try:
+            yield
+        finally:
+            self._inside_save = before
+
+    def _event(self, figure: Any) -> None:
+        self._events += 1
+        if self._request.flavour == "fixed" and self._answer.fixed is None:
+            with self._saving():
+                self._capture(figure)
+            raise Captured
+
+    # -------------------------------------------------------------------- pictures
+
+    def _grab_preview(self) -> None:
+        """Keep the raster that ``plt.savefig`` has just drawn into the screen canvas."""
+        canvas = self._pyplot.gcf().canvas
+        if getattr(canvas, "renderer", None) is not None and "png" not in self._answer.blobs:
+            with contextlib.suppress(Exception):
+                self._answer.blobs["png"] = small_png(canvas.buffer_rgba())
+
+    def _take_pictures(self) -> None:
+        """Whatever pictures are still missing; the status does not depend on them."""
+        with contextlib.suppress(Exception):
+            if "png" not in self._answer.blobs and self._pyplot.get_fignums():
+                self._answer.blobs["png"] = drawn_png(self._pyplot.gcf())
+        pdf = self._saved_pdf()
+        if pdf is None:
+            return
+        if self._request.pdf:
+            self._answer.blobs["pdf"] = pdf.read_bytes()
+        if self._request.judge:
+            with contextlib.suppress(Exception):
+                self._answer.blobs["judge_png"] = judge_png(pdf)
+
+    def _saved_pdf(self) -> Path | None:
+        candidates = [Path(self._output)]
+        if self._saved_as is not None and self._saved_as[0]:
+            with contextlib.suppress(TypeError, ValueError):
+                candidates.append(Path(self._saved_as[0][0]))
+        return next((path for path in candidates if path.is_file()), None)
+
+
+# ------------------------------------------------------------------------------- surroundings
+
+
+def seed() -> None:
+    """Make unseeded random numbers the same in every execution."""
+    import numpy as np
+    from numpy.random import bit_generator
+
+    random.seed(0)
+    np.random.seed(0)
+    # Where numpy's new generators take their entropy from when no seed is given.
+    bit_generator.randbits = lambda k: 0x5EED % (1 << k)
+
+
+def script_namespace() -> dict[str, Any]:
+    """The globals of a script that runs as ``__main__``."""
+    import sys
+    from types import ModuleType
+
+    main = ModuleType("__main__")
+    main.__dict__["__file__"] = FILE_NAME
+    sys.modules["__main__"] = main
+    sys.argv = [FILE_NAME]
+    return main.__dict__
+
+
+# ------------------------------------------------------------------------------- reading
+
+
+def tampered(what: str) -> Tampered:
+    """The script replaced ``what``."""
+    return Tampered(f"the script replaced {what}, which the measuring relies on")
+
+
+def empty_elements() -> dict[str, Any]:
+    """What an execution that logged nothing amounts to."""
+    return {"texts": [], "chart_types": {}, "colors": [], "layout": [], "n_axes": 0}
+
+
+def succeeded(elements: dict[str, Any]) -> dict[str, Any]:
+    """The outcome of a script that ran to its end."""
+    return {"status": "ok", "error": None, "complete": True, "elements": elements}
+
+
+def failed(error: BaseException | None, scratch: str) -> dict[str, Any]:
+    """The outcome of a script that did not."""
+    status = "out_of_memory" if isinstance(error, MemoryError) else "code_error"
+    return {
+        "status": status,
+        "error": describe(error, scratch),
+        "complete": False,
+        "elements": empty_elements(),
+    }
+
+
+def describe(error: BaseException | None, scratch: str) -> str:
+    """One line without paths: what was raised, and at which line of the script."""
+    if isinstance(error, Tampered):
+        return str(error)
+    if isinstance(error, SystemExit):
+        return "the script ended itself (SystemExit) before it was through"
+    try:
+        message = " ".join(str(error).split())
+    except BaseException:
+        message = ""
+    message = re.sub(r"(/[\w.+-]+)+/", "", message.replace(scratch, ""))
+    line = script_line(error.__traceback__ if error else None)
+    if isinstance(error, SyntaxError):
+        line = None  # the message names it
+    place = f" (line {line})" if line else ""
+    return f"{type(error).__name__}: {message}"[:MAX_ERROR] + place
+
+
+def script_line(traceback: TracebackType | None) -> int | None:
+    """The last line of the script itself in a traceback."""
+    line = None
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == FILE_NAME:
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def layout(figure: Any) -> dict[str, Any]:
+    """Six numbers for every axes in a grid, and how many axes there are."""
+    cells: list[list[int]] = []
+    for axes in figure.axes:
+        spec = axes.get_subplotspec()
+        if spec is not None:
+            rows, columns = spec.rowspan, spec.colspan
+            grid = spec.get_gridspec().get_geometry()
+            cell = [*grid, rows.start, rows.stop - 1, columns.start, columns.stop - 1]
+            cells.append([int(number) for number in cell])
+    return {"layout": cells, "n_axes": len(figure.axes)}
+
+
+# ------------------------------------------------------------------------------- drawing
+
+
+def draw_texts_only(figure: Any) -> None:
+    """Draw ``figure`` as a PDF in which only texts matter, and throw it away.
+
+    Lines, images and collections hold no text and are left out; patches are kept, since table
+    cells and annotations are such, but their strokes go nowhere.
+    """
+    import matplotlib
+    from matplotlib import collections, image, lines
+    from matplotlib.backends.backend_pdf import RendererPdf
+
+    def nothing(*args: Any, **kwargs: Any) -> None:
+        return None
+
+    silenced: list[tuple[Any, str]] = [
+        (lines.Line2D, "draw"),
+        (collections.Collection, "draw"),
+        (image._ImageBase, "draw"),
+        (RendererPdf, "draw_path"),
+        (RendererPdf, "draw_markers"),
+        (RendererPdf, "draw_path_collection"),
+        (RendererPdf, "draw_image"),
+    ]
+    originals = [(owner, name, owner.__dict__[name]) for owner, name in silenced]
+    try:
+        for owner, name in silenced:
+            setattr(owner, name, nothing)
+        with matplotlib.rc_context({"savefig.bbox": None}):
+            figure.canvas.print_figure(io.BytesIO(), format="pdf")
+    finally:
+        for owner, name, function in originals:
+            setattr(owner, name, function)
+
+
+def small_png(pixels: Any) -> bytes:
+    """A PNG of an RGBA buffer, its longer side bounded."""
+    import numpy as np
+    from PIL import Image
+
+    array = np.asarray(pixels)
+    picture = Image.fromarray(array[..., :3].copy())
+    picture.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def drawn_png(figure: Any) -> bytes:
+    """Draw ``figure`` for the preview, at no more pixels than it needs."""
+    width, height = figure.get_size_inches()
+    dpi = min(100.0, PREVIEW_PIXELS / max(width, height, 0.1))
+    buffer = io.BytesIO()
+    figure.canvas.print_figure(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def judge_png(pdf: Path) -> bytes:
+    """The first page at 350 dpi, as the official pipeline shows it to a judge."""
+    import pypdfium2
+
+    page = pypdfium2.PdfDocument(str(pdf))[0]
+    scale = JUDGE_DPI / 72
+    pixels = page.get_width() * page.get_height() * scale**2
+    scale *= min(1.0, (JUDGE_PIXELS / max(pixels, 1.0)) ** 0.5)
+    buffer = io.BytesIO()
+    page.render(scale=scale).to_pil().save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()

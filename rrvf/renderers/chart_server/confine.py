@@ -1,0 +1,517 @@
+"""Confinement of one process: namespaces, Landlock, seccomp, resource limits, privileges.
+
+By ctypes on the C library alone: no package, no helper binary. Four levels, best first:
+
+=========== ==============================================================================
+namespaces  private network, mounts and IPC, a tmpfs of bounded size as the only writable
+            place, and all of the following
+landlock    Landlock (only listed paths can be opened) and all of the following
+seccomp     a list of allowed system calls (no socket, no fork, no exec, no signal to others)
+rlimits     memory, CPU time, file size and open files only
+=========== ==============================================================================
+
+Numbers of system calls and constants are from the Linux kernel's uapi headers.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import platform
+import resource
+import signal
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+LEVELS = ("namespaces", "landlock", "seccomp", "rlimits")
+
+NOBODY = 65534
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one execution may use.
+
+    Attributes:
+        cpu_seconds: CPU time; a machine under load does not shorten it.
+        wall_seconds: Wall time, for code that sleeps.
+        memory: Address space in bytes.
+        file_size: Largest single file in bytes.
+        scratch_size: All files together in bytes.
+        scratch_files: Number of files and folders.
+        output: Bytes that the child may send back.
+    """
+
+    cpu_seconds: int = 60
+    wall_seconds: int = 180
+    memory: int = 4 * 2**30
+    file_size: int = 64 * 2**20
+    scratch_size: int = 128 * 2**20
+    scratch_files: int = 2000
+    output: int = 160 * 2**20
+
+
+class ConfineError(OSError):
+    """A layer could not be put up."""
+
+
+# ------------------------------------------------------------------------------ plumbing
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, what: str) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise ConfineError(number, f"{what}: {os.strerror(number)}")
+    return result
+
+
+def _syscall(number: int, *arguments: object) -> int:
+    converted = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    return _libc().syscall(ctypes.c_long(number), *converted)
+
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_SECCOMP = 22
+PR_CAPBSET_DROP = 24
+PR_SET_NO_NEW_PRIVS = 38
+
+
+def _prctl(option: int, argument: int = 0, second: object = 0) -> None:
+    extra = ctypes.c_ulong(second) if isinstance(second, int) else second
+    zero = ctypes.c_ulong(0)
+    _check(
+        _libc().prctl(option, ctypes.c_ulong(argument), extra, zero, zero), f"prctl {option}"
+    )
+
+
+# ---------------------------------------------------------------------------- namespaces
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWNET = 0x40000000
+
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 16384, 1 << 18
+
+
+def enter_namespaces() -> None:
+    """Give the calling process its own network, mounts, IPC and host name.
+
+    As root by right, otherwise inside a user namespace that maps the user to itself.
+
+    Raises:
+        ConfineError: Neither is allowed here.
+    """
+    libc = _libc()
+    flags = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
+    uid, gid = os.getuid(), os.getgid()
+    if libc.unshare(flags) != 0:
+        _check(libc.unshare(flags | CLONE_NEWUSER), "unshare")
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    _mount(None, "/", None, MS_REC | MS_PRIVATE, None)
+
+
+def mount_scratch(folder: str, limits: Limits, owner: int) -> None:
+    """Mount an empty tmpfs on ``folder``, seen by the calling process only."""
+    _check(_libc().unshare(CLONE_NEWNS), "unshare mounts")
+    options = f"size={limits.scratch_size},nr_inodes={limits.scratch_files},mode=0700,uid={owner}"
+    _mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)
+
+
+def _mount(
+    source: str | None, target: str, kind: str | None, flags: int, options: str | None
+) -> None:
+    def text(value: str | None) -> bytes | None:
+        return None if value is None else value.encode()
+
+    result = _libc().mount(
+        text(source), text(target), text(kind), ctypes.c_ulong(flags), text(options)
+    )
+    _check(result, f"mount on {target}")
+
+
+# ------------------------------------------------------------------------------ Landlock
+
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
+_TRUNCATE = 1 << 14
+_READ = _EXECUTE | _READ_FILE | _READ_DIR
+# Links, devices, sockets and pipes are never needed: files and folders may be made and removed.
+_SCRATCH = _WRITE_FILE | _READ_FILE | _READ_DIR | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 13
+_SCRATCH |= _TRUNCATE
+_FILE_ONLY = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
+
+
+def landlock_version() -> int:
+    """The kernel's Landlock ABI, 0 where there is none."""
+    return max(0, _syscall(_CREATE_RULESET, None, 0, 1))
+
+
+def _handled(version: int) -> tuple[int, int, int]:
+    """Rights on files, on TCP, and scopes that this ABI can take away."""
+    files = (1 << 13) - 1
+    if version >= 2:
+        files |= 1 << 13
+    if version >= 3:
+        files |= 1 << 14
+    if version >= 5:
+        files |= 1 << 15
+    return files, 3 if version >= 4 else 0, 3 if version >= 6 else 0
+
+
+def open_readable(paths: list[str]) -> list[int]:
+    """Descriptors (``O_PATH``) of the paths that exist, for :func:`landlock`."""
+    descriptors: list[int] = []
+    for path in paths:
+        try:
+            descriptors.append(os.open(path, os.O_PATH | os.O_CLOEXEC))
+        except OSError:
+            continue
+    return descriptors
+
+
+def landlock(readable: list[int], scratch: str, writable_files: list[str]) -> None:
+    """Allow this process to read ``readable``, to write below ``scratch``, and nothing else.
+
+    Args:
+        readable: Descriptors from :func:`open_readable`.
+        writable_files: Devices such as ``/dev/null``.
+
+    Raises:
+        ConfineError: The kernel has no Landlock, or refuses.
+    """
+    version = landlock_version()
+    files, tcp, scopes = _handled(version)
+    if version < 1:
+        raise ConfineError(38, "no Landlock")
+    attributes = struct.pack("=QQQ", files, tcp, scopes)
+    size = 8 if version < 4 else 16 if version < 6 else 24
+    ruleset = _check(_syscall(_CREATE_RULESET, attributes, size, 0), "landlock_create_ruleset")
+
+    def allow(descriptor: int, rights: int) -> None:
+        if not os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            rights &= _FILE_ONLY
+        rule = struct.pack("=Qi", rights & files, descriptor)
+        _check(_syscall(_ADD_RULE, ruleset, 1, rule, 0), "landlock_add_rule")
+
+    for descriptor in readable:
+        allow(descriptor, _READ)
+    for path, rights in [(scratch, _SCRATCH), *((p, _READ | _WRITE_FILE) for p in writable_files)]:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        allow(descriptor, rights)
+        os.close(descriptor)
+    _check(_syscall(_RESTRICT_SELF, ruleset, 0), "landlock_restrict_self")
+    os.close(ruleset)
+
+
+# ------------------------------------------------------------------------------- seccomp
+
+# name: (x86_64, aarch64); None where the architecture has no such call. The most frequent first.
+_ALLOWED: dict[str, tuple[int | None, int | None]] = {
+    "read": (0, 63),
+    "write": (1, 64),
+    "close": (3, 57),
+    "fstat": (5, 80),
+    "lseek": (8, 62),
+    "munmap": (11, 215),
+    "brk": (12, 214),
+    "mmap": (9, 222),
+    "newfstatat": (262, 79),
+    "openat": (257, 56),
+    "futex": (202, 98),
+    "mprotect": (10, 226),
+    "madvise": (28, 233),
+    "mremap": (25, 216),
+    "getdents64": (217, 61),
+    "rt_sigaction": (13, 134),
+    "rt_sigprocmask": (14, 135),
+    "rt_sigreturn": (15, 139),
+    "clock_gettime": (228, 113),
+    "gettimeofday": (96, 169),
+    "time": (201, None),
+    "open": (2, None),
+    "stat": (4, None),
+    "lstat": (6, None),
+    "access": (21, None),
+    "faccessat": (269, 48),
+    "faccessat2": (439, 439),
+    "statx": (332, 291),
+    "poll": (7, None),
+    "ppoll": (271, 73),
+    "select": (23, None),
+    "pselect6": (270, 72),
+    "pread64": (17, 67),
+    "pwrite64": (18, 68),
+    "readv": (19, 65),
+    "writev": (20, 66),
+    "preadv": (295, 69),
+    "pwritev": (296, 70),
+    "pipe": (22, None),
+    "pipe2": (293, 59),
+    "dup": (32, 23),
+    "dup2": (33, None),
+    "dup3": (292, 24),
+    "fcntl": (72, 25),
+    "flock": (73, 32),
+    "fsync": (74, 82),
+    "fdatasync": (75, 83),
+    "truncate": (76, 45),
+    "ftruncate": (77, 46),
+    "fallocate": (285, 47),
+    "fadvise64": (221, 223),
+    "sendfile": (40, 71),
+    "copy_file_range": (326, 285),
+    "getdents": (78, None),
+    "getcwd": (79, 17),
+    "chdir": (80, 49),
+    "fchdir": (81, 50),
+    "rename": (82, None),
+    "renameat": (264, 38),
+    "renameat2": (316, 276),
+    "mkdir": (83, None),
+    "mkdirat": (258, 34),
+    "rmdir": (84, None),
+    "creat": (85, None),
+    "unlink": (87, None),
+    "unlinkat": (263, 35),
+    "readlink": (89, None),
+    "readlinkat": (267, 78),
+    "umask": (95, 166),
+    "statfs": (137, 43),
+    "fstatfs": (138, 44),
+    "sched_yield": (24, 124),
+    "pause": (34, None),
+    "nanosleep": (35, 101),
+    "clock_nanosleep": (230, 115),
+    "clock_getres": (229, 114),
+    "getitimer": (36, 102),
+    "setitimer": (38, 103),
+    "alarm": (37, None),
+    "times": (100, 153),
+    "getpid": (39, 172),
+    "getppid": (110, 173),
+    "gettid": (186, 178),
+    "getuid": (102, 174),
+    "geteuid": (107, 175),
+    "getgid": (104, 176),
+    "getegid": (108, 177),
+    "getgroups": (115, 158),
+    "getpgrp": (111, None),
+    "getpgid": (121, 155),
+    "getsid": (124, 156),
+    "getrlimit": (97, 163),
+    "getrusage": (98, 165),
+    "sysinfo": (99, 179),
+    "uname": (63, 160),
+    "getcpu": (309, 168),
+    "sched_getaffinity": (204, 123),
+    "sched_getparam": (143, 121),
+    "sched_getscheduler": (145, 120),
+    "sched_get_priority_max": (146, 125),
+    "sched_get_priority_min": (147, 126),
+    "get_mempolicy": (239, 236),
+    "membarrier": (324, 283),
+    "mincore": (27, 232),
+    "msync": (26, 227),
+    "sigaltstack": (131, 132),
+    "rt_sigpending": (127, 136),
+    "rt_sigtimedwait": (128, 137),
+    "rt_sigsuspend": (130, 133),
+    "epoll_create1": (291, 20),
+    "epoll_create": (213, None),
+    "epoll_ctl": (233, 21),
+    "epoll_wait": (232, None),
+    "epoll_pwait": (281, 22),
+    "eventfd2": (290, 19),
+    "getrandom": (318, 278),
+    "arch_prctl": (158, None),
+    "set_tid_address": (218, 96),
+    "set_robust_list": (273, 99),
+    "get_robust_list": (274, 100),
+    "rseq": (334, 293),
+    "close_range": (436, 436),
+    "exit": (60, 93),
+    "exit_group": (231, 94),
+}
+_CLONE, _CLONE3 = (56, 220), 435
+_KILL, _TGKILL = (62, 129), (234, 131)
+_PRLIMIT, _IOCTL = (302, 261), (16, 29)
+_TERMINAL_QUESTIONS = (0x5401, 0x5413, 0x541B, 0x5450, 0x5451)
+CLONE_THREAD = 0x00010000
+
+_ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
+
+_LOAD, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06
+_ALLOW = 0x7FFF0000
+_EPERM, _ENOSYS = 0x00050000 | 1, 0x00050000 | 38
+_KILL_PROCESS = 0x80000000
+
+
+def _op(code: int, k: int, yes: int = 0, no: int = 0) -> bytes:
+    return struct.pack("=HBBI", code, yes, no, k & 0xFFFFFFFF)
+
+
+def _argument(index: int, high: bool = False) -> bytes:
+    """Load half of a 64-bit argument (little-endian)."""
+    return _op(_LOAD, 16 + 8 * index + (4 if high else 0))
+
+
+def seccomp_program(machine: str, pid: int) -> bytes:
+    """The BPF filter: listed calls pass, the rest fail with ``EPERM``.
+
+    Args:
+        machine: ``platform.machine()``.
+        pid: The only process that may be signalled: the confined one itself.
+
+    Raises:
+        ConfineError: No table for this architecture.
+    """
+    if machine not in _ARCHITECTURES:
+        raise ConfineError(38, f"no seccomp table for {machine}")
+    column, audit = _ARCHITECTURES[machine]
+    program = [_op(_LOAD, 4), _op(_JEQ, audit, 1, 0), _op(_RET, _KILL_PROCESS), _op(_LOAD, 0)]
+    if machine == "x86_64":  # the x32 ABI shares the audit value
+        program += [_op(_JGE, 0x40000000, 0, 1), _op(_RET, _EPERM)]
+    for numbers in _ALLOWED.values():
+        number = numbers[column]
+        if number is not None:
+            program += [_op(_JEQ, number, 0, 1), _op(_RET, _ALLOW)]
+    # glibc falls back to clone, whose flags a filter can read.
+    program += [_op(_JEQ, _CLONE3, 0, 1), _op(_RET, _ENOSYS)]
+    program += _guarded(
+        _CLONE[column], [_argument(0), _op(_JSET, CLONE_THREAD, 0, 1), _op(_RET, _ALLOW)]
+    )
+    own_pid = [_argument(0), _op(_JEQ, pid, 0, 1), _op(_RET, _ALLOW)]
+    program += _guarded(_KILL[column], own_pid) + _guarded(_TGKILL[column], own_pid)
+    only_read = [
+        *(_argument(2), _op(_JEQ, 0, 0, 3)),
+        *(_argument(2, high=True), _op(_JEQ, 0, 0, 1)),
+        _op(_RET, _ALLOW),
+    ]
+    program += _guarded(_PRLIMIT[column], only_read)
+    questions = [_argument(1)]
+    for command in _TERMINAL_QUESTIONS:
+        questions += [_op(_JEQ, command, 0, 1), _op(_RET, _ALLOW)]
+    program += _guarded(_IOCTL[column], questions)
+    return b"".join([*program, _op(_RET, _EPERM)])
+
+
+def _guarded(number: int, body: list[bytes]) -> list[bytes]:
+    """``body`` runs for system call ``number`` only, and ends in a refusal."""
+    body = [*body, _op(_RET, _EPERM)]
+    return [_op(_JEQ, number, 0, len(body)), *body]
+
+
+def seccomp() -> None:
+    """Install the filter in this process, for good.
+
+    Raises:
+        ConfineError: The kernel or the architecture does not offer it.
+    """
+    program = seccomp_program(platform.machine(), os.getpid())
+    buffer = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("=HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer))
+    _prctl(PR_SET_SECCOMP, 2, ctypes.c_char_p(header))
+
+
+# ------------------------------------------------------------------ limits and privileges
+
+
+def limit_resources(limits: Limits) -> None:
+    """Set the limits that hold on every level."""
+    now = resource.getrusage(resource.RUSAGE_SELF)
+    spent = int(now.ru_utime + now.ru_stime)
+    cpu = spent + limits.cpu_seconds
+    for kind, soft, hard in [
+        (resource.RLIMIT_CPU, cpu, cpu + 1),
+        (resource.RLIMIT_AS, limits.memory, limits.memory),
+        (resource.RLIMIT_FSIZE, limits.file_size, limits.file_size),
+        (resource.RLIMIT_NOFILE, 256, 256),
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_MEMLOCK, 0, 0),
+        (resource.RLIMIT_MSGQUEUE, 0, 0),
+    ]:
+        allowed = resource.getrlimit(kind)[1]
+        if allowed != resource.RLIM_INFINITY:
+            soft, hard = min(soft, allowed), min(hard, allowed)
+        resource.setrlimit(kind, (soft, hard))
+    # A write beyond the file limit then fails with an error instead of ending the process.
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
+class _CapHeader(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+class _CapData(ctypes.Structure):
+    _fields_ = [
+        ("effective", ctypes.c_uint32),
+        ("permitted", ctypes.c_uint32),
+        ("inheritable", ctypes.c_uint32),
+    ]
+
+
+def drop_privileges(user: int | None) -> None:
+    """Give up every capability, and become ``user`` where one is named."""
+    for capability in range(64):
+        if _libc().prctl(PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) != 0:
+            break  # past the last one, or none to give up
+    if user is not None:
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+    header = _CapHeader(0x20080522, 0)
+    nothing = (_CapData * 2)()
+    _check(_libc().capset(ctypes.byref(header), ctypes.byref(nothing)), "capset")
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def die_with_parent(parent: int) -> None:
+    """End this process when its parent ends; a change of user clears this, so call it after."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def confine(
+    level: str,
+    limits: Limits,
+    scratch: str,
+    readable: list[int],
+    user: int | None,
+    parent: int,
+) -> None:
+    """Confine the calling process for good.
+
+    Args:
+        level: One of :data:`LEVELS`; for ``namespaces`` the parent must have entered them.
+        scratch: The only folder that stays writable; the working folder afterwards.
+        readable: What may be read, from :func:`open_readable`.
+        user: The user to become when started as root; ``None`` keeps the user, without rights.
+        parent: Process id of the parent.
+
+    Raises:
+        ConfineError: A layer of this level could not be put up; nothing may run then.
+    """
+    if level == "namespaces":
+        mount_scratch(scratch, limits, os.getuid() if user is None else user)
+    os.chdir(scratch)
+    limit_resources(limits)
+    drop_privileges(user)
+    _prctl(PR_SET_DUMPABLE, 0)
+    die_with_parent(parent)
+    if level in ("namespaces", "landlock"):
+        landlock(readable, scratch, ["/dev/null", "/dev/zero", "/dev/urandom"])
+    if level != "rlimits":
+        seccomp()

@@ -1,0 +1,87 @@
+"""What a script must leave alone, and putting back what it may have changed.
+
+A script shares its process with the recorder. This module makes the cheap ways of lying fail:
+replacing ``savefig``, a getter, a recorder function, ``json`` or a builtin. It cannot keep out a
+program that searches the interpreter's memory; such a program can only claim to have drawn what it
+could as well have drawn, since no reference is within its reach.
+"""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from types import FunctionType, ModuleType
+from typing import Any
+
+
+class Guard:
+    """A picture of the functions that measuring relies on, taken before any script runs."""
+
+    def __init__(self, own_modules: list[ModuleType]) -> None:
+        self._watched: list[tuple[Any, dict[str, Any]]] = []
+        self._watched += [(owner, dict(vars(owner))) for owner in _measuring_classes()]
+        self._watched += [(module, _functions(module)) for module in _measuring_modules()]
+        import io
+        import json
+        import json.encoder
+        import os
+        import struct
+
+        ours = [builtins, json, json.encoder, os, io, struct, sys, *own_modules]
+        self._restored = [(vars(module), dict(vars(module))) for module in ours]
+        self._update = dict.update
+        self._settrace, self._setprofile = sys.settrace, sys.setprofile
+
+    def expect(self, owner: Any, name: str, function: Any) -> None:
+        """From now on, ``owner.name`` is to be ``function``."""
+        for watched, before in self._watched:
+            if watched is owner:
+                before[name] = function
+
+    def restore(self) -> None:
+        """Undo changes to builtins and to the modules that the answer is made with."""
+        self._settrace(None)
+        self._setprofile(None)
+        for now, before in self._restored:
+            self._update(now, before)
+
+    def violation(self) -> str | None:
+        """The first measuring function that is no longer what it was, as ``Owner.name``."""
+        for owner, before in self._watched:
+            now = vars(owner)
+            for name, value in before.items():
+                if now.get(name) is not value:
+                    return f"{owner.__name__}.{name}"
+        return None
+
+
+def _functions(module: ModuleType) -> dict[str, Any]:
+    return {name: value for name, value in vars(module).items() if isinstance(value, FunctionType)}
+
+
+def _measuring_modules() -> list[ModuleType]:
+    import matplotlib.colors
+    import matplotlib.pyplot
+
+    return [matplotlib.pyplot, matplotlib.colors]
+
+
+def _measuring_classes() -> list[type]:
+    from matplotlib import artist, axis, backend_bases, cm, collections, figure, gridspec
+    from matplotlib import lines, patches, text
+    from matplotlib.axes import Axes
+    from matplotlib.axes._base import _AxesBase, _process_plot_var_args
+    from matplotlib.backends import backend_agg, backend_pdf
+    from matplotlib.projections.polar import PolarAxes
+    from mpl_toolkits.mplot3d import Axes3D
+
+    return [
+        *(figure.Figure, figure.FigureBase, artist.Artist, axis.Axis, Axes, _AxesBase),
+        *(backend_bases.FigureCanvasBase, backend_bases.RendererBase),
+        *(backend_agg.FigureCanvasAgg, backend_agg.RendererAgg),
+        *(backend_pdf.FigureCanvasPdf, backend_pdf.RendererPdf, backend_pdf.PdfFile),
+        *(collections.Collection, collections.PathCollection, collections.LineCollection),
+        *(patches.Patch, patches.Rectangle, patches.Ellipse, patches.Circle, lines.Line2D),
+        *(text.Text, cm.ScalarMappable, gridspec.SubplotSpec, gridspec.GridSpecBase),
+        *(_process_plot_var_args, PolarAxes, Axes3D),
+    ]

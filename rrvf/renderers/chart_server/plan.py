@@ -1,0 +1,106 @@
+"""Where the official scorer would cut into a script, found out before the script runs.
+
+The official text log comes from a copy of the script with four lines inserted, as text, before the
+first ``plt.savefig``: they take the ticks off every axes of the current figure. Where that place
+is a statement of its own, one execution can serve all logs, stopping there. Elsewhere the copy is
+another program, or none at all, and has to be treated as such.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from dataclasses import dataclass
+from types import CodeType
+
+FILE_NAME = "script.py"
+SAVE = "plt.savefig"
+
+REMOVE_TICKS = """
+for every_axes in plt.gcf().get_axes():
+    every_axes.set_xticks([])
+    every_axes.set_yticks([])
+"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A script, ready to run.
+
+    Attributes:
+        before: Everything up to the first ``plt.savefig``, or the whole script.
+        save: That one statement; ``None`` where it is no top-level statement.
+        after: What follows it.
+        ticks_stay: The script never says ``plt.savefig``, so nothing is inserted.
+        text_copy: The copy with the insertion, where it is another program than the script.
+        future: A ``from __future__`` import, which the official prefix turns into an error.
+    """
+
+    before: CodeType
+    save: CodeType | None = None
+    after: CodeType | None = None
+    ticks_stay: bool = False
+    text_copy: CodeType | None = None
+    future: bool = False
+
+
+def make_plan(code: str) -> Plan:
+    """Analyse a script.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError, MemoryError: It does not compile.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = ast.parse(code, FILE_NAME)
+        whole = compile(tree, FILE_NAME, "exec", dont_inherit=True)
+        if any(isinstance(n, ast.ImportFrom) and n.module == "__future__" for n in tree.body):
+            return Plan(whole, future=True)
+        at = code.find(SAVE)
+        if at < 0:
+            return Plan(whole, ticks_stay=True)
+        index = _statement_at(tree, code, at)
+        if index is None:
+            return Plan(whole, text_copy=_compiled(code[:at] + REMOVE_TICKS + code[at:]))
+        return Plan(
+            before=_part(tree.body[:index]),
+            save=_part([tree.body[index]]),
+            after=_part(tree.body[index + 1 :]),
+        )
+
+
+def _statement_at(tree: ast.Module, code: str, at: int) -> int | None:
+    """Index of the top-level statement ``plt.savefig(...)`` that starts at character ``at``."""
+    for index, node in enumerate(tree.body):
+        match node:
+            case ast.Expr(
+                value=ast.Call(func=ast.Attribute(value=ast.Name(id="plt"), attr="savefig"))
+            ) if _offset(code, node) == at:
+                return index
+            case _:
+                continue
+    return None
+
+
+def _offset(code: str, node: ast.stmt) -> int:
+    """Character offset of a statement, -1 where lines end in anything but a line feed."""
+    lines = code.split("\n")
+    if "\r" in code or node.lineno > len(lines):
+        return -1
+    line = lines[node.lineno - 1].encode()
+    return sum(len(each) + 1 for each in lines[: node.lineno - 1]) + len(
+        line[: node.col_offset].decode()
+    )
+
+
+def _part(statements: list[ast.stmt]) -> CodeType:
+    return compile(
+        ast.Module(body=statements, type_ignores=[]), FILE_NAME, "exec", dont_inherit=True
+    )
+
+
+def _compiled(code: str) -> CodeType | None:
+    try:
+        return compile(code, FILE_NAME, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return None

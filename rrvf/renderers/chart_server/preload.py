@@ -1,0 +1,138 @@
+"""What the server imports before it forks, and the objects its forks inherit."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import platform
+import sys
+import warnings
+from typing import Any
+
+from . import child, integrity, plan, recorder, wire
+
+REQUIRED = ("matplotlib", "numpy")
+PRELOADED = (
+    "numpy",
+    "pandas",
+    "scipy",
+    "scipy.stats",
+    "scipy.interpolate",
+    "scipy.ndimage",
+    "scipy.signal",
+    "scipy.cluster.hierarchy",
+    "matplotlib.pyplot",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_pdf",
+    "matplotlib.gridspec",
+    "matplotlib.tri",
+    "matplotlib.sankey",
+    "matplotlib.table",
+    "mpl_toolkits.mplot3d",
+    "mpl_toolkits.axes_grid1",
+    "networkx",
+    "squarify",
+    "matplotlib_venn",
+    "seaborn",
+    "pypdfium2",
+)
+VERSIONS = (
+    *("matplotlib", "numpy", "scipy", "pandas", "seaborn", "networkx", "squarify"),
+    *("matplotlib_venn", "PIL"),
+)
+
+
+class Inherited:
+    """The recorder and the guard that every fork finds in place."""
+
+    recorder: recorder.Recorder
+    guard: integrity.Guard
+
+
+_INHERITED = Inherited()
+
+
+def load() -> dict[str, Any]:
+    """Import the plotting packages, wrap the drawing functions, draw once to warm up.
+
+    Returns:
+        Versions, fonts and interpreter, for the record of a run.
+    """
+    warnings.simplefilter("ignore")
+    missing = [name for name in PRELOADED if not _imported(name)]
+    from matplotlib import pyplot
+
+    pyplot.switch_backend("Agg")
+    _warm_up(pyplot)
+    _INHERITED.recorder = recorder.Recorder()
+    recorder.install(_INHERITED.recorder)
+    _INHERITED.guard = integrity.Guard([child, integrity, plan, recorder, wire])
+    return _environment(missing)
+
+
+def _imported(name: str) -> bool:
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        if name in REQUIRED:
+            raise
+        return False
+    return True
+
+
+def _warm_up(pyplot: Any) -> None:
+    """Load fonts and compile patterns once instead of in every fork."""
+    import io
+
+    figure, axes = pyplot.subplots()
+    axes.plot([1, 2], label="warm $x^2$")
+    axes.set_title("warm")
+    axes.legend()
+    figure.savefig(io.BytesIO(), format="pdf")
+    figure.savefig(io.BytesIO(), format="png")
+    pyplot.close("all")
+
+
+def _environment(missing: list[str]) -> dict[str, Any]:
+    versions: dict[str, str | None] = {}
+    for name in VERSIONS:
+        module = sys.modules.get(name)
+        versions[name] = getattr(module, "__version__", None) or _distribution(name)
+    from matplotlib import font_manager
+
+    fonts = sorted({font.name for font in font_manager.fontManager.ttflist})
+    return {
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "machine": platform.machine(),
+        "versions": versions,
+        "missing": missing,
+        "n_fonts": len(fonts),
+        "fonts_hash": hashlib.sha256("\n".join(fonts).encode()).hexdigest()[:16],
+    }
+
+
+def _distribution(name: str) -> str | None:
+    from importlib import metadata
+
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(name)
+    return None
+
+
+def execute(request: dict[str, Any], scratch: str, pipe: int, token: bytes) -> None:
+    """In a fork: run one request and write the answer to ``pipe``."""
+    encode, write_all = wire.encode, wire.write_all
+    for name in [name for name in sys.modules if name.startswith("rrvf_chart_server")]:
+        del sys.modules[name]
+    asked = child.Request(
+        code=request["code"],
+        flavour=request.get("flavour", "official"),
+        append_save=bool(request.get("append_save")),
+        judge=bool(request.get("judge")),
+        pdf=bool(request.get("pdf")),
+    )
+    execution = child.Execution(asked, _INHERITED.recorder, _INHERITED.guard, scratch)
+    answer = execution.run()
+    write_all(pipe, token + encode(answer.header(), answer.blobs))

@@ -1,0 +1,373 @@
+"""The loop of the chart server: requests in, one confined fork an execution, answers out.
+
+One thread, one selector. The server runs no script itself: it has imported the plotting packages,
+and its forks inherit them.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import secrets
+import selectors
+import shutil
+import signal
+import socket
+import sys
+import sysconfig
+import tempfile
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import confine, wire
+
+TOKEN_BYTES = 32
+WATCH_SECONDS = 0.2
+
+
+@dataclass
+class Job:
+    """One execution under way."""
+
+    id: int
+    pid: int
+    pipe: int
+    token: bytes
+    scratch: str
+    deadline: float
+    started: float
+    limits: confine.Limits
+    output: bytearray = field(default_factory=bytearray)
+    ended_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What this machine lets the server do; found out once, at the start."""
+
+    level: str
+    user: int | None
+    folder: str
+    readable: list[int]
+
+
+def main(arguments: list[str]) -> int:
+    """Serve the host on the socket whose descriptor is the first argument."""
+    host = socket.socket(fileno=int(arguments[0]))
+    wanted = arguments[1] if len(arguments) > 1 else "auto"
+    folder = tempfile.mkdtemp(prefix="rrvf-")
+    try:
+        entered = _enter(wanted)
+        versions = _import_plotting()
+        ground = _survey(wanted, entered, folder)
+        hello = {"hello": True, "level": ground.level, "user": _user_name(ground), **versions}
+        host.sendall(wire.encode(hello))
+        Server(host, ground).serve()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+# ------------------------------------------------------------------------------- starting
+
+
+def _enter(wanted: str) -> bool:
+    """Enter namespaces where that is wanted and allowed; only before anything starts threads."""
+    if wanted not in ("auto", "namespaces"):
+        return False
+    try:
+        confine.enter_namespaces()
+    except OSError:
+        return False
+    return True
+
+
+def _import_plotting() -> dict[str, Any]:
+    """Import what scripts use, and prepare the recorder; returns the versions."""
+    from . import preload
+
+    return preload.load()
+
+
+def _survey(wanted: str, entered: bool, folder: str) -> Ground:
+    """The best level that holds here, tried out in a fork."""
+    Path(folder).chmod(0o711)
+    scratch = Path(folder) / "scratch"
+    scratch.mkdir(mode=0o711)
+    readable = confine.open_readable(readable_paths())
+    levels = list(confine.LEVELS if wanted == "auto" else [wanted])
+    if not entered and "namespaces" in levels:
+        levels.remove("namespaces")
+    users = [confine.NOBODY, None] if os.getuid() == 0 else [None]
+    for level in levels:
+        for user in users:
+            ground = Ground(level, user, folder, readable)
+            if _holds(ground):
+                return ground
+    return Ground("none", None, folder, readable)
+
+
+def _user_name(ground: Ground) -> str:
+    if ground.user is not None:
+        return f"uid {ground.user}"
+    return "uid 0 without capabilities" if os.getuid() == 0 else "the user who started it"
+
+
+def _holds(ground: Ground) -> bool:
+    """Whether a fork can be confined like this and still reach the libraries."""
+    scratch = make_scratch(ground, 0)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _confine(ground, confine.Limits(), scratch, os.getppid())
+            Path("probe").write_text("x")
+            import matplotlib.font_manager
+            from numpy import fft  # noqa: F401  a folder of the libraries can be entered
+
+            Path(matplotlib.font_manager.findfont("DejaVu Sans")).read_bytes()
+            os.listdir(os.path.dirname(matplotlib.__file__))
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    _, status = os.waitpid(pid, 0)
+    remove_scratch(ground, scratch)
+    return status == 0
+
+
+def readable_paths() -> list[str]:
+    """The interpreter, its libraries, shared libraries, fonts and time zones; nothing of ours.
+
+    Every entry of the library folders is listed by itself, so that packages which hold data to be
+    kept from a script stay closed.
+    """
+    paths = [
+        *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache"),
+        *("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/zoneinfo", "/etc/localtime"),
+        os.environ.get("MPLCONFIGDIR", ""),
+    ]
+    closed = ("rrvf", "_rrvf", "__editable__", "vlmeval", "training", "site-packages")
+    folders = {sysconfig.get_path(key) for key in ("purelib", "platlib", "stdlib", "platstdlib")}
+    for folder in sorted(folders):
+        paths += [e.path for e in os.scandir(folder) if not e.name.lower().startswith(closed)]
+    for prefix in {sys.prefix, sys.base_prefix}:  # shared libraries of a conda environment
+        paths += [str(path) for path in Path(prefix, "lib").glob("*.so*")]
+    return list(dict.fromkeys(path for path in paths if path))
+
+
+# -------------------------------------------------------------------------------- scratch
+
+
+def make_scratch(ground: Ground, job: int) -> str:
+    """The folder an execution may write to: one mount point for all, or one folder each."""
+    if ground.level == "namespaces":
+        return os.path.join(ground.folder, "scratch")
+    folder = os.path.join(ground.folder, f"scratch-{job}-{secrets.token_hex(8)}")
+    os.mkdir(folder, 0o700)
+    if ground.user is not None:
+        os.chown(folder, ground.user, ground.user)
+    return folder
+
+
+def remove_scratch(ground: Ground, folder: str) -> None:
+    """Remove what an execution left behind."""
+    if ground.level != "namespaces":
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def overfull(folder: str, limits: confine.Limits) -> bool:
+    """Whether a scratch folder on disk holds more than it may; looks at a bounded number of files."""
+    files = size = 0
+    pending = [folder]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    files += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    else:
+                        size += entry.stat(follow_symlinks=False).st_size
+                    if files > limits.scratch_files or size > limits.scratch_size:
+                        return True
+        except OSError:
+            continue
+    return False
+
+
+def _confine(ground: Ground, limits: confine.Limits, scratch: str, parent: int) -> None:
+    confine.confine(ground.level, limits, scratch, ground.readable, ground.user, parent)
+
+
+# --------------------------------------------------------------------------------- serving
+
+
+class Server:
+    """Forks for requests, and answers each exactly once."""
+
+    def __init__(self, host: socket.socket, ground: Ground) -> None:
+        self._host = host
+        self._ground = ground
+        self._decoder = wire.Decoder()
+        self._selector = selectors.DefaultSelector()
+        self._jobs: dict[int, Job] = {}
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._workers = 1
+        self._count = 0
+
+    def serve(self) -> None:
+        """Until the host hangs up."""
+        gc.collect()
+        gc.freeze()
+        self._selector.register(self._host, selectors.EVENT_READ, None)
+        try:
+            while self._step():
+                pass
+        finally:
+            for job in self._jobs.values():
+                os.kill(job.pid, signal.SIGKILL)
+            for job in self._jobs.values():
+                os.waitpid(job.pid, 0)
+
+    def _step(self) -> bool:
+        """Wait for something to happen and deal with it; ``False`` when the host is gone."""
+        for key, _ in self._selector.select(WATCH_SECONDS if self._jobs else None):
+            if key.data is None:
+                if not self._hear():
+                    return False
+            else:
+                self._collect(key.data)
+        self._watch()
+        while self._waiting and len(self._jobs) < self._workers:
+            self._start(self._waiting.popleft())
+        return True
+
+    def _hear(self) -> bool:
+        data = self._host.recv(1 << 20)
+        if not data:
+            return False
+        for header, _ in self._decoder.feed(data):
+            self._workers = header.get("workers", self._workers)
+            if "id" in header:
+                self._waiting.append(header)
+        return True
+
+    def _start(self, request: dict[str, Any]) -> None:
+        limits = confine.Limits(**request.get("limits", {}))
+        self._count += 1
+        try:
+            scratch = make_scratch(self._ground, self._count)
+            read_end, write_end = os.pipe()
+            token = secrets.token_bytes(TOKEN_BYTES)
+            parent = os.getpid()
+            pid = os.fork()
+        except OSError as error:
+            self._reply(request["id"], {"outcome": "not_started", "reason": str(error)})
+            return
+        if pid == 0:
+            self._be_child(request, limits, scratch, write_end, token, parent)
+        os.close(write_end)
+        os.set_blocking(read_end, False)
+        now = time.monotonic()
+        job = Job(
+            request["id"], pid, read_end, token, scratch, now + limits.wall_seconds, now, limits
+        )
+        self._jobs[pid] = job
+        self._selector.register(read_end, selectors.EVENT_READ, job)
+
+    def _be_child(
+        self,
+        request: dict[str, Any],
+        limits: confine.Limits,
+        scratch: str,
+        pipe: int,
+        token: bytes,
+        parent: int,
+    ) -> None:
+        """In the fork: confine, execute, answer, end. Never returns."""
+        code = 1
+        try:
+            _quiet_descriptors(pipe, self._ground.readable)
+            _confine(self._ground, limits, scratch, parent)
+            for descriptor in self._ground.readable:
+                os.close(descriptor)
+        except BaseException:
+            os._exit(97)  # the harness's own failure
+        try:
+            from . import preload
+
+            preload.execute(request, scratch, pipe, token)
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _collect(self, job: Job) -> None:
+        """Take what a child wrote; when its pipe closes, it is done."""
+        try:
+            data = os.read(job.pipe, 1 << 20)
+        except BlockingIOError:
+            return
+        if data:
+            job.output += data
+            if len(job.output) > job.limits.output:
+                self._kill(job, "output")
+            return
+        self._finish(job)
+
+    def _watch(self) -> None:
+        now = time.monotonic()
+        for job in list(self._jobs.values()):
+            if now > job.deadline:
+                self._kill(job, "time")
+            elif self._ground.level != "namespaces" and overfull(job.scratch, job.limits):
+                self._kill(job, "files")
+
+    def _kill(self, job: Job, reason: str) -> None:
+        if job.ended_by is None:
+            job.ended_by = reason
+            os.kill(job.pid, signal.SIGKILL)
+
+    def _finish(self, job: Job) -> None:
+        self._selector.unregister(job.pipe)
+        os.close(job.pipe)
+        # A child may close its pipe and live on.
+        waited, status, usage = os.wait4(job.pid, os.WNOHANG)
+        if waited == 0:
+            os.kill(job.pid, signal.SIGKILL)
+            waited, status, usage = os.wait4(job.pid, 0)
+        del self._jobs[job.pid]
+        remove_scratch(self._ground, job.scratch)
+        header: dict[str, Any] = {
+            "seconds": round(time.monotonic() - job.started, 4),
+            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 4),
+        }
+        if job.ended_by is None and job.output.startswith(job.token):
+            answer = bytes(job.output[TOKEN_BYTES:])
+            self._reply(job.id, header | {"outcome": "answer"}, {"answer": answer})
+            return
+        exit_code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
+        signal_number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+        header |= {"outcome": "died", "exit": exit_code, "signal": signal_number}
+        self._reply(job.id, header | {"ended_by": job.ended_by})
+
+    def _reply(
+        self, job_id: int, header: dict[str, Any], blobs: dict[str, bytes] | None = None
+    ) -> None:
+        self._host.sendall(wire.encode({"id": job_id, **header}, blobs))
+
+
+def _quiet_descriptors(keep: int, readable: list[int]) -> None:
+    """Nothing inherited but the pipe and the (path-only) library descriptors."""
+    null = os.open("/dev/null", os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
+    kept = {keep, *readable}
+    for name in os.listdir("/proc/self/fd"):
+        descriptor = int(name)
+        if descriptor > 2 and descriptor not in kept:
+            try:
+                os.close(descriptor)
+            except OSError:
+                continue

@@ -1,0 +1,98 @@
+"""Framing on the socket between host and server, and on the pipe between child and server.
+
+A frame is a 4-byte big-endian length, a JSON object of that many bytes, then the blobs that the
+object's ``blobs`` key lists as ``[[name, length], ...]``, in that order. Nothing is ever executed
+or unpickled on the way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from typing import Any
+
+MAX_HEADER = 32 * 2**20
+MAX_BLOBS = 256 * 2**20
+
+
+class WireError(Exception):
+    """The bytes are no frame."""
+
+
+def encode(header: dict[str, Any], blobs: dict[str, bytes] | None = None) -> bytes:
+    """One frame."""
+    blobs = blobs or {}
+    sized = {**header, "blobs": [[name, len(data)] for name, data in blobs.items()]}
+    text = json.dumps(sized).encode("ascii")
+    return b"".join([struct.pack(">I", len(text)), text, *blobs.values()])
+
+
+class Decoder:
+    """Collects bytes and gives frames back as they become whole."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[tuple[dict[str, Any], dict[str, bytes]]]:
+        """Add bytes; return the frames that are complete by now.
+
+        Raises:
+            WireError: The bytes cannot be the start of a frame.
+        """
+        self._buffer += data
+        frames: list[tuple[dict[str, Any], dict[str, bytes]]] = []
+        while (frame := self._take()) is not None:
+            frames.append(frame)
+        return frames
+
+    def _take(self) -> tuple[dict[str, Any], dict[str, bytes]] | None:
+        if len(self._buffer) < 4:
+            return None
+        (size,) = struct.unpack_from(">I", self._buffer)
+        if size > MAX_HEADER:
+            raise WireError("header too large")
+        if len(self._buffer) < 4 + size:
+            return None
+        header = parse_header(bytes(self._buffer[4 : 4 + size]))
+        total = sum(length for _, length in header["blobs"])
+        if len(self._buffer) < 4 + size + total:
+            return None
+        blobs: dict[str, bytes] = {}
+        at = 4 + size
+        for name, length in header["blobs"]:
+            blobs[name] = bytes(self._buffer[at : at + length])
+            at += length
+        del self._buffer[:at]
+        return header, blobs
+
+
+def parse_header(text: bytes) -> dict[str, Any]:
+    """The JSON object of a frame, its ``blobs`` checked.
+
+    Raises:
+        WireError: It is no JSON object, or its blobs are no list of names and sane lengths.
+    """
+    try:
+        header: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise WireError("header is no JSON") from error
+    if not isinstance(header, dict) or not isinstance(header.get("blobs"), list):
+        raise WireError("header is no frame")
+    total = 0
+    for entry in header["blobs"]:
+        match entry:
+            case [str(), int(length)] if 0 <= length <= MAX_BLOBS:
+                total += length
+            case _:
+                raise WireError("a blob without name or length")
+    if total > MAX_BLOBS:
+        raise WireError("blobs too large")
+    return header
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write everything to a blocking descriptor."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

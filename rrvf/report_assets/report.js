@@ -1,0 +1,718 @@
+// Everything shown here comes from a stranger's model. Strings reach the page as text nodes or as
+// attributes whose names stand in this file; nothing is ever parsed as HTML, CSS or code.
+"use strict";
+(() => {
+  const DATA = JSON.parse(document.getElementById("data").textContent);
+  const DASH = "–";
+  const LOW_LEVEL = ["text", "layout", "type", "color"];
+  const FIRST_CHIPS = 40;
+  const MAX_GRID = 24;
+  const MAX_HIGHLIGHT = 30000;
+  const STATUS = {
+    ok: ["ok", "the script ran and left a picture"],
+    no_code: ["no code", "no code was found in the answer"],
+    code_error: ["code error", "the script failed or left no picture"],
+    timeout: ["timeout", "the script did not end in time"],
+    out_of_memory: ["out of memory", "the script asked for more memory than allowed"],
+    harness_error: ["harness error", "a failure of the harness, not of the model: not scored"],
+  };
+  const collator = new Intl.Collator("en", { numeric: true });
+  const byId = (id) => document.getElementById(id);
+
+  // --- building blocks ----------------------------------------------------------------------
+
+  function fill(element, attributes, children) {
+    for (const [name, value] of Object.entries(attributes)) {
+      if (value === true) element.setAttribute(name, "");
+      else if (value !== false && value != null) element.setAttribute(name, String(value));
+    }
+    element.append(...children.flat().filter((child) => child != null && child !== false));
+    return element;
+  }
+
+  const h = (tag, attributes = {}, ...children) =>
+    fill(document.createElement(tag), attributes, children);
+  const svg = (tag, attributes = {}, ...children) =>
+    fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+
+  const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+  const isObject = (value) =>
+    typeof value === "object" && value !== null && !Array.isArray(value);
+  const asList = (value) => (Array.isArray(value) ? value : []);
+  const asObject = (value) => (isObject(value) ? value : {});
+  const asText = (value) =>
+    typeof value === "string" ? value : value === undefined ? "" : JSON.stringify(value);
+  const percent = (value, digits = 1) => (isNumber(value) ? (100 * value).toFixed(digits) : DASH);
+  const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+  const label = (scorer) =>
+    Object.hasOwn(DATA.labels, scorer) ? DATA.labels[scorer] : scorer;
+  const statusLabel = (status) => (Object.hasOwn(STATUS, status) ? STATUS[status][0] : status);
+  const statusTitle = (status) => (Object.hasOwn(STATUS, status) ? STATUS[status][1] : "");
+  const isolate = (text) => h("bdi", {}, asText(text));
+
+  function countBy(values) {
+    const counts = new Map();
+    for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+    return counts;
+  }
+
+  // --- scores of an item --------------------------------------------------------------------
+
+  function scoreOf(item, scorer) {
+    if (scorer === "average") {
+      const values = LOW_LEVEL.map((name) => scoreOf(item, name));
+      return values.every(isNumber) ? values.reduce((a, b) => a + b, 0) / values.length : null;
+    }
+    const score = Object.hasOwn(item.scores, scorer) ? item.scores[scorer] : {};
+    return isNumber(score.value) ? score.value : null;
+  }
+
+  function scorersOf(run) {
+    const seen = new Set(run.items.flatMap((item) => Object.keys(item.scores)));
+    const known = LOW_LEVEL.filter((name) => seen.has(name));
+    const others = [...seen].filter((name) => name !== "execution" && !known.includes(name));
+    return known.length === LOW_LEVEL.length
+      ? [...known, "average", ...others]
+      : [...known, ...others];
+  }
+
+  const modesDiffer = (item) => Object.keys(item.other).length > 0;
+  const isUnscored = (item) =>
+    Object.values(item.scores).some((score) => !isNumber(score.value));
+  const otherMode = (mode) => ({ official: "fixed", fixed: "official" })[mode] ?? "other mode";
+
+  // --- the table and the run card -----------------------------------------------------------
+
+  function renderTable() {
+    const several = DATA.runs.length > 1;
+    const head = h("tr", {}, several && h("th", { scope: "col" }, "Run"),
+      DATA.columns.map(({ label: text }) => h("th", { scope: "col" }, text)));
+    const rows = DATA.runs.map((run, index) => {
+      const name = h("button", { type: "button", class: "run-name" }, isolate(run.name));
+      name.addEventListener("click", () => selectRun(index));
+      return h("tr", {}, several && h("th", { scope: "row" }, name),
+        DATA.columns.map(({ key }) => metricCell(run, key)));
+    });
+    byId("metrics").classList.toggle("single", !several);
+    byId("metrics").replaceChildren(
+      h("caption", { class: "hidden" }, "Results, 0 to 100 as in the paper"),
+      h("thead", {}, head), h("tbody", {}, rows));
+  }
+
+  function metricCell(run, key) {
+    const value = run.metrics[key];
+    const text = label(key);
+    if (isNumber(value)) return h("td", { "data-label": text }, value.toFixed(2));
+    return h("td", { class: "null", "data-label": text }, h("abbr", { title: run.why[key] }, DASH));
+  }
+
+  function renderNotes(run) {
+    const notes = whyNotes(run);
+    const unscored = Object.entries(run.n_unscored).filter(([, count]) => count);
+    if (unscored.length) {
+      const listed = unscored.map(([scorer, count]) => `${label(scorer)} ${count}`).join(", ");
+      notes.push(`Not scored, and in no mean: ${listed}.`);
+    }
+    byId("table-notes").replaceChildren(
+      ...run.notes.map((note) => h("li", { class: "warning" }, note)),
+      ...DATA.notes.map((note) => h("li", { class: "warning" }, note)),
+      ...notes.map((note) => h("li", {}, note)));
+  }
+
+  function whyNotes(run) {
+    const reasons = DATA.columns.filter(({ key }) => Object.hasOwn(run.why, key))
+      .map(({ key, label: text }) => `${text} (${run.why[key]})`);
+    return run.finished && reasons.length ? [`${DASH} not measured: ${reasons.join(", ")}.`] : [];
+  }
+
+  function renderCard(run) {
+    const facts = [
+      typeof run.mode === "string" && `${run.mode} mode`,
+      run.confinement !== null && `confinement: ${run.confinement}`,
+    ].filter(Boolean);
+    const card = byId("run-card");
+    card.hidden = !run.finished;
+    card.querySelector("summary").replaceChildren(
+      h("b", {}, "Run card"), h("span", { class: "muted" }, facts.join(" · ")));
+    card.querySelector("div").replaceChildren(
+      ...[["Protocol", run.protocol], ["Environment", run.environment]]
+        .filter(([, value]) => Object.keys(value).length)
+        .map(([title, value]) => h("section", {}, h("h3", {}, title), factTable(value))));
+  }
+
+  function factTable(value) {
+    return h("table", { class: "facts" }, h("tbody", {}, factRows(value, 0)));
+  }
+
+  function factRows(value, depth) {
+    return Object.entries(value).flatMap(([key, entry]) => {
+      const head = h("th", { scope: "row" }, isolate(key));
+      head.style.paddingInlineStart = `${depth}rem`;
+      if (isObject(entry) && Object.keys(entry).length) {
+        return [h("tr", {}, head, h("td")), ...factRows(entry, depth + 1)];
+      }
+      const text = asList(entry).length && entry.every((part) => typeof part !== "object")
+        ? entry.join(", ") : entry;
+      return [h("tr", {}, head, h("td", {}, isolate(text)))];
+    });
+  }
+
+  // --- distributions ------------------------------------------------------------------------
+
+  function inOrder(counts) {
+    const known = DATA.statuses.filter((status) => counts.has(status));
+    return [...known, ...[...counts.keys()].filter((status) => !known.includes(status))];
+  }
+
+  function renderStatuses(run) {
+    const counts = countBy(run.items.map((item) => item.status));
+    const order = inOrder(counts);
+    const segments = order.map((status) => {
+      const segment = h("span", { class: "segment", "data-status": status });
+      segment.style.flexGrow = counts.get(status);
+      return segment;
+    });
+    const legend = order.map((status) => h("li", { title: statusTitle(status) },
+      h("i", { class: "dot", "data-status": status }), isolate(statusLabel(status)),
+      h("b", {}, counts.get(status)),
+      h("span", { class: "muted" }, `${percent(counts.get(status) / run.items.length)} %`)));
+    byId("statuses").replaceChildren(
+      h("div", { class: "status-bar", "aria-hidden": "true" }, segments),
+      h("ul", { class: "legend" }, legend));
+  }
+
+  function renderHistograms(run) {
+    byId("distributions").hidden = run.items.length === 0;
+    byId("histograms").replaceChildren(
+      ...scorersOf(run).map((scorer) => histogram(scorer, run.items)));
+    byId("histogram-note").textContent =
+      "Number of items by score, 0 to 100. Grey: items whose script left no picture. " +
+      "The line marks the mean over the scored items; Average is the mean of an item's Text, " +
+      "Layout, Type and Color.";
+  }
+
+  function histogram(scorer, items) {
+    const bins = Array.from({ length: 10 }, () => ({ ran: 0, failed: 0 }));
+    const scored = items.filter((item) => scoreOf(item, scorer) !== null);
+    let sum = 0;
+    for (const item of scored) {
+      const value = scoreOf(item, scorer);
+      sum += value;
+      const bin = bins[Math.max(0, Math.min(9, Math.floor(value * 10 + 1e-9)))];
+      bin[item.status === "ok" ? "ran" : "failed"] += 1;
+    }
+    const mean = scored.length ? sum / scored.length : null;
+    const unscored = items.length - scored.length;
+    return h("figure", { class: "histogram" },
+      h("figcaption", {}, h("b", {}, label(scorer)),
+        h("span", { class: "mean", title: `mean of ${plural(scored.length, "item")}` },
+          percent(mean)),
+        unscored > 0 && h("span", { class: "muted small" }, `${unscored} not scored`)),
+      histogramPlot(label(scorer), bins, mean));
+  }
+
+  function histogramPlot(name, bins, mean) {
+    const [width, height, base] = [200, 92, 76];
+    const most = Math.max(1, ...bins.map((bin) => bin.ran + bin.failed));
+    const bars = bins.flatMap((bin, index) => {
+      const x = index * 20 + 1.5;
+      const [failed, ran] = [bin.failed, bin.ran].map((count) => ((base - 4) * count) / most);
+      const title = () => svg("title", {}, `${index * 10} to ${index * 10 + 10}: ` +
+        `${plural(bin.ran + bin.failed, "item")}, ${bin.failed} without a picture`);
+      return [
+        failed > 0 && svg("rect", { class: "failed", x, y: base - failed, width: 17,
+          height: failed }, title()),
+        ran > 0 && svg("rect", { class: "ran", x, y: base - failed - ran, width: 17, height: ran },
+          title()),
+      ];
+    });
+    const text = (x, anchor, value) =>
+      svg("text", { x, y: height - 3, "text-anchor": anchor }, value);
+    const summary = bins.map((bin, index) => `${index * 10}: ${bin.ran + bin.failed}`).join(", ");
+    return svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
+      "aria-label": `${name}, items by score: ${summary}` },
+    bars, svg("line", { class: "axis", x1: 0, x2: width, y1: base, y2: base }),
+    mean !== null && svg("line", { class: "mean-line", x1: mean * width, x2: mean * width, y1: 0,
+      y2: base }),
+    text(1, "start", "0"), text(width / 2, "middle", "50"), text(width - 1, "end", "100"));
+  }
+
+  // --- one item -----------------------------------------------------------------------------
+
+  function makeCard(item, index) {
+    const seconds = isNumber(item.seconds) ? `${item.seconds.toFixed(2)} s` : "";
+    const anchor = `item-${index + 1}`;
+    const header = h("header", {},
+      h("h3", { id: `${anchor}-title` }, h("a", { href: `#${anchor}` }, isolate(item.id))),
+      h("span", { class: "badge", title: statusTitle(item.status) },
+        h("i", { class: "dot", "data-status": item.status }), isolate(statusLabel(item.status))),
+      modesDiffer(item) && h("span", { class: "badge differ",
+        title: "official and fixed give different values" }, "≠ modes differ"),
+      isUnscored(item) && h("span", { class: "badge unscored" }, "unscored"),
+      Object.entries(item.tags).map(([key, value]) =>
+        h("span", { class: "tag" }, isolate(key), " ", isolate(value))),
+      h("span", { class: "figures" }, h("span", { class: "muted small" }, seconds),
+        averageOf(item)));
+    const body = h("div", { class: "body" });
+    return h("article", { class: "card", id: anchor, "data-id": item.id,
+      "data-status": item.status, "aria-labelledby": `${anchor}-title` }, header, body);
+  }
+
+  function averageOf(item) {
+    if (!LOW_LEVEL.every((name) => Object.hasOwn(item.scores, name))) return null;
+    return [h("span", { class: "muted small" }, "Average"),
+      h("b", {}, percent(scoreOf(item, "average")))];
+  }
+
+  function fillCard(card, run, item) {
+    if (card.dataset.filled) return;
+    card.dataset.filled = "yes";
+    const names = Object.keys(item.scores).filter((name) => name !== "execution");
+    const order = [...LOW_LEVEL.filter((name) => names.includes(name)),
+      ...names.filter((name) => !LOW_LEVEL.includes(name))];
+    const execution = asObject(item.scores.execution);
+    card.querySelector(".body").append(
+      item.error !== null ? h("pre", { class: "error" }, isolate(item.error)) : "",
+      !isNumber(execution.value) && execution.reason
+        ? h("p", { class: "reason" }, "Execution not scored: ", isolate(execution.reason)) : "",
+      pictures(item, () => openViewer(card)),
+      h("div", { class: "panels" }, order.map((name) => panel(run, item, name))),
+      item.code === null ? "" : codeBlock("Code as executed", asText(item.code), true),
+      item.reply === null ? "" : codeBlock("The model's reply", asText(item.reply), false),
+      item.shortened ? h("p", { class: "muted small" },
+        "Shortened here; results.jsonl holds everything.") : "");
+  }
+
+  function pictures(item, open) {
+    const why = item.status === "ok" ? "no picture on file"
+      : `no picture: ${statusLabel(item.status)}`;
+    return h("div", { class: "pictures" },
+      picture(item, "reference", "Reference", "no reference picture", open),
+      picture(item, "rendering", "Rendering", why, open));
+  }
+
+  function picture(item, side, title, why, open) {
+    const source = item[side] === null ? null : DATA.pictures[item[side]];
+    const missing = item[`${side}_lost`] ? "picture file not found" : why;
+    const content = source
+      ? h("img", { src: source, alt: `${title} of ${item.id}`, loading: "lazy",
+        decoding: "async" })
+      : h("p", { class: "no-picture" }, missing);
+    const frame = open && source
+      ? h("button", { type: "button", class: "frame", "aria-label":
+        `Enlarge the ${title.toLowerCase()} of ${item.id}` }, content)
+      : h("div", { class: "frame" }, content);
+    if (open && source) frame.addEventListener("click", open);
+    return h("figure", { class: side }, h("figcaption", {}, title), frame);
+  }
+
+  // --- one score of an item -----------------------------------------------------------------
+
+  const DETAILS = {
+    text: [textDetails, ["matched", "missing", "extra"]],
+    layout: [layoutDetails, ["reference", "rendering"]],
+    type: [typeDetails, ["reference", "rendering"]],
+    color: [colorDetails, ["pairs", "missing", "extra"]],
+  };
+  const COMMON = ["value", "reason", "precision", "recall", "f1"];
+
+  function panel(run, item, name) {
+    const score = item.scores[name];
+    const [details, used] = Object.hasOwn(DETAILS, name) ? DETAILS[name] : [() => [], []];
+    const rest = Object.entries(score)
+      .filter(([key]) => !COMMON.includes(key) && !used.includes(key));
+    const other = Object.hasOwn(item.other, name) ? item.other[name] : null;
+    return h("section", { class: "panel", "data-scorer": name },
+      h("h4", {}, isolate(label(name)),
+        h("span", { class: "value" }, percent(isNumber(score.value) ? score.value : null))),
+      bar(score.value, other),
+      !isNumber(score.value) && h("p", { class: "reason" }, "Not scored: ",
+        isolate(score.reason ?? "no reason on file")),
+      other !== null && modesLine(run, score, other),
+      h("div", { class: "details" }, item.status === "ok" && precisionLine(score), details(score),
+        rest.length > 0 && factTable(Object.fromEntries(rest))));
+  }
+
+  function bar(value, other) {
+    if (!isNumber(value)) return h("div", { class: "bar unscored", "aria-hidden": "true" });
+    const inside = h("i");
+    inside.style.width = `${100 * Math.max(0, Math.min(1, value))}%`;
+    const mark = isNumber(other) && h("b");
+    if (mark) mark.style.left = `${100 * Math.max(0, Math.min(1, other))}%`;
+    return h("div", { class: "bar", "aria-hidden": "true" }, inside, mark);
+  }
+
+  function modesLine(run, score, other) {
+    const own = run.mode === "official" || run.mode === "fixed" ? run.mode : "this mode";
+    return h("p", { class: "modes" }, `≠ ${own} `, h("b", {}, percent(score.value)),
+      ` · ${otherMode(run.mode)} `, h("b", {}, percent(other)));
+  }
+
+  function precisionLine(score) {
+    if (!isNumber(score.precision) || !isNumber(score.recall)) return null;
+    return h("p", { class: "muted small" },
+      `precision ${percent(score.precision)} · recall ${percent(score.recall)}`);
+  }
+
+  function textDetails(score) {
+    return [chips("missing", "Missing", "−", score.missing),
+      chips("extra", "Extra", "+", score.extra), chips("matched", "Matched", "", score.matched)];
+  }
+
+  function chips(kind, title, sign, values) {
+    const counts = [...countBy(asList(values).map(asText))];
+    if (!counts.length) return null;
+    const chip = ([text, count]) => h("li", { class: `chip ${kind}` },
+      sign && h("span", { "aria-hidden": "true" }, `${sign} `),
+      text === "" ? h("em", {}, "empty") : isolate(text),
+      count > 1 && h("span", { class: "muted" }, ` ×${count}`));
+    const list = h("ul", { class: "chips" }, counts.slice(0, FIRST_CHIPS).map(chip));
+    if (counts.length > FIRST_CHIPS) list.append(moreChips(list, counts, chip));
+    return h("div", { class: "group" }, h("h5", {}, `${title} ${asList(values).length}`), list);
+  }
+
+  function moreChips(list, counts, chip) {
+    const rest = counts.slice(FIRST_CHIPS);
+    const button = h("button", { type: "button", class: "button small" }, `${rest.length} more`);
+    const entry = h("li", {}, button);
+    button.addEventListener("click", () => {
+      entry.remove();
+      list.append(...rest.map(chip));
+    });
+    return entry;
+  }
+
+  function typeDetails(score) {
+    const [reference, rendering] = [asObject(score.reference), asObject(score.rendering)];
+    const names = [...new Set([...Object.keys(reference), ...Object.keys(rendering)])];
+    if (!names.length) return null;
+    const count = (side, name) => (Object.hasOwn(side, name) ? asText(side[name]) : "0");
+    const rows = names.map((name) => {
+      const [left, right] = [count(reference, name), count(rendering, name)];
+      const differs = left !== right;
+      return h("tr", { class: differs && "differs" }, h("th", { scope: "row" }, isolate(name)),
+        h("td", {}, left), h("td", {}, right), h("td", {}, differs ? "≠" : ""));
+    });
+    return h("table", { class: "types" },
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Type"),
+        h("th", { scope: "col" }, "Ref."), h("th", { scope: "col" }, "Rend."), h("td"))),
+      h("tbody", {}, rows));
+  }
+
+  // A colour is shown as a swatch only if it is #RRGGBB; anything else is a colormap's name.
+  function swatch(value) {
+    const text = asText(value);
+    if (!/^#[0-9a-f]{6}$/i.test(text)) {
+      return h("span", { class: "color" }, h("i", { class: "swatch map" }), isolate(text));
+    }
+    const patch = h("i", { class: "swatch" });
+    patch.style.backgroundColor = text;
+    return h("span", { class: "color" }, patch, h("code", {}, text));
+  }
+
+  function colorDetails(score) {
+    const pairs = asList(score.pairs).map(asObject).map((pair) => h("tr", {},
+      h("td", {}, isolate(pair.role)), h("td", {}, swatch(pair.reference)),
+      h("td", {}, swatch(pair.rendering)),
+      h("td", { class: pair.similarity === 1 && "muted" }, percent(pair.similarity))));
+    const lone = (values, title) => asList(values).map(asObject).map((color) => h("tr", {},
+      h("td", {}, isolate(color.role)),
+      title === "missing" ? h("td", {}, swatch(color.value)) : h("td", { class: "muted" }, DASH),
+      title === "extra" ? h("td", {}, swatch(color.value)) : h("td", { class: "muted" }, DASH),
+      h("td", { class: `lone ${title}` }, title === "missing" ? "− missing" : "+ extra")));
+    const rows = [...pairs, ...lone(score.missing, "missing"), ...lone(score.extra, "extra")];
+    if (!rows.length) return null;
+    const heads = ["Part", "Reference", "Rendering", "Similarity"];
+    return h("table", { class: "colors" },
+      h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col" }, text)))),
+      h("tbody", {}, rows));
+  }
+
+  function layoutDetails(score) {
+    const [reference, rendering] = [asList(score.reference), asList(score.rendering)];
+    if (!Array.isArray(score.reference) && !Array.isArray(score.rendering)) return null;
+    return h("div", { class: "layouts" },
+      layoutSide("Reference", reference, rendering), layoutSide("Rendering", rendering, reference));
+  }
+
+  function layoutSide(title, cells, others) {
+    const available = countBy(others.map(String));
+    const grids = new Map();
+    for (const cell of cells.filter((entry) => asList(entry).length === 6)) {
+      const shape = `${cell[0]} × ${cell[1]}`;
+      const left = available.get(String(cell)) ?? 0;
+      available.set(String(cell), left - 1);
+      grids.set(shape, [...(grids.get(shape) ?? []), { cell, matched: left > 0 }]);
+    }
+    const drawn = [...grids].map(([shape, entries]) => h("div", { class: "grid" },
+      gridPicture(entries), h("span", { class: "muted small" },
+        entries.length > 1 ? `${shape} grid, ${entries.length} axes` : `${shape} grid`)));
+    return h("div", {}, h("h5", {}, title),
+      drawn.length ? drawn : h("p", { class: "muted small" }, "no axes in a grid"));
+  }
+
+  function gridPicture(entries) {
+    const [rows, columns] = entries[0].cell;
+    const whole = (value, most) => Number.isInteger(value) && value >= 0 && value < most;
+    if (!whole(rows - 1, MAX_GRID) || !whole(columns - 1, MAX_GRID)) return null;
+    const [w, g] = [Math.min(30, 120 / columns), 2];
+    const t = Math.min(22, 88 / rows);
+    const rect = (kind, r0, r1, c0, c1) => svg("rect", { class: kind, x: c0 * w + g / 2,
+      y: r0 * t + g / 2, width: (c1 - c0 + 1) * w - g, height: (r1 - r0 + 1) * t - g, rx: 1.5 });
+    const empty = Array.from({ length: rows * columns }, (_, index) => {
+      const [row, column] = [Math.floor(index / columns), index % columns];
+      return rect("cell", row, row, column, column);
+    });
+    const inside = entries.filter(({ cell: [, , r0, r1, c0, c1] }) =>
+      whole(r0, rows) && whole(r1, rows) && whole(c0, columns) && whole(c1, columns) &&
+      r0 <= r1 && c0 <= c1);
+    const axes = inside.map(({ cell: [, , r0, r1, c0, c1], matched }) =>
+      rect(matched ? "axes" : "axes unmatched", r0, r1, c0, c1));
+    return svg("svg", { width: columns * w, height: rows * t, role: "img", "aria-label":
+      `${entries.filter(({ matched }) => matched).length} of ${entries.length} axes matched` },
+    empty, axes, twins(inside, w, t));
+  }
+
+  // Axes on the same cell, as twins are: one figure says how many.
+  function twins(entries, w, t) {
+    return [...countBy(entries.map(({ cell }) => cell.join()))].filter(([, count]) => count > 1)
+      .map(([key, count]) => {
+        const [, , r0, r1, c0, c1] = key.split(",").map(Number);
+        return svg("text", { x: ((c0 + c1 + 1) / 2) * w, y: ((r0 + r1 + 1) / 2) * t + 3.5,
+          "text-anchor": "middle" }, `×${count}`);
+      });
+  }
+
+  // --- code ---------------------------------------------------------------------------------
+
+  function codeBlock(title, text, isCode) {
+    const isPython = isCode && !/^\s*</.test(text);
+    const block = h("details", { class: "code" },
+      h("summary", {}, title, h("span", { class: "muted small" },
+        ` ${plural(text.split("\n").length, "line")}`)));
+    block.addEventListener("toggle", () => {
+      if (block.open && !block.querySelector("pre")) block.append(h("pre", {}, h("code", {},
+        isPython && text.length <= MAX_HIGHLIGHT ? highlighted(text) : text)));
+    });
+    return block;
+  }
+
+  const KEYWORDS = ("and as assert break class continue def del elif else except False finally " +
+    "for from global if import in is lambda None not or pass raise return True try while with " +
+    "yield").replaceAll(" ", "|");
+  // Colours Python roughly. Every alternative consumes what it has looked at, so this is linear.
+  const TOKENS = new RegExp([
+    /(?<comment>#[^\n]*)/,
+    /(?<string>"""[^]*?(?:"""|$)|'''[^]*?(?:'''|$)|"(?:[^"\\\n]|\\[^])*"?|'(?:[^'\\\n]|\\[^])*'?)/,
+    /(?<number>\b\d[\w.]*)/,
+  ].map((part) => part.source).join("|") + `|(?<keyword>\\b(?:${KEYWORDS})\\b)`, "g");
+
+  function highlighted(text) {
+    const parts = [];
+    let end = 0;
+    for (const match of text.matchAll(TOKENS)) {
+      const kind = Object.keys(match.groups).find((name) => match.groups[name] !== undefined);
+      parts.push(text.slice(end, match.index), h("span", { class: kind }, match[0]));
+      end = match.index + match[0].length;
+    }
+    return [...parts, text.slice(end)];
+  }
+
+  // --- the list -----------------------------------------------------------------------------
+
+  const state = {};
+  const entryOf = new WeakMap();
+  const fillEntry = (entry) => fillCard(entry.card, state.run, entry.item);
+  const observer = new IntersectionObserver((changes) => {
+    for (const { target, isIntersecting } of changes) {
+      if (!isIntersecting) continue;
+      observer.unobserve(target);
+      fillEntry(entryOf.get(target));
+    }
+  }, { rootMargin: "1200px 0px" });
+
+  function selectRun(index) {
+    observer.disconnect();
+    const run = DATA.runs[index];
+    Object.assign(state, { run, statuses: new Set(), differ: false, unscored: false, query: "",
+      sort: "order", descending: false, shown: [] });
+    state.entries = run.items.map((item, position) => {
+      const entry = { item, position, card: makeCard(item, position) };
+      entryOf.set(entry.card, entry);
+      observer.observe(entry.card);
+      return entry;
+    });
+    byId("title").textContent = run.title;
+    byId("subtitle").replaceChildren(isolate(run.name), ` · ${subtitle(run)}`);
+    document.querySelectorAll(".run-name").forEach((button, position) =>
+      button.setAttribute("aria-pressed", String(position === index)));
+    renderNotes(run);
+    renderCard(run);
+    renderStatuses(run);
+    renderHistograms(run);
+    renderSorts(run);
+    renderFilters(run);
+    byId("search").value = "";
+    refresh();
+  }
+
+  function subtitle(run) {
+    const parts = [run.n_samples === null ? `${plural(run.items.length, "item")} on file`
+      : plural(run.n_samples, "sample")];
+    if (run.n_scored !== null) parts.push(`${run.n_scored} scored`);
+    if (typeof run.mode === "string") parts.push(`${run.mode} mode`);
+    if (!run.finished) parts.push("unfinished");
+    return parts.join(" · ");
+  }
+
+  function renderSorts(run) {
+    const options = [["order", "Order of the run"], ["id", "Id"], ["seconds", "Seconds"],
+      ...scorersOf(run).map((scorer) => [`score:${scorer}`, label(scorer)])];
+    byId("sort").replaceChildren(
+      ...options.map(([value, text]) => h("option", { value }, text)));
+  }
+
+  function renderFilters(run) {
+    const counts = countBy(run.items.map((item) => item.status));
+    const toggles = inOrder(counts).map((status) => toggle(
+      [h("i", { class: "dot", "data-status": status }), isolate(statusLabel(status))],
+      counts.get(status), { "data-filter": "status", "data-status": status }, (on) => {
+        state.statuses[on ? "add" : "delete"](status);
+      }));
+    const differing = run.items.filter(modesDiffer).length;
+    const unscored = run.items.filter(isUnscored).length;
+    if (differing) toggles.push(toggle(["≠ modes differ"], differing,
+      { "data-filter": "differ" }, (on) => { state.differ = on; }));
+    if (unscored) toggles.push(toggle(["unscored"], unscored,
+      { "data-filter": "unscored" }, (on) => { state.unscored = on; }));
+    byId("filters").replaceChildren(...toggles);
+  }
+
+  function toggle(content, count, attributes, change) {
+    const button = h("button", { type: "button", class: "toggle", "aria-pressed": "false",
+      ...attributes }, content, h("span", { class: "muted" }, count));
+    button.addEventListener("click", () => {
+      const on = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", String(on));
+      change(on);
+      refresh();
+    });
+    return button;
+  }
+
+  function matches({ item }) {
+    return (state.statuses.size === 0 || state.statuses.has(item.status)) &&
+      (!state.differ || modesDiffer(item)) && (!state.unscored || isUnscored(item)) &&
+      item.id.toLowerCase().includes(state.query);
+  }
+
+  function compare(left, right) {
+    const sign = state.descending ? -1 : 1;
+    if (state.sort === "order") return sign * (left.position - right.position);
+    if (state.sort === "id") return sign * collator.compare(left.item.id, right.item.id);
+    const key = ({ item }) => (state.sort === "seconds" ? item.seconds
+      : scoreOf(item, state.sort.slice("score:".length)));
+    const [a, b] = [key(left), key(right)];
+    if (a === null || b === null) return (a === null) - (b === null); // unscored always last
+    return sign * (a - b);
+  }
+
+  function refresh() {
+    state.shown = state.entries.filter(matches)
+      .sort((a, b) => compare(a, b) || a.position - b.position);
+    byId("items").replaceChildren(...state.shown.map(({ card }) => card));
+    byId("count").textContent = `${state.shown.length} of ${plural(state.entries.length, "item")}`;
+    byId("nothing").hidden = state.shown.length > 0 || state.entries.length === 0;
+    byId("direction").textContent = state.descending ? "↓ Descending" : "↑ Ascending";
+  }
+
+  function resetFilters() {
+    Object.assign(state, { statuses: new Set(), differ: false, unscored: false, query: "" });
+    byId("search").value = "";
+    for (const button of byId("filters").children) button.setAttribute("aria-pressed", "false");
+    refresh();
+  }
+
+  // --- the viewer ---------------------------------------------------------------------------
+
+  function openViewer(card) {
+    view(entryOf.get(card));
+    byId("viewer").showModal();
+  }
+
+  function view(entry) {
+    state.viewed = entry;
+    const place = state.shown.indexOf(entry);
+    byId("viewer-title").replaceChildren(isolate(entry.item.id));
+    byId("viewer-place").textContent = `${place + 1} of ${state.shown.length}`;
+    byId("viewer-pictures").replaceChildren(...pictures(entry.item, null).children);
+    byId("viewer-previous").disabled = place <= 0;
+    byId("viewer-next").disabled = place + 1 >= state.shown.length;
+  }
+
+  function step(distance) {
+    const next = state.shown[state.shown.indexOf(state.viewed) + distance];
+    if (next) view(next);
+  }
+
+  // The list follows the viewer: closing it leaves the reader at the item last seen.
+  function closeViewer() {
+    fillEntry(state.viewed);
+    state.viewed.card.scrollIntoView({ block: "start" });
+    state.viewed.card.querySelector("h3 a").focus({ preventScroll: true });
+  }
+
+  // --- start --------------------------------------------------------------------------------
+
+  function listenToToolbar() {
+    byId("toolbar").addEventListener("submit", (event) => event.preventDefault());
+    byId("search").addEventListener("input", (event) => {
+      state.query = event.target.value.trim().toLowerCase();
+      refresh();
+    });
+    byId("sort").addEventListener("change", (event) => {
+      state.sort = event.target.value;
+      refresh();
+    });
+    byId("direction").addEventListener("click", () => {
+      state.descending = !state.descending;
+      refresh();
+    });
+    byId("view").addEventListener("change", (event) => {
+      byId("items").dataset.view = event.target.value;
+    });
+    byId("reset").addEventListener("click", resetFilters);
+  }
+
+  function listenToViewer() {
+    const viewer = byId("viewer");
+    byId("viewer-previous").addEventListener("click", () => step(-1));
+    byId("viewer-next").addEventListener("click", () => step(1));
+    byId("viewer-close").addEventListener("click", () => viewer.close());
+    viewer.addEventListener("close", closeViewer);
+    viewer.addEventListener("keydown", (event) => {
+      if (event.key === "ArrowLeft") step(-1);
+      if (event.key === "ArrowRight") step(1);
+    });
+  }
+
+  function fillForPrint() {
+    state.shown.forEach(fillEntry);
+    for (const image of document.querySelectorAll("#items img")) image.loading = "eager";
+  }
+
+  function followHash() {
+    const target = state.entries.find(({ card }) => `#${card.id}` === location.hash);
+    if (!target) return;
+    fillEntry(target);
+    target.card.scrollIntoView();
+  }
+
+  renderTable();
+  listenToToolbar();
+  listenToViewer();
+  window.addEventListener("beforeprint", fillForPrint);
+  selectRun(0);
+  followHash();
+  byId("colophon").textContent = `rrvf ${DATA.version}`;
+})();

@@ -1,0 +1,193 @@
+"""The values that flow through the package, in the order they flow.
+
+A :class:`Sample` asks for code; a renderer turns code into a :class:`Rendering` with recorded
+:class:`Elements`; scorers compare two renderings and return a :class:`Score` each; one
+:class:`SampleResult` is a line of ``results.jsonl``; a :class:`BenchmarkResult` is ``summary.json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Status = Literal["ok", "no_code", "code_error", "timeout", "out_of_memory", "harness_error"]
+"""What became of one sample. Everything but ``ok`` and ``harness_error`` is the model's fault."""
+
+STATUSES: tuple[Status, ...] = (
+    "ok",
+    "no_code",
+    "code_error",
+    "timeout",
+    "out_of_memory",
+    "harness_error",
+)
+
+Mode = Literal["official", "fixed"]
+"""``official`` repeats the official scorer, bugs included; ``fixed`` mends the listed ones."""
+
+Language = Literal["python", "html"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One row of a benchmark: an image to turn into code.
+
+    Attributes:
+        id: Unique within the benchmark; the reference file's stem or the table's ``index``.
+        reference_code: The code that draws the target, ``None`` where only an image exists.
+        image: The dataset's own picture of the target, where the dataset ships one.
+        prompt: The instruction sent with the image; empty where the data holds none.
+        task: ``direct`` or ``customized``; a customized answer is completed by the reference's data.
+        tags: Free labels for grouping, e.g. ``{"category": "bar"}``.
+    """
+
+    id: str
+    reference_code: str | None = None
+    image: Path | None = None
+    prompt: str = ""
+    task: str = "direct"
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Color:
+    """One recorded colour: the drawing function that used it, and ``#RRGGBB`` or a colormap's name."""
+
+    role: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LayoutCell:
+    """Where one axes stands in its grid; zero-based, ends inclusive."""
+
+    n_rows: int
+    n_cols: int
+    row_start: int
+    row_end: int
+    col_start: int
+    col_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """What was drawn, as data; everything the four low-level scorers look at.
+
+    Attributes:
+        texts: Every string drawn, in drawing order, repeats included.
+        chart_types: Drawing function -> number of calls that were not nested in another one.
+        colors: Distinct (function, colour) pairs in the order they were first drawn.
+        layout: One cell for each axes that stands in a grid.
+        n_axes: All axes of the current figure, in a grid or not.
+    """
+
+    texts: tuple[str, ...] = ()
+    chart_types: Mapping[str, int] = field(default_factory=dict[str, int])
+    colors: tuple[Color, ...] = ()
+    layout: tuple[LayoutCell, ...] = ()
+    n_axes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What one execution amounts to under one mode's rules.
+
+    Attributes:
+        status: ``ok`` means that a picture came out.
+        error: One line for a person, paths removed; ``None`` when nothing went wrong.
+        complete: The script ran to its end; under the official rules a picture can exist without.
+        elements: What was recorded; empty where the official recorder would have written no log.
+    """
+
+    status: Status
+    error: str | None = None
+    complete: bool = False
+    elements: Elements = field(default_factory=Elements)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """The outcome of executing one script.
+
+    Attributes:
+        official: The outcome as the official scorer sees it.
+        fixed: The outcome with the listed bugs mended.
+        seconds: Wall time of the execution.
+        cpu_seconds: CPU time of the confined child.
+        png: A preview picture.
+        pdf: The PDF that ``savefig`` produced.
+        judge_png: The 350 dpi picture through the PDF, only when asked for.
+    """
+
+    official: Drawing
+    fixed: Drawing
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    png: bytes | None = None
+    pdf: bytes | None = None
+    judge_png: bytes | None = None
+
+    def drawing(self, mode: Mode) -> Drawing:
+        """The outcome under ``mode``."""
+        return self.official if mode == "official" else self.fixed
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One value of one scorer for one sample.
+
+    Attributes:
+        value: In [0, 1]; ``None`` means "could not be measured", which is never the model's fault.
+        details: ``precision``, ``recall``, ``f1`` and whatever explains the value to a reader.
+    """
+
+    value: float | None
+    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @classmethod
+    def failed(cls) -> Score:
+        """The model's failure: zero."""
+        return cls(0.0, {"precision": 0.0, "recall": 0.0, "f1": 0.0})
+
+    @classmethod
+    def unscored(cls, reason: str) -> Score:
+        """Our failure: not a number."""
+        return cls(None, {"reason": reason})
+
+
+@dataclass(frozen=True, slots=True)
+class SampleResult:
+    """One line of ``results.jsonl``.
+
+    Attributes:
+        code: The code taken from the completion, as it was executed.
+        completion: The model's raw reply, ``None`` where none was found.
+        pictures: ``reference`` and ``rendering`` -> file name below the run's ``renderings/``.
+        other_mode: Scorer -> F1 in the mode that was not asked for, only where the two differ.
+    """
+
+    sample_id: str
+    status: Status
+    error: str | None
+    seconds: float
+    scores: Mapping[str, Score]
+    code: str | None = None
+    completion: str | None = None
+    pictures: Mapping[str, str] = field(default_factory=dict[str, str])
+    other_mode: Mapping[str, float] = field(default_factory=dict[str, float])
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkResult:
+    """The table of one run, as written to ``summary.json``."""
+
+    benchmark: str
+    n_samples: int
+    statuses: Mapping[str, int]
+    n_unscored: Mapping[str, int]
+    metrics: Mapping[str, float | None]
+    environment: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    protocol: Mapping[str, Any] = field(default_factory=dict[str, Any])

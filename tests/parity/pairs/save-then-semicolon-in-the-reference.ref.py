@@ -1,0 +1,4 @@
+import matplotlib.pyplot as plt
+
+plt.bar(["a", "b"], [1, 2], color="red")
+plt.title("Semicolon"); plt.savefig("f.pdf")
