@@ -223,8 +223,9 @@ def _fenced_blocks(text: str) -> Iterator[tuple[str, str]]:
         if name is None:
             continue
         rest = (line[opening.end() :] if opening else line).rstrip()
-        if rest.endswith("```"):
-            yield name, _body([*lines, rest.rstrip("`")])
+        if rest.endswith("```") or rest.lstrip().startswith("``` "):
+            last = rest.partition("```")[0]
+            yield name, _body([*lines, last] if last.strip() else lines)
             name, lines = None, []
         elif not opening:  # what follows the language's name is no code
             lines.append(line)

@@ -1,8 +1,8 @@
 """Get ChartMimic from the Hugging Face hub, and unpack it so that no path leaves its folder.
 
-``python -m rrvf.benchmarks.chartmimic_download DIR`` leaves ``DIR/v2/direct_600/<id>.py`` and so on,
-the layout that VLMEvalKit expects under ``$LMUData/images/ChartMimic``. A download that was cut off
-goes on where it stopped; a folder appears under its name only when it is complete.
+``python -m rrvf.benchmarks.chartmimic_download DIR`` leaves ``DIR/v2/direct_600/<id>.py`` and so
+on, the layout that VLMEvalKit expects under ``$LMUData/images/ChartMimic``. A download that was cut
+off goes on where it stopped; a folder appears under its name only when it is complete.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tarfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, Literal, cast
+from typing import IO, Any, Literal, cast
 
 from rrvf.errors import DataError, HarnessError, SetupError, UserError, boundary
 
@@ -92,7 +92,7 @@ def _is_finished(target: Path, source: str) -> bool:
 def _fetch(name: str, revision: str) -> Path:
     """Path of the archive in the hub's own cache."""
     try:
-        from huggingface_hub import hf_hub_download
+        import huggingface_hub
         from huggingface_hub.errors import (
             EntryNotFoundError,
             LocalEntryNotFoundError,
@@ -106,7 +106,9 @@ def _fetch(name: str, revision: str) -> Path:
     not_found = (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError)
     try:
         with boundary(f"downloading {name}"):
-            return Path(hf_hub_download(REPOSITORY, name, repo_type="dataset", revision=revision))
+            # The package's own annotations are incomplete.
+            fetch = cast("Any", huggingface_hub).hf_hub_download
+            return Path(fetch(REPOSITORY, name, repo_type="dataset", revision=revision))
     except HarnessError as error:
         cause = error.__cause__
         # "Not in the local cache" is a kind of "not found" too, but it means that the hub is away.

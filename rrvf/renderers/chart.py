@@ -78,7 +78,7 @@ class ChartRenderer:
     ) -> None:
         self._python = chart_python(python)
         self._workers = workers
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._confinement = confinement or os.environ.get(CONFINEMENT_VARIABLE) or "auto"
         if self._confinement not in ("auto", *LEVELS):
             raise SetupError(
@@ -87,7 +87,7 @@ class ChartRenderer:
             )
         self._lock = threading.Lock()
         self._server: _Server | None = None
-        self._probed: bool | None = None
+        self._closed = False
         self.environment: Mapping[str, Any] = self._running().hello
 
     # ------------------------------------------------------------------- life
@@ -99,8 +99,9 @@ class ChartRenderer:
         self.close()
 
     def close(self) -> None:
-        """End the server and whatever it still runs."""
+        """End the server and whatever it still runs; nothing can be drawn afterwards."""
         with self._lock:
+            self._closed = True
             if self._server is not None:
                 self._server.close()
                 self._server = None
@@ -111,6 +112,8 @@ class ChartRenderer:
 
     def _running(self) -> _Server:
         with self._lock:
+            if self._closed:
+                raise HarnessError("the renderer is closed")
             if self._server is None or not self._server.alive():
                 self._server = _Server(self._python, self._confinement)
                 check_level(self._server.hello["level"], self._confinement)
@@ -175,7 +178,7 @@ class ChartRenderer:
                 "judge": judge,
                 "pdf": pdf,
                 "workers": self._workers,
-                "limits": asdict(self._limits),
+                "limits": asdict(self.limits),
             }
         )
         if header["outcome"] == "answer":
@@ -191,14 +194,14 @@ class ChartRenderer:
         """A process that ended without an answer: whose fault?"""
         if header["exit"] == CONFINE_FAILED:
             raise HarnessError("a process could not be confined")
-        status, error = cause_of_death(header, self._limits)
+        status, error = cause_of_death(header, self.limits)
         if status == "code_error" and header["ended_by"] is None and not self._empty_script_runs():
             raise HarnessError(f"{error}; so does an empty script")
         return _both(header, status, error)
 
     def _empty_script_runs(self) -> bool:
         answer, _ = self._running().ask(
-            {"code": "", "workers": self._workers, "limits": asdict(self._limits)}
+            {"code": "", "workers": self._workers, "limits": asdict(self.limits)}
         )
         return answer["outcome"] == "answer"
 

@@ -133,7 +133,7 @@
     const card = byId("run-card");
     card.hidden = !run.finished;
     card.querySelector("summary").replaceChildren(
-      h("b", {}, "Run card"), h("span", { class: "muted" }, facts.join(" · ")));
+      h("b", {}, "Run card"), " ", h("span", { class: "muted" }, facts.join(" · ")));
     card.querySelector("div").replaceChildren(
       ...[["Protocol", run.protocol], ["Environment", run.environment]]
         .filter(([, value]) => Object.keys(value).length)
@@ -174,7 +174,7 @@
     });
     const legend = order.map((status) => h("li", { title: statusTitle(status) },
       h("i", { class: "dot", "data-status": status }), isolate(statusLabel(status)),
-      h("b", {}, counts.get(status)),
+      " ", h("b", {}, counts.get(status)), " ",
       h("span", { class: "muted" }, `${percent(counts.get(status) / run.items.length)} %`)));
     byId("statuses").replaceChildren(
       h("div", { class: "status-bar", "aria-hidden": "true" }, segments),
@@ -204,7 +204,7 @@
     const mean = scored.length ? sum / scored.length : null;
     const unscored = items.length - scored.length;
     return h("figure", { class: "histogram" },
-      h("figcaption", {}, h("b", {}, label(scorer)),
+      h("figcaption", {}, h("b", {}, label(scorer)), " ",
         h("span", { class: "mean", title: `mean of ${plural(scored.length, "item")}` },
           percent(mean)),
         unscored > 0 && h("span", { class: "muted small" }, `${unscored} not scored`)),
@@ -251,7 +251,7 @@
       isUnscored(item) && h("span", { class: "badge unscored" }, "unscored"),
       Object.entries(item.tags).map(([key, value]) =>
         h("span", { class: "tag" }, isolate(key), " ", isolate(value))),
-      h("span", { class: "figures" }, h("span", { class: "muted small" }, seconds),
+      h("span", { class: "figures" }, h("span", { class: "muted small" }, seconds), " ",
         averageOf(item)));
     const body = h("div", { class: "body" });
     return h("article", { class: "card", id: anchor, "data-id": item.id,
@@ -260,7 +260,7 @@
 
   function averageOf(item) {
     if (!LOW_LEVEL.every((name) => Object.hasOwn(item.scores, name))) return null;
-    return [h("span", { class: "muted small" }, "Average"),
+    return [h("span", { class: "muted small" }, "Average"), " ",
       h("b", {}, percent(scoreOf(item, "average")))];
   }
 
@@ -323,7 +323,7 @@
       .filter(([key]) => !COMMON.includes(key) && !used.includes(key));
     const other = Object.hasOwn(item.other, name) ? item.other[name] : null;
     return h("section", { class: "panel", "data-scorer": name },
-      h("h4", {}, isolate(label(name)),
+      h("h4", {}, isolate(label(name)), " ",
         h("span", { class: "value" }, percent(isNumber(score.value) ? score.value : null))),
       bar(score.value, other),
       !isNumber(score.value) && h("p", { class: "reason" }, "Not scored: ",
@@ -590,7 +590,7 @@
 
   function toggle(content, count, attributes, change) {
     const button = h("button", { type: "button", class: "toggle", "aria-pressed": "false",
-      ...attributes }, content, h("span", { class: "muted" }, count));
+      ...attributes }, content, " ", h("span", { class: "muted" }, count));
     button.addEventListener("click", () => {
       const on = button.getAttribute("aria-pressed") !== "true";
       button.setAttribute("aria-pressed", String(on));

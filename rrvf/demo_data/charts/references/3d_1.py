@@ -7,8 +7,10 @@ import numpy as np
 # ===================
 # Part 2: Data Preparation
 # ===================
-x, y = np.meshgrid(np.linspace(-3, 3, 60), np.linspace(-3, 3, 60))
-dune = 2.2 * np.exp(-(x**2 + y**2) / 3) + 1.3 * np.exp(-((x - 2) ** 2 + (y + 1.5) ** 2))
+x, y = np.meshgrid(np.linspace(0, 60, 60), np.linspace(0, 60, 60))
+crest = 7.5 * np.exp(-((x - 30) ** 2 + (y - 30) ** 2) / 300)
+side = 4.0 * np.exp(-((x - 48) ** 2 + (y - 16) ** 2) / 110)
+dune = crest + side
 
 # ===================
 # Part 3: Plot Configuration and Rendering
@@ -19,9 +21,8 @@ surface = ax.plot_surface(x, y, dune, cmap="cividis", linewidth=0)
 bar = fig.colorbar(surface, ax=ax, shrink=0.6, pad=0.1)
 bar.set_label("Height (m)")
 ax.set_title("Survey of a Sand Dune", fontsize=13)
-ax.set_xlabel("East (hm)")
-ax.set_ylabel("North (hm)")
-ax.set_zlabel("Height (m)")
+ax.set_xlabel("East (m)")
+ax.set_ylabel("North (m)")
 ax.view_init(elev=32, azim=-58)
 
 # ===================

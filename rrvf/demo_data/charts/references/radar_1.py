@@ -28,6 +28,7 @@ for values, label, color in [
 
 ax.set_xticks(angles)
 ax.set_xticklabels(traits)
+ax.tick_params(axis="x", pad=14)
 ax.set_ylim(0, 10)
 ax.set_title("Taste of Three Coffee Roasts", fontsize=13, pad=24)
 ax.legend(loc="upper right", bbox_to_anchor=(1.28, 1.12), frameon=False)

@@ -1,0 +1,77 @@
+"""ChartMimic's own rules: what is executed for an answer, what it is compared with, what is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from rrvf import replies
+from rrvf.renderers.chart import ChartScript
+from rrvf.scorers.layout import GRAPH_PREFIX, graph_rule
+from rrvf.types import Drawing, Mode, Rendering, Sample, SampleResult
+
+LOW_LEVEL = ("text", "layout", "type", "color")
+SCORERS = ("execution", *LOW_LEVEL)
+
+
+def script_for(sample: Sample, completion: str | None) -> ChartScript | None:
+    """The script that an answer amounts to, under both modes' rules; ``None`` where it holds no code."""
+    if completion is None:
+        return None
+    data = None
+    if sample.task == "customized" and sample.reference_code is not None:
+        data = replies.customized_preamble(sample.reference_code)
+    official = replies.prepare_official(completion, data)
+    if official is None:
+        return None
+    return ChartScript(official, replies.prepare_fixed(completion, data))
+
+
+def target_for(sample: Sample, reference: Rendering, mode: Mode) -> Drawing:
+    """What an answer is compared with.
+
+    Officially, the layout of a reference whose file name begins with ``graph`` is read by a rule
+    of its own, while that of the answer to it, whose name is a number, is not.
+    """
+    drawing = reference.drawing(mode)
+    name = sample.tags.get("reference_name", sample.id)
+    if mode == "official" and name.startswith(GRAPH_PREFIX):
+        layout = graph_rule(drawing.elements)
+        return replace(drawing, elements=replace(drawing.elements, layout=layout))
+    return drawing
+
+
+def metrics(results: Iterable[SampleResult]) -> dict[str, float | None]:
+    """The columns of the table, 0 to 100: means over the scored items, all failures counting as 0.
+
+    ``average`` is the mean of the four low-level metrics, ``overall`` that of ``average`` and
+    ``gpt``; a metric that was not measured is ``None``.
+    """
+    rows = list(results)
+    table: dict[str, float | None] = {"exec_rate": _mean(rows, "execution")}
+    for name in LOW_LEVEL:
+        table[name] = _mean(rows, name)
+    table["average"] = _mean_of([table[name] for name in LOW_LEVEL])
+    table["gpt"] = _mean(rows, "gpt")
+    table["overall"] = _mean_of([table["average"], table["gpt"]])
+    return table
+
+
+def _mean(rows: list[SampleResult], scorer: str) -> float | None:
+    values = [row.scores[scorer].value for row in rows if scorer in row.scores]
+    scored = [value for value in values if value is not None]
+    return 100.0 * sum(scored) / len(scored) if scored else None
+
+
+def _mean_of(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def n_unscored(results: Iterable[SampleResult]) -> Mapping[str, int]:
+    """Scorer -> number of items without a value."""
+    counts: dict[str, int] = {}
+    for row in results:
+        for name, score in row.scores.items():
+            counts[name] = counts.get(name, 0) + (score.value is None)
+    return counts

@@ -1,0 +1,72 @@
+"""What this machine offers, for a person and for a bug report."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from rrvf import __version__
+from rrvf.errors import RrvfError
+from rrvf.renderers import cache
+from rrvf.renderers.chart import ChartRenderer
+
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+MEANING = {
+    "namespaces": "private network, mounts and IPC; Landlock; seccomp; limits",
+    "landlock": "Landlock; seccomp; limits",
+    "seccomp": "seccomp; limits - a script can read your files",
+    "rlimits": "limits only - a script can do what you can",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the examination; ``ok`` is ``None`` where nothing is wrong with either answer."""
+
+    what: str
+    found: str
+    ok: bool | None = None
+
+
+def examine(python: Path | None = None, confinement: str | None = None) -> Iterator[Finding]:
+    """Look at everything that scoring depends on, one finding at a time."""
+    yield Finding("rrvf", f"{__version__} on Python {platform.python_version()}")
+    yield Finding("cache folder", str(cache.folder()))
+    try:
+        yield from _charts(python, confinement)
+    except RrvfError as error:
+        yield Finding("charts", str(error), ok=False)
+    yield _browser()
+    yield _package("vlmeval", "ms-vlmeval", "only the live comparison with the official scorer")
+
+
+def _charts(python: Path | None, confinement: str | None) -> Iterator[Finding]:
+    with ChartRenderer(python, confinement=confinement) as renderer:
+        said = renderer.environment
+    versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
+    yield Finding("charts drawn by", said["executable"], ok=True)
+    yield Finding("plotting packages", versions, ok=not said["missing"])
+    if said["missing"]:
+        yield Finding("missing packages", ", ".join(said["missing"]), ok=False)
+    level = said["level"]
+    yield Finding("confinement", f"{level} ({MEANING[level]})", level in ("namespaces", "landlock"))
+    yield Finding("scripts run as", said["user"])
+    yield Finding("fonts", f"{said['n_fonts']} families (hash {said['fonts_hash']})")
+
+
+def _browser() -> Finding:
+    named = os.environ.get("RRVF_CHROMIUM")
+    found = named or next(filter(None, map(shutil.which, BROWSERS)), None)
+    return Finding("browser", found or "none found (not needed for charts)")
+
+
+def _package(module: str, distribution: str, purpose: str) -> Finding:
+    try:
+        return Finding(module, metadata.version(distribution))
+    except metadata.PackageNotFoundError:
+        return Finding(module, f"not installed ({purpose} needs it)")

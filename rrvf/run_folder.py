@@ -1,0 +1,196 @@
+"""A run on disk: ``results.jsonl`` grows line by line, and an interrupted run goes on from there.
+
+A line is written in one piece when its sample is finished. What a kill may leave behind is half a
+line at the end, which is dropped on the next start. A line counts as done while the answer and the
+reference it was made from are the same (``key``), and unless the failure was ours.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from rrvf.errors import DataError, UserError
+from rrvf.renderers.cache import write_atomically
+from rrvf.types import BenchmarkResult, SampleResult, Score, Status
+
+RESULTS = "results.jsonl"
+SUMMARY = "summary.json"
+SETTINGS = "run.json"
+PICTURES = "renderings"
+
+
+class RunFolder:
+    """The folder of one run, locked against a second process.
+
+    Args:
+        path: Made if it does not exist.
+        settings: What moves scores; a folder begun with other settings is refused.
+        keys: Sample id -> key of what its line is made from.
+
+    Raises:
+        DataError: The folder holds a run with other settings, or something else.
+        UserError: Another process is writing here.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any], keys: Mapping[str, str]) -> None:
+        self.path = path
+        self._keys = keys
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(path)
+        _check_settings(path, settings)
+        self.done: dict[str, SampleResult] = self._take_up()
+        self._handle = os.open(path / RESULTS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._handle)
+        os.close(self._lock)
+
+    def append(self, result: SampleResult) -> None:
+        """Write one line, whole."""
+        line = json.dumps({**to_json(result), "key": self._keys[result.sample_id]}) + "\n"
+        written = os.write(self._handle, line.encode("ascii"))
+        if written != len(line):
+            raise OSError(28, "No space left on device")
+
+    def add_picture(self, data: bytes) -> str:
+        """Store a PNG by its content; returns the file name below ``renderings/``."""
+        name = hashlib.sha256(data).hexdigest()[:24] + ".png"
+        path = self.path / PICTURES / name
+        if not path.exists():
+            write_atomically(path, data)
+        return name
+
+    def finish(self, summary: BenchmarkResult, *, finished: bool) -> None:
+        """Write ``summary.json``."""
+        data = {
+            "benchmark": summary.benchmark,
+            "finished": finished,
+            "n_samples": summary.n_samples,
+            "statuses": dict(summary.statuses),
+            "n_unscored": dict(summary.n_unscored),
+            "metrics": dict(summary.metrics),
+            "protocol": dict(summary.protocol),
+            "environment": dict(summary.environment),
+        }
+        write_atomically(self.path / SUMMARY, (json.dumps(data, indent=2) + "\n").encode())
+
+    def _take_up(self) -> dict[str, SampleResult]:
+        """The finished lines of an earlier start; the file is rewritten where others stand in it."""
+        path = self.path / RESULTS
+        raw = path.read_bytes() if path.exists() else b""
+        lines = raw.split(b"\n")
+        kept: dict[str, bytes] = {}
+        done: dict[str, SampleResult] = {}
+        for line in lines:
+            result = self._finished(line)
+            if result is not None:
+                kept[result.sample_id] = line
+                done[result.sample_id] = result
+        clean = b"".join(line + b"\n" for line in kept.values())
+        if clean != raw:
+            write_atomically(path, clean)
+        return done
+
+    def _finished(self, line: bytes) -> SampleResult | None:
+        try:
+            entry = json.loads(line)
+            result = from_json(entry)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+        if result.status == "harness_error" or _ours(result):
+            return None
+        return result if entry.get("key") == self._keys.get(result.sample_id, "") else None
+
+
+def _ours(result: SampleResult) -> bool:
+    """A value that is missing may be had on another try."""
+    return any(score.value is None for score in result.scores.values())
+
+
+def _locked(path: Path) -> int:
+    handle = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise UserError(f"{path}: another process is writing this run; wait for it") from error
+    return handle
+
+
+def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse to mix two runs; note the settings in a new one."""
+    file = path / SETTINGS
+    now = json.loads(json.dumps(settings))
+    if not file.exists():
+        if (path / RESULTS).exists():
+            raise DataError(f"{path}: holds results of an unknown run; name another --out")
+        write_atomically(file, (json.dumps(now, indent=2) + "\n").encode())
+        return
+    try:
+        before = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise DataError(f"{file}: cannot be read; name another --out") from error
+    changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if changed:
+        key = sorted(changed)[0]
+        raise DataError(
+            f"{path}: holds a run with other settings ({key}: {before.get(key)!r} there, "
+            f"{now.get(key)!r} now); name another --out"
+        )
+
+
+def to_json(result: SampleResult) -> dict[str, Any]:
+    """One line of ``results.jsonl`` as a dictionary."""
+    scores = {
+        name: {"value": score.value, **score.details} for name, score in result.scores.items()
+    }
+    return {
+        "sample_id": result.sample_id,
+        "status": result.status,
+        "error": result.error,
+        "seconds": result.seconds,
+        "scores": scores,
+        "code": result.code,
+        "completion": result.completion,
+        "pictures": dict(result.pictures),
+        "other_mode": dict(result.other_mode),
+        "tags": dict(result.tags),
+    }
+
+
+def from_json(entry: Mapping[str, Any]) -> SampleResult:
+    """The reverse of :func:`to_json`.
+
+    Raises:
+        KeyError, TypeError, AttributeError: It is no such line.
+    """
+    scores = {
+        name: Score(said["value"], {k: v for k, v in said.items() if k != "value"})
+        for name, said in entry["scores"].items()
+    }
+    return SampleResult(
+        sample_id=entry["sample_id"],
+        status=cast(Status, entry["status"]),
+        error=entry["error"],
+        seconds=entry["seconds"],
+        scores=scores,
+        code=entry["code"],
+        completion=entry["completion"],
+        pictures=entry["pictures"],
+        other_mode=entry["other_mode"],
+        tags=entry["tags"],
+    )
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """The contents of a run's ``summary.json``."""
+    return json.loads((path / SUMMARY).read_bytes())

@@ -1,0 +1,101 @@
+"""Scorers: pure functions of two drawings, each (target, drawing, mode) -> Score.
+
+``SCORERS`` names the built-in ones; anything outside this package is named ``my.module:object``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Protocol
+
+from rrvf.errors import UserError
+from rrvf.scorers.chart_type import score_chart_type
+from rrvf.scorers.color import score_color
+from rrvf.scorers.execution import score_execution
+from rrvf.scorers.layout import score_layout
+from rrvf.scorers.text import score_text
+from rrvf.types import Drawing, Mode, Score
+
+
+class Scorer(Protocol):
+    """Compares a drawing with its target; pure."""
+
+    def __call__(self, target: Drawing, drawing: Drawing, mode: Mode) -> Score:
+        """Score of ``drawing``; both have status ``ok``."""
+        ...
+
+
+SCORERS: Mapping[str, Scorer] = {
+    "execution": score_execution,
+    "text": score_text,
+    "layout": score_layout,
+    "type": score_chart_type,
+    "color": score_color,
+}
+
+NEEDS_NO_TARGET = frozenset({"execution"})
+
+
+def find_scorers(names: Sequence[str]) -> dict[str, Scorer]:
+    """Scorers by name or dotted path, in the order given.
+
+    Raises:
+        UserError: An unknown name; with the nearest known one.
+    """
+    return {name: SCORERS[name] if name in SCORERS else _imported(name) for name in names}
+
+
+def _imported(name: str) -> Scorer:
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        near = get_close_matches(name, SCORERS, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UserError(
+            f"unknown scorer {name!r}.{hint} Available: {', '.join(SCORERS)}, or my.module:object"
+        )
+    sys.path.insert(0, "")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"scorer {name!r} cannot be imported: {error}") from error
+    finally:
+        sys.path.remove("")
+
+
+def score_all(
+    scorers: Mapping[str, Scorer], target: Drawing | None, drawing: Drawing, mode: Mode
+) -> dict[str, Score]:
+    """Every requested score of one drawing.
+
+    0 is the model's failure, ``None`` ours: a drawing that failed scores 0 everywhere, one that
+    failed through our fault is unscored, and so is whatever needs a target that does not exist.
+
+    Args:
+        target: The reference's drawing; ``None`` or incomplete where it cannot be used.
+        drawing: What the model's code drew.
+    """
+    return {
+        name: _score_one(name, scorer, target, drawing, mode) for name, scorer in scorers.items()
+    }
+
+
+def _score_one(
+    name: str, scorer: Scorer, target: Drawing | None, drawing: Drawing, mode: Mode
+) -> Score:
+    if drawing.status == "harness_error":
+        return Score.unscored(drawing.error or "the renderer failed")
+    if drawing.status != "ok":
+        return Score.failed()
+    if name in NEEDS_NO_TARGET:
+        return scorer(drawing, drawing, mode)
+    if target is None or not usable(target):
+        return Score.unscored("the reference cannot be drawn")
+    return scorer(target, drawing, mode)
+
+
+def usable(target: Drawing) -> bool:
+    """Whether a reference ran to its end."""
+    return target.status == "ok" and target.complete

@@ -1,0 +1,129 @@
+"""What every test may rely on: no network, a cache of its own, and the machine's optional parts."""
+
+from __future__ import annotations
+
+import ipaddress
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+CHART_ENVIRONMENTS = {"published": "charts-env", "newest": "charts-newest-env"}
+BROWSERS = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
+
+
+class NetworkUsedError(RuntimeError):
+    """A test tried to leave this machine."""
+
+
+def stays_here(host: object) -> bool:
+    """Whether a host is this machine, without asking any name server."""
+    if host in (None, "", "localhost", b"localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(str(host)).is_loopback
+    except ValueError:
+        return False
+
+
+def guarded(connect: Callable[..., Any]) -> Callable[..., Any]:
+    """A socket's ``connect`` that only reaches this machine."""
+
+    def connect_here(self: socket.socket, address: Any) -> Any:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not stays_here(address[0]):
+            raise NetworkUsedError(f"a test connects to {address[0]}")
+        return connect(self, address)
+
+    return connect_here
+
+
+@pytest.fixture(scope="session", autouse=True)
+def closed_network() -> Iterator[None]:
+    """Only loopback and Unix sockets, in this process; names of other machines do not resolve."""
+    resolve = socket.getaddrinfo
+
+    def resolve_here(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if not stays_here(host):
+            raise NetworkUsedError(f"a test looks up {host!r}")
+        return resolve(host, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded(socket.socket.connect))
+        patch.setattr(socket.socket, "connect_ex", guarded(socket.socket.connect_ex))
+        patch.setattr(socket, "getaddrinfo", resolve_here)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """``RRVF_CACHE_DIR`` for this session; nothing of the user's cache is read or written."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RRVF_CACHE_DIR", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The checkout."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def shared_chartmimic() -> Path:
+    """Real ChartMimic v1 items: ``golden/<id>.py`` and ``predictions.jsonl``."""
+    folder = PROJECT.parent / "shared" / "data" / "chartmimic_v1"
+    if not folder.is_dir():
+        pytest.skip("needs the ChartMimic items in ../shared/data/chartmimic_v1")
+    return folder
+
+
+def find_chart_python(name: str) -> Path:
+    """The interpreter of a chart environment: ``own``, ``published`` or ``newest``."""
+    if name == "own":
+        return Path(sys.executable)
+    python = PROJECT / f".venv-charts-{name}" / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"needs the {name} chart environment: make {CHART_ENVIRONMENTS[name]}")
+    return python
+
+
+@pytest.fixture(scope="session", params=["own", "published", "newest"])
+def chart_python(request: pytest.FixtureRequest) -> Path:
+    """Each matplotlib line in turn; a test that takes this runs three times."""
+    return find_chart_python(request.param)
+
+
+@pytest.fixture(scope="session")
+def published_python() -> Path:
+    """The interpreter of the environment in which the published scores were measured."""
+    return find_chart_python("published")
+
+
+@pytest.fixture(scope="session")
+def newest_python() -> Path:
+    """The interpreter with the newest matplotlib that the tests cover."""
+    return find_chart_python("newest")
+
+
+@pytest.fixture(scope="session")
+def browser() -> str:
+    """The path of a system Chromium that starts."""
+    for name in BROWSERS:
+        path = shutil.which(name)
+        # Ubuntu's package of that name may be a stub that starts nothing.
+        if path and subprocess.run([path, "--version"], capture_output=True).returncode == 0:
+            return path
+    pytest.skip("needs a browser: apt-get install chromium")

@@ -1,0 +1,5 @@
+import matplotlib.pyplot as plt
+
+plt.bar(["a", "b"], [1, 2], color="red")
+plt.title("One\nTwo")
+plt.savefig("e.pdf")

@@ -1,0 +1,145 @@
+"""The wheel holds what it needs, importing it is light, and the pins are usable anywhere."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+import tomllib
+import zipfile
+from email.message import Message
+from email.parser import Parser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import rrvf
+
+HEAVY = {"matplotlib", "pandas", "torch", "scipy", "playwright", "openpyxl", "vlmeval", "trl"}
+PINS = sorted(
+    (Path(__file__).resolve().parent.parent / "requirements").glob("*.txt"),
+    key=lambda path: path.name,
+)
+
+
+@pytest.fixture(scope="module")
+def wheel(project: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+        cwd=project,
+        check=True,
+        capture_output=True,
+    )
+    [path] = folder.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: zipfile.ZipFile) -> Message:
+    [name] = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    return Parser().parsestr(wheel.read(name).decode())
+
+
+@pytest.fixture(scope="module")
+def pyproject(project: Path) -> dict[str, Any]:
+    return tomllib.loads((project / "pyproject.toml").read_text())
+
+
+def pinned(path: Path) -> dict[str, str]:
+    """Package -> version of a compiled requirement file."""
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    return {canonicalize_name(name): version for name, version in (x.split("==") for x in lines)}
+
+
+def test_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile, project: Path) -> None:
+    wanted = {
+        path.relative_to(project).as_posix()
+        for path in (project / "rrvf").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    assert wanted <= set(wheel.namelist())
+    # The list above comes from the folder: these must be in the folder, too.
+    assert {"rrvf/py.typed", "rrvf/demo_data/charts/predictions.jsonl"} <= wanted
+    assert any(name.startswith("rrvf/report_assets/") for name in wanted)
+
+
+def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
+    tops = {name.split("/")[0] for name in wheel.namelist()}
+    packages = {top for top in tops if not top.endswith(".dist-info")}
+    assert packages == {"rrvf", "vlmeval_plugin", "training"}
+    assert not [name for name in wheel.namelist() if "__pycache__" in name]
+
+
+def test_wheel_says_what_it_is(wheel: zipfile.ZipFile, metadata: Message) -> None:
+    assert metadata["Version"] == rrvf.__version__
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert set(metadata["Requires-Python"].split(",")) == {">=3.11", "<3.14"}
+    [entry_points] = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
+    assert "rrvf = rrvf.cli:main" in wheel.read(entry_points).decode()
+    assert [name for name in wheel.namelist() if name.endswith("licenses/LICENSE")]
+
+
+def test_extras_are_the_documented_ones(metadata: Message) -> None:
+    extras = set(metadata.get_all("Provides-Extra", []))
+    assert extras == {"chart", "web", "clip", "vlmeval", "vllm", "train", "ray", "dev"}
+
+
+@pytest.mark.parametrize("module", ["rrvf", "rrvf.cli"])
+def test_import_is_light(module: str) -> None:
+    code = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "rrvf" in done.stdout.split()
+    assert not HEAVY & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("path", PINS, ids=lambda path: path.name)
+def test_pins_hold_no_address(path: Path) -> None:
+    text = path.read_text()
+    assert "://" not in text
+    assert not re.search(r"(^|\s)/", text, re.MULTILINE), "an absolute path"
+    assert not re.search(r"^-", text, re.MULTILINE), "an option such as --index-url"
+    assert pinned(path)
+
+
+@pytest.mark.parametrize("name", ["test.txt", "parity.txt"])
+def test_pins_fit_the_declared_ranges(name: str, project: Path, pyproject: dict[str, Any]) -> None:
+    pins = pinned(project / "requirements" / name)
+    extras = pyproject["project"]["optional-dependencies"]
+    declared = pyproject["project"]["dependencies"] + extras["chart"] + extras["dev"]
+    if name == "parity.txt":
+        declared += extras["vlmeval"]
+    for requirement in map(Requirement, declared):
+        version = pins.get(canonicalize_name(requirement.name))
+        assert version is not None, f"{name} lacks {requirement.name}: make pins"
+        assert requirement.specifier.contains(version), f"{requirement} but {version}: make pins"
+
+
+def test_every_chart_environment_has_its_matplotlib(project: Path) -> None:
+    folder = project / "requirements"
+    published = pinned(folder / "charts-published.txt")
+    assert published["matplotlib"] == "3.8.4"
+    assert published["numpy"] == "1.26.4"
+    assert published["networkx"] == "3.2.1"
+    assert published["matplotlib-venn"] == "0.11.10"
+    assert published["pandas"].startswith(("1.", "2.0."))
+    assert pinned(folder / "test.txt")["matplotlib"].startswith("3.9.")
+    assert pinned(folder / "parity.txt")["matplotlib"].startswith("3.9.")
+    assert pinned(folder / "charts-newest.txt")["matplotlib"].startswith("3.11.")
+
+
+def test_tests_and_demo_need_no_torch(project: Path) -> None:
+    pins = pinned(project / "requirements" / "test.txt")
+    assert not {name for name in pins if name.startswith(("torch", "nvidia", "cuda", "vllm"))}
+
+
+def test_tests_cannot_leave_this_machine() -> None:
+    for host in ("192.0.2.1", "example.invalid"):
+        with pytest.raises(RuntimeError, match="a test"):
+            socket.create_connection((host, 80), timeout=1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        socket.create_connection(server.getsockname(), timeout=5).close()

@@ -1,0 +1,226 @@
+"""Files of predictions are read or refused in one line, and matched with samples by id."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from rrvf.benchmarks.predictions import load_predictions, match
+from rrvf.errors import DataError
+from rrvf.types import Sample
+
+
+def lines(path: Path, *rows: object) -> Path:
+    path.write_text("\n".join(json.dumps(row) for row in rows) + "\n", encoding="utf-8")
+    return path
+
+
+def cells(path: Path, rows: Sequence[Sequence[object]]) -> Path:
+    """A table in the format of the path's suffix, the header first."""
+    if path.suffix == ".xlsx":
+        import openpyxl
+
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.worksheets[0].append(list(row))
+        book.save(path)
+    elif path.suffix == ".json":
+        header = [str(name) for name in rows[0]]
+        records = [dict(zip(header, row, strict=True)) for row in rows[1:]]
+        path.write_text(json.dumps(records), encoding="utf-8")
+    else:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL).writerows(rows)
+    return path
+
+
+def fails(match: str, path: Path, **options: str) -> None:
+    with pytest.raises(DataError, match=match) as caught:
+        load_predictions(path, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(path) in message
+
+
+# --- JSON lines -----------------------------------------------------------------------------------
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(
+        b'\xef\xbb\xbf{"id": "bar_1", "prediction": "a\\nb", "width": 8}\r\n'
+        b"\n   \n"
+        b'{"id": 2, "prediction": ""}\n'
+        b'{"id": "gone", "prediction": null}\n'
+        b'{"id": "absent"}\n'
+        b'{"id": "line", "prediction": "\xe2\x80\xa8"}'
+    )
+    assert load_predictions(path) == {"bar_1": "a\nb", "2": "", "line": "\u2028"}
+
+
+def test_json_lines_with_other_keys(tmp_path: Path) -> None:
+    path = lines(tmp_path / "p.jsonl", {"index": 3, "prediction": "x", "name": "n"})
+    assert load_predictions(path) == {"3": "x"}
+    assert load_predictions(path, id_column="name") == {"n": "x"}
+    both = lines(tmp_path / "b.jsonl", {"index": 3, "id": "bar_1", "prediction": "x"})
+    assert load_predictions(both) == {"bar_1": "x"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (b'{"id": "a", "prediction": ', "line 3 is not valid JSON"),
+        (b'["a"]', "line 3 is not a JSON object"),
+        (b"[" * 100_000, "line 3 is not valid JSON"),
+        (b'{"prediction": "x"}', 'line 3 has no "id"'),
+        (b'{"id": "", "prediction": "x"}', 'line 3 has no "id"'),
+        (b'{"id": true, "prediction": "x"}', 'line 3 has no "id"'),
+        (b'{"id": 1.5, "prediction": "x"}', 'line 3 has no "id"'),
+        (b'{"id": NaN, "prediction": "x"}', 'line 3 has no "id"'),
+        (b'{"id": "b", "prediction": ["x"]}', 'line 3: "prediction" is not a string but list'),
+        (b'{"id": "b", "prediction": 3}', 'line 3: "prediction" is not a string but int'),
+        (b'{"id": "\xff", "prediction": ""}', "line 3 is not UTF-8"),
+        (b'{"id": "a", "prediction": null}', "more than one prediction for a;"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, bad: bytes, message: str) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(b'{"id": "a", "prediction": "x"}\n\n' + bad + b"\n")
+    fails(message, path)
+
+
+def test_duplicates_are_listed(tmp_path: Path) -> None:
+    rows = [{"id": str(i), "prediction": "x"} for i in [*range(15), *range(12)]]
+    fails(
+        "more than one prediction for 0, 1, .*, 9 and 2 more;", lines(tmp_path / "p.jsonl", *rows)
+    )
+
+
+# --- prediction files of VLMEvalKit ---------------------------------------------------------------
+
+TABLE = (
+    ("index", "question", "id", "prediction"),
+    (0, "q", "z", '```python\nx = "a\tb"\n```'),
+    (17, "", "y", "two"),
+    (3, "q", "x", None),
+)
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".tsv", ".json"])
+def test_tables(tmp_path: Path, suffix: str) -> None:
+    path = cells(tmp_path / f"p{suffix}", TABLE)
+    assert load_predictions(path) == {"0": '```python\nx = "a\tb"\n```', "17": "two"}
+    assert list(load_predictions(path, id_column="id")) == ["z", "y"]
+    fails('has no "name"', path, id_column="name")
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".tsv", ".json"])
+def test_tables_that_cannot_be_used(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"p{suffix}"
+    fails('no "prediction" in it, only index, answer', cells(path, [("index", "answer"), (1, "x")]))
+    fails('no "index" in it, only name', cells(path, [("name", "prediction"), (1, "x")]))
+    fails("no predictions in it", cells(path, TABLE[:1]))
+    twice = cells(path, [TABLE[0], (1, "", "", "x"), (1, "", "", "y")])
+    fails("more than one prediction for 1;", twice)
+
+
+def test_empty_cells_are_no_predictions(tmp_path: Path) -> None:
+    path = tmp_path / "p.json"
+    path.write_text('[{"index": 1.0, "prediction": NaN}, {"index": 2, "prediction": "x"}]')
+    assert load_predictions(path) == {"2": "x"}
+    path.write_text('\ufeff[{"index": 1, "prediction": "x"}]', encoding="utf-8")
+    assert load_predictions(path) == {"1": "x"}
+    # Rows without any cell, which spreadsheets like to append, do not count as rows.
+    sheet = cells(tmp_path / "p.xlsx", [*TABLE, (None,) * 4])
+    assert len(load_predictions(sheet)) == 2
+
+
+def test_a_long_answer_in_a_table(tmp_path: Path) -> None:
+    limit = csv.field_size_limit()
+    long = "x" * 1_000_000
+    path = cells(tmp_path / "p.tsv", [("index", "prediction"), (1, long)])
+    assert load_predictions(path) == {"1": long}
+    assert csv.field_size_limit() == limit
+
+
+def test_files_that_pandas_wrote(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(
+        {"index": [4, 5, 6], "prediction": ['say "hi"\n\tthere', "nan", float("nan")]}
+    )
+    expected = {"4": 'say "hi"\n\tthere', "5": "nan"}
+    frame.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
+    frame.to_csv(tmp_path / "b.tsv", sep="\t", index=False, quoting=csv.QUOTE_ALL)
+    frame.to_excel(tmp_path / "c.xlsx", index=False)
+    for name in ("a.tsv", "b.tsv", "c.xlsx"):
+        assert load_predictions(tmp_path / name) == expected
+
+
+# --- files that are no predictions ----------------------------------------------------------------
+
+
+def test_files_that_cannot_be_used(tmp_path: Path) -> None:
+    fails("no such file", tmp_path / "missing.jsonl")
+    fails("this is a folder", tmp_path)
+    for suffix in (".jsonl", ".json", ".tsv"):
+        empty = tmp_path / f"empty{suffix}"
+        empty.write_text(" \n" if suffix != ".tsv" else "")
+        fails("no predictions in it", empty)
+    other = tmp_path / "p.pkl"
+    other.write_bytes(b"x")
+    fails("one of .jsonl, .json, .tsv, .xlsx", other)
+    for name, message in (
+        ("p.xlsx", "not a readable Excel workbook"),
+        ("p.json", "not valid JSON"),
+    ):
+        broken = tmp_path / name
+        broken.write_bytes(b"PK\x03\x04 broken")
+        fails(message, broken)
+    (tmp_path / "p.json").write_text('{"a": "x"}')
+    fails("not a list of records", tmp_path / "p.json")
+    (tmp_path / "p.json").write_text("[1]")
+    fails("record 1 is not a JSON object", tmp_path / "p.json")
+    (tmp_path / "p.tsv").write_bytes("index\tprediction\n1\tx".encode("utf-16"))
+    fails("not UTF-8", tmp_path / "p.tsv")
+
+
+# --- matching -------------------------------------------------------------------------------------
+
+SAMPLES = [Sample(id=name) for name in ("bar_1", "bar_2", "pie_1")]
+
+
+def test_match_keeps_the_order_of_the_samples() -> None:
+    pairs = match(SAMPLES, {"pie_1": "p", "bar_1": ""})
+    assert [(sample.id, text) for sample, text in pairs] == [
+        ("bar_1", ""), ("bar_2", None), ("pie_1", "p"),
+    ]  # fmt: skip
+
+
+def test_predictions_without_a_sample_are_listed() -> None:
+    predictions = {f"x_{i}": "" for i in range(12)} | {"bar_1": "b"}
+    with pytest.raises(DataError) as caught:
+        match(SAMPLES, predictions)
+    message = str(caught.value)
+    assert message.startswith("12 of 13 predictions belong to no sample: x_0, x_1,")
+    assert "x_9 and 2 more; the data has 3 samples, such as bar_1, bar_2, pie_1" in message
+    assert "\n" not in message
+
+
+def test_a_limit_cuts_samples_not_predictions() -> None:
+    pairs = match(SAMPLES[:1], {"bar_1": "b", "pie_1": "p"}, partial_ok_limit=True)
+    assert [(sample.id, text) for sample, text in pairs] == [("bar_1", "b")]
+
+
+def test_the_real_predictions_match_the_real_samples() -> None:
+    data = Path(__file__).parents[2] / "shared" / "data" / "chartmimic_v1"
+    if not data.is_dir():
+        pytest.skip("the optional data ../shared/data/chartmimic_v1 is absent")
+    from rrvf.benchmarks.chartmimic import load_samples
+
+    pairs = match(load_samples(data / "golden"), load_predictions(data / "predictions.jsonl"))
+    assert len(pairs) == 91
+    assert all(text for _, text in pairs)

@@ -1,0 +1,1 @@
+"""Where this package's benchmarks and models meet VLMEvalKit; not built yet."""
