@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -210,8 +210,13 @@ def _run(items: Sequence[Item], scoring: ChartScoring, out: Path, workers: int) 
 def _progress(results: Iterator[SampleResult], total: int) -> Iterator[SampleResult]:
     """A bar on stderr with the rate and the time left."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns: list[Any] = [
         *(TextColumn("scoring"), BarColumn(), MofNCompleteColumn()),
@@ -226,7 +231,7 @@ def _progress(results: Iterator[SampleResult], total: int) -> Iterator[SampleRes
 
 
 @contextmanager
-def _told_in_one_line() -> Iterator[None]:
+def _told_in_one_line() -> Generator[None]:
     """A user's mistake is a line, not a traceback."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""The bundled demo: a dozen charts written for this project, and answers in which every status occurs."""
+"""The bundled demo: a dozen charts, and answers to them in which every status occurs."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Failures of the model's code are no exceptions: they are the ``status`` of a ren
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
@@ -39,8 +39,8 @@ class HarnessError(RrvfError):
 
 
 @contextmanager
-def boundary(doing: str) -> Iterator[None]:
-    """Turn any unexpected failure inside into a :class:`HarnessError` that says what was being done.
+def boundary(doing: str) -> Generator[None]:
+    """Turn an unexpected failure inside into a :class:`HarnessError` that says what was under way.
 
     A full disk is the exception: every later sample would fail alike, so it stops the run.
 

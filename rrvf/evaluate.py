@@ -1,4 +1,4 @@
-"""Samples and answers in, results out: yields each result as it is finished, and can go on later."""
+"""Samples and answers in, results out: each as it is finished; a run can go on later."""
 
 from __future__ import annotations
 
@@ -125,7 +125,9 @@ def _score(
     rendering = scoring.renderer.render(script)
     if rendering.png:
         pictures["rendering"] = rendering.png
-    return Outcome(_compare(sample, completion, script, reference, rendering, scoring, scorers), pictures)
+    return Outcome(
+        _compare(sample, completion, script, reference, rendering, scoring, scorers), pictures
+    )
 
 
 def _compare(

@@ -84,7 +84,7 @@ class RunFolder:
         write_atomically(self.path / SUMMARY, (json.dumps(data, indent=2) + "\n").encode())
 
     def _take_up(self) -> dict[str, SampleResult]:
-        """The finished lines of an earlier start; the file is rewritten where others stand in it."""
+        """The finished lines of an earlier start; other lines are dropped from the file."""
         path = self.path / RESULTS
         raw = path.read_bytes() if path.exists() else b""
         lines = raw.split(b"\n")
@@ -141,7 +141,7 @@ def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
         raise DataError(f"{file}: cannot be read; name another --out") from error
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     if changed:
-        key = sorted(changed)[0]
+        key = min(changed)
         raise DataError(
             f"{path}: holds a run with other settings ({key}: {before.get(key)!r} there, "
             f"{now.get(key)!r} now); name another --out"
@@ -179,7 +179,7 @@ def from_json(entry: Mapping[str, Any]) -> SampleResult:
     }
     return SampleResult(
         sample_id=entry["sample_id"],
-        status=cast(Status, entry["status"]),
+        status=cast("Status", entry["status"]),
         error=entry["error"],
         seconds=entry["seconds"],
         scores=scores,

@@ -1,8 +1,9 @@
 """The values that flow through the package, in the order they flow.
 
 A :class:`Sample` asks for code; a renderer turns code into a :class:`Rendering` with recorded
-:class:`Elements`; scorers compare two renderings and return a :class:`Score` each; one
-:class:`SampleResult` is a line of ``results.jsonl``; a :class:`BenchmarkResult` is ``summary.json``.
+:class:`Elements`; scorers compare two drawings and return a :class:`Score` each; one
+:class:`SampleResult` is a line of ``results.jsonl``; a :class:`BenchmarkResult` is
+``summary.json``.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Sample:
         reference_code: The code that draws the target, ``None`` where only an image exists.
         image: The dataset's own picture of the target, where the dataset ships one.
         prompt: The instruction sent with the image; empty where the data holds none.
-        task: ``direct`` or ``customized``; a customized answer is completed by the reference's data.
+        task: ``direct`` or ``customized``; a customized answer is completed by the reference's
+            data.
         tags: Free labels for grouping, e.g. ``{"category": "bar"}``.
     """
 
@@ -53,7 +55,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Color:
-    """One recorded colour: the drawing function that used it, and ``#RRGGBB`` or a colormap's name."""
+    """A recorded colour: the drawing function that used it, and ``#RRGGBB`` or a colour map."""
 
     role: str
     value: str

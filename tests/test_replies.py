@@ -355,7 +355,8 @@ def test_preamble_defines_the_names_and_the_state_it_promises() -> None:
         filters = [(kind, category) for kind, _, category, *_ in warnings.filters]
     names = {
         "warnings", "plt", "pd", "np", "math", "venn2", "cm", "gaussian_kde", "nx", "GridSpec",
-        "multivariate_normal", "colorsys", "mcolors", "LogNorm", "norm", "gridspec", "sns", "x", "y",
+        "multivariate_normal", "colorsys", "mcolors", "LogNorm", "norm", "gridspec", "sns",
+        "x", "y",
     }  # fmt: skip
     assert set(scope) - {"__builtins__"} == names
     assert ("ignore", UserWarning) in filters
@@ -365,14 +366,15 @@ def test_preamble_defines_the_names_and_the_state_it_promises() -> None:
 
 # --- any string -----------------------------------------------------------------------------------
 
-PIECES = (
-    '<think> </think> <tool_call> </tool_call> <answer> </answer> ``` ```python ```html { } [ ] " '
-    '\\ \\\\n \\\\\\\\ \\u0000 {"name":"a","arguments":{ plt.savefig( plt.show() # ; ( ) = '
-    "def:if lambda: x 1 \0 \ud800 \r \x0c ä"
-).split(" ")
+PIECES = [
+    "<think>", "</think>", "<tool_call>", "</tool_call>", "<answer>", "</answer>",
+    "```", "```python", "```html", "{", "}", "[", "]", '"', "\\", "\\\\n", "\\\\\\\\", "\\u0000",
+    '{"name":"a","arguments":{', "plt.savefig(", "plt.show()", "#", ";", "(", ")", "=", "def", ":",
+    "if", "lambda:", "x", "1", "\0", "\ud800", "\r", "\x0c", "ä", "\n", " ", "    ",
+]  # fmt: skip
 any_text = st.one_of(
     st.text(st.characters(exclude_categories=())),
-    st.lists(st.sampled_from([*PIECES, "\n", " ", "    "]), max_size=40).map("".join),
+    st.lists(st.sampled_from(PIECES), max_size=40).map("".join),
 )
 
 
@@ -406,20 +408,18 @@ STATEMENTS = (
 
 
 @given(st.lists(st.sampled_from(STATEMENTS), max_size=8).map("\n".join))
-def test_the_cut_keeps_whole_statements(code: str) -> None:
-    kept = prepare_fixed(fenced(code))
-    assert kept is not None
-    before = [ast.dump(node) for node in ast.parse(kept).body]
-    assert before == [ast.dump(node) for node in ast.parse(code).body][: len(before)]
-    assert not any(line.startswith(("plt.show(", "plt.savefig(")) and "'''" not in kept
-                   for line in kept.splitlines())  # fmt: skip
+def test_the_cut_is_before_the_first_statement_that_saves(code: str) -> None:
+    every = [ast.unparse(node) for node in ast.parse(code).body]
+    kept = [ast.unparse(node) for node in ast.parse(prepare_fixed(fenced(code)) or "").body]
+    saves = [i for i, node in enumerate(every) if node in ("plt.show()", "plt.savefig('a')")]
+    assert kept == every[: saves[0] if saves else None]
 
 
 @pytest.mark.parametrize(
     "piece",
     ["<think>", "</think>", "<tool_call>", '<tool_call>{"', "<answer>x</answer>", "```", "`", " ",
-     "```python\n", "```python x", "\n", "plt.savefig(", "plt.show", "\\", "# ===================\n",
-     "<tool_call>[</tool_call>", "# ===================\n# Part 2: Data Preparation\n", "<"],
+     "```python\n", "```python x", "\n", "plt.savefig(", "plt.show", "\\", "<", f"{RULER}\n",
+     "<tool_call>[</tool_call>", f"{RULER}\n# Part 2: Data Preparation\n"],
 )  # fmt: skip
 def test_long_repetitions_are_read_in_one_pass(piece: str) -> None:
     # With a quadratic step any of these would take hours, not a moment.

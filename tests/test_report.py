@@ -651,8 +651,8 @@ def detailed_item() -> dict[str, Any]:
                 {
                     "role": "imshow",
                     "reference": "viridis",
-                    "rendering": "viridis",
-                    "similarity": 1.0,
+                    "rendering": "red",
+                    "similarity": 0.0,
                 },
             ],
             missing=[{"role": "text", "value": "#00FF00"}],
@@ -675,7 +675,7 @@ def test_an_item_shows_what_matched_and_what_did_not(open_page: Open, tmp_path: 
     colors = [row.split() for row in card.locator(".colors tbody tr").all_inner_texts()]
     assert colors == [
         ["bar", "#1F77B4", "#FF7F0E", "62.0"],
-        ["imshow", "viridis", "viridis", "100.0"],
+        ["imshow", "viridis", "red", "0.0"],
         ["text", "#00FF00", "–", "−", "missing"],
         ["legend", "–", "#333333", "+", "extra"],
     ]
@@ -683,9 +683,10 @@ def test_an_item_shows_what_matched_and_what_did_not(open_page: Open, tmp_path: 
     assert swatches == [
         "rgb(31, 119, 180)", "rgb(255, 127, 14)", "", "", "rgb(0, 255, 0)", "rgb(51, 51, 51)",
     ]  # fmt: skip
+    assert card.locator(".swatch.map").count() == 2  # a colormap named "red" is not the colour
     grids = card.locator(".grid svg")
     assert [grids.nth(n).locator("rect.cell").count() for n in (0, 1)] == [4, 4]
-    assert grids.nth(0).locator("rect.unmatched").count() == 1
+    assert [grids.nth(n).locator("rect.unmatched").count() for n in (0, 1)] == [1, 1]
     assert grids.nth(1).locator("text").inner_html() == "×2"
     assert card.locator('[data-scorer="gpt"] .value').inner_text() == "71.0"
     assert card.locator('[data-scorer="gpt"] .facts').inner_text().split() == [
@@ -809,6 +810,9 @@ def test_hostile_strings_are_text_and_nothing_else(
         card.locator(".code summary").first.click()
         shown = card.evaluate("card => card.textContent")
         # title, badge, tag twice, error, reason, chips, note, type, role ..., code
+        types = dict(row.split("\t", 1) for row in card.locator(".types tr").all_inner_texts())
+        assert types["constructor"].split() == ["0", "1", "≠"]
+        assert types["__proto__"].split() == ["3", "0", "≠"]
         assert shown.count(text.replace("\ud800", "\ufffd")) >= 12 or "\ud800" in text
     assert (
         seen.page.evaluate("document.querySelectorAll('#items img, link[rel=stylesheet]').length")
@@ -1000,8 +1004,12 @@ def test_a_narrow_window_needs_no_sideways_scrolling(
     page = write_report([write_run(tmp_path / "run", [entry], summary(1))], tmp_path)
     seen = open_page(page, viewport={"width": 360, "height": 700})
     seen.page.select_option("#view", view)
-    seen.card("a" * 200)
+    card = seen.card("a" * 200)
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= 360
+    rights = card.locator("bdi").evaluate_all(
+        "all => all.map(e => e.getBoundingClientRect().right)"
+    )
+    assert max(rights) <= 360  # nothing is cut off at the edge of the card
 
 
 def test_dark_mode_follows_the_system(open_page: Open, tmp_path: Path) -> None:

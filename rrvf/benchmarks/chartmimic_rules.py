@@ -1,4 +1,4 @@
-"""ChartMimic's own rules: what is executed for an answer, what it is compared with, what is counted."""
+"""ChartMimic's own rules: what is executed, what it is compared with, what is counted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCORERS = ("execution", *LOW_LEVEL)
 
 
 def script_for(sample: Sample, completion: str | None) -> ChartScript | None:
-    """The script that an answer amounts to, under both modes' rules; ``None`` where it holds no code."""
+    """The script that an answer amounts to under both modes' rules; ``None`` without code."""
     if completion is None:
         return None
     data = None

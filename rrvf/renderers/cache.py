@@ -81,7 +81,7 @@ def _rendering(entry: dict[str, Any]) -> Rendering:
 def _drawing(entry: dict[str, Any]) -> Drawing:
     elements = entry["elements"]
     return Drawing(
-        status=cast(Status, entry["status"]),
+        status=cast("Status", entry["status"]),
         error=entry["error"],
         complete=entry["complete"],
         elements=Elements(

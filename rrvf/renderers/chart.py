@@ -185,7 +185,9 @@ class ChartRenderer:
             try:
                 return parse_answer(header, blobs["answer"])
             except (wire.WireError, KeyError, TypeError, ValueError):
-                return _both(header, "code_error", "the process answered with no valid record"), False
+                return _both(
+                    header, "code_error", "the process answered with no valid record"
+                ), False
         if header["outcome"] == "not_started":
             raise HarnessError(f"no process could be started: {header['reason']}")
         return self._death(header), False
@@ -354,7 +356,7 @@ def parse_drawing(said: Any) -> Drawing:
         raise ValueError("no status")
     error = said["error"]
     return Drawing(
-        status=cast(Status, status),
+        status=cast("Status", status),
         error=None if error is None else str(error)[:1000],
         complete=bool(said["complete"]),
         elements=parse_elements(said["elements"]),
@@ -429,7 +431,7 @@ class _Server:
         """Keep the error pipe from filling up; nothing of it is shown."""
         stream = self.process.stderr
         if stream is not None:
-            threading.Thread(target=lambda: stream.read(), daemon=True).start()
+            threading.Thread(target=stream.read, daemon=True).start()
 
     def alive(self) -> bool:
         return self.process.poll() is None

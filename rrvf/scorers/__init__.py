@@ -74,8 +74,10 @@ def score_all(
     failed through our fault is unscored, and so is whatever needs a target that does not exist.
 
     Args:
+        scorers: By name, from :func:`find_scorers`.
         target: The reference's drawing; ``None`` or incomplete where it cannot be used.
         drawing: What the model's code drew.
+        mode: Whose rules hold.
     """
     return {
         name: _score_one(name, scorer, target, drawing, mode) for name, scorer in scorers.items()

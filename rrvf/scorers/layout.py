@@ -18,7 +18,7 @@ def score_layout(target: Drawing, drawing: Drawing, mode: Mode) -> Score:
     target into what that rule sees.
     """
     reference, generated = target.elements.layout, drawing.elements.layout
-    matched, missing, extra = multiset_match(reference, generated)
+    matched = multiset_match(reference, generated)[0]
     details = {
         "reference": [list(astuple(cell)) for cell in reference],
         "rendering": [list(astuple(cell)) for cell in generated],
@@ -29,5 +29,5 @@ def score_layout(target: Drawing, drawing: Drawing, mode: Mode) -> Score:
 
 
 def graph_rule(elements: Elements) -> tuple[LayoutCell, ...]:
-    """The layout of a ``graph_*`` reference by the official rule: the same odd cell for every axes."""
+    """What the official rule for ``graph_*`` files sees: the same odd cell for every axes."""
     return (LayoutCell(1, 1, 0, 1, 0, 1),) * elements.n_axes

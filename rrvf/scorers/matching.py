@@ -14,7 +14,7 @@ Item = TypeVar("Item", bound=Hashable)
 def f1_score(
     matched: float, n_generated: int, n_reference: int, details: Mapping[str, Any] | None = None
 ) -> Score:
-    """The F1 of ``matched`` pairs between so many generated and reference items; 0 where undefined."""
+    """F1 of ``matched`` pairs between so many generated and reference items; 0 where undefined."""
     precision = matched / n_generated if n_generated else 0.0
     recall = matched / n_reference if n_reference else 0.0
     total = precision + recall

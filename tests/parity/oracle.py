@@ -5,20 +5,20 @@ called as a program::
 
     PYTHON tests/parity/oracle.py --pairs pairs.jsonl --out out.jsonl --jobs 2
 
-or, from a test, through :func:`ask`. A line of ``--pairs`` is one :class:`Pair`; a line of ``--out``
-is one outcome (see :func:`judge`), in the order in which they finish. Outcomes are cached, so a run
-that was cut off goes on where it stopped and a repetition costs nothing.
+or, from a test, through :func:`ask`. A line of ``--pairs`` is one :class:`Pair`; a line of
+``--out`` is one outcome (see :func:`judge`), known ones first, the others as they finish. Outcomes
+are cached: a run that was cut off goes on where it stopped, and a repetition costs nothing.
 
-What is official: taking the code out of the completion, its preparation, the decision whether it was
-executed, the four evaluators, the scripts they write and the sums. What is replaced, without a change
-of values:
+What is official: taking the code out of the completion, its preparation, the decision whether it
+was executed, the four evaluators, the scripts they write and the sums. What is replaced, without a
+change of values:
 
-* the time limits of the evaluators and the conversion to PNG for the GPT judge, which are dropped;
-* the process pool of the colour evaluator, which becomes a plain loop over memoised similarities, and
-  its search over all permutations of a big group, which becomes an optimal assignment;
-* with ``--runner fork``, the start of a Python process for each of nine scripts a pair, which becomes
-  a fork of a process that has imported matplotlib's dependencies. ``--runner subprocess`` starts
-  them as the official code does.
+* the time limits of the evaluators and the picture for the GPT judge, which are dropped;
+* the process pool of the colour evaluator, which becomes a plain loop over memoised similarities,
+  and its search over all permutations of a big group, which becomes an optimal assignment;
+* with ``--runner fork``, the start of a Python process for each of the nine scripts of a pair,
+  which becomes a fork of a process that has imported matplotlib's dependencies.
+  ``--runner subprocess`` starts them as the official code does.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import importlib
 import importlib.metadata
 import inspect
 import itertools
@@ -36,13 +37,14 @@ import os
 import platform
 import queue
 import select
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -59,21 +61,45 @@ SCORERS: Mapping[str, tuple[str, str, str]] = {
 }
 """Our name -> the evaluator's class, its method that reads one script, its key in the result."""
 
+REVISION = 1
+"""Part of the cache's key: raise it with every change of this file that could move an outcome."""
+
 PACKAGES = (
-    "ms-vlmeval colormath matplotlib matplotlib-venn networkx numpy pandas pillow scipy seaborn squarify"
-).split()
+    "ms-vlmeval",
+    "colormath",
+    "matplotlib",
+    "matplotlib-venn",
+    "networkx",
+    "numpy",
+    "pandas",
+    "pillow",
+    "scipy",
+    "seaborn",
+    "squarify",
+)
 """Distributions whose version can move a score."""
 
 PREIMPORTS = (
-    "matplotlib.figure matplotlib.backends.backend_agg matplotlib.backends.backend_pdf mpl_toolkits.mplot3d "
-    "mpl_toolkits.axes_grid1.inset_locator pandas scipy.stats scipy.cluster.hierarchy networkx squarify "
-    "colormath.color_diff"
-).split()
-"""What a forked script finds imported. Not pyplot, and nothing that imports it or registers colour maps (seaborn,
-matplotlib_venn): whether ``matplotlib.use`` switches and which names exist would differ."""
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_pdf",
+    "mpl_toolkits.mplot3d",
+    "mpl_toolkits.axes_grid1.inset_locator",
+    "pandas",
+    "scipy.stats",
+    "scipy.cluster.hierarchy",
+    "networkx",
+    "squarify",
+    "colormath.color_diff",
+)
+"""What a forked script finds imported, where it is installed.
+
+Not pyplot, and nothing that imports it or registers colour maps (seaborn, matplotlib_venn): what
+``matplotlib.use`` does and which colour maps exist would differ from a process of its own.
+"""
 
 EXHAUSTIVE_UP_TO = 720
-"""Permutations that are still tried one by one, as the official code does (six colours against six)."""
+"""Permutations that are still tried one by one, as the official code does: six colours of six."""
 
 SCRIPT_SECONDS = 120.0
 """Time limit of one script; the official limit of the first execution."""
@@ -105,7 +131,13 @@ class Pair:
 
 
 def load_pairs(path: Path) -> list[Pair]:
-    """Read a JSONL file of pairs, or a folder that holds ``index.json``, ``*.ref.py`` and ``*.answer.md``."""
+    """Read a JSONL file of pairs, or a folder of them.
+
+    Args:
+        path: The file; or a folder with ``index.json``, a list of objects with ``name``, ``task``
+            and perhaps ``reference`` (the name of another pair whose reference is shared), and
+            beside it ``<name>.ref.py`` and ``<name>.answer.md``.
+    """
     if path.is_dir():
         index = json.loads((path / "index.json").read_text(encoding="utf-8"))
         return [_pair_of_folder(path, entry) for entry in index]
@@ -224,7 +256,8 @@ def fork_server() -> None:
     A child leaves this function by an exception, like a script that was started by itself.
     """
     for name in PREIMPORTS:
-        __import__(name)
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(name)
     replies = os.fdopen(os.dup(1), "w")
     while line := sys.stdin.readline():
         script, cwd, stdout, stderr = json.loads(line)
@@ -328,21 +361,40 @@ class Official:
         return outcome
 
     def _patch_module(self) -> None:
-        """Replace what is around the evaluators: folders, time limits, the picture for the judge."""
+        """Replace what stands around the evaluators: folders, time limits, the judge's picture."""
+
+        def image_root() -> str:
+            return str(self._folder)
+
+        def no_timeout(seconds: float) -> Callable[[Any], Any]:
+            del seconds
+            return lambda function: function
+
+        def no_picture(pdf: str, png: str, dpi: int = 350) -> bool:
+            del pdf, png, dpi
+            return False
+
+        def start(command: Sequence[str], **options: object) -> ScriptRun:
+            del options
+            return self._execute(Path(command[1]))
+
         module = self._module
-        module.LMUDataRoot = lambda: str(self._folder)
+        module.LMUDataRoot = image_root
         module.save_code_dir = str(self._folder / "out")
         module.sub_set_name = "parity"
-        module.timeout = lambda _seconds: lambda function: function
-        module._convert_single_page_pdf_to_png = lambda *_args, **_options: False
+        module.timeout = no_timeout
+        module._convert_single_page_pdf_to_png = no_picture
         module.subprocess = types.SimpleNamespace(
-            run=lambda command, **_options: self._execute(Path(command[1])),
-            TimeoutExpired=subprocess.TimeoutExpired,
+            run=start, TimeoutExpired=subprocess.TimeoutExpired
         )
 
     def _execute(self, script: Path) -> ScriptRun:
         """Run a script; what it prints must be text, or the official ``text=True`` raises."""
-        ended = self._runner(script, self._folder)
+        try:
+            ended = self._runner(script, self._folder)
+        except TimeoutError as error:
+            self._errors[script.name] = str(error)
+            raise
         if ended.returncode != 0:
             last = ended.stderr.decode(errors="replace").strip().split("\n")[-1]
             self._errors[script.name] = f"exit status {ended.returncode}: {last[:300]}"
@@ -371,21 +423,27 @@ class Official:
                 self._errors[scorer] = repr(error)
                 raise
 
+        def run_script_safe(script_path: str) -> bool:
+            return self._execute(Path(script_path)).returncode == 0
+
         setattr(evaluator, method_name, recorded_read)
         evaluator.__call__ = recorded_compare
-        namespace = sys.modules[evaluator.__module__]
-        setattr(namespace, "run_script_safe", lambda path: self._execute(Path(path)).returncode == 0)
+        namespace: Any = sys.modules[evaluator.__module__]
+        namespace.run_script_safe = run_script_safe
 
     def _patch_color_matching(self) -> None:
         """Replace the pool and, for big groups, the search over all permutations."""
         namespace: Any = sys.modules[self._module.ColorEvaluator.__module__]
-        namespace.calculate_similarity_single = lru_cache(maxsize=None)(
+        similarity: Callable[[str, str], float] = lru_cache(maxsize=None)(
             namespace.calculate_similarity_single
         )
-        namespace.Pool = _NoPool
-        namespace.permutations = lambda longer, length: _arrangements(
-            longer, length, namespace.calculate_similarity_single
-        )
+
+        def permutations(longer: Sequence[str], length: int) -> Iterable[Any]:
+            return arrangements(longer, length, similarity)
+
+        namespace.calculate_similarity_single = similarity
+        namespace.permutations = permutations
+        namespace.Pool = NoPool
 
 
 def _check_folder(folder: Path) -> None:
@@ -399,12 +457,12 @@ def _check_folder(folder: Path) -> None:
 
 def _import_official() -> Any:
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-        import vlmeval.dataset.chartmimic as module  # pyright: ignore
+        module: Any = importlib.import_module("vlmeval.dataset.chartmimic")
     module.logger.disabled = True
     return module
 
 
-class _BestMatch:
+class BestMatch:
     """Stands for all arrangements of ``longer``; knows the one that suits ``shorter`` best."""
 
     def __init__(self, longer: Sequence[str], similarity: Callable[[str, str], float]) -> None:
@@ -420,22 +478,22 @@ class _BestMatch:
         return tuple(self._longer[int(column)] for column in chosen)
 
 
-def _arrangements(
+def arrangements(
     longer: Sequence[str], length: int, similarity: Callable[[str, str], float]
 ) -> Iterable[Any]:
     """Every arrangement of a small group; of a big one a stand-in for the best."""
     if math.perm(len(longer), length) <= EXHAUSTIVE_UP_TO:
         return itertools.permutations(longer, length)
-    return [_BestMatch(longer, similarity)]
+    return [BestMatch(longer, similarity)]
 
 
-class _NoPool:
+class NoPool:
     """A process pool without processes."""
 
     def __init__(self, processes: int | None = None) -> None:
         del processes
 
-    def __enter__(self) -> _NoPool:
+    def __enter__(self) -> NoPool:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -447,7 +505,7 @@ class _NoPool:
 
     @staticmethod
     def _resolved(shorter: Sequence[str], arrangement: Any) -> tuple[Sequence[str], Any]:
-        if isinstance(arrangement, _BestMatch):
+        if isinstance(arrangement, BestMatch):
             return shorter, arrangement.for_shorter(shorter)
         return shorter, arrangement
 
@@ -493,10 +551,11 @@ def judge(official: Official, pair: Pair) -> Outcome:
 def work(runner_name: str, tasks: Any, results: Any) -> None:
     """Judge the pairs of a queue until it yields ``None``; the body of a worker process."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    sys.stdout = Path(os.devnull).open("w")
-    with tempfile.TemporaryDirectory(prefix="oracle-") as scratch:
-        runner: Runner = ForkRunner(Path(scratch)) if runner_name == "fork" else SubprocessRunner()
-        folder = Path(scratch, "item")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    with tempfile.TemporaryDirectory(prefix="oracle-") as name:
+        scratch = Path(name)
+        folder = scratch / "item"
+        runner: Runner = ForkRunner(scratch) if runner_name == "fork" else SubprocessRunner()
         official = Official(runner, folder)
         while (pair := tasks.get()) is not None:
             with _fresh(folder):
@@ -504,10 +563,8 @@ def work(runner_name: str, tasks: Any, results: Any) -> None:
 
 
 @contextlib.contextmanager
-def _fresh(folder: Path) -> Iterator[None]:
+def _fresh(folder: Path) -> Generator[None]:
     """An empty folder, removed afterwards: files of an earlier pair would count for this one."""
-    import shutil
-
     folder.mkdir()
     try:
         yield
@@ -550,9 +607,8 @@ def versions() -> dict[str, str]:
 
 
 def cache_key(pair: Pair, runner: str, installed: Mapping[str, str]) -> str:
-    """A hash of everything an outcome depends on, this file included."""
-    program = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    payload = json.dumps([asdict(pair), runner, installed, program], sort_keys=True)
+    """A hash of everything an outcome depends on."""
+    payload = json.dumps([REVISION, asdict(pair), runner, installed], sort_keys=True)
     return hashlib.sha256(payload.encode()).hexdigest()
 
 
@@ -578,12 +634,11 @@ def run(pairs: Sequence[Pair], out: Path, *, cache: Path, runner: str, jobs: int
     files = {pair.name: cache / f"{cache_key(pair, runner, installed)}.json" for pair in pairs}
     if len(files) != len(pairs):
         raise OracleError("two pairs have the same name")
+    known = [pair for pair in pairs if files[pair.name].exists()]
     unknown = [pair for pair in pairs if not files[pair.name].exists()]
     with out.open("w", encoding="utf-8") as lines:
-        for pair in pairs:
-            if pair not in unknown:
-                print(files[pair.name].read_text(encoding="utf-8"), file=lines)
-        lines.flush()
+        for pair in known:
+            print(files[pair.name].read_text(encoding="utf-8"), file=lines)
         for pair, outcome in judge_all(unknown, runner, jobs) if unknown else ():
             text = json.dumps({**outcome, "runner": runner, "versions": installed})
             _write_whole(files[pair.name], text)

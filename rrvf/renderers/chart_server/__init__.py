@@ -1,4 +1,4 @@
-"""A program of its own: executes chart scripts, each in a confined fork, and records what they draw.
+"""A program of its own: executes chart scripts, each in a confined fork, and records.
 
 It needs the standard library and the plotting packages only, and imports nothing else of this
 project, so that it can run under an interpreter with other package versions than the host's::

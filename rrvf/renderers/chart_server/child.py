@@ -12,6 +12,10 @@ Three flavours of execution:
     The script runs until it first saves or shows a figure; everything is read there.
 """
 
+# The plotting packages ship partial types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 import contextlib
@@ -19,7 +23,7 @@ import functools
 import io
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, TracebackType
@@ -40,7 +44,7 @@ class Captured(BaseException):
     """Ends a script of the ``fixed`` flavour once its figure has been read."""
 
 
-class Tampered(Exception):
+class TamperedError(Exception):
     """The script replaced a function that measuring relies on."""
 
 
@@ -80,9 +84,7 @@ class Answer:
 class Execution:
     """Runs one script under a recorder."""
 
-    def __init__(
-        self, request: Request, recorder: Recorder, guard: Guard, scratch: str
-    ) -> None:
+    def __init__(self, request: Request, recorder: Recorder, guard: Guard, scratch: str) -> None:
         from matplotlib import pyplot
 
         self._request = request
@@ -157,10 +159,8 @@ class Execution:
             elements |= layout(self._pyplot.gcf())
         return elements
 
-    def _outcome(
-        self, error: BaseException | None, elements: dict[str, Any]
-    ) -> dict[str, Any]:
-        if isinstance(error, Tampered):
+    def _outcome(self, error: BaseException | None, elements: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(error, TamperedError):
             return failed(error, self._scratch)
         drawn = Path(self._output).exists() if self._request.append_save else error is None
         outcome = failed(error, self._scratch) if error is not None else succeeded(elements)
@@ -170,9 +170,7 @@ class Execution:
             outcome |= {"status": "code_error", "error": "no picture was saved"}
         return outcome
 
-    def _save_twice(
-        self, statement: CodeType
-    ) -> tuple[BaseException | None, BaseException | None]:
+    def _save_twice(self, statement: CodeType) -> tuple[BaseException | None, BaseException | None]:
         """Draw as the script asks; then once more without ticks, for the texts.
 
         Returns:
@@ -186,7 +184,7 @@ class Execution:
             self._grab_preview()
         text_error: BaseException | None = error
         n_texts = len(self._recorder.texts)
-        if self._saved_as is not None and not isinstance(error, Tampered):
+        if self._saved_as is not None and not isinstance(error, TamperedError):
             text_error = self._draw_texts(again=error is not None)
         if first_event and error is not None:
             self._answer.fixed = failed(error, self._scratch)
@@ -339,7 +337,7 @@ class Execution:
         FigureCanvasPdf.print_pdf = noted
 
     @contextlib.contextmanager
-    def _saving(self) -> Iterator[None]:
+    def _saving(self) -> Generator[None]:
         before, self._inside_save = self._inside_save, True
         try:
             yield
@@ -390,12 +388,17 @@ class Execution:
 def seed() -> None:
     """Make unseeded random numbers the same in every execution."""
     import numpy as np
-    from numpy.random import bit_generator
+
+    generator: Any = np.random.bit_generator
 
     random.seed(0)
     np.random.seed(0)
     # Where numpy's new generators take their entropy from when no seed is given.
-    bit_generator.randbits = lambda k: 0x5EED % (1 << k)
+    generator.randbits = _fixed_bits
+
+
+def _fixed_bits(k: int) -> int:
+    return 0x5EED % (1 << k)
 
 
 def script_namespace() -> dict[str, Any]:
@@ -413,9 +416,9 @@ def script_namespace() -> dict[str, Any]:
 # ------------------------------------------------------------------------------- reading
 
 
-def tampered(what: str) -> Tampered:
+def tampered(what: str) -> TamperedError:
     """The script replaced ``what``."""
-    return Tampered(f"the script replaced {what}, which the measuring relies on")
+    return TamperedError(f"the script replaced {what}, which the measuring relies on")
 
 
 def empty_elements() -> dict[str, Any]:
@@ -441,7 +444,7 @@ def failed(error: BaseException | None, scratch: str) -> dict[str, Any]:
 
 def describe(error: BaseException | None, scratch: str) -> str:
     """One line without paths: what was raised, and at which line of the script."""
-    if isinstance(error, Tampered):
+    if isinstance(error, TamperedError):
         return str(error)
     if isinstance(error, SystemExit):
         return "the script ended itself (SystemExit) before it was through"
@@ -499,7 +502,7 @@ def draw_texts_only(figure: Any) -> None:
     silenced: list[tuple[Any, str]] = [
         (lines.Line2D, "draw"),
         (collections.Collection, "draw"),
-        (image._ImageBase, "draw"),
+        (vars(image)["_ImageBase"], "draw"),
         (RendererPdf, "draw_path"),
         (RendererPdf, "draw_markers"),
         (RendererPdf, "draw_path_collection"),
@@ -542,7 +545,7 @@ def judge_png(pdf: Path) -> bytes:
     """The first page at 350 dpi, as the official pipeline shows it to a judge."""
     import pypdfium2
 
-    page = pypdfium2.PdfDocument(str(pdf))[0]
+    page: Any = pypdfium2.PdfDocument(str(pdf))[0]
     scale = JUDGE_DPI / 72
     pixels = page.get_width() * page.get_height() * scale**2
     scale *= min(1.0, (JUDGE_PIXELS / max(pixels, 1.0)) ** 0.5)

@@ -21,6 +21,7 @@ import os
 import platform
 import resource
 import signal
+import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,9 +88,7 @@ PR_SET_NO_NEW_PRIVS = 38
 def _prctl(option: int, argument: int = 0, second: object = 0) -> None:
     extra = ctypes.c_ulong(second) if isinstance(second, int) else second
     zero = ctypes.c_ulong(0)
-    _check(
-        _libc().prctl(option, ctypes.c_ulong(argument), extra, zero, zero), f"prctl {option}"
-    )
+    _check(_libc().prctl(option, ctypes.c_ulong(argument), extra, zero, zero), f"prctl {option}")
 
 
 # ---------------------------------------------------------------------------- namespaces
@@ -148,8 +147,8 @@ _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
 _TRUNCATE = 1 << 14
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
 # Links, devices, sockets and pipes are never needed: files and folders may be made and removed.
-_SCRATCH = _WRITE_FILE | _READ_FILE | _READ_DIR | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 13
-_SCRATCH |= _TRUNCATE
+_MAKE = 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 13
+_SCRATCH = _WRITE_FILE | _READ_FILE | _READ_DIR | _MAKE | _TRUNCATE
 _FILE_ONLY = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
 
 
@@ -186,6 +185,7 @@ def landlock(readable: list[int], scratch: str, writable_files: list[str]) -> No
 
     Args:
         readable: Descriptors from :func:`open_readable`.
+        scratch: The folder in which everything may be done.
         writable_files: Devices such as ``/dev/null``.
 
     Raises:
@@ -200,7 +200,7 @@ def landlock(readable: list[int], scratch: str, writable_files: list[str]) -> No
     ruleset = _check(_syscall(_CREATE_RULESET, attributes, size, 0), "landlock_create_ruleset")
 
     def allow(descriptor: int, rights: int) -> None:
-        if not os.path.isdir(f"/proc/self/fd/{descriptor}"):
+        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             rights &= _FILE_ONLY
         rule = struct.pack("=Qi", rights & files, descriptor)
         _check(_syscall(_ADD_RULE, ruleset, 1, rule, 0), "landlock_add_rule")
@@ -496,6 +496,7 @@ def confine(
 
     Args:
         level: One of :data:`LEVELS`; for ``namespaces`` the parent must have entered them.
+        limits: What may be used up.
         scratch: The only folder that stays writable; the working folder afterwards.
         readable: What may be read, from :func:`open_readable`.
         user: The user to become when started as root; ``None`` keeps the user, without rights.

@@ -6,6 +6,10 @@ program that searches the interpreter's memory; such a program can only claim to
 could as well have drawn, since no reference is within its reach.
 """
 
+# The plotting packages ship partial types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 import builtins
@@ -67,21 +71,38 @@ def _measuring_modules() -> list[ModuleType]:
 
 
 def _measuring_classes() -> list[type]:
-    from matplotlib import artist, axis, backend_bases, cm, collections, figure, gridspec
-    from matplotlib import lines, patches, text
+    from matplotlib import (
+        artist,
+        axis,
+        backend_bases,
+        cm,
+        collections,
+        figure,
+        gridspec,
+        lines,
+        patches,
+        text,
+    )
     from matplotlib.axes import Axes
-    from matplotlib.axes._base import _AxesBase, _process_plot_var_args
+    from matplotlib.axes import _base as axes_base
     from matplotlib.backends import backend_agg, backend_pdf
     from matplotlib.projections.polar import PolarAxes
     from mpl_toolkits.mplot3d import Axes3D
 
     return [
-        *(figure.Figure, figure.FigureBase, artist.Artist, axis.Axis, Axes, _AxesBase),
+        *(
+            figure.Figure,
+            figure.FigureBase,
+            artist.Artist,
+            axis.Axis,
+            Axes,
+            vars(axes_base)["_AxesBase"],
+        ),
         *(backend_bases.FigureCanvasBase, backend_bases.RendererBase),
         *(backend_agg.FigureCanvasAgg, backend_agg.RendererAgg),
         *(backend_pdf.FigureCanvasPdf, backend_pdf.RendererPdf, backend_pdf.PdfFile),
         *(collections.Collection, collections.PathCollection, collections.LineCollection),
         *(patches.Patch, patches.Rectangle, patches.Ellipse, patches.Circle, lines.Line2D),
         *(text.Text, cm.ScalarMappable, gridspec.SubplotSpec, gridspec.GridSpecBase),
-        *(_process_plot_var_args, PolarAxes, Axes3D),
+        *(vars(axes_base)["_process_plot_var_args"], PolarAxes, Axes3D),
     ]

@@ -1,5 +1,9 @@
 """What the server imports before it forks, and the objects its forks inherit."""
 
+# The plotting packages ship partial types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 import contextlib

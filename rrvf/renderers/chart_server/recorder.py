@@ -10,18 +10,26 @@ The colours of an object are read again when the script is done, since scripts r
 have drawn: only the last object of each (function, first colour) is asked.
 """
 
+# The plotting packages ship partial types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 Function = Callable[..., Any]
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
 Observed = Iterable[tuple[str, str, Any]]
 """(role, colour, object) for each colour seen at the time of the call."""
+Observe = Callable[[Any, Args, Kwargs], Observed]
+"""(result, args, kwargs) of a call -> what it drew."""
 
 
 class ColorError(Exception):
@@ -50,7 +58,7 @@ class Colors:
 
 @dataclass
 class Recorder:
-    """Everything noted during one execution; ``official`` and ``fixed`` where the two can differ."""
+    """Everything noted during one execution; twice where the two modes can differ."""
 
     types: Nesting = field(default_factory=Nesting)
     colors: Nesting = field(default_factory=Nesting)
@@ -101,7 +109,7 @@ class Recorder:
         return [[role, color] for role, color in found]
 
     @contextmanager
-    def without_texts(self) -> Iterator[None]:
+    def without_texts(self) -> Generator[None]:
         """Draw without noting texts."""
         before, self.recording_texts = self.recording_texts, False
         try:
@@ -128,7 +136,7 @@ def hex_color(color: Any) -> str | None:
                 return color.upper()
             return colors.to_hex(colors.to_rgba(color)).upper()
         if isinstance(color, (list, tuple, np.ndarray)) and len(color) in (3, 4):
-            return colors.to_hex(color).upper()
+            return colors.to_hex(tuple(color)).upper()
     except ValueError:
         pass
     return None
@@ -163,7 +171,7 @@ def _collection(role: str, colors: Iterable[Any], item: Any) -> Observed:
     yield role, found[-1], item
 
 
-# ------------------------------------------- at the time of the call: result -> (role, colour, object)
+# ------------------------------ at the time of the call: result -> (role, colour, object)
 
 
 def _line_artists(role: str, lines: Iterable[Any]) -> Observed:
@@ -180,17 +188,21 @@ def _first_face(role: str, item: Any) -> Observed:
     yield role, known(list(item.get_facecolor()[0])), item
 
 
-def _made_line(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _wedges(result: Any, args: Args, kwargs: Kwargs) -> Observed:
+    return _faces("pie", result[0])
+
+
+def _made_line(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     yield "line", known(result[1]["color"]), result[0]
 
 
-def _bars(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _bars(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     for patch in result:
         yield "bar", known(list(patch._original_facecolor)), patch
 
 
-def _scatter(role: str) -> Function:
-    def observe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _scatter(role: str) -> Observe:
+    def observe(result: Any, args: Args, kwargs: Kwargs) -> Observed:
         name = colormap_name(kwargs)
         if name is not None:
             yield role, name, result
@@ -200,38 +212,38 @@ def _scatter(role: str) -> Function:
     return observe
 
 
-def _any_scatter(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _any_scatter(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     from matplotlib.projections.polar import PolarAxes
 
     role = "scatter_polar" if isinstance(args[0], PolarAxes) else "scatter"
     return _scatter(role)(result, args, kwargs)
 
 
-def _scatter_3d(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _scatter_3d(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     name = colormap_name(kwargs)
     if name is not None:
         return [("scatter_3d", name, result)]
     return _collection("scatter_3d", result.get_facecolors().tolist(), result)
 
 
-def _surface(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _surface(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     name = colormap_name(kwargs)
     color = name if name is not None else known(result.get_facecolors().tolist()[0])
     yield "plot_surface", color, result
 
 
-def _boxes(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _boxes(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     from matplotlib.patches import PathPatch
 
     return _faces("boxplot", (box for box in result["boxes"] if isinstance(box, PathPatch)))
 
 
-def _bodies(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _bodies(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     for body in result["bodies"]:
         yield from _first_face("violinplot", body)
 
 
-def _histogram(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _histogram(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     from matplotlib.cbook import silent_list
 
     patches = result[2]
@@ -240,70 +252,70 @@ def _histogram(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ob
         yield from _faces("hist", container)
 
 
-def _tiles(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _tiles(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     for container in result.containers:
         yield from _faces("squarify", container)
 
 
-def _mapped(role: str) -> Function:
-    def observe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _mapped(role: str) -> Observe:
+    def observe(result: Any, args: Args, kwargs: Kwargs) -> Observed:
         yield role, result.get_cmap().name, result
 
     return observe
 
 
-def _image_made(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _image_made(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     yield "nonuniform_image", args[0].get_cmap().name, args[0]
 
 
-def _patch_made(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _patch_made(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     return _faces("ellipse", [args[0]])
 
 
-def _venn_made(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _venn_made(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     faces = [patch.get_facecolor() for patch in args[0].patches]
     return _collection("venn", faces, args[0])
 
 
-def _edges(role: str) -> Function:
-    def observe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _edges(role: str) -> Observe:
+    def observe(result: Any, args: Args, kwargs: Kwargs) -> Observed:
         return _collection(role, result.get_edgecolors(), result)
 
     return observe
 
 
-def _face_list(role: str) -> Function:
-    def observe(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _face_list(role: str) -> Observe:
+    def observe(result: Any, args: Args, kwargs: Kwargs) -> Observed:
         return _collection(role, result.get_facecolors().tolist(), result)
 
     return observe
 
 
-def _face_of_result(role: str) -> Function:
+def _face_of_result(role: str) -> Observe:
     return lambda result, args, kwargs: _faces(role, [result])
 
 
-def _faces_of_result(role: str) -> Function:
+def _faces_of_result(role: str) -> Observe:
     return lambda result, args, kwargs: _faces(role, result)
 
 
-def _lines_of_result(role: str) -> Function:
+def _lines_of_result(role: str) -> Observe:
     return lambda result, args, kwargs: _line_artists(role, result)
 
 
-def _line_of_result(role: str) -> Function:
+def _line_of_result(role: str) -> Observe:
     return lambda result, args, kwargs: _line_artists(role, [result])
 
 
-def _filled_between(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _filled_between(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     yield "fill_between", known(list(result.get_facecolors()[0])), result
 
 
-def _bar_3d(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _bar_3d(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     yield "bar3d", known(result.get_facecolors().tolist()[0]), result
 
 
-def _network_edges(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _network_edges(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     found = edge_colors(result)
     return [("network_edges", found[-1], result)] if found else []
 
@@ -315,7 +327,7 @@ def edge_colors(result: Any) -> list[str]:
     return each(result.get_edgecolors().tolist())
 
 
-def _network_labels(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed:
+def _network_labels(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     return _line_artists("network_labels", result.values())
 
 
@@ -414,11 +426,13 @@ def wrap(
     recorder: Recorder,
     function: Function,
     chart_type: Callable[[tuple[Any, ...]], str] | None,
-    observe: Function | None,
+    observe: Observe | None,
 ) -> Function:
     """A function that does what ``function`` does and is noted in ``recorder``.
 
     Args:
+        recorder: Where to note.
+        function: What is called.
         chart_type: Positional arguments -> name to count, ``None`` where calls are not counted.
         observe: (result, args, kwargs) -> colours, ``None`` where colours are not read.
     """
@@ -428,14 +442,14 @@ def wrap(
         lists = [recorder.types] if chart_type is not None else []
         lists += [recorder.colors] if observe is not None else []
         outer = [nesting for nesting in lists if nesting.depth == 0]
-        if chart_type is not None and recorder.types in outer:
+        if chart_type is not None and recorder.types in outer:  # by identity
             recorder.note_type(chart_type(args))
         for nesting in lists:
             nesting.depth += 1
         try:
             result = function(*args, **kwargs)
             if observe is not None and recorder.colors in outer:
-                recorder.note_colors(lambda: observe(result, args, kwargs))
+                recorder.note_colors(functools.partial(observe, result, args, kwargs))
         except BaseException:
             for nesting in outer:
                 nesting.stuck = True
@@ -458,7 +472,7 @@ def _plot_name(args: tuple[Any, ...]) -> str:
     return "plot_polar" if args and isinstance(args[0], PolarAxes) else "plot"
 
 
-def _axes_methods() -> dict[str, tuple[bool, Function | None]]:
+def _axes_methods() -> dict[str, tuple[bool, Observe | None]]:
     """Method of ``Axes`` -> (calls count for the type, how its colours are read)."""
     return {
         "bar": (True, _bars),
@@ -479,7 +493,7 @@ def _axes_methods() -> dict[str, tuple[bool, Function | None]]:
         "_fill_between_x_or_y": (False, _filled_between),
         "scatter": (True, _any_scatter),
         "quiver": (True, _face_list("quiver")),
-        "pie": (True, lambda result, args, kwargs: _faces("pie", result[0])),
+        "pie": (True, _wedges),
         "fill": (True, _faces_of_result("fill")),
         "imshow": (True, _mapped("imshow")),
         "pcolor": (True, _mapped("pcolor")),
@@ -490,7 +504,7 @@ def _axes_methods() -> dict[str, tuple[bool, Function | None]]:
     }
 
 
-def _axes_3d_methods() -> dict[str, tuple[str, Function]]:
+def _axes_3d_methods() -> dict[str, tuple[str, Observe]]:
     """Method of ``Axes3D`` -> (chart type, how its colours are read).
 
     ``bar`` and ``scatter`` share the type of their flat namesakes: the official name is made of
@@ -517,10 +531,11 @@ def install(recorder: Recorder) -> None:
 def _install_axes(recorder: Recorder) -> None:
     import squarify
     from matplotlib.axes import Axes
-    from matplotlib.axes._base import _process_plot_var_args
+    from matplotlib.axes import _base as axes_base
     from matplotlib.projections.polar import PolarAxes
     from mpl_toolkits.mplot3d import Axes3D
 
+    line_maker: Any = vars(axes_base)["_process_plot_var_args"]
     plain_plot = Axes.plot
     for name, (counted, observe) in _axes_methods().items():
         chart_type = _named(name) if counted else None
@@ -528,9 +543,9 @@ def _install_axes(recorder: Recorder) -> None:
     Axes.plot = wrap(recorder, plain_plot, _plot_name, None)
     PolarAxes.plot = wrap(recorder, plain_plot, _plot_name, _lines_of_result("plot_polar"))
     # Renamed in matplotlib 3.10, which is why the official scorer loses line colours there.
-    maker = "_makeline" if hasattr(_process_plot_var_args, "_makeline") else "_make_line"
-    made = wrap(recorder, getattr(_process_plot_var_args, maker), None, _made_line)
-    setattr(_process_plot_var_args, maker, made)
+    maker = "_makeline" if hasattr(line_maker, "_makeline") else "_make_line"
+    made = wrap(recorder, getattr(line_maker, maker), None, _made_line)
+    setattr(line_maker, maker, made)
     for name, (chart_type_3d, observe_3d) in _axes_3d_methods().items():
         wrapped = wrap(recorder, getattr(Axes3D, name), _named(chart_type_3d), observe_3d)
         setattr(Axes3D, name, wrapped)

@@ -125,10 +125,9 @@ def _holds(ground: Ground) -> bool:
             _confine(ground, confine.Limits(), scratch, os.getppid())
             Path("probe").write_text("x")
             import matplotlib.font_manager
-            from numpy import fft  # noqa: F401  a folder of the libraries can be entered
 
             Path(matplotlib.font_manager.findfont("DejaVu Sans")).read_bytes()
-            os.listdir(os.path.dirname(matplotlib.__file__))
+            list(Path(matplotlib.__file__).parent.iterdir())
             os._exit(0)
         except BaseException:
             os._exit(1)
@@ -163,9 +162,9 @@ def readable_paths() -> list[str]:
 def make_scratch(ground: Ground, job: int) -> str:
     """The folder an execution may write to: one mount point for all, or one folder each."""
     if ground.level == "namespaces":
-        return os.path.join(ground.folder, "scratch")
-    folder = os.path.join(ground.folder, f"scratch-{job}-{secrets.token_hex(8)}")
-    os.mkdir(folder, 0o700)
+        return str(Path(ground.folder, "scratch"))
+    folder = str(Path(ground.folder, f"scratch-{job}-{secrets.token_hex(8)}"))
+    Path(folder).mkdir(mode=0o700)
     if ground.user is not None:
         os.chown(folder, ground.user, ground.user)
     return folder
@@ -178,7 +177,7 @@ def remove_scratch(ground: Ground, folder: str) -> None:
 
 
 def overfull(folder: str, limits: confine.Limits) -> bool:
-    """Whether a scratch folder on disk holds more than it may; looks at a bounded number of files."""
+    """Whether a scratch folder on disk holds more than it may; looks no further than that."""
     files = size = 0
     pending = [folder]
     while pending:
@@ -364,8 +363,8 @@ def _quiet_descriptors(keep: int, readable: list[int]) -> None:
     for standard in (0, 1, 2):
         os.dup2(null, standard)
     kept = {keep, *readable}
-    for name in os.listdir("/proc/self/fd"):
-        descriptor = int(name)
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        descriptor = int(entry.name)
         if descriptor > 2 and descriptor not in kept:
             try:
                 os.close(descriptor)

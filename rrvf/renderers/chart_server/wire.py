@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import struct
-from typing import Any
+from typing import Any, cast
 
 MAX_HEADER = 32 * 2**20
 MAX_BLOBS = 256 * 2**20
@@ -77,18 +77,21 @@ def parse_header(text: bytes) -> dict[str, Any]:
         header: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise WireError("header is no JSON") from error
-    if not isinstance(header, dict) or not isinstance(header.get("blobs"), list):
-        raise WireError("header is no frame")
-    total = 0
-    for entry in header["blobs"]:
-        match entry:
-            case [str(), int(length)] if 0 <= length <= MAX_BLOBS:
-                total += length
-            case _:
-                raise WireError("a blob without name or length")
-    if total > MAX_BLOBS:
-        raise WireError("blobs too large")
-    return header
+    match header:
+        case {"blobs": [*entries]}:
+            if sum(_length(entry) for entry in entries) > MAX_BLOBS:
+                raise WireError("blobs too large")
+            return cast("dict[str, Any]", header)
+        case _:
+            raise WireError("header is no frame")
+
+
+def _length(entry: Any) -> int:
+    match entry:
+        case [str(), int(length)] if 0 <= length <= MAX_BLOBS:
+            return length
+        case _:
+            raise WireError("a blob without name or length")
 
 
 def write_all(fd: int, data: bytes) -> None:
