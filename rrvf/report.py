@@ -63,7 +63,7 @@ _Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One run folder as read from disk; ``summary`` is ``None`` while it is unfinished."""
+    """One run folder as read from disk; ``summary`` is ``None`` where none was written yet."""
 
     folder: Path
     summary: _Json | None
@@ -205,6 +205,8 @@ def _summary_notes(summary: Mapping[str, Any] | None, n_items: int, has_results:
         return [f"This run is unfinished: {_count(n_items, 'item')} on file, no summary yet."]
     if not has_results:
         return ["results.jsonl is missing, so only the table is shown."]
+    if summary.get("finished") is False:
+        return [f"This run is unfinished: the figures cover the {_count(n_items, 'item')} on file."]
     expected = summary.get("n_samples")
     if isinstance(expected, int) and expected != n_items:
         return [f"The summary counts {_count(expected, 'sample')}, results.jsonl holds {n_items}."]
@@ -298,7 +300,8 @@ def _run_payload(run: _Run, name: str, keys: Sequence[str], sources: Mapping[str
     return {
         "name": name,
         "title": _title(summary),
-        "finished": run.summary is not None,
+        "finished": summary.get("finished", run.summary is not None) is True,
+        "has_summary": run.summary is not None,
         "notes": list(run.notes),
         "n_samples": _number(summary.get("n_samples")),
         "n_scored": _number(summary.get("n_scored")),
@@ -404,6 +407,8 @@ def _footer(summary: Mapping[str, Any]) -> list[str]:
         _count(summary.get("n_samples", 0), "sample") + (f" ({counted})" if counted else ""),
         *([f"mode {mode}"] if mode else []),
     ]
+    if summary.get("finished") is False:
+        parts.append("unfinished")
     lines = [" · ".join(parts)]
     unscored = {k: n for k, n in _mapping(summary.get("n_unscored")).items() if n}
     if unscored:

@@ -194,6 +194,8 @@ def test_a_table_may_be_read_in_part(tmp_path: Path, files: Path) -> None:
     path = table(tmp_path / "any.tsv", ROWS)
     assert [s.id for s in load_samples(path, task="customized")] == ["x"]
     assert [s.id for s in load_samples(path, limit=1)] == ["7"]
+    both = table(tmp_path / "both.tsv", [{**ROWS[0], "task": "Customized, not direct"}])
+    assert load_samples(both)[0].task == "customized"
     fails("one subset already", path, subset="direct_600")
     fails("no row of the task", table(path, ROWS[:2]), task="customized")
     assert files.is_dir()
@@ -205,6 +207,9 @@ def test_a_table_of_another_root_finds_its_files(
     scripts(tmp_path / "copy" / "images" / "ChartMimic" / "v2" / "direct_600", "graph_1")
     path = table(tmp_path / "copy" / "any.tsv", ROWS[:1])
     assert load_samples(path)[0].tags["reference_name"] == "graph_1"
+    official = scripts(lmu / "images" / "ChartMimic" / "v2" / "direct_600", "graph_1")
+    (official / "graph_1.py").write_text("official = 1\n", encoding="utf-8")
+    assert load_samples(path)[0].reference_code == "official = 1\n"
     monkeypatch.setenv("LMUData", str(tmp_path / "gone"))
     monkeypatch.setenv("HOME", str(tmp_path))
     assert chartmimic.lmu_root() == tmp_path / "LMUData" == lmu

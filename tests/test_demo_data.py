@@ -105,10 +105,10 @@ def test_references_are_laid_out_as_chartmimics(references: dict[str, str]) -> N
 
 
 def test_references_draw_the_same_twice_and_warn_of_nothing(
-    charts: Path, references: dict[str, str], chart_python: Path, tmp_path: Path
+    charts: Path, references: dict[str, str], tmp_path: Path
 ) -> None:
     done = subprocess.run(
-        [str(chart_python), "-c", DRAW_TWICE, str(charts / "references")],
+        [sys.executable, "-c", DRAW_TWICE, str(charts / "references")],
         cwd=tmp_path,
         env={**os.environ, "SOURCE_DATE_EPOCH": "0"},
         capture_output=True,

@@ -103,6 +103,7 @@ UNSAFE = {
     "pipe": [entry("a", type=tarfile.FIFOTYPE)],
     "character device": [entry("a", type=tarfile.CHRTYPE, devmajor=1, devminor=3)],
     "block device": [entry("a", type=tarfile.BLKTYPE)],
+    "unknown kind": [entry("a", type=b"Z")],
     "file in the way of a folder": [entry("a"), entry("a/evil.py")],
     "folder in the way of a file": [entry("a/b"), entry("a")],
     "the folder itself": [entry(".")],
@@ -279,7 +280,7 @@ class Hub(BaseHTTPRequestHandler):
         if known and body:
             self.wfile.write(self.content)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass
 
 

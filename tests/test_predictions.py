@@ -184,6 +184,8 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     fails("not a list of records", tmp_path / "p.json")
     (tmp_path / "p.json").write_text("[1]")
     fails("record 1 is not a JSON object", tmp_path / "p.json")
+    (tmp_path / "p.tsv").write_text('index\tprediction\n1\t"never closed\n2\tx\n')
+    fails("not a table of tab-separated values", tmp_path / "p.tsv")
     (tmp_path / "p.tsv").write_bytes("index\tprediction\n1\tx".encode("utf-16"))
     fails("not UTF-8", tmp_path / "p.tsv")
 

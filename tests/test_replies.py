@@ -285,7 +285,7 @@ def test_the_module_is_cut_before_it_saves(code: str, kept: str) -> None:
         fenced("x = '\ud800'\nplt.show()"),
         fenced("x = 1" + " + 1" * 60_000),
         fenced("x = " + "-" * 150_000 + "1\nplt.show()"),
-        fenced("# " + "x" * 300_000 + "\nplt.show()"),
+        fenced("# plt.show()" + "x" * 300_000 + "\na = 1"),
     ],
 )
 def test_code_that_cannot_be_parsed_is_prepared_as_officially(completion: str) -> None:
@@ -302,9 +302,9 @@ def test_deep_nesting_does_not_end_a_thread() -> None:
 
 
 def test_warnings_of_the_compiler_do_not_leak() -> None:
-    before = list(warnings.filters)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        before = list(warnings.filters)
         assert prepare_fixed(fenced('x = "\\d"')) == 'x = "\\d"'
         threads = [
             threading.Thread(target=prepare_fixed, args=(fenced('"\\d" is "\\w"'),))
@@ -314,8 +314,8 @@ def test_warnings_of_the_compiler_do_not_leak() -> None:
             thread.start()
         for thread in threads:
             thread.join()
+        assert list(warnings.filters) == before
     assert caught == []
-    assert list(warnings.filters) == before
 
 
 # --- customized samples ---------------------------------------------------------------------------

@@ -706,14 +706,19 @@ def test_modes_that_differ_are_marked_with_both_values(open_page: Open, tmp_path
 
 
 def test_a_failed_item_says_why_and_shows_its_reply(open_page: Open, tmp_path: Path) -> None:
+    name = add_picture(tmp_path / "run", png(3))
     items = [
         item("crash", "code_error", error="ValueError: no such colour", code="plt.bar('x')  # why"),
+        item("partial", "code_error", pictures={"rendering": name}),
         item("empty", "no_code", error="no code in the answer", code=None, completion="I cannot."),
     ]
-    seen = open_page(write_report([write_run(tmp_path / "run", items, summary(2))], tmp_path))
+    seen = open_page(write_report([write_run(tmp_path / "run", items, summary(3))], tmp_path))
     crash, empty = seen.card("crash"), seen.card("empty")
     assert crash.locator(".error").inner_text() == "ValueError: no such colour"
     assert "no picture: code error" in crash.inner_text()
+    assert seen.card("partial").locator("figcaption").all_inner_texts() == [
+        "Reference", "Rendering, unfinished",
+    ]  # fmt: skip
     assert crash.locator(".code pre").count() == 0
     crash.locator(".code summary").press("Enter")
     crash.locator(".code pre").wait_for()
@@ -762,7 +767,7 @@ def hostile_item(text: str, address: str) -> dict[str, Any]:
         text,
         error=text,
         code=text,
-        tags={text: text, "__proto__": text},
+        tags={text: f"{text} ", "__proto__": f"{text} "},
         other_mode={text: 0.1, "__proto__": 0.2},
         pictures={"reference": text, "rendering": f"{address}p.png"},
     )
@@ -875,6 +880,21 @@ def test_an_unfinished_run_with_a_torn_line_shows_what_is_there(
         "The last line of results.jsonl is torn and was left out.",
     ]
     assert not seen.page.locator("#run-card").is_visible()
+
+
+def test_an_unfinished_run_with_figures_says_what_they_cover(
+    open_page: Open, tmp_path: Path
+) -> None:
+    table = summary(9, finished=False)
+    assert "unfinished" in format_table(table)
+    assert "unfinished" not in format_table(table | {"finished": True})
+    seen = open_page(write_report([write_run(tmp_path / "run", [item("a")], table)], tmp_path))
+    assert seen.page.locator("#table-notes .warning").all_inner_texts() == [
+        "This run is unfinished: the figures cover the 1 item on file."
+    ]
+    assert "unfinished" in seen.page.inner_text("#subtitle")
+    assert seen.page.locator("#metrics td").first.inner_text() == "90.98"
+    assert seen.page.locator("#run-card").is_visible()
 
 
 def test_a_run_without_any_item_still_opens(open_page: Open, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@
   function whyNotes(run) {
     const reasons = DATA.columns.filter(({ key }) => Object.hasOwn(run.why, key))
       .map(({ key, label: text }) => `${text} (${run.why[key]})`);
-    return run.finished && reasons.length ? [`${DASH} not measured: ${reasons.join(", ")}.`] : [];
+    return run.has_summary && reasons.length ? [`${DASH} not measured: ${reasons.join(", ")}.`] : [];
   }
 
   function renderCard(run) {
@@ -131,7 +131,7 @@
       run.confinement !== null && `confinement: ${run.confinement}`,
     ].filter(Boolean);
     const card = byId("run-card");
-    card.hidden = !run.finished;
+    card.hidden = !run.has_summary;
     card.querySelector("summary").replaceChildren(
       h("b", {}, "Run card"), " ", h("span", { class: "muted" }, facts.join(" · ")));
     card.querySelector("div").replaceChildren(
@@ -186,7 +186,7 @@
     byId("histograms").replaceChildren(
       ...scorersOf(run).map((scorer) => histogram(scorer, run.items)));
     byId("histogram-note").textContent =
-      "Number of items by score, 0 to 100. Grey: items whose script left no picture. " +
+      "Number of items by score, 0 to 100. Grey: items without a working script. " +
       "The line marks the mean over the scored items; Average is the mean of an item's Text, " +
       "Layout, Type and Color.";
   }
@@ -218,7 +218,7 @@
       const x = index * 20 + 1.5;
       const [failed, ran] = [bin.failed, bin.ran].map((count) => ((base - 4) * count) / most);
       const title = () => svg("title", {}, `${index * 10} to ${index * 10 + 10}: ` +
-        `${plural(bin.ran + bin.failed, "item")}, ${bin.failed} without a picture`);
+        `${plural(bin.ran + bin.failed, "item")}, ${bin.failed} without a working script`);
       return [
         failed > 0 && svg("rect", { class: "failed", x, y: base - failed, width: 17,
           height: failed }, title()),
@@ -249,7 +249,7 @@
       modesDiffer(item) && h("span", { class: "badge differ",
         title: "official and fixed give different values" }, "≠ modes differ"),
       isUnscored(item) && h("span", { class: "badge unscored" }, "unscored"),
-      Object.entries(item.tags).map(([key, value]) =>
+      Object.entries(item.tags).filter(([, value]) => value !== item.id).map(([key, value]) =>
         h("span", { class: "tag" }, isolate(key), " ", isolate(value))),
       h("span", { class: "figures" }, h("span", { class: "muted small" }, seconds), " ",
         averageOf(item)));
@@ -294,6 +294,8 @@
   function picture(item, side, title, why, open) {
     const source = item[side] === null ? null : DATA.pictures[item[side]];
     const missing = item[`${side}_lost`] ? "picture file not found" : why;
+    // A script that fails after savefig leaves a picture all the same.
+    const half = source && side === "rendering" && item.status !== "ok";
     const content = source
       ? h("img", { src: source, alt: `${title} of ${item.id}`, loading: "lazy",
         decoding: "async" })
@@ -303,7 +305,7 @@
         `Enlarge the ${title.toLowerCase()} of ${item.id}` }, content)
       : h("div", { class: "frame" }, content);
     if (open && source) frame.addEventListener("click", open);
-    return h("figure", { class: side }, h("figcaption", {}, title), frame);
+    return h("figure", { class: side }, h("figcaption", {}, half ? `${title}, unfinished` : title), frame);
   }
 
   // --- one score of an item -----------------------------------------------------------------

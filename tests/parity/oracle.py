@@ -24,7 +24,10 @@ change of values:
 from __future__ import annotations
 
 import argparse
+import atexit
+import builtins
 import contextlib
+import gc
 import hashlib
 import importlib
 import importlib.metadata
@@ -42,13 +45,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import traceback
 import types
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 Outcome = dict[str, Any]
 """One line of the output, see :func:`judge`."""
@@ -251,13 +256,15 @@ class ForkRunner:
 
 
 def fork_server() -> None:
-    """Answer each request on stdin (script, folder, files for what it prints) with an exit status.
+    """Answer each request on stdin with an exit status.
 
-    A child leaves this function by an exception, like a script that was started by itself.
+    A request is a JSON list: the script, the folder to run it in, the files for its two outputs.
     """
     for name in PREIMPORTS:
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # a collection in a child would copy every page it inherited
     replies = os.fdopen(os.dup(1), "w")
     while line := sys.stdin.readline():
         script, cwd, stdout, stderr = json.loads(line)
@@ -279,19 +286,45 @@ def _redirect(stdout: str, stderr: str) -> None:
     os.dup2(os.open(stderr, writing), 2)
 
 
-def _become(script: str) -> None:
-    """Run the script as ``__main__``, then leave the interpreter."""
-    import numpy as np
+def _become(script: str) -> NoReturn:
+    """Run the script as ``__main__``, then leave without taking the interpreter down.
 
-    np.random.seed()  # a new process seeds itself; a fork would repeat its parent's numbers
+    Taking it down would copy every page the child inherited: 0.6 s of CPU where this takes 0.02 s.
+    """
+    with contextlib.suppress(ModuleNotFoundError):
+        # a new process seeds itself; a fork would repeat its parent's numbers
+        importlib.import_module("numpy").random.seed()
     main = types.ModuleType("__main__")
     main.__file__ = script
-    main.__dict__["__builtins__"] = __builtins__
+    main.__dict__["__builtins__"] = builtins
     sys.modules["__main__"] = main
     sys.argv[:] = [script]
     sys.path[0] = str(Path(script).parent)
-    exec(compile(Path(script).read_bytes(), script, "exec", dont_inherit=True), main.__dict__)
-    sys.exit(0)
+    status = _execute_file(script, main.__dict__)
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
+
+
+def _execute_file(script: str, namespace: dict[str, Any]) -> int:
+    """Execute the file as the interpreter would; return the exit status."""
+    try:
+        source = Path(script).read_bytes()
+        exec(compile(source, script, "exec", dont_inherit=True), namespace)
+    except SystemExit as leaving:
+        if leaving.code is None or isinstance(leaving.code, int):
+            return (leaving.code or 0) & 0xFF
+        print(leaving.code, file=sys.stderr)
+        return 1
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 def _wait(child: int) -> int | None:

@@ -26,6 +26,8 @@ from rrvf.replies import (
     prepare_official,
 )
 
+pytestmark = pytest.mark.parity
+
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "chartmimic_v1"
 
 PIECES = (

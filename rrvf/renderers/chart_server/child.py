@@ -154,7 +154,7 @@ class Execution:
         if texts_alive and self._recorder.recording_texts:
             elements["texts"] = [str(text) for text in self._recorder.texts]
         if alive:
-            elements["chart_types"] = self._recorder.official_types
+            elements["chart_types"] = self._recorder.read_official_types()
             elements["colors"] = self._recorder.read_colors(self._recorder.official_colors)
             elements |= layout(self._pyplot.gcf())
         return elements

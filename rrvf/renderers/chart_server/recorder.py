@@ -63,6 +63,7 @@ class Recorder:
     types: Nesting = field(default_factory=Nesting)
     colors: Nesting = field(default_factory=Nesting)
     official_types: dict[str, int] = field(default_factory=dict)
+    official_types_dead: bool = False
     fixed_types: dict[str, int] = field(default_factory=dict)
     official_colors: Colors = field(default_factory=Colors)
     fixed_colors: Colors = field(default_factory=Colors)
@@ -91,6 +92,10 @@ class Recorder:
                 target.dead = True
 
     # ----------------------------------------------------------------------- reading
+
+    def read_official_types(self) -> dict[str, int]:
+        """Counts by name; empty where the official run that counts would have ended early."""
+        return {} if self.official_types_dead else self.official_types
 
     def read_colors(self, colors: Colors) -> list[list[str]]:
         """Distinct [role, colour] pairs, every object asked again.
@@ -576,10 +581,24 @@ def _install_networks(recorder: Recorder) -> None:
         ("draw_networkx_labels", "network_labels", _network_labels),
     ]:
         function = getattr(nx_pylab, name)
-        wrapped: Any = wrap(recorder, function, _named(role), observe)
+        noted = wrap(recorder, function, _named(role), observe)
+        wrapped: Any = _knowing_no_hide_ticks(recorder, noted)
         wrapped.__signature__ = _official_signature(function)
         setattr(nx_pylab, name, wrapped)
         setattr(networkx, name, wrapped)
+
+
+def _knowing_no_hide_ticks(recorder: Recorder, function: Function) -> Function:
+    """The official wrappers raise on ``hide_ticks``, which ends the runs that log type and colour."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if "hide_ticks" in kwargs:
+            recorder.official_colors.dead = True
+            recorder.official_types_dead = True
+        return function(*args, **kwargs)
+
+    return wrapper
 
 
 def _official_signature(function: Function) -> inspect.Signature:
