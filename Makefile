@@ -17,7 +17,7 @@ PINS := requirements
 PUBLISHED := .venv-charts-published
 NEWEST := .venv-charts-newest
 PARITY := .venv-parity
-DEMO_OUT ?= demo
+DEMO_OUT ?= rrvf-demo
 
 .PHONY: help demo test parity attacks bench lint charts-env charts-newest-env browser pins clean
 

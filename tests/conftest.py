@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,13 +13,6 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
 CHART_ENVIRONMENTS = {"published": "charts-env", "newest": "charts-newest-env"}
-BROWSERS = (
-    "chromium-headless-shell",
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-)
 
 
 class NetworkUsedError(RuntimeError):
@@ -116,14 +107,3 @@ def published_python() -> Path:
 def newest_python() -> Path:
     """The interpreter with the newest matplotlib that the tests cover."""
     return find_chart_python("newest")
-
-
-@pytest.fixture(scope="session")
-def browser() -> str:
-    """The path of a system Chromium that starts."""
-    for name in BROWSERS:
-        path = shutil.which(name)
-        # Ubuntu's package of that name may be a stub that starts nothing.
-        if path and subprocess.run([path, "--version"], capture_output=True).returncode == 0:
-            return path
-    pytest.skip("needs a browser: apt-get install chromium")

@@ -254,6 +254,10 @@ class ForkRunner:
             raise TimeoutError(f"no end within {SCRIPT_SECONDS:g} s")
         return ScriptRun(returncode, self._stdout.read_bytes(), self._stderr.read_bytes())
 
+    def close(self) -> None:
+        """End the server process."""
+        self._server.communicate()
+
 
 def fork_server() -> None:
     """Answer each request on stdin with an exit status.
@@ -348,7 +352,7 @@ class Official:
     """
 
     def __init__(self, runner: Runner, folder: Path) -> None:
-        _check_folder(folder)
+        check_folder(folder)
         self._runner, self._folder = runner, folder
         self._raw: dict[str, dict[str, Any]] = {}
         self._errors: dict[str, str] = {}
@@ -479,7 +483,7 @@ class Official:
         namespace.Pool = NoPool
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
     """Refuse a folder whose name the official code would misread.
 
     It looks for ``/graph`` in a script's path, and replaces ``.py`` everywhere in it.
