@@ -4,6 +4,7 @@
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
 
 # The first interpreter of a fitting version that really runs: a shim may stand in PATH and fail.
 find_python = $(shell for p in $(1); do \
@@ -51,10 +52,12 @@ bench: $(PARITY)/.stamp
 	@$(PARITY)/bin/python benchmarks/score_chartmimic.py $(BENCH)
 
 lint: .venv/.stamp
-	@.venv/bin/python -m ruff check .
-	@.venv/bin/python -m ruff format --check .
-	@.venv/bin/python -m pyright
-	@.venv/bin/lint-imports
+	@failed=0; \
+	.venv/bin/python -m ruff check . || failed=1; \
+	.venv/bin/python -m ruff format --check . || failed=1; \
+	.venv/bin/python -m pyright || failed=1; \
+	.venv/bin/lint-imports --no-logo || failed=1; \
+	exit $$failed
 
 charts-env: $(PUBLISHED)/.stamp
 charts-newest-env: $(NEWEST)/.stamp

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -87,7 +87,7 @@ def demo(
     from rrvf.evaluate import ChartScoring
     from rrvf.renderers.chart import ChartRenderer
 
-    with ChartRenderer(chart_python, workers, LIMITS, confinement) as renderer:
+    with ChartRenderer(chart_python, workers, LIMITS, confinement.value) as renderer:
         _run(demo_items(), ChartScoring(renderer), out, workers)
 
 
@@ -119,7 +119,7 @@ def score(
     items = _items(data, predictions, subset, task, limit)
     limits = Limits(cpu_seconds=timeout, wall_seconds=3 * timeout)
     names = tuple(name.strip() for name in scorers.split(",") if name.strip())
-    with ChartRenderer(chart_python, workers, limits, confinement) as renderer:
+    with ChartRenderer(chart_python, workers, limits, confinement.value) as renderer:
         _run(items, ChartScoring(renderer, mode.value, names), out, workers)
 
 
@@ -137,7 +137,7 @@ def render(
 
     if kind is Kind.web:
         raise UserError("web pages cannot be drawn by this version; charts can")
-    with ChartRenderer(chart_python, 1, None, confinement) as renderer:
+    with ChartRenderer(chart_python, 1, None, confinement.value) as renderer:
         typer.echo(draw_file(renderer, file, out))
 
 
@@ -158,7 +158,7 @@ def doctor(chart_python: ChartPython = None, confinement: Level = Confinement.au
     from rrvf.doctor import examine
 
     wrong = False
-    for finding in examine(chart_python, confinement):
+    for finding in examine(chart_python, confinement.value):
         mark = {True: "ok", False: "!!", None: "  "}[finding.ok]
         typer.echo(f"{mark} {finding.what + ':':<20} {finding.found}")
         wrong = wrong or finding.ok is False
@@ -198,8 +198,9 @@ def _run(items: Sequence[Item], scoring: ChartScoring, out: Path, workers: int) 
     from rrvf.run_folder import read_summary
 
     try:
-        for _ in _progress(score_predictions(items, scoring, out, workers), len(items)):
-            pass
+        with closing(score_predictions(items, scoring, out, workers)) as results:
+            for _ in _progress(results, len(items)):
+                pass
     except KeyboardInterrupt:
         typer.echo(f"stopped; what is done stands in {out}, the same command goes on", err=True)
         raise typer.Exit(130) from None
@@ -208,7 +209,7 @@ def _run(items: Sequence[Item], scoring: ChartScoring, out: Path, workers: int) 
 
 
 def _progress(results: Iterator[SampleResult], total: int) -> Iterator[SampleResult]:
-    """A bar on stderr with the rate and the time left."""
+    """A bar on stderr with the rate and the time left; nothing where no terminal shows it."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -218,11 +219,15 @@ def _progress(results: Iterator[SampleResult], total: int) -> Iterator[SampleRes
         TimeRemainingColumn,
     )
 
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from results
+        return
     columns: list[Any] = [
         *(TextColumn("scoring"), BarColumn(), MofNCompleteColumn()),
         *(TextColumn("{task.fields[rate]}"), TimeRemainingColumn()),
     ]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=total, rate="")
         for result in results:
             speed = bar.tasks[0].speed
@@ -236,8 +241,14 @@ def _told_in_one_line() -> Generator[None]:
     try:
         yield
     except RrvfError as error:
-        typer.echo(f"rrvf: {error}", err=True)
-        sys.exit(2)
+        message = str(error)
+    except OSError as error:
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    else:
+        return
+    # What a script or a file says may hold line breaks and worse.
+    typer.echo("rrvf: " + "".join(c if c.isprintable() else " " for c in message), err=True)
+    sys.exit(2)
 
 
 def main() -> NoReturn:

@@ -39,7 +39,7 @@ def examine(python: Path | None = None, confinement: str | None = None) -> Itera
     yield Finding("cache folder", str(cache.folder()))
     try:
         yield from _charts(python, confinement)
-    except RrvfError as error:
+    except (RrvfError, OSError) as error:
         yield Finding("charts", str(error), ok=False)
     yield _browser()
     yield _package("vlmeval", "ms-vlmeval", "only the live comparison with the official scorer")
@@ -61,6 +61,8 @@ def _charts(python: Path | None, confinement: str | None) -> Iterator[Finding]:
 
 def _browser() -> Finding:
     named = os.environ.get("RRVF_CHROMIUM")
+    if named and not Path(named).is_file():
+        return Finding("browser", f"RRVF_CHROMIUM names {named}, which is no file", ok=False)
     found = named or next(filter(None, map(shutil.which, BROWSERS)), None)
     return Finding("browser", found or "none found (not needed for charts)")
 

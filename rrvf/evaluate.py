@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -14,15 +15,16 @@ from typing import Any
 
 import rrvf
 from rrvf.benchmarks import chartmimic_rules as rules
-from rrvf.errors import HarnessError, boundary
+from rrvf.errors import HarnessError, UserError, boundary
 from rrvf.renderers.chart import ChartRenderer, ChartScript, source_hash
-from rrvf.run_folder import RunFolder
+from rrvf.run_folder import RunFolder, to_json
 from rrvf.scorers import Scorer, find_scorers, score_all, usable
-from rrvf.types import BenchmarkResult, Mode, Rendering, Sample, SampleResult, Score
+from rrvf.types import BenchmarkResult, Drawing, Mode, Rendering, Sample, SampleResult, Score
 
 Item = tuple[Sample, str | None]
 
 TOLERANCE = 1e-12
+NO_BLOCK = "no ```python block in the answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,10 @@ def score_item(item: Item, scoring: ChartScoring, scorers: Mapping[str, Scorer])
     sample, completion = item
     try:
         with boundary(f"scoring {sample.id}"):
-            return _score(sample, completion, scoring, scorers)
+            outcome = _score(sample, completion, scoring, scorers)
+            # What a scorer from elsewhere puts into its details may be no JSON.
+            json.dumps(to_json(outcome.result), allow_nan=False)
+            return outcome
     except HarnessError as error:
         scores = {name: Score.unscored(str(error)) for name in scorers}
         result = SampleResult(
@@ -110,12 +115,13 @@ def _score(
         raise HarnessError("the sample has no reference code")
     reference = scoring.renderer.render_reference(sample.reference_code)
     pictures = {"reference": reference.png} if reference.png else {}
+    target = reference.drawing(scoring.mode)
     script = rules.script_for(sample, completion)
     if script is None:
         result = SampleResult(
             sample.id,
             "no_code",
-            "no answer" if completion is None else "no ```python block in the answer",
+            _told("no answer" if completion is None else NO_BLOCK, sample, target),
             0.0,
             {name: Score.failed() for name in scorers},
             completion=completion,
@@ -147,16 +153,12 @@ def _compare(
         for mode in modes
     }
     drawing = rendering.drawing(scoring.mode)
-    error = drawing.error
-    target = reference.drawing(scoring.mode)
-    if not usable(target):
-        error = f"the reference {sample.id} cannot be drawn: {target.error}"
     other: Mode = "fixed" if scoring.mode == "official" else "official"
     fixed_code = script.fixed if script.fixed is not None else script.official
     return SampleResult(
         sample_id=sample.id,
         status=drawing.status,
-        error=error,
+        error=_told(drawing.error, sample, reference.drawing(scoring.mode)),
         seconds=rendering.seconds,
         scores=by_mode[scoring.mode],
         code=script.official if scoring.mode == "official" else fixed_code,
@@ -164,6 +166,14 @@ def _compare(
         other_mode=differences(by_mode[scoring.mode], by_mode[other]),
         tags=sample.tags,
     )
+
+
+def _told(error: str | None, sample: Sample, target: Drawing) -> str | None:
+    """What went wrong with the answer, then what is wrong with its reference."""
+    if usable(target):
+        return error
+    broken = f"the reference {sample.id} cannot be drawn: {target.error}"
+    return broken if error is None else f"{error}; {broken}"
 
 
 def differences(chosen: Mapping[str, Score], other: Mapping[str, Score]) -> dict[str, float]:
@@ -188,19 +198,25 @@ def item_key(item: Item) -> str:
 
 def score_predictions(
     items: Sequence[Item], scoring: ChartScoring, out: Path, workers: int = 2
-) -> Iterator[SampleResult]:
+) -> Generator[SampleResult]:
     """Score every item, writing as it goes; items that the folder already holds come first.
 
     Whether it ends, is closed early or is interrupted: ``summary.json`` then tells what there is.
+    Who may leave early closes it (:func:`contextlib.closing`); what is under way then ends with
+    the renderer, which is of no use afterwards.
 
     Raises:
-        DataError: ``out`` holds a run with other settings.
-        UserError: No space left.
+        DataError: ``out`` holds another run, or cannot be written.
+        UserError: No scorers, another process writes there, or no space left.
     """
+    if not scoring.scorers:
+        raise UserError("no scorers named; leave --scorers out for those of the benchmark")
     scorers = find_scorers(scoring.scorers)
     keys = {item[0].id: item_key(item) for item in items}
     settings = {"protocol": scoring.protocol(), "environment": scoring.environment()}
-    with RunFolder(out, _flat(settings), keys) as folder:
+    with boundary(f"opening {out}"):
+        folder = RunFolder(out, _flat(settings), keys)
+    with folder:
         results = dict(folder.done)
         try:
             yield from results.values()

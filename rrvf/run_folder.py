@@ -2,22 +2,24 @@
 
 A line is written in one piece when its sample is finished. What a kill may leave behind is half a
 line at the end, which is dropped on the next start. A line counts as done while the answer and the
-reference it was made from are the same (``key``), and unless the failure was ours.
+reference it was made from are the same (``key``), and unless the failure was ours. While there is
+work to do, no ``summary.json`` of an earlier start is there to be mistaken for that of this one.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from rrvf.errors import DataError, UserError
 from rrvf.renderers.cache import write_atomically
-from rrvf.types import BenchmarkResult, SampleResult, Score, Status
+from rrvf.types import STATUSES, BenchmarkResult, SampleResult, Score
 
 RESULTS = "results.jsonl"
 SUMMARY = "summary.json"
@@ -34,18 +36,24 @@ class RunFolder:
         keys: Sample id -> key of what its line is made from.
 
     Raises:
-        DataError: The folder holds a run with other settings, or something else.
+        DataError: The folder holds a run with other settings or of other samples, or something
+            else; or it cannot be written.
         UserError: Another process is writing here.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any], keys: Mapping[str, str]) -> None:
         self.path = path
         self._keys = keys
-        path.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(path)
-        _check_settings(path, settings)
-        self.done: dict[str, SampleResult] = self._take_up()
-        self._handle = os.open(path / RESULTS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            _check_settings(path, settings)
+            self.done: dict[str, SampleResult] = self._take_up()
+            self._handle = os.open(path / RESULTS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            if self.done.keys() != keys.keys():
+                (path / SUMMARY).unlink(missing_ok=True)
+        except BaseException:
+            os.close(self._lock)
+            raise
 
     def __enter__(self) -> RunFolder:
         return self
@@ -57,9 +65,11 @@ class RunFolder:
     def append(self, result: SampleResult) -> None:
         """Write one line, whole."""
         line = json.dumps({**to_json(result), "key": self._keys[result.sample_id]}) + "\n"
+        size = os.fstat(self._handle).st_size
         written = os.write(self._handle, line.encode("ascii"))
         if written != len(line):
-            raise OSError(28, "No space left on device")
+            os.ftruncate(self._handle, size)
+            raise OSError(errno.ENOSPC, "only part of a line could be written")
 
     def add_picture(self, data: bytes) -> str:
         """Store a PNG by its content; returns the file name below ``renderings/``."""
@@ -87,12 +97,12 @@ class RunFolder:
         """The finished lines of an earlier start; other lines are dropped from the file."""
         path = self.path / RESULTS
         raw = path.read_bytes() if path.exists() else b""
-        lines = raw.split(b"\n")
+        read = [(line, _parsed(line)) for line in raw.split(b"\n")]
+        self._check_samples([result.sample_id for _, (result, _) in read if result is not None])
         kept: dict[str, bytes] = {}
         done: dict[str, SampleResult] = {}
-        for line in lines:
-            result = self._finished(line)
-            if result is not None:
+        for line, (result, key) in read:
+            if result is not None and not _ours(result) and key == self._keys[result.sample_id]:
                 kept[result.sample_id] = line
                 done[result.sample_id] = result
         clean = b"".join(line + b"\n" for line in kept.values())
@@ -100,24 +110,42 @@ class RunFolder:
             write_atomically(path, clean)
         return done
 
-    def _finished(self, line: bytes) -> SampleResult | None:
-        try:
-            entry = json.loads(line)
-            result = from_json(entry)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return None
-        if result.status == "harness_error" or _ours(result):
-            return None
-        return result if entry.get("key") == self._keys.get(result.sample_id, "") else None
+    def _check_samples(self, found: Sequence[str]) -> None:
+        """Results of samples that are not asked for now must not get lost on the way."""
+        others = sorted({sample_id for sample_id in found if sample_id not in self._keys})
+        if others:
+            raise DataError(
+                f"{self.path}: holds results of {len(others)} samples that are not among the "
+                f"{len(self._keys)} to score now, such as {others[0]}; name another --out, or "
+                "give the --data and the --limit of that run"
+            )
+
+
+def _parsed(line: bytes) -> tuple[SampleResult | None, object]:
+    """The result in a line and its key; ``None`` where it is no whole line."""
+    try:
+        entry = json.loads(line)
+        return from_json(entry), entry["key"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None, None
 
 
 def _ours(result: SampleResult) -> bool:
     """A value that is missing may be had on another try."""
-    return any(score.value is None for score in result.scores.values())
+    missing = any(score.value is None for score in result.scores.values())
+    return missing or result.status == "harness_error"
 
 
 def _locked(path: Path) -> int:
-    handle = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DataError(
+            f"{path}: no folder to write a run to: {error.strerror}; name another --out"
+        ) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -137,11 +165,11 @@ def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
         return
     try:
         before = json.loads(file.read_bytes())
-    except ValueError as error:
+        changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{file}: cannot be read; name another --out") from error
-    changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     if changed:
-        key = min(changed)
+        key = min(changed, key=lambda name: (name.endswith(".hash"), name))  # a hash says little
         raise DataError(
             f"{path}: holds a run with other settings ({key}: {before.get(key)!r} there, "
             f"{now.get(key)!r} now); name another --out"
@@ -171,15 +199,17 @@ def from_json(entry: Mapping[str, Any]) -> SampleResult:
     """The reverse of :func:`to_json`.
 
     Raises:
-        KeyError, TypeError, AttributeError: It is no such line.
+        ValueError, KeyError, TypeError, AttributeError: It is no such line.
     """
+    if entry["status"] not in STATUSES or not isinstance(entry["sample_id"], str):
+        raise ValueError("no sample's line")
     scores = {
         name: Score(said["value"], {k: v for k, v in said.items() if k != "value"})
         for name, said in entry["scores"].items()
     }
     return SampleResult(
         sample_id=entry["sample_id"],
-        status=cast("Status", entry["status"]),
+        status=entry["status"],
         error=entry["error"],
         seconds=entry["seconds"],
         scores=scores,

@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A busy machine must not make a property fail.
+settings.register_profile("rrvf", deadline=None)
+settings.load_profile("rrvf")
 
 PROJECT = Path(__file__).resolve().parent.parent
 CHART_ENVIRONMENTS = {"published": "charts-env", "newest": "charts-newest-env"}

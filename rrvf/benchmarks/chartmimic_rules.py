@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from rrvf import replies
+from rrvf.errors import HarnessError
 from rrvf.renderers.chart import ChartScript
 from rrvf.scorers.layout import GRAPH_PREFIX, graph_rule
 from rrvf.types import Drawing, Mode, Rendering, Sample, SampleResult
@@ -15,12 +16,18 @@ SCORERS = ("execution", *LOW_LEVEL)
 
 
 def script_for(sample: Sample, completion: str | None) -> ChartScript | None:
-    """The script that an answer amounts to under both modes' rules; ``None`` without code."""
+    """The script that an answer amounts to under both modes' rules; ``None`` without code.
+
+    Raises:
+        HarnessError: The sample is customized, and its reference holds no data to put first.
+    """
     if completion is None:
         return None
     data = None
-    if sample.task == "customized" and sample.reference_code is not None:
-        data = replies.customized_preamble(sample.reference_code)
+    if sample.task == "customized":
+        data = replies.customized_preamble(sample.reference_code or "")
+        if data is None:
+            raise HarnessError(f'the reference {sample.id} has no "Part 2: Data Preparation"')
     official = replies.prepare_official(completion, data)
     if official is None:
         return None

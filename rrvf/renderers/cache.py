@@ -10,12 +10,12 @@ import base64
 import contextlib
 import json
 import os
-import tempfile
+import secrets
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from rrvf.types import Color, Drawing, Elements, LayoutCell, Rendering, Status
+from rrvf.types import STATUSES, Color, Drawing, Elements, LayoutCell, Rendering
 
 CACHE_VARIABLE = "RRVF_CACHE_DIR"
 PICTURES = ("png", "pdf", "judge_png")
@@ -38,7 +38,7 @@ def load(key: str) -> Rendering | None:
     """The rendering stored under ``key``, or ``None``."""
     try:
         return _rendering(json.loads(_path(key).read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -55,19 +55,21 @@ def store(key: str, rendering: Rendering) -> None:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file that is either whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+    # Not tempfile: its files are for their owner alone, whatever the umask says.
+    part = path.parent / f".part-{secrets.token_hex(8)}"
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with part.open("xb") as stream:
             stream.write(data)
-        Path(name).replace(path)
+        part.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
 
 
 def _rendering(entry: dict[str, Any]) -> Rendering:
     pictures = {
-        name: None if entry[name] is None else base64.b64decode(entry[name]) for name in PICTURES
+        name: None if entry[name] is None else base64.b64decode(entry[name], validate=True)
+        for name in PICTURES
     }
     return Rendering(
         official=_drawing(entry["official"]),
@@ -80,13 +82,15 @@ def _rendering(entry: dict[str, Any]) -> Rendering:
 
 def _drawing(entry: dict[str, Any]) -> Drawing:
     elements = entry["elements"]
+    if entry["status"] not in STATUSES:
+        raise ValueError("no status")
     return Drawing(
-        status=cast("Status", entry["status"]),
+        status=entry["status"],
         error=entry["error"],
         complete=entry["complete"],
         elements=Elements(
             texts=tuple(elements["texts"]),
-            chart_types=elements["chart_types"],
+            chart_types=dict(elements["chart_types"]),
             colors=tuple(Color(**color) for color in elements["colors"]),
             layout=tuple(LayoutCell(**cell) for cell in elements["layout"]),
             n_axes=elements["n_axes"],

@@ -30,6 +30,7 @@ PYTHON_VARIABLE = "RRVF_CHART_PYTHON"
 CONFINEMENT_VARIABLE = "RRVF_CONFINEMENT"
 SERVER = Path(__file__).parent / "chart_server" / "__main__.py"
 START_SECONDS = 300.0
+CLOSE_SECONDS = 5.0
 SIGXCPU, SIGKILL = 24, 9
 CONFINE_FAILED = 97
 
@@ -114,7 +115,10 @@ class ChartRenderer:
         with self._lock:
             if self._closed:
                 raise HarnessError("the renderer is closed")
-            if self._server is None or not self._server.alive():
+            if self._server is not None and not self._server.alive():
+                self._server.close()
+                self._server = None
+            if self._server is None:
                 self._server = _Server(self._python, self._confinement)
                 check_level(self._server.hello["level"], self._confinement)
             return self._server
@@ -410,11 +414,12 @@ class _Server:
         self._ids = itertools.count()
         self._answers: dict[int, Future[Frame]] = {}
         self._decoder = wire.Decoder()
-        self._early: list[Frame] = []
+        self._threads: list[threading.Thread] = []
         self.hello = self._greeting(python)
         self._socket.settimeout(None)
-        self._drain_errors()
-        threading.Thread(target=self._listen, daemon=True, name="chart-server").start()
+        listener = threading.Thread(target=self._listen, daemon=True, name="chart-server")
+        listener.start()
+        self._threads = [listener, self._drain_errors()]
 
     def _greeting(self, python: Path) -> dict[str, Any]:
         self._socket.settimeout(START_SECONDS)
@@ -427,11 +432,17 @@ class _Server:
         self.close()
         raise SetupError(why_not_started(python, said))
 
-    def _drain_errors(self) -> None:
+    def _drain_errors(self) -> threading.Thread:
         """Keep the error pipe from filling up; nothing of it is shown."""
-        stream = self.process.stderr
-        if stream is not None:
-            threading.Thread(target=stream.read, daemon=True).start()
+
+        def drain() -> None:
+            if self.process.stderr is not None:
+                with self.process.stderr as stream:
+                    stream.read()
+
+        thread = threading.Thread(target=drain, daemon=True, name="chart-server-errors")
+        thread.start()
+        return thread
 
     def alive(self) -> bool:
         return self.process.poll() is None
@@ -466,12 +477,16 @@ class _Server:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
         try:
-            self.process.wait(timeout=5)
+            self.process.wait(timeout=CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        for thread in self._threads:
+            thread.join(CLOSE_SECONDS)
+        self._socket.close()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
 
 
 def why_not_started(python: Path, said: str) -> str:

@@ -14,15 +14,22 @@ def draw_file(renderer: ChartRenderer, file: Path, out: Path) -> Path:
 
     Raises:
         DataError: ``file`` cannot be read.
-        UserError: It draws nothing; with what it raised.
+        UserError: It draws nothing; with what it raised. Or ``out`` cannot be written.
     """
     try:
-        code = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: cannot be read ({error}); name a Python script") from error
+        code = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file}: not UTF-8 text; name a Python script") from error
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror}; name a Python script") from error
     rendering = renderer.render(ChartScript(code, append_save=False), modes=("fixed",), judge=True)
     picture = rendering.judge_png or rendering.png
     if picture is None:
         raise UserError(f"{file}: no picture: {rendering.fixed.error}")
-    write_atomically(out, picture)
+    try:
+        write_atomically(out, picture)
+    except OSError as error:
+        raise UserError(
+            f"{out}: cannot be written: {error.strerror}; name another --out"
+        ) from error
     return out

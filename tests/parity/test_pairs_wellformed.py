@@ -67,7 +67,7 @@ def parses(answer: str) -> bool:
     if found is None:
         return False
     try:
-        ast.parse(found[1])
+        ast.parse(found[1].strip())
     except SyntaxError:
         return False
     return True

@@ -549,6 +549,7 @@ def judge_png(pdf: Path) -> bytes:
     scale = JUDGE_DPI / 72
     pixels = page.get_width() * page.get_height() * scale**2
     scale *= min(1.0, (JUDGE_PIXELS / max(pixels, 1.0)) ** 0.5)
+    scale *= 1 - 1e-6  # sizes are rounded up, and the page of 345.6 points is one of 345.60001
     buffer = io.BytesIO()
     page.render(scale=scale).to_pil().save(buffer, "PNG", compress_level=3)
     return buffer.getvalue()

@@ -508,11 +508,11 @@ def confine(
     if level == "namespaces":
         mount_scratch(scratch, limits, os.getuid() if user is None else user)
     os.chdir(scratch)
-    limit_resources(limits)
     drop_privileges(user)
     _prctl(PR_SET_DUMPABLE, 0)
     die_with_parent(parent)
     if level in ("namespaces", "landlock"):
         landlock(readable, scratch, ["/dev/null", "/dev/zero", "/dev/urandom"])
+    limit_resources(limits)  # after the descriptors of all these paths have been used
     if level != "rlimits":
         seccomp()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import secrets
 import selectors
 import shutil
@@ -57,6 +58,8 @@ class Ground:
 def main(arguments: list[str]) -> int:
     """Serve the host on the socket whose descriptor is the first argument."""
     host = socket.socket(fileno=int(arguments[0]))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one for every library folder
     wanted = arguments[1] if len(arguments) > 1 else "auto"
     folder = tempfile.mkdtemp(prefix="rrvf-")
     try:

@@ -1,0 +1,305 @@
+"""The battlefield: a renderer a level, things worth stealing or spoiling, a look at what is left.
+
+Every test that takes ``renderer`` or ``strongest`` ends with the same check: the server still is
+the one it was, it has no children, nothing lies in its folder, and a normal chart comes out right.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import shutil
+import stat
+import string
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rrvf.errors import SetupError
+from rrvf.renderers.chart import ChartRenderer, ChartScript, Limits
+from rrvf.types import Color, Elements, LayoutCell, Rendering
+
+MIB = 2**20
+LIMITS = Limits(
+    cpu_seconds=6,
+    wall_seconds=60,
+    memory=2048 * MIB,
+    file_size=8 * MIB,
+    scratch_size=32 * MIB,
+    scratch_files=300,
+    output=16 * MIB,
+)
+
+NORMAL_CHART = """
+import matplotlib.pyplot as plt
+plt.bar(["a", "b"], [1, 2], color="#102030")
+plt.title("normal")
+"""
+NORMAL = Elements(
+    texts=("normal",),
+    chart_types={"bar": 1},
+    colors=(Color("bar", "#102030"),),
+    layout=(LayoutCell(1, 1, 0, 0, 0, 0),),
+    n_axes=1,
+)
+
+TELL = """
+import matplotlib.pyplot as plt
+plt.close("all")
+plt.figure().text(0, 0, str(answer), parse_math=False)
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.attacks)
+
+
+# ------------------------------------------------------------------------------ the renderers
+
+
+@dataclass
+class Battlefield:
+    """One renderer a level, started when first asked for."""
+
+    folder: Path
+    renderers: dict[str, ChartRenderer]
+
+    def renderer(self, level: str) -> ChartRenderer:
+        """A running renderer of ``level``; skips where this machine has no such level."""
+        if level not in self.renderers:
+            try:
+                self.renderers[level] = ChartRenderer(
+                    workers=2, limits=LIMITS, confinement=None if level == "best" else level
+                )
+            except SetupError as error:
+                pytest.skip(f"needs confinement {level!r}: {error}")
+        return self.renderers[level]
+
+    def drop(self, level: str) -> None:
+        """End a renderer that an attack has spoilt, so that the next test gets a new one."""
+        self.renderers.pop(level).close()
+
+
+SECRET_VARIABLES = {"OPENAI_API_KEY": "sk-attack" + "-7f3a", "HF_TOKEN": "hf-attack" + "-91cc"}
+
+
+@pytest.fixture(scope="session")
+def battlefield() -> Iterator[Battlefield]:
+    """A temporary folder of its own for the servers, an environment with secrets, and renderers."""
+    folder = Path(tempfile.mkdtemp(prefix="rrvf-attacks-"))
+    folder.chmod(0o711)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        patch.delenv("RRVF_CONFINEMENT", raising=False)
+        for name, value in SECRET_VARIABLES.items():
+            patch.setenv(name, value)
+        field = Battlefield(folder, {})
+        yield field
+        for renderer in field.renderers.values():
+            renderer.close()
+    left = list(folder.iterdir())
+    shutil.rmtree(folder, ignore_errors=True)
+    assert left == [], "a closed server leaves its folder behind"
+
+
+def defended(battlefield: Battlefield, level: str) -> Iterator[ChartRenderer]:
+    renderer = battlefield.renderer(level)
+    renderer.limits = LIMITS
+    server = renderer.server_pid()
+    yield renderer
+    renderer.limits = LIMITS
+    try:
+        assert renderer.server_pid() == server, "the attack ended the server"
+        assert drawn(renderer, NORMAL_CHART).official.elements == NORMAL
+        assert children_of(server) == []
+        assert scratch_left(battlefield.folder) == []
+    except BaseException:
+        battlefield.drop(level)
+        raise
+
+
+@pytest.fixture(params=["namespaces", "landlock"])
+def renderer(request: pytest.FixtureRequest, battlefield: Battlefield) -> Iterator[ChartRenderer]:
+    """Each level that is good enough for a stranger's code."""
+    yield from defended(battlefield, request.param)
+
+
+@pytest.fixture
+def strongest(battlefield: Battlefield) -> Iterator[ChartRenderer]:
+    """The level this machine offers, for what does not depend on the level."""
+    yield from defended(battlefield, "best")
+
+
+@contextlib.contextmanager
+def limited(renderer: ChartRenderer, **changes: Any) -> Iterator[None]:
+    before = renderer.limits
+    renderer.limits = dataclasses.replace(before, **changes)
+    try:
+        yield
+    finally:
+        renderer.limits = before
+
+
+@pytest.fixture
+def limits() -> Callable[..., contextlib.AbstractContextManager[None]]:
+    """``with limits(renderer, cpu_seconds=1): ...``."""
+    return limited
+
+
+def drawn(renderer: ChartRenderer, code: str, **options: Any) -> Rendering:
+    return renderer.render(ChartScript(code), **options)
+
+
+@pytest.fixture
+def draw() -> Callable[..., Rendering]:
+    """``draw(renderer, code)``: the rendering of a model's answer."""
+    return drawn
+
+
+@pytest.fixture
+def ask() -> Callable[[ChartRenderer, str], str]:
+    """``ask(renderer, code)``: run code and give back, as text, what it left in ``answer``."""
+
+    def asked(renderer: ChartRenderer, code: str) -> str:
+        drawing = drawn(renderer, code + TELL).official
+        assert drawing.status == "ok", drawing.error
+        return "\n".join(drawing.elements.texts)
+
+    return asked
+
+
+ATTEMPTS = """
+import ctypes, errno, mmap, os, pathlib, resource, shutil, signal, socket, subprocess, sys
+import threading
+libc = ctypes.CDLL(None, use_errno=True)
+
+def call(function, *arguments):
+    if function(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+def system_call(number, *arguments):
+    call(libc.syscall, number, *(ctypes.c_long(a) if type(a) is int else a for a in arguments))
+
+refused = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EXDEV)
+answer = {{}}
+for expression in {expressions!r}:
+    try:
+        answer[expression] = eval(expression)
+    except OSError as error:
+        if error.errno not in refused:
+            answer[expression] = error
+    except Exception as error:
+        answer[expression] = error
+"""
+
+
+@pytest.fixture
+def not_refused(ask: Callable[[ChartRenderer, str], str]) -> Callable[..., str]:
+    """``not_refused(renderer, expressions, name=value)``: those that the system did not refuse.
+
+    A name stands for its value as ``$name``. An expression that fails by a mistake of its own is
+    told as well, for it shows nothing. ``{}`` means that all were refused.
+    """
+
+    def tried(renderer: ChartRenderer, expressions: list[str], **names: object) -> str:
+        values = {name: repr(str(value)) for name, value in names.items()}
+        ready = [string.Template(expression).substitute(values) for expression in expressions]
+        return ask(renderer, ATTEMPTS.format(expressions=ready))
+
+    return tried
+
+
+# ----------------------------------------------------------------------------- what is left
+
+
+def children_of(pid: int) -> list[int]:
+    """Children of a process, dead ones that nobody has waited for included."""
+    found: list[int] = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        found += [int(child) for child in (thread / "children").read_text().split()]
+    return found
+
+
+def scratch_left(folder: Path) -> list[Path]:
+    """What executions have left in the servers' folders; the mount point itself is not counted."""
+    return [
+        path
+        for server in folder.glob("rrvf-*")
+        for path in server.iterdir()
+        if path.name != "scratch" or any(path.iterdir())
+    ]
+
+
+@pytest.fixture
+def children() -> Callable[[int], list[int]]:
+    return children_of
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], bool]], bool]:
+    """Whether something becomes true; gives up only when nothing else can explain it."""
+
+    def waited(condition: Callable[[], bool]) -> bool:
+        deadline = time.monotonic() + 60
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    return waited
+
+
+# ----------------------------------------------------------------- what is worth spoiling
+
+
+@dataclass(frozen=True)
+class Treasure:
+    """Files that everybody may read and write, so that confinement alone protects them."""
+
+    folder: Path
+    file: Path
+    inner: Path
+    secret: str
+
+    def picture(self) -> dict[str, tuple[Any, ...]]:
+        """Everything about the files that an attack could change; reading times aside."""
+        return {str(path): facts(path) for path in [self.folder, *sorted(self.folder.rglob("*"))]}
+
+
+def facts(path: Path) -> tuple[Any, ...]:
+    said = path.lstat()
+    content = path.read_bytes() if stat.S_ISREG(said.st_mode) else None
+    return (
+        *(said.st_mode, said.st_uid, said.st_gid, said.st_nlink, said.st_ino, said.st_size),
+        *(said.st_mtime_ns, said.st_ctime_ns, content, tuple(os.listxattr(path))),
+    )
+
+
+@pytest.fixture
+def treasure(battlefield: Battlefield) -> Iterator[Treasure]:
+    """Unprotected files beside the servers' folders; the test fails if any of them changes."""
+    folder = battlefield.folder / "treasure"
+    inner = folder / "inner"
+    inner.mkdir(parents=True)
+    secret = hashlib.sha256(b"treasure").hexdigest()
+    for file in (folder / "file.txt", inner / "file.py"):
+        file.write_text(secret)
+        file.chmod(0o666)
+    for opened in (folder, inner):
+        opened.chmod(0o777)
+    found = Treasure(folder, folder / "file.txt", inner, secret)
+    before = found.picture()
+    yield found
+    after = found.picture()
+    shutil.rmtree(folder)
+    assert after == before

@@ -1,0 +1,184 @@
+"""Shared by the tests of runs: small data sets, a renderer without processes, the command itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rrvf.errors import HarnessError, SetupError
+from rrvf.renderers.chart import ChartRenderer, ChartScript, Limits
+from rrvf.types import Drawing, Elements, Rendering, Sample
+
+RRVF = Path(sys.executable).with_name("rrvf")
+PNG = b"\x89PNG\r\n\x1a\n"
+COUNTING = """
+import os
+from rrvf.types import Score
+
+def score(target, drawing, mode):
+    with open(os.environ["COUNTED"], "a") as file:
+        file.write(f"{mode} {drawing.elements.texts[0]}\\n")
+    return Score(1.0)
+"""
+"""A scorer of the user's own, in a module named ``counting``, that notes what it was asked."""
+
+
+def fenced(code: str) -> str:
+    return f"Here is the code.\n```python\n{code}\n```\n"
+
+
+def plot(title: str, before: str = "") -> str:
+    """A script whose only text is its title."""
+    return f'{before}\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.title("{title}")'
+
+
+def write_data(
+    folder: Path, references: Mapping[str, str], answers: Mapping[str, str]
+) -> list[str | Path]:
+    """A data set of scripts and a predictions file; returns the options that name them."""
+    (folder / "references").mkdir(parents=True, exist_ok=True)
+    for name, code in references.items():
+        (folder / "references" / f"{name}.py").write_text(code)
+    lines = [json.dumps({"id": name, "prediction": text}) for name, text in answers.items()]
+    (folder / "predictions.jsonl").write_text("\n".join(lines))
+    return ["--data", folder / "references", "--predictions", folder / "predictions.jsonl"]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's, less what would change a run."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("RRVF_CON")}
+    return {**kept, "COLUMNS": "100", **more}
+
+
+def rrvf(
+    *arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The command, run to its end."""
+    return subprocess.run(
+        [RRVF, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=cwd,
+        env=env or environment(),
+    )
+
+
+def started(*arguments: object, cwd: Path, **env: str) -> subprocess.Popen[str]:
+    """The command, under way, in a process group of its own."""
+    return subprocess.Popen(
+        [RRVF, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env=environment(**env),
+        start_new_session=True,
+    )
+
+
+def wait_for_lines(process: subprocess.Popen[str], path: Path, number: int) -> None:
+    """Until a file has so many whole lines, or the process has ended."""
+    while process.poll() is None:
+        if path.exists() and path.read_bytes().count(b"\n") >= number:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"ended before {number} lines: {process.communicate()}")
+
+
+def lines_of(out: Path) -> dict[str, dict[str, Any]]:
+    """Every line of a run, by sample; each must be whole and stand there once."""
+    entries = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    by_id = {entry["sample_id"]: entry for entry in entries}
+    assert len(by_id) == len(entries)
+    return by_id
+
+
+def values(line: Mapping[str, Any]) -> dict[str, float | None]:
+    return {name: score["value"] for name, score in line["scores"].items()}
+
+
+def summary_of(out: Path) -> dict[str, Any]:
+    return json.loads((out / "summary.json").read_text())
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], *parts: str) -> None:
+    """A user's mistake: nothing on stdout, one line on stderr that says these things."""
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert done.stderr.startswith("rrvf: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    for part in parts:
+        assert part in done.stderr
+
+
+def sample(name: str, reference: str = "ok target", task: str = "direct") -> Sample:
+    return Sample(name, reference, task=task, tags={"reference_name": name})
+
+
+class FakeRenderer(ChartRenderer):
+    """Draws without a process: a script is a status, then the texts that it draws.
+
+    ``ok a b`` draws the texts a and b, ``code_error`` fails, ``harness_error`` raises ours,
+    ``no_setup`` a user error; ``ok`` with the text ``slow`` takes a moment.
+    """
+
+    def __init__(
+        self,
+        python: Path | None = None,
+        workers: int = 2,
+        limits: Limits | None = None,
+        confinement: str | None = None,
+        *,
+        versions: Mapping[str, str] | None = None,
+        level: str = "landlock",
+    ) -> None:
+        self.limits = limits or Limits()
+        self.drawn: list[str] = []
+        self.most_at_once = self._at_once = 0
+        self.closed = False
+        self._counting = threading.Lock()
+        self.environment = {
+            "level": level,
+            "user": "nobody",
+            "python": "3.11.0",
+            "versions": versions or {"matplotlib": "3.9.4"},
+            "n_fonts": 1,
+            "fonts_hash": "f",
+        }
+
+    def close(self) -> None:
+        self.closed = True
+
+    def render(self, script: ChartScript, **_: object) -> Rendering:
+        with self._counting:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+            self.drawn.append(script.official)
+        try:
+            return self._drawn(script.official)
+        finally:
+            with self._counting:
+                self._at_once -= 1
+
+    def _drawn(self, code: str) -> Rendering:
+        if self.closed:
+            raise HarnessError("the renderer is closed")
+        status, *texts = code.split()
+        if "slow" in texts:
+            time.sleep(0.05)
+        if status == "harness_error":
+            raise HarnessError("the chart server is gone")
+        if status == "no_setup":
+            raise SetupError("no server; install one")
+        elements = Elements(tuple(texts), {"plot": 1}, n_axes=1)
+        drawing = Drawing("ok", None, complete=True, elements=elements)
+        if status != "ok":
+            drawing = Drawing(status, f"it was to be {status}")  # pyright: ignore[reportArgumentType]
+        return Rendering(drawing, drawing, 0.5, 0.25, png=PNG + code.encode())
