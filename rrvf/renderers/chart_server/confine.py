@@ -498,7 +498,7 @@ def confine(
         level: One of :data:`LEVELS`; for ``namespaces`` the parent must have entered them.
         limits: What may be used up.
         scratch: The only folder that stays writable; the working folder afterwards.
-        readable: What may be read, from :func:`open_readable`.
+        readable: What may be read, from :func:`open_readable`; closed here.
         user: The user to become when started as root; ``None`` keeps the user, without rights.
         parent: Process id of the parent.
 
@@ -513,6 +513,8 @@ def confine(
     die_with_parent(parent)
     if level in ("namespaces", "landlock"):
         landlock(readable, scratch, ["/dev/null", "/dev/zero", "/dev/urandom"])
-    limit_resources(limits)  # after the descriptors of all these paths have been used
+    for descriptor in readable:
+        os.close(descriptor)
+    limit_resources(limits)  # the number of descriptors among them
     if level != "rlimits":
         seccomp()

@@ -293,8 +293,6 @@ class Server:
         try:
             _quiet_descriptors(pipe, self._ground.readable)
             _confine(self._ground, limits, scratch, parent)
-            for descriptor in self._ground.readable:
-                os.close(descriptor)
         except BaseException:
             os._exit(97)  # the harness's own failure
         try:
