@@ -1,4 +1,4 @@
-"""Shared by the tests of runs: small data sets, a renderer without processes, the command itself."""
+"""Shared by the tests of runs: small data sets, a renderer without processes, the command."""
 
 from __future__ import annotations
 
@@ -52,9 +52,8 @@ def write_data(
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's, less what would change a run."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("RRVF_CON")}
-    return {**kept, "COLUMNS": "100", **more}
+    """This process's, and a terminal of known width."""
+    return {**os.environ, "COLUMNS": "100", **more}
 
 
 def rrvf(

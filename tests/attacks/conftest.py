@@ -13,6 +13,7 @@ import os
 import shutil
 import stat
 import string
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -87,6 +88,9 @@ class Battlefield:
     def drop(self, level: str) -> None:
         """End a renderer that an attack has spoilt, so that the next test gets a new one."""
         self.renderers.pop(level).close()
+        for folder in self.folder.glob("rrvf-*"):
+            # Not shutil: what an attack has nested may be deeper than it can go.
+            subprocess.run(["rm", "-rf", str(folder)], check=True)
 
 
 SECRET_VARIABLES = {"OPENAI_API_KEY": "sk-attack" + "-7f3a", "HF_TOKEN": "hf-attack" + "-91cc"}
@@ -211,7 +215,10 @@ def not_refused(ask: Callable[[ChartRenderer, str], str]) -> Callable[..., str]:
     """
 
     def tried(renderer: ChartRenderer, expressions: list[str], **names: object) -> str:
-        values = {name: repr(str(value)) for name, value in names.items()}
+        values = {
+            name: repr(value if isinstance(value, int) else str(value))
+            for name, value in names.items()
+        }
         ready = [string.Template(expression).substitute(values) for expression in expressions]
         return ask(renderer, ATTEMPTS.format(expressions=ready))
 

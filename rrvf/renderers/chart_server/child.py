@@ -23,6 +23,7 @@ import functools
 import io
 import random
 import re
+from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +98,7 @@ class Execution:
         self._answer = Answer()
         self._armed = False
         self._saved_as: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        self._texts_with_ticks: list[str] = []
         self._drew_pdf = False
         self._events = 0
         self._inside_save = False
@@ -128,14 +130,15 @@ class Execution:
 
     def _run_official(self, plan: Plan) -> None:
         """Two flows in one: the script as it is, and the official copy that logs the texts."""
-        self._recorder.recording_texts = plan.ticks_stay or plan.save is not None
+        together = plan.ticks_stay or plan.save is not None
+        self._recorder.sink = self._recorder.texts if together else None
+        self._answer.needs_texts = plan.text_copy is not None
         error = text_error = self._execute(plan.before)
-        texts_apart = plan.text_copy is not None
         if error is None and plan.save is not None:
             if self._namespace.get("plt") is self._pyplot:
                 error, text_error = self._save_twice(plan.save)
             else:
-                self._recorder.recording_texts, texts_apart = False, True
+                self._answer.needs_texts = True
                 error = text_error = self._execute(plan.save)
         if plan.after is not None and (error is None or text_error is None):
             late = self._execute(plan.after)
@@ -144,19 +147,20 @@ class Execution:
             self._answer.fixed = failed(error, self._scratch)
         elements = empty_elements()
         if not plan.future:
-            elements = self._official_elements(error is None, text_error is None)
-        self._answer.needs_texts = texts_apart
+            elements = self._official_elements(error is None, together and text_error is None)
         self._answer.official = self._outcome(error, elements)
         self._take_pictures()
 
     def _official_elements(self, alive: bool, texts_alive: bool) -> dict[str, Any]:
         elements = empty_elements()
-        if texts_alive and self._recorder.recording_texts:
+        if texts_alive:
             elements["texts"] = [str(text) for text in self._recorder.texts]
         if alive:
             elements["chart_types"] = self._recorder.read_official_types()
             elements["colors"] = self._recorder.read_colors(self._recorder.official_colors)
-            elements |= layout(self._pyplot.gcf())
+            # The official log asks whatever the script calls plt; without an answer it stays empty.
+            with contextlib.suppress(Exception):
+                elements |= layout(self._namespace["plt"].gcf())
         return elements
 
     def _outcome(self, error: BaseException | None, elements: dict[str, Any]) -> dict[str, Any]:
@@ -173,6 +177,10 @@ class Execution:
     def _save_twice(self, statement: CodeType) -> tuple[BaseException | None, BaseException | None]:
         """Draw as the script asks; then once more without ticks, for the texts.
 
+        Where the second drawing shows a text that the first one did not, drawing itself changed
+        the figure (an animation's first frame, a formatter that counts): the texts are then left
+        to an execution of their own.
+
         Returns:
             What the first and the second drawing raised.
         """
@@ -186,10 +194,13 @@ class Execution:
         n_texts = len(self._recorder.texts)
         if self._saved_as is not None and not isinstance(error, TamperedError):
             text_error = self._draw_texts(again=error is not None)
+        texts = self._recorder.texts[n_texts:]
+        if error is None and Counter(texts) - Counter(self._texts_with_ticks):
+            self._answer.needs_texts = True
         if first_event and error is not None:
             self._answer.fixed = failed(error, self._scratch)
         elif first_event:
-            self._answer.fixed = succeeded(self._fixed_elements(n_texts, self._pyplot.gcf()))
+            self._answer.fixed = succeeded(self._fixed_elements(texts, self._pyplot.gcf()))
         return error, text_error
 
     def _draw_texts(self, again: bool) -> BaseException | None:
@@ -200,9 +211,7 @@ class Execution:
         """
         figure = self._pyplot.gcf()
         try:
-            for axes in figure.get_axes():
-                axes.set_xticks([])
-                axes.set_yticks([])
+            remove_ticks(figure)
             if again and self._saved_as is not None:
                 args, kwargs = self._saved_as
                 self._pyplot.savefig(*args, **kwargs)
@@ -218,6 +227,7 @@ class Execution:
         at = code.find(SAVE)
         copy = compile(code[:at] + REMOVE_TICKS + code[at:], FILE_NAME, "exec", dont_inherit=True)
         self._namespace = script_namespace()
+        self._recorder.sink = self._recorder.texts
         error = self._execute(copy)
         elements = self._official_elements(alive=False, texts_alive=error is None)
         self._answer.official = succeeded(elements)
@@ -225,7 +235,6 @@ class Execution:
     # ----------------------------------------------------------------------- fixed
 
     def _run_fixed(self, plan: Plan) -> None:
-        self._recorder.recording_texts = False
         error: BaseException | None = None
         for part in (plan.before, plan.save, plan.after):
             if part is not None and error is None:
@@ -245,7 +254,6 @@ class Execution:
         if broken is not None:
             self._answer.fixed = failed(tampered(broken), self._scratch)
             return
-        n_texts = len(self._recorder.texts)
         try:
             with self._saving():
                 figure.savefig(self._output)
@@ -253,18 +261,15 @@ class Execution:
             self._answer.fixed = failed(error, self._scratch)
             return
         self._take_pictures()
-        self._recorder.recording_texts = True
-        with contextlib.suppress(Exception):
-            for axes in figure.get_axes():
-                axes.set_xticks([])
-                axes.set_yticks([])
+        texts: list[str] = []
+        with contextlib.suppress(Exception), self._recorder.texts_into(texts):
+            remove_ticks(figure)
             draw_texts_only(figure)
-        self._recorder.recording_texts = False
-        self._answer.fixed = succeeded(self._fixed_elements(n_texts, figure))
+        self._answer.fixed = succeeded(self._fixed_elements(texts, figure))
 
-    def _fixed_elements(self, n_texts: int, figure: Any) -> dict[str, Any]:
+    def _fixed_elements(self, texts: list[str], figure: Any) -> dict[str, Any]:
         elements = empty_elements()
-        elements["texts"] = [str(text) for text in self._recorder.texts[n_texts:]]
+        elements["texts"] = [str(text) for text in texts]
         elements["chart_types"] = dict(self._recorder.fixed_types)
         elements["colors"] = self._recorder.read_colors(self._recorder.fixed_colors)
         return elements | layout(figure)
@@ -299,8 +304,8 @@ class Execution:
             armed, self._armed = self._armed, False
             if armed:
                 self._saved_as = (args, kwargs)
-            quiet = self._recorder.without_texts if armed else contextlib.nullcontext
-            with quiet(), self._saving():
+            sink = self._texts_with_ticks if armed else self._recorder.sink
+            with self._recorder.texts_into(sink), self._saving():
                 return save(*args, **kwargs)
 
         def figure_savefig(figure: Any, *args: Any, **kwargs: Any) -> Any:
@@ -484,6 +489,13 @@ def layout(figure: Any) -> dict[str, Any]:
 
 
 # ------------------------------------------------------------------------------- drawing
+
+
+def remove_ticks(figure: Any) -> None:
+    """What the official scorer does to every axes before it logs the texts."""
+    for axes in figure.get_axes():
+        axes.set_xticks([])
+        axes.set_yticks([])
 
 
 def draw_texts_only(figure: Any) -> None:

@@ -17,10 +17,13 @@ FILE_NAME = "script.py"
 SAVE = "plt.savefig"
 
 REMOVE_TICKS = """
-for every_axes in plt.gcf().get_axes():
-    every_axes.set_xticks([])
-    every_axes.set_yticks([])
+all_axes = plt.gcf().get_axes()
+for ax in all_axes:
+    ax.set_xticks([])
+    ax.set_yticks([])
 """
+"""The official insertion's effect, the names it leaves behind in the script included."""
+LEFT_BEHIND = frozenset({"all_axes", "ax"})
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def make_plan(code: str) -> Plan:
         if at < 0:
             return Plan(whole, ticks_stay=True)
         index = _statement_at(tree, code, at)
-        if index is None:
+        if index is None or _names_matter(tree, index):
             return Plan(whole, text_copy=_compiled(code[:at] + REMOVE_TICKS + code[at:]))
         return Plan(
             before=_part(tree.body[:index]),
@@ -80,6 +83,27 @@ def _statement_at(tree: ast.Module, code: str, at: int) -> int | None:
             case _:
                 continue
     return None
+
+
+def _names_matter(tree: ast.Module, index: int) -> bool:
+    """Whether what follows the save may look at a name that the insertion has changed."""
+    if all(_shows_or_closes(node) for node in tree.body[index + 1 :]):
+        return False
+    return any(isinstance(node, ast.Name) and node.id in LEFT_BEHIND for node in ast.walk(tree))
+
+
+def _shows_or_closes(node: ast.stmt) -> bool:
+    match node:
+        case ast.Expr(
+            value=ast.Call(
+                func=ast.Attribute(value=ast.Name(id="plt"), attr="show" | "close"),
+                args=[] | [ast.Constant()],
+                keywords=[],
+            )
+        ):
+            return True
+        case _:
+            return False
 
 
 def _offset(code: str, node: ast.stmt) -> int:

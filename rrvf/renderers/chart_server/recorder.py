@@ -68,7 +68,8 @@ class Recorder:
     official_colors: Colors = field(default_factory=Colors)
     fixed_colors: Colors = field(default_factory=Colors)
     texts: list[str] = field(default_factory=list)
-    recording_texts: bool = True
+    sink: list[str] | None = None
+    """Where drawn texts are noted now."""
 
     # ------------------------------------------------------------------------ noting
 
@@ -114,13 +115,13 @@ class Recorder:
         return [[role, color] for role, color in found]
 
     @contextmanager
-    def without_texts(self) -> Generator[None]:
-        """Draw without noting texts."""
-        before, self.recording_texts = self.recording_texts, False
+    def texts_into(self, sink: list[str] | None) -> Generator[None]:
+        """Note texts elsewhere, or nowhere."""
+        before, self.sink = self.sink, sink
         try:
             yield
         finally:
-            self.recording_texts = before
+            self.sink = before
 
 
 # ---------------------------------------------------------------------- colours of objects
@@ -615,8 +616,8 @@ def _install_texts(recorder: Recorder) -> None:
 
     @functools.wraps(draw_text)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if recorder.recording_texts:
-            recorder.texts.append(args[4])
+        if recorder.sink is not None:
+            recorder.sink.append(args[4])
         return draw_text(*args, **kwargs)
 
     RendererPdf.draw_text = wrapper
