@@ -65,13 +65,14 @@ def test_the_search_finds_what_is_there(strongest: ChartRenderer, ask: Ask) -> N
 
 SEARCH_FRAMES = """
 import gc, sys
+from collections.abc import Collection
 frame, found = sys._getframe(), []
 while frame is not None:
-    for name, value in frame.f_locals.items():
+    for name, value in list(frame.f_locals.items()):
         found.append(repr(value))
         found.append(repr(getattr(value, "__dict__", "")))
-        found += [repr(list(part)) for part in getattr(value, "__dict__", {}).values()
-                  if hasattr(part, "__iter__") and not hasattr(part, "read")]
+        found += [repr(list(part)) for part in list(getattr(value, "__dict__", {}).values())
+                  if isinstance(part, Collection)]
     frame = frame.f_back
 found += [repr(thing) for thing in gc.get_objects() if type(thing) in (dict, list, tuple, str)]
 needle = "".join(reversed(NEEDLE))
@@ -111,16 +112,20 @@ time.sleep(2)
 import matplotlib.pyplot as plt
 plt.title(open("notes.txt").read())
 """
-    found: list[Rendering] = []
-    thread = threading.Thread(target=lambda: found.append(draw(renderer, victim)))
-    thread.start()
-    while not (beside := children(renderer.server_pid())):
-        thread.join(0.01)
-    attack = f"""
+    with ThreadPoolExecutor(1) as pool:
+        mine = pool.submit(draw, renderer, victim)
+        while not (beside := children(renderer.server_pid())):
+            wait_a_little()
+        assert ask(renderer, looking_for_notes(beside[0])) == "[]"
+        assert mine.result().official.elements.texts == ("mine",)
+
+
+def looking_for_notes(pid: int) -> str:
+    return f"""
 import glob, os
 answer = []
 here = os.getcwd()
-places = ["..", "../..", here + "/..", "/proc/{beside[0]}/cwd", "/proc/{beside[0]}/root", "/tmp"]
+places = ["..", "../..", here + "/..", "/proc/{pid}/cwd", "/proc/{pid}/root", "/tmp"]
 for place in places:
     for name in ("", "notes.txt", "scratch/notes.txt"):
         try:
@@ -134,9 +139,6 @@ for number in range(1, 10):
         if os.path.exists(name):
             answer.append(name)
 """
-    assert ask(renderer, attack) == "[]"
-    thread.join()
-    assert found[0].official.elements.texts == ("mine",)
 
 
 def test_the_environment_of_the_host_is_not_seen(renderer: ChartRenderer, ask: Ask) -> None:
@@ -188,9 +190,8 @@ answer = (os.listdir("."), os.path.exists(os.path.expanduser("~")), os.environ["
 
 def test_an_error_names_no_path_of_the_host(renderer: ChartRenderer, draw: Draw) -> None:
     """What is raised is shown to people and may be fed back to the model."""
-    script = "import os; raise RuntimeError(os.getcwd() + '/x ' + os.__file__ + ' /home/me/a.txt')"
-    error = draw(renderer, script).official.error or ""
-    assert "/" not in error
+    script = "import os; raise RuntimeError(f'{os.getcwd()} {os.__file__} /home/me/a.txt')"
+    assert draw(renderer, script).official.error == "RuntimeError:  os.py a.txt (line 1)"
 
 
 def test_nothing_is_handed_down_from_item_to_item(renderer: ChartRenderer, ask: Ask) -> None:

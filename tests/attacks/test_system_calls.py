@@ -8,8 +8,9 @@ import platform
 import signal
 import socket
 import subprocess
-import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -316,15 +317,19 @@ def test_an_item_beside_is_not_signalled(
 ) -> None:
     """Two executions at once have the same user."""
     slow = "import time; time.sleep(1.5)\nimport matplotlib.pyplot as plt; plt.title('alive')"
-    found: list[Rendering] = []
-    thread = threading.Thread(target=lambda: found.append(draw(renderer, slow)))
-    thread.start()
-    while not (beside := children(renderer.server_pid())):
-        thread.join(0.01)
-    script = f"""
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(draw, renderer, slow)
+        while not (pids := children(renderer.server_pid())):
+            time.sleep(0.01)
+        assert ask(renderer, killing_around(pids[0])) == "refused"
+        assert beside.result().official.elements.texts == ("alive",)
+
+
+def killing_around(pid: int) -> str:
+    return f"""
 import os, signal
 answer = "refused"
-for pid in range({beside[0]} - 50, {beside[0]} + 50):
+for pid in range({pid} - 50, {pid} + 50):
     for number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM):
         if pid != os.getpid():
             try:
@@ -333,9 +338,6 @@ for pid in range({beside[0]} - 50, {beside[0]} + 50):
             except (PermissionError, ProcessLookupError):
                 pass
 """
-    assert ask(renderer, script) == "refused"
-    thread.join()
-    assert found[0].official.elements.texts == ("alive",)
 
 
 @pytest.mark.parametrize(

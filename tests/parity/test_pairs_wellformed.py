@@ -6,6 +6,7 @@ No scorer runs here: these checks are quick and need no VLMEvalKit.
 from __future__ import annotations
 
 import ast
+import importlib.util
 import itertools
 import json
 import random
@@ -51,6 +52,11 @@ def test_the_folder_holds_what_the_index_names_and_nothing_else() -> None:
     answers = {f"{name}.answer.md" for name in NAMES}
     references = {f"{entry.get('reference', entry['name'])}.ref.py" for entry in INDEX}
     assert {path.name for path in PAIRS.iterdir()} == answers | references | {"index.json"}
+
+
+def test_no_reference_hides_a_module_its_script_might_import() -> None:
+    # each is written to `<name>.py`, and a script's own folder comes first on its path
+    assert [name for name in NAMES if importlib.util.find_spec(name) is not None] == []
 
 
 @pytest.mark.parametrize("entry", INDEX, ids=NAMES)

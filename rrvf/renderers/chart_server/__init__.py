@@ -13,7 +13,10 @@ module     holds
 server     the loop: requests in, one fork an execution, deadlines, answers out
 child      what happens inside the fork: confine, execute, draw, record, answer
 plan       where the official scorer would cut into the source, found out before it runs
-recorder   the wrappers around drawing functions
+recorder   what is noted, and the wrapper that notes it
+colors     how the colours of drawn objects are read
+install    which functions are wrapped
+preload    what is imported before the first fork
 confine    namespaces, Landlock, seccomp, limits, privileges
 integrity  which functions a script must leave alone, and putting back what it may have changed
 wire       framing

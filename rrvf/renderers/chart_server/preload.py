@@ -14,7 +14,7 @@ import sys
 import warnings
 from typing import Any
 
-from . import child, integrity, plan, recorder, wire
+from . import child, colors, install, integrity, plan, recorder, wire
 
 REQUIRED = ("matplotlib", "numpy")
 PRELOADED = (
@@ -70,8 +70,8 @@ def load() -> dict[str, Any]:
     pyplot.switch_backend("Agg")
     _warm_up(pyplot)
     _INHERITED.recorder = recorder.Recorder()
-    recorder.install(_INHERITED.recorder)
-    _INHERITED.guard = integrity.Guard([child, integrity, plan, recorder, wire])
+    install.install(_INHERITED.recorder)
+    _INHERITED.guard = integrity.Guard([child, colors, integrity, plan, recorder, wire])
     return _environment(missing)
 
 

@@ -113,6 +113,19 @@ def _survey(wanted: str, entered: bool, folder: str) -> Ground:
     return Ground("none", None, folder, readable)
 
 
+def _library_samples() -> list[Path]:
+    """A file of the standard library, of the packages and of the fonts.
+
+    Scripts import what the server has not; an unprivileged user may be kept from it by a folder
+    above, such as a home that only its owner enters.
+    """
+    import matplotlib
+    from matplotlib import font_manager
+
+    font = font_manager.findfont("DejaVu Sans")
+    return [Path(str(path)) for path in (os.__file__, matplotlib.__file__, font)]
+
+
 def _user_name(ground: Ground) -> str:
     if ground.user is not None:
         return f"uid {ground.user}"
@@ -127,10 +140,8 @@ def _holds(ground: Ground) -> bool:
         try:
             _confine(ground, confine.Limits(), scratch, os.getppid())
             Path("probe").write_text("x")
-            import matplotlib.font_manager
-
-            Path(matplotlib.font_manager.findfont("DejaVu Sans")).read_bytes()
-            list(Path(matplotlib.__file__).parent.iterdir())
+            for path in _library_samples():
+                path.read_bytes()
             os._exit(0)
         except BaseException:
             os._exit(1)
