@@ -18,9 +18,10 @@ PINS := requirements
 PUBLISHED := .venv-charts-published
 NEWEST := .venv-charts-newest
 PARITY := .venv-parity
+ORACLE := .venv-oracle
 DEMO_OUT ?= rrvf-demo
 
-.PHONY: help demo test parity attacks bench lint charts-env charts-newest-env browser pins clean
+.PHONY: help demo test parity attacks bench lint charts-env charts-newest-env oracle-env browser pins clean
 
 help:
 	@echo "make demo               score the bundled charts and write $(DEMO_OUT)/report.html"
@@ -36,7 +37,7 @@ help:
 demo: .venv/.stamp
 	@.venv/bin/python -m rrvf demo --out "$(DEMO_OUT)"
 
-test: .venv/.stamp $(NEWEST)/.stamp $(if $(PYTHON_3_11),$(PUBLISHED)/.stamp) browser
+test: .venv/.stamp $(ORACLE)/.stamp $(NEWEST)/.stamp $(if $(PYTHON_3_11),$(PUBLISHED)/.stamp) browser
 ifeq ($(PYTHON_3_11),)
 	@echo "No Python 3.11: tests on the published matplotlib skip."
 endif
@@ -61,6 +62,7 @@ lint: .venv/.stamp
 
 charts-env: $(PUBLISHED)/.stamp
 charts-newest-env: $(NEWEST)/.stamp
+oracle-env: $(ORACLE)/.stamp
 
 browser: .venv/.stamp
 	@sh .ci/find-browser
@@ -80,6 +82,13 @@ NO_3_11 := The published chart environment needs Python 3.11: install it or run 
 	@echo "Installing $(PINS)/test.txt into .venv"
 	@"$(UV)" pip install --quiet --python .venv/bin/python -r $(PINS)/test.txt
 	@"$(UV)" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(ORACLE)/.stamp: $(PINS)/test.txt $(PINS)/oracle.txt | $(UV)
+	$(call new_venv,$(ORACLE),$(PYTHON),$(NO_PYTHON))
+	@echo "Installing $(PINS)/oracle.txt into $(ORACLE)"
+	@"$(UV)" pip install --quiet --python $(ORACLE)/bin/python -r $(PINS)/test.txt
+	@"$(UV)" pip install --quiet --python $(ORACLE)/bin/python --no-deps -r $(PINS)/oracle.txt
 	@touch $@
 
 $(PARITY)/.stamp: $(PINS)/parity.txt pyproject.toml | $(UV)
@@ -123,6 +132,6 @@ pins: | $(UV)
 	@$(COMPILE) $(PINS)/vllm.in -o $(PINS)/vllm.txt
 
 clean:
-	rm -rf .venv $(PUBLISHED) $(NEWEST) $(PARITY) .tools build dist "$(DEMO_OUT)" \
+	rm -rf .venv $(PUBLISHED) $(NEWEST) $(PARITY) $(ORACLE) .tools build dist "$(DEMO_OUT)" \
 		.pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

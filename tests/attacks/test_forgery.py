@@ -70,7 +70,8 @@ FORGED = answer(outcome(texts=["forged"], chart_types={"bar": 1}), blobs=[])
         "faulthandler._sigsegv()",
         "raise type('E', (BaseException,), {'__str__': lambda self: 1 / 0})",
         "raise type('E', (BaseException,), {'__str__': lambda self: os._exit(0)})",
-        "raise type('M', (type,), {'__name__': property(lambda self: 1 / 0)})('E', (Exception,), {})",
+        "class M(type): __name__ = property(lambda self: 1 / 0)\n"
+        "class E(Exception, metaclass=M): pass\nraise E",
     ],
 )
 def test_leaving_early_is_an_error_of_the_script(
@@ -151,9 +152,9 @@ PATCHES = {
     "get_axes": "Figure.get_axes = forging",
     "get_facecolor": "matplotlib.patches.Patch.get_facecolor = lambda self: (0, 0, 0, 1)",
     "to_hex": "matplotlib.colors.to_hex = lambda *a, **k: '#010101'",
-    "json.dumps": "json.dumps = lambda *a, **k: STATEMENT",
-    "json encoder": "json.JSONEncoder.encode = lambda *a, **k: STATEMENT",
-    "json encoder's iterencode": "json.JSONEncoder.iterencode = lambda *a, **k: [STATEMENT]",
+    "json.dumps": "json.dumps = lying",
+    "json encoder": "json.JSONEncoder.encode = lambda self, said: lying(said)",
+    "json encoder's iterencode": "json.JSONEncoder.iterencode = lambda self, said: [lying(said)]",
     "C encoder": "json.encoder.c_make_encoder = None",
     "str": "builtins.str = lambda *a: 'forged'",
     "len": "builtins.len = lambda *a: len_(a[0]) + 1\nlen_ = len",
@@ -183,7 +184,7 @@ PATCHES = {
     "a thread": """
 import threading
 def forge_on():
-    while True: json.dumps = lambda *a, **k: STATEMENT
+    while True: json.dumps = lying
 sys.setswitchinterval(1e-6)
 threading.Thread(target=forge_on, daemon=True).start()""",
 }
@@ -194,7 +195,9 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.backends.backend_pdf import FigureCanvasPdf, RendererPdf
-STATEMENT = {statement!r}
+FORGED, dumps = {forged!r}, json.dumps
+def lying(said, **kwargs):
+    return dumps(dict(FORGED, blobs=said["blobs"]))
 def forging(*args, **kwargs):
     return None
 plt.bar([1, 2], [1, 2], color="red")
@@ -207,7 +210,7 @@ def test_a_replaced_function_forges_nothing(
     strongest: ChartRenderer, draw: Draw, what: str
 ) -> None:
     """The item fails, or is told as it was drawn; never something else."""
-    script = CHART.format(statement=json.dumps(FORGED)) + PATCHES[what]
+    script = CHART.format(forged=FORGED) + PATCHES[what]
     rendering = draw(strongest, script)
     drawn_as_is = [("drawn",), {"bar": 1}, "#FF0000"]
     for drawing in (rendering.official, rendering.fixed):
@@ -231,7 +234,7 @@ for name in ("rrvf_chart_server", "rrvf_chart_server.child", "rrvf_chart_server.
     assert ask(strongest, script) == "[]"
 
 
-# ------------------------------------------------------------- a frame that only the child can write
+# ------------------------------------------------------------ a frame that only the child writes
 
 STOLEN = """
 import os, sys
@@ -246,6 +249,8 @@ MALFORMED: dict[str, Any] = {
     "a list": [],
     "no drawing": {"official": 1, "fixed": 1, "needs_texts": False},
     "not derived": answer() | {"official": None, "fixed": None},
+    "half derived": answer() | {"fixed": None},
+    "the other half derived": answer() | {"official": None},
     "a harness error": answer(outcome() | {"status": "harness_error"}),
     "an unknown status": answer(outcome() | {"status": "perfect"}),
     "a count below zero": answer(outcome(chart_types={"plot": 1, "bar": -1})),
@@ -270,7 +275,7 @@ MALFORMED: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("what", MALFORMED)
+@pytest.mark.parametrize("what", [what for what in MALFORMED if "half derived" not in what])
 def test_a_malformed_answer_is_refused(what: str) -> None:
     said = MALFORMED[what]
     written = frame({**said, "blobs": []} if isinstance(said, dict) else said)
@@ -279,7 +284,13 @@ def test_a_malformed_answer_is_refused(what: str) -> None:
         parse_answer({"seconds": 0.0, "cpu_seconds": 0.0}, written)
 
 
-@pytest.mark.parametrize("what", ["not derived", "a harness error", "a count below zero", "a list"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        *("not derived", "half derived", "the other half derived", "a harness error"),
+        *("a count below zero", "a list"),
+    ],
+)
 def test_a_stolen_token_buys_no_impossible_outcome(
     strongest: ChartRenderer, draw: Draw, what: str
 ) -> None:
@@ -296,7 +307,7 @@ def test_a_stolen_token_buys_no_impossible_outcome(
     ids=["nothing", "a byte", "two frames", "a huge frame", "half a frame"],
 )
 def test_a_broken_frame_is_refused(tail: bytes) -> None:
-    written = tail if tail in (b"",) or tail[:1] == b"\xff" else frame(FORGED) + tail
+    written = tail if tail == b"" or tail[:1] == b"\xff" else frame(FORGED) + tail
     with pytest.raises(wire.WireError):
         parse_answer({"seconds": 0.0, "cpu_seconds": 0.0}, written)
 
@@ -348,7 +359,7 @@ def rendering_of(said: dict[str, Any]) -> Drawing:
 
 
 def test_nothing_is_unpickled(strongest: ChartRenderer, draw: Draw, treasure: Any) -> None:
-    """A pickle that plants a file is left in the folder, printed, and written to all descriptors."""
+    """A pickle that plants a file is left in the folder, printed, written to all descriptors."""
     script = f"""
 import os, pickle, sys
 class Trap:

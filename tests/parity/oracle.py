@@ -31,9 +31,11 @@ import gc
 import hashlib
 import importlib
 import importlib.metadata
+import importlib.util
 import inspect
 import itertools
 import json
+import logging
 import math
 import multiprocessing
 import os
@@ -493,10 +495,48 @@ def check_folder(folder: Path) -> None:
 
 
 def _import_official() -> Any:
+    if "vlmeval" not in sys.modules and importlib.util.find_spec("torch") is None:
+        _stand_in_for_packages()
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         module: Any = importlib.import_module("vlmeval.dataset.chartmimic")
     module.logger.disabled = True
     return module
+
+
+def _stand_in_for_packages() -> None:
+    """Let ``vlmeval.dataset.chartmimic`` and its evaluators be imported where torch is not.
+
+    The ``__init__`` files above them import every model and data set. Their places are taken by
+    bare packages with the same folders; the modules that score are the installed ones.
+    """
+    spec = importlib.util.find_spec("vlmeval")
+    if spec is None or not spec.submodule_search_locations:
+        raise OracleError("vlmeval is not installed here")
+    folder = Path(spec.submodule_search_locations[0])
+
+    def unused(*args: object, **kwargs: object) -> None:
+        raise OracleError("a part of VLMEvalKit that does not score was called")
+
+    def logger(*args: object, **kwargs: object) -> logging.Logger:
+        return logging.getLogger("vlmeval")
+
+    names = ("LMUDataRoot", "download_file", "dump", "file_size", "load", "md5")
+    tools = dict.fromkeys((*names, "get_intermediate_file_path"), unused)
+    contents: dict[str, dict[str, Any]] = {
+        "vlmeval": {"__path__": [str(folder)]},
+        "vlmeval.smp": {**tools, "get_logger": logger},
+        "vlmeval.dataset": {"__path__": [str(folder / "dataset")]},
+        "vlmeval.dataset.image_base": {"ImageBaseDataset": object},
+        "vlmeval.dataset.utils": {
+            "__path__": [str(folder / "dataset" / "utils")],
+            "DEBUG_MESSAGE": "",
+            "build_judge": unused,
+        },
+    }
+    for name, content in contents.items():
+        module = types.ModuleType(name)
+        module.__dict__.update(content)
+        sys.modules[name] = module
 
 
 class BestMatch:
