@@ -133,7 +133,7 @@ def cost_per_execution(items: list[Item]) -> tuple[float, float]:
 
 
 class Floor:
-    """A process with the plotting packages loaded, whose forks execute a script and nothing more."""
+    """A process with the plotting packages loaded; its forks execute a script, nothing more."""
 
     def __init__(self) -> None:
         self._scratch = tempfile.mkdtemp()
@@ -216,8 +216,9 @@ def run(items: list[Item], work: Path, python: Path) -> dict[str, Any]:
     costs["rrvf, cold, 2 workers"] = cost_of_rrvf(items, work, "cold-2", 2)
     official, official_scores = cost_of_vlmevalkit(python, items, work)
     costs = {"VLMEvalKit as it ships": official, **costs}
+    machine = f"{os.cpu_count()} cores, {platform.machine()}"
     return {
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "machine": f"{machine}, Python {platform.python_version()}",
         "items": [item["id"] for item in items],
         "costs": {
             name: {

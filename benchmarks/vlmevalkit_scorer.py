@@ -1,4 +1,4 @@
-"""VLMEvalKit's own ChartMimic scorer on some items, as it ships; run under an interpreter that has it.
+"""VLMEvalKit's own ChartMimic scorer on some items, as it ships; run where it is installed.
 
 ``PYTHON vlmevalkit_scorer.py ITEMS.json OUT.jsonl FOLDER``
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rrvf.errors import SetupError
 from rrvf.renderers import cache
 from rrvf.renderers.cache import write_atomically
 from rrvf.types import Color, Drawing, Elements, LayoutCell, Rendering
@@ -148,6 +149,34 @@ def test_files_are_as_readable_as_any_other(tmp_path: Path) -> None:
     (tmp_path / "plain").write_bytes(b"")
     write_atomically(tmp_path / "ours", b"")
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"RRVF_CACHE_DIR": "/a/b"}, "/a/b"),
+        ({"RRVF_CACHE_DIR": "b"}, "{here}/b"),
+        ({"RRVF_CACHE_DIR": "~/b"}, "/home/me/b"),
+        ({"XDG_CACHE_HOME": "/x"}, "/x/rrvf"),
+        ({}, "/home/me/.cache/rrvf"),
+    ],
+)
+def test_where_the_cache_is(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
+) -> None:
+    for name in ("RRVF_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"HOME": "/home/me", **variables}.items():
+        monkeypatch.setenv(name, value)
+    # Absolute, since the chart server's current folder is another one.
+    assert str(cache.folder()) == expected.format(here=Path.cwd())
+
+
+def test_no_home_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RRVF_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", "~no_such_user/cache")
+    with pytest.raises(SetupError, match="no home folder to keep a cache in; set RRVF_CACHE_DIR"):
+        cache.folder()
 
 
 # ------------------------------------------------------------------- references and their key

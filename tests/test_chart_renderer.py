@@ -1,4 +1,4 @@
-"""The chart renderer with its real server: what is recorded, that it is repeatable, how it fails."""
+"""The chart renderer with its real server: what is recorded, how it repeats, how it fails."""
 
 from __future__ import annotations
 

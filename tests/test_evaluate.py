@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -305,6 +306,16 @@ def test_as_many_at_once_as_there_are_workers(tmp_path: Path, workers: int) -> N
     results = run(tmp_path / "out", items, renderer, workers=workers)
     assert renderer.most_at_once == workers
     assert len(results) == 12
+
+
+def test_a_slow_reader_is_not_run_away_from(tmp_path: Path) -> None:
+    """Finished pictures would pile up in memory: only so many items are ahead of who reads."""
+    renderer = FakeRenderer()
+    items: list[Item] = [(sample(f"s{n}"), fenced(f"ok {n}")) for n in range(60)]
+    with closing(score_predictions(items, ChartScoring(renderer), tmp_path / "out")) as results:
+        next(results)
+        time.sleep(0.3)
+        assert len(set(renderer.drawn) - {"ok target"}) <= 4
 
 
 def test_leaving_early_leaves_a_readable_summary(tmp_path: Path) -> None:

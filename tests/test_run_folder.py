@@ -389,7 +389,7 @@ def test_ctrl_c_leaves_a_readable_run_that_goes_on(
     refused = rrvf(*waiting_data, cwd=tmp_path)
     assert_one_line(refused, "out: another process is writing this run")
 
-    waiting_run.send_signal(signal.SIGINT)
+    os.killpg(waiting_run.pid, signal.SIGINT)  # as a terminal sends it
     said, complained = waiting_run.communicate(timeout=120)  # far less than the scripts sleep
     assert (waiting_run.returncode, said) == (130, "")
     assert complained == "stopped; what is done stands in out, the same command goes on\n"
@@ -416,7 +416,7 @@ def test_ctrl_c_leaves_a_readable_run_that_goes_on(
 def test_ctrl_c_before_the_first_result(tmp_path: Path, waiting_data: list[object]) -> None:
     process = started(*waiting_data, cwd=tmp_path)
     assert wait_for(lambda: len(family(process.pid)) > 1 or process.poll() is not None)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)  # as `kill` sends it
     said, complained = process.communicate(timeout=120)
     assert (process.returncode, said) == (130, "")
     assert "Traceback" not in complained

@@ -1,4 +1,4 @@
-"""The scorers as pure functions: properties for any input, and colours against independent sources."""
+"""The scorers as pure functions: properties, and colours against independent sources."""
 
 from __future__ import annotations
 
@@ -130,8 +130,9 @@ def test_text_by_hand() -> None:
 
 
 def test_type_by_hand() -> None:
-    target, drawing = drawn(Elements(chart_types={"bar": 3})), drawn(
-        Elements(chart_types={"bar": 1, "plot": 1})
+    target, drawing = (
+        drawn(Elements(chart_types={"bar": 3})),
+        drawn(Elements(chart_types={"bar": 1, "plot": 1})),
     )
     score = SCORERS["type"](target, drawing, "official")
     assert (score.details["precision"], score.details["recall"]) == (1 / 2, 1 / 3)

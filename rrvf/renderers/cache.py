@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rrvf.errors import SetupError
 from rrvf.types import STATUSES, Color, Drawing, Elements, LayoutCell, Rendering
 
 CACHE_VARIABLE = "RRVF_CACHE_DIR"
@@ -22,12 +23,17 @@ PICTURES = ("png", "pdf", "judge_png")
 
 
 def folder() -> Path:
-    """``$RRVF_CACHE_DIR``, else ``rrvf`` below the user's cache folder."""
+    """``$RRVF_CACHE_DIR``, else ``rrvf`` below the user's cache folder; always absolute.
+
+    Raises:
+        SetupError: There is no home to find it in.
+    """
     named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(named).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "rrvf"
+    path = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "rrvf")
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as error:
+        raise SetupError(f"no home folder to keep a cache in; set {CACHE_VARIABLE}") from error
 
 
 def _path(key: str) -> Path:

