@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,14 @@ def wait_for_lines(process: subprocess.Popen[str], path: Path, number: int) -> N
             return
         time.sleep(0.02)
     raise AssertionError(f"ended before {number} lines: {process.communicate()}")
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    """Whether something becomes true within a minute."""
+    deadline = time.monotonic() + 60
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
 
 
 def lines_of(out: Path) -> dict[str, dict[str, Any]]:

@@ -31,7 +31,7 @@ from rrvf.evaluate import (
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.scorers import find_scorers
 from rrvf.types import Sample, SampleResult, Score
-from tests.runs import FakeRenderer, fenced, lines_of, plot, sample, summary_of, values
+from tests.runs import FakeRenderer, fenced, lines_of, plot, sample, summary_of, values, wait_for
 
 ALL = ("execution", "text", "layout", "type", "color")
 ZERO = dict.fromkeys(ALL, 0.0)
@@ -496,11 +496,12 @@ def test_a_server_that_dies_costs_no_sample_its_score(
     ]
     scoring = replace(ChartScoring(renderer), scorers=("execution", "text"))
     results: dict[str, SampleResult] = {}
+    server = renderer.server_pid()
     with closing(score_predictions(items, scoring, tmp_path / "out", workers=2)) as running:
         for result in running:
             results[result.sample_id] = result
             if set(results) == {"a", "c"}:
-                os.kill(renderer.server_pid(), signal.SIGKILL)
+                os.kill(server, signal.SIGKILL)
     assert {name: result.status for name, result in results.items()} == {
         "a": "ok",
         "b": "harness_error",
@@ -508,6 +509,7 @@ def test_a_server_that_dies_costs_no_sample_its_score(
     }
     assert values(lines_of(tmp_path / "out")["b"]) == {"execution": None, "text": None}
     assert summary_of(tmp_path / "out")["metrics"]["text"] == 100.0
+    assert wait_for(lambda: renderer.server_pid() != server)
     assert scored(items[0], renderer).status == "ok"
 
 

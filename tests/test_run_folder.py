@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from tests.runs import (
     rrvf,
     started,
     summary_of,
+    wait_for,
     wait_for_lines,
     write_data,
 )
@@ -305,13 +305,6 @@ def counted(path: Path) -> dict[str, int]:
     """Title -> how often it was scored."""
     titles = [line.split()[1] for line in path.read_text().splitlines() if "official" in line]
     return {title: titles.count(title) for title in titles}
-
-
-def wait_for(condition: Any) -> bool:
-    deadline = time.monotonic() + 60
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
 
 
 @pytest.fixture

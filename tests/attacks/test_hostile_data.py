@@ -71,8 +71,8 @@ class Spec:
     def get_gridspec(self): return Grid()
     def get_topmost_subplotspec(self): return self
 plt.plot([1]); plt.savefig('a.pdf'); plt.gca().get_subplotspec = lambda: Spec()""",
-    "a thousand axes": """
-for _ in range(1000): plt.gcf().add_axes((0, 0, 1, 1), frameon=False)""",
+    "two hundred axes": """
+for _ in range(200): plt.gcf().add_axes((0, 0, 1, 1), frameon=False)""",
     "an empty figure": "plt.figure()",
     "no size": "plt.figure(figsize=(1e-9, 1e-9)); plt.plot([1])",
     "negative size": "plt.figure(figsize=(-1, -1)); plt.plot([1])",
@@ -223,7 +223,7 @@ MANY = {
     "colour maps": "colors=tuple(Color('imshow', f'm{n}') for n in range(20_000))",
     "roles": "colors=tuple(Color(f'r{n}', '#000000') for n in range(2_000))",
     "texts": "texts=tuple(f'{n}' for n in range(1_000_000))",
-    "axes": "layout=(LayoutCell(1, 1, 0, 0, 0, 0),) * 1_000_000, n_axes=1_000_000",
+    "axes": "layout=(LayoutCell(1, 1, 0, 0, 0, 0),) * 200_000, n_axes=200_000",
     "types": "chart_types={f'{n}': n for n in range(1_000_000)}",
 }
 

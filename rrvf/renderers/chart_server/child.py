@@ -31,7 +31,7 @@ from types import CodeType, TracebackType
 from typing import Any
 
 from .integrity import Guard
-from .plan import FILE_NAME, REMOVE_TICKS, SAVE, Plan, make_plan
+from .plan import FILE_NAME, REMOVE_TICKS, SAVE, Plan, compiled, make_plan
 from .recorder import Recorder
 
 OUTPUT = "output.pdf"
@@ -110,21 +110,20 @@ class Execution:
         if self._request.append_save:
             code = f'{code}\n{SAVE}("{self._output}")'
         try:
-            if self._request.flavour == "texts":
-                self._run_texts(code)
-            else:
-                self._run_planned(make_plan(code))
+            plan = make_plan(code)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             self._answer.official = self._answer.fixed = failed(error, self._scratch)
-        return self._answer
-
-    def _run_planned(self, plan: Plan) -> None:
+            return self._answer
         self._namespace = script_namespace()
+        if self._request.flavour == "texts":
+            self._run_texts(code)
+            return self._answer
         self._watch_saving()
         if self._request.flavour == "fixed":
             self._run_fixed(plan)
         else:
             self._run_official(plan)
+        return self._answer
 
     # -------------------------------------------------------------------- official
 
@@ -142,7 +141,8 @@ class Execution:
                 error = text_error = self._execute(plan.save)
         if plan.after is not None and (error is None or text_error is None):
             late = self._execute(plan.after)
-            error, text_error = error or late, text_error or late
+            error = late if error is None else error
+            text_error = late if text_error is None else text_error
         if error is not None and self._events == 0:
             self._answer.fixed = failed(error, self._scratch)
         elements = empty_elements()
@@ -166,13 +166,17 @@ class Execution:
     def _outcome(self, error: BaseException | None, elements: dict[str, Any]) -> dict[str, Any]:
         if isinstance(error, TamperedError):
             return failed(error, self._scratch)
-        drawn = Path(self._output).exists() if self._request.append_save else error is None
+        drawn = self._has_drawn() if self._request.append_save else error is None
         outcome = failed(error, self._scratch) if error is not None else succeeded(elements)
         if drawn:
             outcome |= {"status": "ok", "elements": elements}
         elif error is None:
             outcome |= {"status": "code_error", "error": "no picture was saved"}
         return outcome
+
+    def _has_drawn(self) -> bool:
+        """The picture exists, and came from a call that saves one."""
+        return self._events > 0 and Path(self._output).is_file()
 
     def _save_twice(self, statement: CodeType) -> tuple[BaseException | None, BaseException | None]:
         """Draw as the script asks; then once more without ticks, for the texts.
@@ -185,6 +189,8 @@ class Execution:
             What the first and the second drawing raised.
         """
         first_event = self._events == 0
+        with contextlib.suppress(OSError):  # what the script itself has put there
+            Path(self._output).unlink()
         self._armed = True
         error = self._execute(statement)
         self._armed = False
@@ -225,10 +231,9 @@ class Execution:
 
     def _run_texts(self, code: str) -> None:
         at = code.find(SAVE)
-        copy = compile(code[:at] + REMOVE_TICKS + code[at:], FILE_NAME, "exec", dont_inherit=True)
-        self._namespace = script_namespace()
+        copy = compiled(code[:at] + REMOVE_TICKS + code[at:])
         self._recorder.sink = self._recorder.texts
-        error = self._execute(copy)
+        error = self._execute(copy) if copy is not None else SyntaxError()
         elements = self._official_elements(alive=False, texts_alive=error is None)
         self._answer.official = succeeded(elements)
 
@@ -244,7 +249,8 @@ class Execution:
         if error is None and self._pyplot.get_fignums():
             self._capture(self._pyplot.gcf())
             return
-        error = error or RuntimeError("the script draws no figure")
+        if error is None:
+            error = RuntimeError("the script draws no figure")
         self._answer.fixed = failed(error, self._scratch)
 
     def _capture(self, figure: Any) -> None:

@@ -64,7 +64,7 @@ def make_plan(code: str) -> Plan:
             return Plan(whole, ticks_stay=True)
         index = _statement_at(tree, code, at)
         if index is None or _names_matter(tree, index):
-            return Plan(whole, text_copy=_compiled(code[:at] + REMOVE_TICKS + code[at:]))
+            return Plan(whole, text_copy=compiled(code[:at] + REMOVE_TICKS + code[at:]))
         return Plan(
             before=_part(tree.body[:index]),
             save=_part([tree.body[index]]),
@@ -123,7 +123,8 @@ def _part(statements: list[ast.stmt]) -> CodeType:
     )
 
 
-def _compiled(code: str) -> CodeType | None:
+def compiled(code: str) -> CodeType | None:
+    """The code, ready to run; ``None`` where it does not compile."""
     try:
         return compile(code, FILE_NAME, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
