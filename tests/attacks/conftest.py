@@ -69,10 +69,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass
 class Battlefield:
-    """One renderer a level, started when first asked for."""
+    """One renderer a level, started when first asked for, each with a folder of its own."""
 
     folder: Path
     renderers: dict[str, ChartRenderer]
+
+    def servers(self, level: str) -> Path:
+        """Where the servers of one level have their folders."""
+        folder = self.folder / level
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o711)
+        return folder
 
     def renderer(self, level: str) -> ChartRenderer:
         """A running renderer of ``level``; skips where this machine has no such level."""
@@ -88,9 +95,8 @@ class Battlefield:
     def drop(self, level: str) -> None:
         """End a renderer that an attack has spoilt, so that the next test gets a new one."""
         self.renderers.pop(level).close()
-        for folder in self.folder.glob("rrvf-*"):
-            # Not shutil: what an attack has nested may be deeper than it can go.
-            subprocess.run(["rm", "-rf", str(folder)], check=True)
+        # Not shutil: what an attack has nested may be deeper than it can go.
+        subprocess.run(["rm", "-rf", str(self.servers(level))], check=True)
 
 
 SECRET_VARIABLES = {"OPENAI_API_KEY": "sk-attack" + "-7f3a", "HF_TOKEN": "hf-attack" + "-91cc"}
@@ -98,11 +104,10 @@ SECRET_VARIABLES = {"OPENAI_API_KEY": "sk-attack" + "-7f3a", "HF_TOKEN": "hf-att
 
 @pytest.fixture(scope="session")
 def battlefield() -> Iterator[Battlefield]:
-    """A temporary folder of its own for the servers, an environment with secrets, and renderers."""
+    """A folder for the servers that others may pass through, secrets around it, and renderers."""
     folder = Path(tempfile.mkdtemp(prefix="rrvf-attacks-"))
     folder.chmod(0o711)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TMPDIR", str(folder))
         patch.delenv("RRVF_CONFINEMENT", raising=False)
         for name, value in SECRET_VARIABLES.items():
             patch.setenv(name, value)
@@ -110,25 +115,25 @@ def battlefield() -> Iterator[Battlefield]:
         yield field
         for renderer in field.renderers.values():
             renderer.close()
-    left = list(folder.iterdir())
-    shutil.rmtree(folder, ignore_errors=True)
+    left = [path for servers in folder.iterdir() for path in servers.iterdir()]
+    subprocess.run(["rm", "-rf", str(folder)], check=True)
     assert left == [], "a closed server leaves its folder behind"
 
 
 def defended(battlefield: Battlefield, level: str) -> Iterator[ChartRenderer]:
-    renderer = battlefield.renderer(level)
-    renderer.limits = LIMITS
-    server = renderer.server_pid()
-    yield renderer
-    renderer.limits = LIMITS
-    try:
-        assert renderer.server_pid() == server, "the attack ended the server"
-        assert drawn(renderer, NORMAL_CHART).official.elements == NORMAL
-        assert children_of(server) == []
-        assert scratch_left(battlefield.folder) == []
-    except BaseException:
-        battlefield.drop(level)
-        raise
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(battlefield.servers(level)))
+        renderer = battlefield.renderer(level)
+        server = renderer.server_pid()
+        yield renderer
+        try:
+            assert renderer.server_pid() == server, "the attack ended the server"
+            assert drawn(renderer, NORMAL_CHART).official.elements == NORMAL
+            assert children_of(server) == []
+            assert scratch_left(battlefield.servers(level)) == []
+        except BaseException:
+            battlefield.drop(level)
+            raise
 
 
 @pytest.fixture(params=["namespaces", "landlock"])

@@ -178,3 +178,52 @@ def test_real_answers(renderer: ChartRenderer, shared_chartmimic: Path) -> None:
         script = shared_chartmimic / "golden" / f"{row['id']}.py"
         pairs.append(oracle.Pair(row["id"], script.read_text(encoding="utf-8"), row["prediction"]))
     assert compare(renderer, pairs) == []
+
+
+DRAWN_OTHERWISE: Mapping[str, str] = {
+    "3d-surfaces": "ticks of the third axis, up to matplotlib 3.8",
+    "pandas-plots": "labels of pandas, before 3",
+    "networkx-edge-labels": "hide_ticks is an unknown argument to networkx 3.2",
+    "ticks-log-axis": "labels of minor ticks, from matplotlib 3.10 on",
+    "deprecated-arguments": "arguments that matplotlib 3.11 has dropped",
+}
+"""Pairs that some version of the plotting packages draws otherwise; what is drawn otherwise."""
+
+
+def scores_under(python: Path, pairs: Sequence[oracle.Pair]) -> dict[str, dict[str, float | None]]:
+    with (
+        ChartRenderer(python, limits=Limits(cpu_seconds=30, wall_seconds=120)) as renderer,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        ours = list(pool.map(lambda pair: our_side(renderer, pair), pairs))
+    return {
+        pair.name: {} if found is None else {k: s.value for k, s in found.scores.items()}
+        for pair, found in zip(pairs, ours, strict=True)
+    }
+
+
+def test_every_matplotlib_gives_the_same_scores(
+    published_python: Path, newest_python: Path
+) -> None:
+    pairs = [pair for pair in oracle.load_pairs(PAIRS) if pair.name in SMALLER_PART]
+    check_same_scores(pairs, published_python, newest_python)
+
+
+@pytest.mark.parity
+def test_every_matplotlib_gives_the_same_scores_on_every_pair(
+    published_python: Path, newest_python: Path
+) -> None:
+    check_same_scores(oracle.load_pairs(PAIRS), published_python, newest_python)
+
+
+def check_same_scores(
+    pairs: Sequence[oracle.Pair], published_python: Path, newest_python: Path
+) -> None:
+    own, *others = (
+        scores_under(python, pairs)
+        for python in (Path(sys.executable), published_python, newest_python)
+    )
+    for other in others:
+        for name, scores in own.items():
+            if name not in DRAWN_OTHERWISE:
+                assert other[name] == pytest.approx(scores, abs=TOLERANCE), name
