@@ -29,6 +29,8 @@ from rrvf.types import Color, Drawing, Elements, LayoutCell, Mode, Rendering, St
 PYTHON_VARIABLE = "RRVF_CHART_PYTHON"
 CONFINEMENT_VARIABLE = "RRVF_CONFINEMENT"
 SERVER = Path(__file__).parent / "chart_server" / "__main__.py"
+MAX_CODE = 1_000_000
+NOT_RUN: Mapping[str, float] = {"seconds": 0.0, "cpu_seconds": 0.0}
 START_SECONDS = 300.0
 CLOSE_SECONDS = 5.0
 SIGXCPU, SIGKILL = 24, 9
@@ -174,6 +176,8 @@ class ChartRenderer:
     def _execute_raw(
         self, code: str, flavour: Flavour, append_save: bool, judge: bool, pdf: bool
     ) -> tuple[Rendering, bool]:
+        if len(code) > MAX_CODE:
+            return _both(NOT_RUN, "code_error", f"longer than {MAX_CODE} characters"), False
         header, blobs = self._running().ask(
             {
                 "code": code,
@@ -276,6 +280,8 @@ def chart_python(named: Path | None) -> Path:
         raise SetupError(
             f"no interpreter at {path}; name one with --chart-python or ${PYTHON_VARIABLE}"
         )
+    if not os.access(path, os.X_OK):
+        raise SetupError(f"{path} cannot be executed; name an interpreter with --chart-python")
     return path.absolute()  # not resolved: a virtual environment is known by its link
 
 
@@ -414,6 +420,7 @@ class _Server:
         self._ids = itertools.count()
         self._answers: dict[int, Future[Frame]] = {}
         self._decoder = wire.Decoder()
+        self._gone = False
         self._threads: list[threading.Thread] = []
         self.hello = self._greeting(python)
         self._socket.settimeout(None)
@@ -445,7 +452,7 @@ class _Server:
         return thread
 
     def alive(self) -> bool:
-        return self.process.poll() is None
+        return not self._gone and self.process.poll() is None
 
     def ask(self, request: dict[str, Any]) -> Frame:
         """Send one request and wait for its answer.
@@ -455,6 +462,8 @@ class _Server:
         """
         answer: Future[Frame] = Future()
         with self._send_lock:
+            if self._gone:
+                raise HarnessError("the chart server is gone")
             number = next(self._ids)
             self._answers[number] = answer
             try:
@@ -470,6 +479,7 @@ class _Server:
                 for header, blobs in self._decoder.feed(data):
                     self._answers.pop(header["id"]).set_result((header, blobs))
         with self._send_lock:
+            self._gone = True
             pending, self._answers = self._answers, {}
         for answer in pending.values():
             answer.set_exception(HarnessError("the chart server ended unexpectedly"))
@@ -500,10 +510,19 @@ def why_not_started(python: Path, said: str) -> str:
     return f"the chart server did not start under {python}: {last}"
 
 
+def font_cache(python: Path) -> dict[str, str]:
+    """Where matplotlib keeps its list of fonts; nothing where no cache can be written.
+
+    The server then makes the list anew in a folder of its own, which takes some seconds.
+    """
+    config = cache.folder() / "matplotlib" / hashlib.sha256(str(python).encode()).hexdigest()[:12]
+    with contextlib.suppress(OSError):
+        config.mkdir(parents=True, exist_ok=True)
+    return {"MPLCONFIGDIR": str(config)} if os.access(config, os.W_OK) else {}
+
+
 def server_environment(python: Path) -> dict[str, str]:
     """The server's whole environment: nothing of the host's gets in, keys least of all."""
-    config = cache.folder() / "matplotlib" / hashlib.sha256(str(python).encode()).hexdigest()[:12]
-    config.mkdir(parents=True, exist_ok=True)
     threads = ("OPENBLAS", "OMP", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")
     return {
         "PATH": os.defpath,
@@ -515,6 +534,6 @@ def server_environment(python: Path) -> dict[str, str]:
         "PYTHONUTF8": "1",
         "SOURCE_DATE_EPOCH": "0",
         "MPLBACKEND": "Agg",
-        "MPLCONFIGDIR": str(config),
+        **font_cache(python),
         **{f"{name}_NUM_THREADS": "1" for name in threads},
     }

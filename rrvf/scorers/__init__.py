@@ -59,7 +59,7 @@ def _imported(name: str) -> Scorer:
     sys.path.insert(0, "")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # whatever a stranger's module raises when it is imported
         raise UserError(f"scorer {name!r} cannot be imported: {error}") from error
     finally:
         sys.path.remove("")

@@ -62,6 +62,7 @@ def main(arguments: list[str]) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one for every library folder
     wanted = arguments[1] if len(arguments) > 1 else "auto"
     folder = tempfile.mkdtemp(prefix="rrvf-")
+    os.environ.setdefault("MPLCONFIGDIR", folder)
     try:
         entered = _enter(wanted)
         versions = _import_plotting()
@@ -184,6 +185,14 @@ def make_scratch(ground: Ground, job: int) -> str:
     return folder
 
 
+def _room(ground: Ground, limits: confine.Limits) -> bool:
+    """Whether a script on disk could use what it is promised; a tmpfs of its own always can."""
+    if ground.level == "namespaces":
+        return True
+    disk = os.statvfs(ground.folder)
+    return disk.f_bavail * disk.f_frsize >= limits.scratch_size
+
+
 def remove_scratch(ground: Ground, folder: str) -> None:
     """Remove what an execution left behind."""
     if ground.level != "namespaces":
@@ -270,6 +279,9 @@ class Server:
     def _start(self, request: dict[str, Any]) -> None:
         limits = confine.Limits(**request.get("limits", {}))
         self._count += 1
+        if not _room(self._ground, limits):
+            self._reply(request["id"], {"outcome": "not_started", "reason": "no space left"})
+            return
         try:
             scratch = make_scratch(self._ground, self._count)
             read_end, write_end = os.pipe()
