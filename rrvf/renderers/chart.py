@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -35,9 +37,9 @@ START_SECONDS = 300.0
 CLOSE_SECONDS = 5.0
 SIGXCPU, SIGKILL = 24, 9
 CONFINE_FAILED = 97
+TOKEN_BYTES = 32
 
 Flavour = Literal["official", "texts", "fixed"]
-Frame = tuple[dict[str, Any], dict[str, bytes]]
 
 __all__ = ["ChartRenderer", "ChartScript", "Limits"]
 
@@ -178,20 +180,17 @@ class ChartRenderer:
     ) -> tuple[Rendering, bool]:
         if len(code) > MAX_CODE:
             return _both(NOT_RUN, "code_error", f"longer than {MAX_CODE} characters"), False
-        header, blobs = self._running().ask(
-            {
-                "code": code,
-                "flavour": flavour,
-                "append_save": append_save,
-                "judge": judge,
-                "pdf": pdf,
-                "workers": self._workers,
-                "limits": asdict(self.limits),
-            }
-        )
-        if header["outcome"] == "answer":
+        request = {
+            "code": code,
+            "flavour": flavour,
+            "append_save": append_save,
+            "judge": judge,
+            "pdf": pdf,
+        }
+        header, answer = self._running().ask(request, self._workers, self.limits)
+        if answer is not None and header.get("ended_by") is None:
             try:
-                return parse_answer(header, blobs["answer"])
+                return parse_answer(header, answer)
             except (wire.WireError, KeyError, TypeError, ValueError):
                 return _both(
                     header, "code_error", "the process answered with no valid record"
@@ -210,10 +209,7 @@ class ChartRenderer:
         return _both(header, status, error)
 
     def _empty_script_runs(self) -> bool:
-        answer, _ = self._running().ask(
-            {"code": "", "workers": self._workers, "limits": asdict(self.limits)}
-        )
-        return answer["outcome"] == "answer"
+        return self._running().ask({"code": ""}, self._workers, self.limits)[1] is not None
 
     # -------------------------------------------------------------- references
 
@@ -418,7 +414,7 @@ class _Server:
         self._socket = ours
         self._send_lock = threading.Lock()
         self._ids = itertools.count()
-        self._answers: dict[int, Future[Frame]] = {}
+        self._answers: dict[int, Future[dict[str, Any]]] = {}
         self._decoder = wire.Decoder()
         self._gone = False
         self._threads: list[threading.Thread] = []
@@ -454,30 +450,65 @@ class _Server:
     def alive(self) -> bool:
         return not self._gone and self.process.poll() is None
 
-    def ask(self, request: dict[str, Any]) -> Frame:
-        """Send one request and wait for its answer.
+    def ask(
+        self, request: dict[str, Any], workers: int, limits: Limits
+    ) -> tuple[dict[str, Any], bytes | None]:
+        """Send one request and wait until its process has ended.
+
+        The request and the answer pass the server by, in descriptors: later scripts inherit the
+        server's memory.
+
+        Returns:
+            How the process ended, and what it wrote after its token, ``None`` where that is
+            missing or too much.
 
         Raises:
             HarnessError: The server is gone.
         """
-        answer: Future[Frame] = Future()
+        token = secrets.token_bytes(TOKEN_BYTES)
+        asked = os.memfd_create("request", os.MFD_CLOEXEC)
+        read_end, write_end = os.pipe()
+        try:
+            wire.write_all(asked, json.dumps({**request, "token": token.hex()}).encode("ascii"))
+            os.lseek(asked, 0, os.SEEK_SET)
+            ended = self._send(asked, write_end, workers, limits)
+        except BaseException:
+            os.close(read_end)
+            raise
+        finally:
+            os.close(asked)
+            os.close(write_end)
+        # Closing the pipe at the limit ends the writer.
+        with os.fdopen(read_end, "rb") as stream:
+            written = stream.read(limits.output + 1)
+        said = ended.result()
+        if len(written) > limits.output:
+            return {**said, "ended_by": "output"}, None
+        return said, written[TOKEN_BYTES:] if written.startswith(token) else None
+
+    def _send(
+        self, asked: int, answer: int, workers: int, limits: Limits
+    ) -> Future[dict[str, Any]]:
+        ended: Future[dict[str, Any]] = Future()
         with self._send_lock:
             if self._gone:
                 raise HarnessError("the chart server is gone")
             number = next(self._ids)
-            self._answers[number] = answer
+            self._answers[number] = ended
+            header = {"id": number, "workers": workers, "limits": asdict(limits)}
             try:
-                self._socket.sendall(wire.encode({"id": number, **request}))
+                # A small frame goes in one piece, and its descriptors with it.
+                socket.send_fds(self._socket, [wire.encode(header)], [asked, answer])
             except OSError as error:
                 del self._answers[number]
                 raise HarnessError("the chart server is gone") from error
-        return answer.result()
+        return ended
 
     def _listen(self) -> None:
         with contextlib.suppress(OSError, wire.WireError):
             while data := self._socket.recv(1 << 20):
-                for header, blobs in self._decoder.feed(data):
-                    self._answers.pop(header["id"]).set_result((header, blobs))
+                for header, _ in self._decoder.feed(data):
+                    self._answers.pop(header["id"]).set_result(header)
         with self._send_lock:
             self._gone = True
             pending, self._answers = self._answers, {}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,7 @@ from rrvf.types import Rendering
 
 Ask = Callable[[ChartRenderer, str], str]
 Draw = Callable[..., Rendering]
+Children = Callable[[int], list[int]]
 LimitsOf = Callable[..., AbstractContextManager[None]]
 
 MIB = 2**20
@@ -47,6 +51,18 @@ def test_many_small_objects(strongest: ChartRenderer, draw: Draw, limits: Limits
     script = "held = []\nwhile True: held.append([object()] * 2000)"
     with limits(strongest, memory=1536 * MIB, cpu_seconds=30):
         assert statuses(draw(strongest, script)) == {"out_of_memory"}
+
+
+def test_the_system_ends_a_script_first(
+    renderer: ChartRenderer, draw: Draw, limits: LimitsOf, children: Children
+) -> None:
+    """When the machine runs out of memory, its choice must not be the host or the server."""
+    with ThreadPoolExecutor(1) as pool, limits(renderer, wall_seconds=2):
+        sleeping = pool.submit(draw, renderer, "import time; time.sleep(60)", modes=("official",))
+        time.sleep(0.7)
+        (pid,) = children(renderer.server_pid())
+        assert int(Path(f"/proc/{pid}/oom_score_adj").read_text()) == 1000
+        assert sleeping.result().official.status == "timeout"
 
 
 @pytest.mark.parametrize(

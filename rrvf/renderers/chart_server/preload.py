@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
+import json
 import platform
 import sys
 import warnings
@@ -125,18 +126,21 @@ def _distribution(name: str) -> str | None:
     return None
 
 
-def execute(request: dict[str, Any], scratch: str, pipe: int, token: bytes) -> None:
-    """In a fork: run one request and write the answer to ``pipe``."""
+def execute(asked: int, answers: int, scratch: str) -> None:
+    """In a fork: run the request in one descriptor and write the answer to the other."""
     encode, write_all = wire.encode, wire.write_all
+    with open(asked, "rb") as stream:
+        request = json.loads(stream.read())
+    token = bytes.fromhex(request["token"])
     for name in [name for name in sys.modules if name.startswith("rrvf_chart_server")]:
         del sys.modules[name]
-    asked = child.Request(
+    wanted = child.Request(
         code=request["code"],
         flavour=request.get("flavour", "official"),
         append_save=bool(request.get("append_save")),
         judge=bool(request.get("judge")),
         pdf=bool(request.get("pdf")),
     )
-    execution = child.Execution(asked, _INHERITED.recorder, _INHERITED.guard, scratch)
+    execution = child.Execution(wanted, _INHERITED.recorder, _INHERITED.guard, scratch)
     answer = execution.run()
-    write_all(pipe, token + encode(answer.header(), answer.blobs))
+    write_all(answers, token + encode(answer.header(), answer.blobs))

@@ -1,7 +1,9 @@
 """The loop of the chart server: requests in, one confined fork an execution, answers out.
 
 One thread, one selector. The server runs no script itself: it has imported the plotting packages,
-and its forks inherit them.
+and its forks inherit them. They inherit all of its memory, so nothing that a script must not see
+passes through it: host and child exchange scripts and answers through descriptors of their own,
+which the server only hands on.
 """
 
 from __future__ import annotations
@@ -19,14 +21,15 @@ import sysconfig
 import tempfile
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import confine, wire
 
-TOKEN_BYTES = 32
 WATCH_SECONDS = 0.2
+DESCRIPTORS = 2
+"""Sent with every request: what to run is read from the first, the answer goes to the second."""
 
 
 @dataclass
@@ -35,14 +38,21 @@ class Job:
 
     id: int
     pid: int
-    pipe: int
-    token: bytes
+    pidfd: int
     scratch: str
     deadline: float
     started: float
     limits: confine.Limits
-    output: bytearray = field(default_factory=bytearray)
     ended_by: str | None = None
+
+
+@dataclass
+class Waiting:
+    """A request that has not been started."""
+
+    header: dict[str, Any]
+    asked: int
+    answer: int
 
 
 @dataclass(frozen=True)
@@ -235,7 +245,8 @@ class Server:
         self._decoder = wire.Decoder()
         self._selector = selectors.DefaultSelector()
         self._jobs: dict[int, Job] = {}
-        self._waiting: deque[dict[str, Any]] = deque()
+        self._descriptors: deque[int] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._workers = 1
         self._count = 0
 
@@ -260,84 +271,65 @@ class Server:
                 if not self._hear():
                     return False
             else:
-                self._collect(key.data)
+                self._finish(key.data)
         self._watch()
         while self._waiting and len(self._jobs) < self._workers:
             self._start(self._waiting.popleft())
         return True
 
     def _hear(self) -> bool:
-        data = self._host.recv(1 << 20)
+        data, descriptors, _, _ = socket.recv_fds(self._host, 1 << 16, 64 * DESCRIPTORS)
         if not data:
             return False
+        self._descriptors += descriptors
         for header, _ in self._decoder.feed(data):
-            self._workers = header.get("workers", self._workers)
-            if "id" in header:
-                self._waiting.append(header)
+            self._workers = header["workers"]
+            asked, answer = self._descriptors.popleft(), self._descriptors.popleft()
+            self._waiting.append(Waiting(header, asked, answer))
         return True
 
-    def _start(self, request: dict[str, Any]) -> None:
-        limits = confine.Limits(**request.get("limits", {}))
+    def _start(self, request: Waiting) -> None:
+        limits = confine.Limits(**request.header["limits"])
         self._count += 1
-        if not _room(self._ground, limits):
-            self._reply(request["id"], {"outcome": "not_started", "reason": "no space left"})
-            return
         try:
+            if not _room(self._ground, limits):
+                raise OSError("no space left")
             scratch = make_scratch(self._ground, self._count)
-            read_end, write_end = os.pipe()
-            token = secrets.token_bytes(TOKEN_BYTES)
             parent = os.getpid()
             pid = os.fork()
+            if pid == 0:
+                self._be_child(request, limits, scratch, parent)
+            pidfd = os.pidfd_open(pid)
         except OSError as error:
-            self._reply(request["id"], {"outcome": "not_started", "reason": str(error)})
+            refused = {"outcome": "not_started", "reason": str(error)}
+            self._reply(request.header["id"], refused)
             return
-        if pid == 0:
-            self._be_child(request, limits, scratch, write_end, token, parent)
-        os.close(write_end)
-        os.set_blocking(read_end, False)
+        finally:
+            os.close(request.asked)
+            os.close(request.answer)
         now = time.monotonic()
-        job = Job(
-            request["id"], pid, read_end, token, scratch, now + limits.wall_seconds, now, limits
-        )
+        deadline = now + limits.wall_seconds
+        job = Job(request.header["id"], pid, pidfd, scratch, deadline, now, limits)
         self._jobs[pid] = job
-        self._selector.register(read_end, selectors.EVENT_READ, job)
+        self._selector.register(pidfd, selectors.EVENT_READ, job)
 
     def _be_child(
-        self,
-        request: dict[str, Any],
-        limits: confine.Limits,
-        scratch: str,
-        pipe: int,
-        token: bytes,
-        parent: int,
+        self, request: Waiting, limits: confine.Limits, scratch: str, parent: int
     ) -> None:
         """In the fork: confine, execute, answer, end. Never returns."""
         code = 1
         try:
-            _quiet_descriptors(pipe, self._ground.readable)
+            _quiet_descriptors({request.asked, request.answer, *self._ground.readable})
             _confine(self._ground, limits, scratch, parent)
         except BaseException:
             os._exit(97)  # the harness's own failure
         try:
             from . import preload
 
-            preload.execute(request, scratch, pipe, token)
+            preload.execute(request.asked, request.answer, scratch)
             code = 0
         finally:
             os._exit(code)
-
-    def _collect(self, job: Job) -> None:
-        """Take what a child wrote; when its pipe closes, it is done."""
-        try:
-            data = os.read(job.pipe, 1 << 20)
-        except BlockingIOError:
-            return
-        if data:
-            job.output += data
-            if len(job.output) > job.limits.output:
-                self._kill(job, "output")
-            return
-        self._finish(job)
 
     def _watch(self) -> None:
         now = time.monotonic()
@@ -353,40 +345,30 @@ class Server:
             os.kill(job.pid, signal.SIGKILL)
 
     def _finish(self, job: Job) -> None:
-        self._selector.unregister(job.pipe)
-        os.close(job.pipe)
-        # A child may close its pipe and live on.
-        waited, status, usage = os.wait4(job.pid, os.WNOHANG)
-        if waited == 0:
-            os.kill(job.pid, signal.SIGKILL)
-            waited, status, usage = os.wait4(job.pid, 0)
+        self._selector.unregister(job.pidfd)
+        os.close(job.pidfd)
+        _, status, usage = os.wait4(job.pid, 0)
         del self._jobs[job.pid]
         remove_scratch(self._ground, job.scratch)
         header: dict[str, Any] = {
+            "outcome": "ended",
             "seconds": round(time.monotonic() - job.started, 4),
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 4),
+            "exit": os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
+            "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
+            "ended_by": job.ended_by,
         }
-        if job.ended_by is None and job.output.startswith(job.token):
-            answer = bytes(job.output[TOKEN_BYTES:])
-            self._reply(job.id, header | {"outcome": "answer"}, {"answer": answer})
-            return
-        exit_code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
-        signal_number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-        header |= {"outcome": "died", "exit": exit_code, "signal": signal_number}
-        self._reply(job.id, header | {"ended_by": job.ended_by})
+        self._reply(job.id, header)
 
-    def _reply(
-        self, job_id: int, header: dict[str, Any], blobs: dict[str, bytes] | None = None
-    ) -> None:
-        self._host.sendall(wire.encode({"id": job_id, **header}, blobs))
+    def _reply(self, job_id: int, header: dict[str, Any]) -> None:
+        self._host.sendall(wire.encode({"id": job_id, **header}))
 
 
-def _quiet_descriptors(keep: int, readable: list[int]) -> None:
-    """Nothing inherited but the pipe and the (path-only) library descriptors."""
+def _quiet_descriptors(kept: set[int]) -> None:
+    """Nothing inherited but what is to be kept."""
     null = os.open("/dev/null", os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
-    kept = {keep, *readable}
     for entry in list(Path("/proc/self/fd").iterdir()):
         descriptor = int(entry.name)
         if descriptor > 2 and descriptor not in kept:
