@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -15,6 +14,7 @@ from rrvf.types import Rendering
 
 Ask = Callable[[ChartRenderer, str], str]
 Draw = Callable[..., Rendering]
+Eventually = Callable[[Callable[[], bool]], bool]
 Children = Callable[[int], list[int]]
 LimitsOf = Callable[..., AbstractContextManager[None]]
 
@@ -54,14 +54,19 @@ def test_many_small_objects(strongest: ChartRenderer, draw: Draw, limits: Limits
 
 
 def test_the_system_ends_a_script_first(
-    renderer: ChartRenderer, draw: Draw, limits: LimitsOf, children: Children
+    renderer: ChartRenderer,
+    draw: Draw,
+    limits: LimitsOf,
+    children: Children,
+    eventually: Eventually,
 ) -> None:
     """When the machine runs out of memory, its choice must not be the host or the server."""
-    with ThreadPoolExecutor(1) as pool, limits(renderer, wall_seconds=2):
+    with ThreadPoolExecutor(1) as pool, limits(renderer, wall_seconds=3):
         sleeping = pool.submit(draw, renderer, "import time; time.sleep(60)", modes=("official",))
-        time.sleep(0.7)
-        (pid,) = children(renderer.server_pid())
-        assert int(Path(f"/proc/{pid}/oom_score_adj").read_text()) == 1000
+        assert eventually(lambda: bool(children(renderer.server_pid())))
+        file = Path(f"/proc/{children(renderer.server_pid())[0]}/oom_score_adj")
+        assert eventually(lambda: not file.exists() or int(file.read_text()) == 1000)
+        assert file.exists(), "it ended before it was so"
         assert sleeping.result().official.status == "timeout"
 
 
