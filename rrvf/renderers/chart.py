@@ -11,10 +11,13 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -36,7 +39,9 @@ NOT_RUN: Mapping[str, float] = {"seconds": 0.0, "cpu_seconds": 0.0}
 START_SECONDS = 300.0
 CLOSE_SECONDS = 5.0
 SIGXCPU, SIGKILL = 24, 9
-CONFINE_FAILED = 97
+CONFINED = b"C"
+HEX_COLOR = re.compile("#[0-9A-F]{6}([0-9A-F]{2})?")
+MOST = 1_000_000
 TOKEN_BYTES = 32
 
 Flavour = Literal["official", "texts", "fixed"]
@@ -124,7 +129,12 @@ class ChartRenderer:
                 self._server = None
             if self._server is None:
                 self._server = _Server(self._python, self._confinement)
-                check_level(self._server.hello["level"], self._confinement)
+                try:
+                    check_level(self._server.hello["level"], self._confinement)
+                except SetupError:
+                    self._server.close()
+                    self._server = None
+                    raise
             return self._server
 
     # -------------------------------------------------------------- rendering
@@ -190,7 +200,7 @@ class ChartRenderer:
         header, answer = self._running().ask(request, self._workers, self.limits)
         if answer is not None and header.get("ended_by") is None:
             try:
-                return parse_answer(header, answer)
+                return parse_answer(header, answer, flavour)
             except (wire.WireError, KeyError, TypeError, ValueError):
                 return _both(
                     header, "code_error", "the process answered with no valid record"
@@ -201,7 +211,7 @@ class ChartRenderer:
 
     def _death(self, header: dict[str, Any]) -> Rendering:
         """A process that ended without an answer: whose fault?"""
-        if header["exit"] == CONFINE_FAILED:
+        if not header["confined"]:
             raise HarnessError("a process could not be confined")
         status, error = cause_of_death(header, self.limits)
         if status == "code_error" and header["ended_by"] is None and not self._empty_script_runs():
@@ -323,8 +333,15 @@ def _both(header: Mapping[str, Any], status: Status, error: str) -> Rendering:
     return Rendering(drawing, drawing, header["seconds"], header["cpu_seconds"])
 
 
-def parse_answer(header: Mapping[str, Any], answer: bytes) -> tuple[Rendering, bool]:
+def parse_answer(
+    header: Mapping[str, Any], answer: bytes, flavour: Flavour = "official"
+) -> tuple[Rendering, bool]:
     """What a script's process wrote, checked piece by piece.
+
+    Args:
+        header: How the process ended.
+        answer: What it wrote.
+        flavour: What it was asked for; that much must be there.
 
     Returns:
         The rendering, and whether its texts have to come from an execution of their own.
@@ -332,10 +349,13 @@ def parse_answer(header: Mapping[str, Any], answer: bytes) -> tuple[Rendering, b
     Raises:
         WireError, KeyError, TypeError, ValueError: It is no such record.
     """
-    frames = wire.Decoder().feed(answer)
-    if len(frames) != 1:
+    decoder = wire.Decoder()
+    frames = decoder.feed(answer)
+    if len(frames) != 1 or decoder.unfinished():
         raise wire.WireError("not one frame")
     said, blobs = frames[0]
+    if said["fixed" if flavour == "fixed" else "official"] is None:
+        raise ValueError("the outcome is missing")
     rendering = Rendering(
         official=parse_drawing(said["official"]),
         fixed=parse_drawing(said["fixed"]),
@@ -372,10 +392,10 @@ def parse_drawing(said: Any) -> Drawing:
 def parse_elements(said: Any) -> Elements:
     """Recorded elements from their JSON form."""
     return Elements(
-        texts=tuple(_text(text) for text in said["texts"]),
-        chart_types={_text(name): _count(n) for name, n in said["chart_types"].items()},
-        colors=tuple(Color(_text(role), _text(value)) for role, value in said["colors"]),
-        layout=tuple(LayoutCell(*(_count(number) for number in cell)) for cell in said["layout"]),
+        texts=tuple(_text(text) for text in _list(said["texts"])),
+        chart_types={_text(k): _count(n, least=1) for k, n in said["chart_types"].items()},
+        colors=tuple(Color(_text(role), _color(value)) for role, value in _list(said["colors"])),
+        layout=tuple(LayoutCell(*map(_count, _list(cell))) for cell in _list(said["layout"])),
         n_axes=_count(said["n_axes"]),
     )
 
@@ -386,9 +406,24 @@ def _text(value: Any) -> str:
     return value
 
 
-def _count(value: Any) -> int:
+def _color(value: Any) -> str:
+    """``#RRGGBB``, with or without alpha, or the name of a colour map."""
+    if _text(value).startswith("#") and not HEX_COLOR.fullmatch(value):
+        raise ValueError("not a colour")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return cast("list[Any]", value)
+
+
+def _count(value: Any, least: int = 0) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError("not an integer")
+    if not least <= value <= MOST:
+        raise ValueError("out of range")
     return value
 
 
@@ -399,10 +434,12 @@ class _Server:
     """One server process, its socket and the thread that listens to it."""
 
     def __init__(self, python: Path, confinement: str) -> None:
+        self._folder = tempfile.mkdtemp(prefix="rrvf-")
         ours, theirs = socket.socketpair()
         with theirs:
+            descriptor = str(theirs.fileno())
             self.process = subprocess.Popen(
-                [str(python), "-s", str(SERVER), str(theirs.fileno()), confinement],
+                [str(python), "-s", str(SERVER), descriptor, confinement, self._folder],
                 pass_fds=[theirs.fileno()],
                 env=server_environment(python),
                 stdin=subprocess.DEVNULL,
@@ -481,7 +518,8 @@ class _Server:
         # Closing the pipe at the limit ends the writer.
         with os.fdopen(read_end, "rb") as stream:
             written = stream.read(limits.output + 1)
-        said = ended.result()
+        said = {**ended.result(), "confined": written.startswith(CONFINED)}
+        written = written.removeprefix(CONFINED)
         if len(written) > limits.output:
             return {**said, "ended_by": "output"}, None
         return said, written[TOKEN_BYTES:] if written.startswith(token) else None
@@ -523,6 +561,7 @@ class _Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
         for thread in self._threads:
             thread.join(CLOSE_SECONDS)
         self._socket.close()

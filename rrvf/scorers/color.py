@@ -94,12 +94,26 @@ def thinned(colors: Sequence[Color]) -> list[Color]:
     """Up to ten colours as they are; of more, those not too close to one kept before."""
     if len(colors) <= MANY:
         return list(colors)
-    table = similarities([c.value for c in colors], [c.value for c in colors])
-    kept: list[int] = []
-    for index in range(len(colors)):
-        if not any(table[index, other] > TOO_CLOSE for other in kept):
-            kept.append(index)
-    return [colors[index] for index in kept]
+    kept: list[Color] = []
+    names: set[str] = set()
+    points = np.empty((0, 3))
+    for color in colors:
+        if not is_hex(color.value):
+            if color.value not in names:
+                names.add(color.value)
+                kept.append(color)
+            continue
+        point = lab([color.value])
+        distances = ciede2000(point, points)
+        if not (np.maximum(0.0, 1.0 - distances / 100.0) > TOO_CLOSE).any():
+            points = np.vstack([points, point])
+            kept.append(color)
+    return kept
+
+
+def is_hex(value: str) -> bool:
+    """Whether a value is a colour; anything else is the name of a colour map."""
+    return value.startswith("#")
 
 
 def similarities(first: Sequence[str], second: Sequence[str]) -> Floats:
@@ -108,8 +122,8 @@ def similarities(first: Sequence[str], second: Sequence[str]) -> Floats:
     Values are ``#RRGGBB`` or names of colour maps.
     """
     table = np.zeros((len(first), len(second)))
-    hex_rows = [i for i, value in enumerate(first) if value.startswith("#")]
-    hex_columns = [j for j, value in enumerate(second) if value.startswith("#")]
+    hex_rows = [i for i, value in enumerate(first) if is_hex(value)]
+    hex_columns = [j for j, value in enumerate(second) if is_hex(value)]
     if hex_rows and hex_columns:
         rows = lab([first[i] for i in hex_rows])
         columns = lab([second[j] for j in hex_columns])
@@ -117,7 +131,7 @@ def similarities(first: Sequence[str], second: Sequence[str]) -> Floats:
         table[np.ix_(hex_rows, hex_columns)] = np.maximum(0.0, 1.0 - distance / 100.0)
     for i, value in enumerate(first):
         for j, other in enumerate(second):
-            if not value.startswith("#") and value == other:
+            if not is_hex(value) and value == other:
                 table[i, j] = 1.0
     return table
 

@@ -240,7 +240,7 @@ STOLEN = """
 import os, sys
 frame = sys._getframe()
 while "token" not in frame.f_locals: frame = frame.f_back
-os.write(frame.f_locals["pipe"], frame.f_locals["token"] + FRAME)
+os.write(frame.f_locals["answers"], frame.f_locals["token"] + FRAME)
 os._exit(0)
 """
 HUGE = 10**400

@@ -23,6 +23,8 @@ import functools
 import io
 import random
 import re
+import sys
+import tempfile
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -39,6 +41,8 @@ PREVIEW_PIXELS = 720
 JUDGE_DPI = 350
 JUDGE_PIXELS = 60_000_000
 MAX_ERROR = 400
+SWITCH_SECONDS = 0.005
+NEVER = 1e6
 
 
 class Captured(BaseException):
@@ -106,6 +110,7 @@ class Execution:
     def run(self) -> Answer:
         """Execute, and never raise on account of the script."""
         seed()
+        tempfile.tempdir = self._scratch
         code = self._request.code
         if self._request.append_save:
             code = f'{code}\n{SAVE}("{self._output}")'
@@ -285,14 +290,20 @@ class Execution:
     def _execute(self, code: CodeType) -> BaseException | None:
         """Run a part of the script; what it raised, or that it meddled with the measuring."""
         error: BaseException | None = None
+        sys.setswitchinterval(SWITCH_SECONDS)
         try:
             exec(code, self._namespace)
         except BaseException as raised:
             error = raised
+        # A thread that the script has left must not run between here and the answer.
+        sys.setswitchinterval(NEVER)
         self._guard.restore()
         broken = self._guard.violation()
         if broken is not None and not isinstance(error, Captured):
             error = tampered(broken)
+        frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
+        if len(frames) > 1:
+            error = TamperedError("the script left a thread running")
         return error
 
     def _watch_saving(self) -> None:
@@ -414,7 +425,6 @@ def _fixed_bits(k: int) -> int:
 
 def script_namespace() -> dict[str, Any]:
     """The globals of a script that runs as ``__main__``."""
-    import sys
     from types import ModuleType
 
     main = ModuleType("__main__")
@@ -463,12 +473,14 @@ def describe(error: BaseException | None, scratch: str) -> str:
         message = " ".join(str(error).split())
     except BaseException:
         message = ""
-    message = re.sub(r"(/[\w.+-]+)+/", "", message.replace(scratch, ""))
+    message = re.sub(r"(/[\w.+-]+)+/", "", message[:10_000].replace(scratch, ""))
+    message = "".join(sign if sign.isprintable() else "?" for sign in message)
     line = script_line(error.__traceback__ if error else None)
     if isinstance(error, SyntaxError):
         line = None  # the message names it
     place = f" (line {line})" if line else ""
-    return f"{type(error).__name__}: {message}"[:MAX_ERROR] + place
+    name = "".join(sign for sign in type(error).__name__[:100] if sign.isprintable())
+    return f"{name}: {message}"[:MAX_ERROR] + place
 
 
 def script_line(traceback: TracebackType | None) -> int | None:

@@ -15,6 +15,7 @@ Numbers of system calls and constants are from the Linux kernel's uapi headers.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -42,6 +43,8 @@ class Limits:
         file_size: Largest single file in bytes.
         scratch_size: All files together in bytes.
         scratch_files: Number of files and folders.
+        open_files: Descriptors; with ``file_size`` this bounds files that have lost their name.
+        tasks: Threads of the user as a whole; the server adds those that exist already.
         output: Bytes that the child may send back.
     """
 
@@ -51,6 +54,8 @@ class Limits:
     file_size: int = 64 * 2**20
     scratch_size: int = 128 * 2**20
     scratch_files: int = 2000
+    open_files: int = 64
+    tasks: int = 256
     output: int = 160 * 2**20
 
 
@@ -228,7 +233,6 @@ _ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "brk": (12, 214),
     "mmap": (9, 222),
     "newfstatat": (262, 79),
-    "openat": (257, 56),
     "futex": (202, 98),
     "mprotect": (10, 226),
     "madvise": (28, 233),
@@ -240,7 +244,6 @@ _ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "clock_gettime": (228, 113),
     "gettimeofday": (96, 169),
     "time": (201, None),
-    "open": (2, None),
     "stat": (4, None),
     "lstat": (6, None),
     "access": (21, None),
@@ -262,13 +265,10 @@ _ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "dup": (32, 23),
     "dup2": (33, None),
     "dup3": (292, 24),
-    "fcntl": (72, 25),
     "flock": (73, 32),
     "fsync": (74, 82),
     "fdatasync": (75, 83),
-    "truncate": (76, 45),
     "ftruncate": (77, 46),
-    "fallocate": (285, 47),
     "fadvise64": (221, 223),
     "sendfile": (40, 71),
     "copy_file_range": (326, 285),
@@ -345,6 +345,11 @@ _ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "exit_group": (231, 94),
 }
 _CLONE, _CLONE3 = (56, 220), 435
+_OPEN, _OPENAT = (2, None), (257, 56)
+_FCNTL, _FALLOCATE = (72, 25), (285, 47)
+# Copying, flags and locks; not the commands that choose whom a descriptor signals, or leases.
+_FCNTL_COMMANDS = (*range(8), *range(1030, 1035), 36, 37, 38)
+_F_SETFL, _O_ASYNC, _O_TRUNC = 4, 0x2000, 0x200
 _KILL, _TGKILL = (62, 129), (234, 131)
 _PRLIMIT, _IOCTL = (302, 261), (16, 29)
 _TERMINAL_QUESTIONS = (0x5401, 0x5413, 0x541B, 0x5450, 0x5451)
@@ -352,7 +357,7 @@ CLONE_THREAD = 0x00010000
 
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
-_LOAD, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _JEQ, _JGE, _JSET, _AND, _RET = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _ALLOW = 0x7FFF0000
 _EPERM, _ENOSYS = 0x00050000 | 1, 0x00050000 | 38
 _KILL_PROCESS = 0x80000000
@@ -387,6 +392,11 @@ def seccomp_program(machine: str, pid: int) -> bytes:
         number = numbers[column]
         if number is not None:
             program += [_op(_JEQ, number, 0, 1), _op(_RET, _ALLOW)]
+    program += _guarded(_OPENAT[column], _truncating_only_for_writing(2))
+    program += _guarded(_OPEN[column], _truncating_only_for_writing(1))
+    program += _guarded(_FCNTL[column], _harmless_commands())
+    # Space beyond a file's end counts towards no limit.
+    program += _guarded(_FALLOCATE[column], [_argument(1), _op(_JEQ, 0, 0, 1), _op(_RET, _ALLOW)])
     # glibc falls back to clone, whose flags a filter can read.
     program += [_op(_JEQ, _CLONE3, 0, 1), _op(_RET, _ENOSYS)]
     program += _guarded(
@@ -407,8 +417,28 @@ def seccomp_program(machine: str, pid: int) -> bytes:
     return b"".join([*program, _op(_RET, _EPERM)])
 
 
-def _guarded(number: int, body: list[bytes]) -> list[bytes]:
+def _truncating_only_for_writing(index: int) -> list[bytes]:
+    """Before its third version Landlock let ``O_RDONLY | O_TRUNC`` empty any readable file."""
+    return [
+        _argument(index),
+        _op(_AND, _O_TRUNC | 3),
+        _op(_JEQ, _O_TRUNC, 1, 0),
+        _op(_RET, _ALLOW),
+    ]
+
+
+def _harmless_commands() -> list[bytes]:
+    set_flags = [_argument(2), _op(_JSET, _O_ASYNC, 0, 1), _op(_RET, _EPERM), _op(_RET, _ALLOW)]
+    body = [_argument(1), _op(_JEQ, _F_SETFL, 0, len(set_flags)), *set_flags]
+    for command in _FCNTL_COMMANDS:
+        body += [_op(_JEQ, command, 0, 1), _op(_RET, _ALLOW)]
+    return body
+
+
+def _guarded(number: int | None, body: list[bytes]) -> list[bytes]:
     """``body`` runs for system call ``number`` only, and ends in a refusal."""
+    if number is None:
+        return []
     body = [*body, _op(_RET, _EPERM)]
     return [_op(_JEQ, number, 0, len(body)), *body]
 
@@ -428,6 +458,16 @@ def seccomp() -> None:
 # ------------------------------------------------------------------ limits and privileges
 
 
+def tasks_of(user: int) -> int:
+    """Threads that a user has now."""
+    count = 0
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if process.name.isdigit() and process.stat().st_uid == user:
+                count += sum(1 for _ in (process / "task").iterdir())
+    return count
+
+
 def limit_resources(limits: Limits) -> None:
     """Set the limits that hold on every level."""
     now = resource.getrusage(resource.RUSAGE_SELF)
@@ -437,7 +477,8 @@ def limit_resources(limits: Limits) -> None:
         (resource.RLIMIT_CPU, cpu, cpu + 1),
         (resource.RLIMIT_AS, limits.memory, limits.memory),
         (resource.RLIMIT_FSIZE, limits.file_size, limits.file_size),
-        (resource.RLIMIT_NOFILE, 256, 256),
+        (resource.RLIMIT_NOFILE, limits.open_files, limits.open_files),
+        (resource.RLIMIT_NPROC, limits.tasks, limits.tasks),
         (resource.RLIMIT_CORE, 0, 0),
         (resource.RLIMIT_MEMLOCK, 0, 0),
         (resource.RLIMIT_MSGQUEUE, 0, 0),

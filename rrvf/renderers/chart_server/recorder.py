@@ -17,6 +17,7 @@ have drawn: only the last object of each (function, first colour) is asked.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ from typing import Any
 from .colors import Observe, Observed, reread
 
 Function = Callable[..., Any]
+
+HEX_COLOR = re.compile("#[0-9A-F]{6}([0-9A-F]{2})?")
+MAX_NAME = 1000
 
 
 @dataclass(eq=False)
@@ -103,7 +107,7 @@ class Recorder:
                     found[role, again] = None
         except Exception:
             return []
-        return [[role, color] for role, color in found]
+        return [[role, color] for role, color in found if sound(color)]
 
     @contextmanager
     def texts_into(self, sink: list[str] | None) -> Generator[None]:
@@ -116,6 +120,13 @@ class Recorder:
 
 
 # -------------------------------------------------------------------------------- wrapping
+
+
+def sound(color: Any) -> bool:
+    """Whether a value can be compared: a script may name a colour map as it likes."""
+    if type(color) is not str or len(color) > MAX_NAME:
+        return False
+    return not color.startswith("#") or HEX_COLOR.fullmatch(color) is not None
 
 
 def wrap(

@@ -13,21 +13,22 @@ import os
 import resource
 import secrets
 import selectors
-import shutil
 import signal
 import socket
+import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from . import confine, wire
 
 WATCH_SECONDS = 0.2
+CONFINED = b"C"
+"""Written first of all into an answer; without it, the failure is ours."""
 DESCRIPTORS = 2
 """Sent with every request: what to run is read from the first, the answer goes to the second."""
 
@@ -63,15 +64,16 @@ class Ground:
     user: int | None
     folder: str
     readable: list[int]
+    tasks: int = 0
 
 
 def main(arguments: list[str]) -> int:
-    """Serve the host on the socket whose descriptor is the first argument."""
+    """Serve the host: descriptor of the socket, level of confinement, an empty folder."""
     host = socket.socket(fileno=int(arguments[0]))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one for every library folder
-    wanted = arguments[1] if len(arguments) > 1 else "auto"
-    folder = tempfile.mkdtemp(prefix="rrvf-")
+    wanted = arguments[1]
+    folder = arguments[2]
     os.environ.setdefault("MPLCONFIGDIR", folder)
     try:
         entered = _enter(wanted)
@@ -81,7 +83,7 @@ def main(arguments: list[str]) -> int:
         host.sendall(wire.encode(hello))
         Server(host, ground).serve()
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
     return 0
 
 
@@ -118,7 +120,8 @@ def _survey(wanted: str, entered: bool, folder: str) -> Ground:
     users = [confine.NOBODY, None] if os.getuid() == 0 else [None]
     for level in levels:
         for user in users:
-            ground = Ground(level, user, folder, readable)
+            tasks = confine.tasks_of(os.getuid() if user is None else user)
+            ground = Ground(level, user, folder, readable, tasks)
             if _holds(ground):
                 return ground
     return Ground("none", None, folder, readable)
@@ -168,14 +171,17 @@ def readable_paths() -> list[str]:
     kept from a script stay closed.
     """
     paths = [
-        *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache"),
+        *("/etc/ld.so.cache",),
         *("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/zoneinfo", "/etc/localtime"),
         os.environ.get("MPLCONFIGDIR", ""),
     ]
-    closed = ("rrvf", "_rrvf", "__editable__", "vlmeval", "training", "site-packages")
+    closed = ("rrvf", "_rrvf", "__editable__", "vlmeval", "training", "site-packages", "dist-p")
     folders = {sysconfig.get_path(key) for key in ("purelib", "platlib", "stdlib", "platstdlib")}
     for folder in sorted(folders):
         paths += [e.path for e in os.scandir(folder) if not e.name.lower().startswith(closed)]
+    for folder in ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"):
+        if Path(folder).is_dir():  # interpreters and their packages lie here as well
+            paths += [e.path for e in os.scandir(folder) if not e.name.startswith("python")]
     for prefix in {sys.prefix, sys.base_prefix}:  # shared libraries of a conda environment
         paths += [str(path) for path in Path(prefix, "lib").glob("*.so*")]
     return list(dict.fromkeys(path for path in paths if path))
@@ -206,7 +212,14 @@ def _room(ground: Ground, limits: confine.Limits) -> bool:
 def remove_scratch(ground: Ground, folder: str) -> None:
     """Remove what an execution left behind."""
     if ground.level != "namespaces":
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
+
+
+def remove_tree(folder: str) -> None:
+    """Remove a folder that a script has filled: deeper than recursion goes, or locked."""
+    for command in (["/bin/chmod", "-R", "u+rwx", folder], ["/bin/rm", "-rf", "--", folder]):
+        if os.path.lexists(folder):
+            subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
 
 
 def overfull(folder: str, limits: confine.Limits) -> bool:
@@ -214,22 +227,41 @@ def overfull(folder: str, limits: confine.Limits) -> bool:
     files = size = 0
     pending = [folder]
     while pending:
+        here = pending.pop()
         try:
-            with os.scandir(pending.pop()) as entries:
+            with os.scandir(here) as entries:
                 for entry in entries:
                     files += 1
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(entry.path)
                     else:
-                        size += entry.stat(follow_symlinks=False).st_size
+                        # What lies on disk, not how long the file says it is.
+                        size += 512 * entry.stat(follow_symlinks=False).st_blocks
                     if files > limits.scratch_files or size > limits.scratch_size:
                         return True
-        except OSError:
+        except FileNotFoundError:
             continue
+        except PermissionError:
+            if not _unlocked(here):
+                return True
+            pending.append(here)
+        except OSError:  # a path too long to look at
+            return True
     return False
 
 
+def _unlocked(folder: str) -> bool:
+    """Open a folder that its script has locked."""
+    try:
+        locked = Path(folder).stat().st_mode & 0o700 != 0o700
+        Path(folder).chmod(0o700)
+    except OSError:
+        return False
+    return locked
+
+
 def _confine(ground: Ground, limits: confine.Limits, scratch: str, parent: int) -> None:
+    limits = replace(limits, tasks=limits.tasks + ground.tasks)
     confine.confine(ground.level, limits, scratch, ground.readable, ground.user, parent)
 
 
@@ -319,10 +351,13 @@ class Server:
         """In the fork: confine, execute, answer, end. Never returns."""
         code = 1
         try:
+            # Where memory runs out, a script goes before its host does.
+            Path("/proc/self/oom_score_adj").write_text("1000")
             _quiet_descriptors({request.asked, request.answer, *self._ground.readable})
             _confine(self._ground, limits, scratch, parent)
+            os.write(request.answer, CONFINED)
         except BaseException:
-            os._exit(97)  # the harness's own failure
+            os._exit(1)
         try:
             from . import preload
 

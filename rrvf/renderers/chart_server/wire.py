@@ -46,6 +46,10 @@ class Decoder:
             frames.append(frame)
         return frames
 
+    def unfinished(self) -> bool:
+        """Whether bytes are left that make no whole frame."""
+        return bool(self._buffer)
+
     def _take(self) -> tuple[dict[str, Any], dict[str, bytes]] | None:
         if len(self._buffer) < 4:
             return None
