@@ -517,7 +517,7 @@ class _Server:
             os.close(write_end)
         # Closing the pipe at the limit ends the writer.
         with os.fdopen(read_end, "rb") as stream:
-            written = stream.read(limits.output + 1)
+            written = stream.read(len(CONFINED) + limits.output + 1)
         said = {**ended.result(), "confined": written.startswith(CONFINED)}
         written = written.removeprefix(CONFINED)
         if len(written) > limits.output:

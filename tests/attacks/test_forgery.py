@@ -298,7 +298,10 @@ def test_a_stolen_token_buys_no_impossible_outcome(
     said = MALFORMED[what]
     written = frame({**said, "blobs": []} if isinstance(said, dict) else said)
     rendering = draw(strongest, STOLEN.replace("FRAME", repr(written)))
-    assert (rendering.official.status, rendering.fixed.status) == ("code_error", "code_error")
+    # One half may pass for what could have been drawn; the half that is missing never does.
+    assert rendering.fixed.status == "code_error" or what == "the other half derived"
+    assert rendering.official.status == "code_error" or what == "half derived"
+    assert {rendering.official.status, rendering.fixed.status} <= {"ok", "code_error"}
 
 
 @pytest.mark.parametrize(

@@ -185,14 +185,19 @@ def test_waiting_for_ever_is_a_timeout(
         assert draw(strongest, code, modes=("official",)).official.status == "timeout"
 
 
-def test_a_thread_that_goes_on_is_no_obstacle(strongest: ChartRenderer, draw: Draw) -> None:
+def test_a_thread_that_goes_on_is_an_error(strongest: ChartRenderer, draw: Draw) -> None:
+    """It could change what is measured while it is measured."""
     script = """
 import threading, time
 import matplotlib.pyplot as plt
 plt.title("done")
 threading.Thread(target=time.sleep, args=(10**6,)).start()
 """
-    assert draw(strongest, script).official.elements.texts == ("done",)
+    drawing = draw(strongest, script).official
+    assert (drawing.status, drawing.error) == (
+        "code_error",
+        "the script left a thread running",
+    )
 
 
 @pytest.mark.parametrize(
