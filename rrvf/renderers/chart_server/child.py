@@ -26,7 +26,7 @@ import re
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, TracebackType
@@ -37,7 +37,9 @@ from .plan import FILE_NAME, REMOVE_TICKS, SAVE, Plan, compiled, make_plan
 from .recorder import Recorder
 
 OUTPUT = "output.pdf"
-PREVIEW_PIXELS = 720
+PREVIEW_PIXELS = 900
+PREVIEW_DPI = 100
+RASTER_PIXELS = 1 << 16
 JUDGE_DPI = 350
 JUDGE_PIXELS = 60_000_000
 MAX_ERROR = 400
@@ -199,8 +201,6 @@ class Execution:
         self._armed = True
         error = self._execute(statement)
         self._armed = False
-        if error is None:
-            self._grab_preview()
         text_error: BaseException | None = error
         n_texts = len(self._recorder.texts)
         if self._saved_as is not None and not isinstance(error, TamperedError):
@@ -318,12 +318,13 @@ class Execution:
 
         def pyplot_savefig(*args: Any, **kwargs: Any) -> Any:
             self._event(pyplot.gcf())
-            armed, self._armed = self._armed, False
-            if armed:
-                self._saved_as = (args, kwargs)
-            sink = self._texts_with_ticks if armed else self._recorder.sink
-            with self._recorder.texts_into(sink), self._saving():
-                return save(*args, **kwargs)
+            if not self._armed:
+                with self._saving():
+                    return save(*args, **kwargs)
+            self._armed = False
+            self._saved_as = (args, kwargs)
+            with self._recorder.texts_into(self._texts_with_ticks), self._saving():
+                return save_once(pyplot.gcf(), save_figure, args, kwargs)
 
         def figure_savefig(figure: Any, *args: Any, **kwargs: Any) -> Any:
             if not self._inside_save:
@@ -375,26 +376,22 @@ class Execution:
 
     # -------------------------------------------------------------------- pictures
 
-    def _grab_preview(self) -> None:
-        """Keep the raster that ``plt.savefig`` has just drawn into the screen canvas."""
-        canvas = self._pyplot.gcf().canvas
-        if getattr(canvas, "renderer", None) is not None and "png" not in self._answer.blobs:
-            with contextlib.suppress(Exception):
-                self._answer.blobs["png"] = small_png(canvas.buffer_rgba())
-
     def _take_pictures(self) -> None:
-        """Whatever pictures are still missing; the status does not depend on them."""
+        """The preview, and what was asked for; the status does not depend on them."""
+        pdf = self._saved_pdf()
+        with contextlib.suppress(Exception):
+            if pdf is not None:
+                self._answer.blobs["png"] = page_png(pdf, preview_scale)
         with contextlib.suppress(Exception):
             if "png" not in self._answer.blobs and self._pyplot.get_fignums():
                 self._answer.blobs["png"] = drawn_png(self._pyplot.gcf())
-        pdf = self._saved_pdf()
         if pdf is None:
             return
         if self._request.pdf:
             self._answer.blobs["pdf"] = pdf.read_bytes()
         if self._request.judge:
             with contextlib.suppress(Exception):
-                self._answer.blobs["judge_png"] = judge_png(pdf)
+                self._answer.blobs["judge_png"] = page_png(pdf, judge_scale)
 
     def _saved_pdf(self) -> Path | None:
         candidates = [Path(self._output)]
@@ -549,17 +546,17 @@ def draw_texts_only(figure: Any) -> None:
             setattr(owner, name, function)
 
 
-def small_png(pixels: Any) -> bytes:
-    """A PNG of an RGBA buffer, its longer side bounded."""
-    import numpy as np
-    from PIL import Image
+def save_once(
+    figure: Any, save: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """``plt.savefig`` without the drawing to the screen canvas that follows, which nobody sees.
 
-    array = np.asarray(pixels)
-    picture = Image.fromarray(array[..., :3].copy())
-    picture.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=3)
-    return buffer.getvalue()
+    Unless that would raise: a canvas that no raster can hold fails officially, too.
+    """
+    result = save(figure, *args, **kwargs)
+    if max(figure.canvas.get_width_height()) >= RASTER_PIXELS:
+        figure.canvas.draw_idle()
+    return result
 
 
 def drawn_png(figure: Any) -> bytes:
@@ -571,15 +568,31 @@ def drawn_png(figure: Any) -> bytes:
     return buffer.getvalue()
 
 
-def judge_png(pdf: Path) -> bytes:
-    """The first page at 350 dpi, as the official pipeline shows it to a judge."""
+def preview_scale(width: float, height: float) -> float:
+    """Pixels per point at which the longer side has the size of the report's pictures."""
+    return min(PREVIEW_DPI / 72, PREVIEW_PIXELS / max(width, height, 1.0))
+
+
+def judge_scale(width: float, height: float) -> float:
+    """Pixels per point at 350 dpi, as the official pipeline shows a figure to a judge.
+
+    Sizes are rounded up, and the page of 345.6 points is one of 345.60001: hence a bit less.
+    """
+    scale = JUDGE_DPI / 72
+    return scale * min(1.0, (JUDGE_PIXELS / (width * height * scale**2)) ** 0.5) * (1 - 1e-6)
+
+
+def page_png(pdf: Path, scale: Callable[[float, float], float]) -> bytes:
+    """The first page as a PNG.
+
+    Args:
+        pdf: The file; made by a script, so only ever opened inside its confinement.
+        scale: Width and height in points -> pixels per point.
+    """
     import pypdfium2
 
     page: Any = pypdfium2.PdfDocument(str(pdf))[0]
-    scale = JUDGE_DPI / 72
-    pixels = page.get_width() * page.get_height() * scale**2
-    scale *= min(1.0, (JUDGE_PIXELS / max(pixels, 1.0)) ** 0.5)
-    scale *= 1 - 1e-6  # sizes are rounded up, and the page of 345.6 points is one of 345.60001
+    bitmap = page.render(scale=scale(page.get_width(), page.get_height()))
     buffer = io.BytesIO()
-    page.render(scale=scale).to_pil().save(buffer, "PNG", compress_level=3)
+    bitmap.to_pil().save(buffer, "PNG", compress_level=3)
     return buffer.getvalue()
