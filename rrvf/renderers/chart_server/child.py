@@ -37,9 +37,11 @@ from .plan import FILE_NAME, REMOVE_TICKS, SAVE, Plan, compiled, make_plan
 from .recorder import Recorder
 
 OUTPUT = "output.pdf"
-PREVIEW_PIXELS = 900
+PREVIEW_PIXELS = 720
 PREVIEW_DPI = 100
 RASTER_PIXELS = 1 << 16
+# Sizes are rounded up, and a page of 345.6 points is one of 345.60001: so a scale is a bit less.
+ROUNDED_UP = 1 - 1e-6
 JUDGE_DPI = 350
 JUDGE_PIXELS = 60_000_000
 MAX_ERROR = 400
@@ -570,16 +572,13 @@ def drawn_png(figure: Any) -> bytes:
 
 def preview_scale(width: float, height: float) -> float:
     """Pixels per point at which the longer side has the size of the report's pictures."""
-    return min(PREVIEW_DPI / 72, PREVIEW_PIXELS / max(width, height, 1.0))
+    return min(PREVIEW_DPI / 72, PREVIEW_PIXELS / max(width, height, 1.0)) * ROUNDED_UP
 
 
 def judge_scale(width: float, height: float) -> float:
-    """Pixels per point at 350 dpi, as the official pipeline shows a figure to a judge.
-
-    Sizes are rounded up, and the page of 345.6 points is one of 345.60001: hence a bit less.
-    """
+    """Pixels per point at 350 dpi, as the official pipeline shows a figure to a judge."""
     scale = JUDGE_DPI / 72
-    return scale * min(1.0, (JUDGE_PIXELS / (width * height * scale**2)) ** 0.5) * (1 - 1e-6)
+    return scale * min(1.0, (JUDGE_PIXELS / (width * height * scale**2)) ** 0.5) * ROUNDED_UP
 
 
 def page_png(pdf: Path, scale: Callable[[float, float], float]) -> bytes:

@@ -104,7 +104,8 @@ CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 
-MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 16384, 1 << 18
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
+MS_REC, MS_PRIVATE, MNT_DETACH = 1 << 14, 1 << 18, 2
 
 
 def enter_namespaces() -> None:
@@ -133,6 +134,22 @@ def mount_scratch(folder: str, limits: Limits, owner: int) -> None:
     _mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)
 
 
+def mount_ground(folder: str, mount_point: str) -> None:
+    """Mount a tmpfs on ``folder`` that holds the empty folder ``mount_point`` and is read-only.
+
+    :func:`mount_scratch` then mounts on that: whatever a script does above its own tmpfs fails.
+    """
+    flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
+    _mount("tmpfs", folder, "tmpfs", flags, "size=64k,nr_inodes=16,mode=0711")
+    Path(folder, mount_point).mkdir()
+    _mount(None, folder, None, flags | MS_REMOUNT | MS_RDONLY, None)
+
+
+def unmount(folder: str) -> None:
+    """Take away what :func:`mount_ground` has put there, if anything."""
+    _libc().umount2(folder.encode(), MNT_DETACH)
+
+
 def _mount(
     source: str | None, target: str, kind: str | None, flags: int, options: str | None
 ) -> None:
@@ -155,6 +172,9 @@ _READ = _EXECUTE | _READ_FILE | _READ_DIR
 _MAKE = 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 13
 _SCRATCH = _WRITE_FILE | _READ_FILE | _READ_DIR | _MAKE | _TRUNCATE
 _FILE_ONLY = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
+
+
+DEVICES = ["/dev/null", "/dev/zero", "/dev/urandom"]
 
 
 def landlock_version() -> int:
@@ -186,12 +206,34 @@ def open_readable(paths: list[str]) -> list[int]:
 
 
 def landlock(readable: list[int], scratch: str, writable_files: list[str]) -> None:
-    """Allow this process to read ``readable``, to write below ``scratch``, and nothing else.
+    """Allow this process what :func:`make_ruleset` says, for good.
+
+    Raises:
+        ConfineError: The kernel has no Landlock, or refuses.
+    """
+    restrict(make_ruleset(readable, scratch, writable_files))
+
+
+def restrict(ruleset: int) -> None:
+    """Hold this process to a ruleset, and close it here.
+
+    Raises:
+        ConfineError: The kernel refuses.
+    """
+    _check(_syscall(_RESTRICT_SELF, ruleset, 0), "landlock_restrict_self")
+    os.close(ruleset)
+
+
+def make_ruleset(readable: list[int], scratch: str, writable_files: list[str]) -> int:
+    """A ruleset to read ``readable``, to write below ``scratch``, and nothing else.
 
     Args:
         readable: Descriptors from :func:`open_readable`.
         scratch: The folder in which everything may be done.
         writable_files: Devices such as ``/dev/null``.
+
+    Returns:
+        A descriptor, for :func:`restrict` in this process or in its forks.
 
     Raises:
         ConfineError: The kernel has no Landlock, or refuses.
@@ -216,8 +258,7 @@ def landlock(readable: list[int], scratch: str, writable_files: list[str]) -> No
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         allow(descriptor, rights)
         os.close(descriptor)
-    _check(_syscall(_RESTRICT_SELF, ruleset, 0), "landlock_restrict_self")
-    os.close(ruleset)
+    return ruleset
 
 
 # ------------------------------------------------------------------------------- seccomp
@@ -532,6 +573,7 @@ def confine(
     readable: list[int],
     user: int | None,
     parent: int,
+    ruleset: int | None = None,
 ) -> None:
     """Confine the calling process for good.
 
@@ -542,6 +584,7 @@ def confine(
         readable: What may be read, from :func:`open_readable`; closed here.
         user: The user to become when started as root; ``None`` keeps the user, without rights.
         parent: Process id of the parent.
+        ruleset: A Landlock ruleset made beforehand, in place of ``readable``.
 
     Raises:
         ConfineError: A layer of this level could not be put up; nothing may run then.
@@ -552,8 +595,10 @@ def confine(
     drop_privileges(user)
     _prctl(PR_SET_DUMPABLE, 0)
     die_with_parent(parent)
-    if level in ("namespaces", "landlock"):
-        landlock(readable, scratch, ["/dev/null", "/dev/zero", "/dev/urandom"])
+    if ruleset is not None:
+        restrict(ruleset)
+    elif level in ("namespaces", "landlock"):
+        landlock(readable, scratch, DEVICES)
     for descriptor in readable:
         os.close(descriptor)
     limit_resources(limits)  # the number of descriptors among them

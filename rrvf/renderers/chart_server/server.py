@@ -8,6 +8,7 @@ which the server only hands on.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import resource
@@ -29,6 +30,7 @@ from . import confine, wire
 WATCH_SECONDS = 0.2
 CONFINED = b"C"
 """Written first of all into an answer; without it, the failure is ours."""
+GROUND, SCRATCH = "ground", "scratch"
 DESCRIPTORS = 2
 """Sent with every request: what to run is read from the first, the answer goes to the second."""
 
@@ -65,6 +67,7 @@ class Ground:
     folder: str
     readable: list[int]
     tasks: int = 0
+    ruleset: int | None = None
 
 
 def main(arguments: list[str]) -> int:
@@ -83,6 +86,7 @@ def main(arguments: list[str]) -> int:
         host.sendall(wire.encode(hello))
         Server(host, ground).serve()
     finally:
+        confine.unmount(str(Path(folder, GROUND)))
         remove_tree(folder)
     return 0
 
@@ -111,20 +115,41 @@ def _import_plotting() -> dict[str, Any]:
 def _survey(wanted: str, entered: bool, folder: str) -> Ground:
     """The best level that holds here, tried out in a fork."""
     Path(folder).chmod(0o711)
-    scratch = Path(folder) / "scratch"
-    scratch.mkdir(mode=0o711)
     readable = confine.open_readable(readable_paths())
     levels = list(confine.LEVELS if wanted == "auto" else [wanted])
-    if not entered and "namespaces" in levels:
+    if "namespaces" in levels and not (entered and _has_ground(folder)):
         levels.remove("namespaces")
     users = [confine.NOBODY, None] if os.getuid() == 0 else [None]
     for level in levels:
         for user in users:
             tasks = confine.tasks_of(os.getuid() if user is None else user)
             ground = Ground(level, user, folder, readable, tasks)
+            if level == "namespaces":
+                ground = _with_ruleset(ground)
             if _holds(ground):
                 return ground
     return Ground("none", None, folder, readable)
+
+
+def _has_ground(folder: str) -> bool:
+    """Prepare the one place that every fork mounts its own scratch on."""
+    ground = Path(folder, GROUND)
+    try:
+        ground.mkdir(mode=0o711)
+        confine.mount_ground(str(ground), SCRATCH)
+    except OSError:
+        return False
+    return True
+
+
+def _with_ruleset(ground: Ground) -> Ground:
+    """One Landlock ruleset for all: each fork finds its own tmpfs in the one place it may write."""
+    with contextlib.suppress(OSError):
+        ruleset = confine.make_ruleset(
+            ground.readable, str(Path(ground.folder, GROUND)), confine.DEVICES
+        )
+        return replace(ground, readable=[], ruleset=ruleset)
+    return ground
 
 
 def _library_samples() -> list[Path]:
@@ -193,7 +218,7 @@ def readable_paths() -> list[str]:
 def make_scratch(ground: Ground, job: int) -> str:
     """The folder an execution may write to: one mount point for all, or one folder each."""
     if ground.level == "namespaces":
-        return str(Path(ground.folder, "scratch"))
+        return str(Path(ground.folder, GROUND, SCRATCH))
     folder = str(Path(ground.folder, f"scratch-{job}-{secrets.token_hex(8)}"))
     Path(folder).mkdir(mode=0o700)
     if ground.user is not None:
@@ -262,7 +287,9 @@ def _unlocked(folder: str) -> bool:
 
 def _confine(ground: Ground, limits: confine.Limits, scratch: str, parent: int) -> None:
     limits = replace(limits, tasks=limits.tasks + ground.tasks)
-    confine.confine(ground.level, limits, scratch, ground.readable, ground.user, parent)
+    confine.confine(
+        *(ground.level, limits, scratch, ground.readable, ground.user, parent, ground.ruleset)
+    )
 
 
 # --------------------------------------------------------------------------------- serving
@@ -353,7 +380,8 @@ class Server:
         try:
             # Where memory runs out, a script goes before its host does.
             Path("/proc/self/oom_score_adj").write_text("1000")
-            _quiet_descriptors({request.asked, request.answer, *self._ground.readable})
+            kept = {request.asked, request.answer, *self._ground.readable}
+            _quiet_descriptors(kept | {self._ground.ruleset})
             _confine(self._ground, limits, scratch, parent)
             os.write(request.answer, CONFINED)
         except BaseException:
@@ -399,7 +427,7 @@ class Server:
         self._host.sendall(wire.encode({"id": job_id, **header}))
 
 
-def _quiet_descriptors(kept: set[int]) -> None:
+def _quiet_descriptors(kept: set[int | None]) -> None:
     """Nothing inherited but what is to be kept."""
     null = os.open("/dev/null", os.O_RDWR)
     for standard in (0, 1, 2):
