@@ -25,6 +25,7 @@ import random
 import re
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ JUDGE_PIXELS = 60_000_000
 MAX_ERROR = 400
 SWITCH_SECONDS = 0.005
 NEVER = 1e6
+THREAD_SECONDS = 2.0
 
 
 class Captured(BaseException):
@@ -297,14 +299,14 @@ class Execution:
             exec(code, self._namespace)
         except BaseException as raised:
             error = raised
-        # A thread that the script has left must not run between here and the answer.
+        # No thread of the script's may run between here and the answer.
+        alone = threads_have_ended()
         sys.setswitchinterval(NEVER)
         self._guard.restore()
         broken = self._guard.violation()
         if broken is not None and not isinstance(error, Captured):
             error = tampered(broken)
-        frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
-        if len(frames) > 1:
+        if not alone:
             error = TamperedError("the script left a thread running")
         return error
 
@@ -431,6 +433,16 @@ def script_namespace() -> dict[str, Any]:
     sys.modules["__main__"] = main
     sys.argv = [FILE_NAME]
     return main.__dict__
+
+
+def threads_have_ended() -> bool:
+    """Wait a little for the threads a script has started, as the interpreter does at its end."""
+    give_up = time.monotonic() + THREAD_SECONDS
+    while len(sys._current_frames()) > 1:  # pyright: ignore[reportPrivateUsage]
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 # ------------------------------------------------------------------------------- reading
