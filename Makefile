@@ -41,7 +41,7 @@ test: .venv/.stamp $(ORACLE)/.stamp $(NEWEST)/.stamp $(if $(PYTHON_3_11),$(PUBLI
 ifeq ($(PYTHON_3_11),)
 	@echo "No Python 3.11: tests on the published matplotlib skip."
 endif
-	@.venv/bin/python -m pytest -n 2 --dist worksteal $(TESTS)
+	@.venv/bin/python -m pytest -n 2 --dist worksteal -m "not parity" $(TESTS)
 
 attacks: .venv/.stamp
 	@.venv/bin/python -m pytest -n 2 -m attacks $(TESTS)
