@@ -137,6 +137,50 @@ class Rendering:
 
 
 @dataclass(frozen=True, slots=True)
+class TextBlock:
+    """The text of one node of a page, as it stands there.
+
+    Attributes:
+        text: As laid out, blanks collapsed.
+        x, y, width, height: The box around its lines, in CSS pixels from the page's upper left.
+        color: ``#RRGGBB``, as computed by the browser; transparency dropped.
+    """
+
+    text: str
+    x: float
+    y: float
+    width: float
+    height: float
+    color: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageRendering:
+    """The outcome of showing one web page.
+
+    Attributes:
+        status: ``ok`` means that there is a picture.
+        error: One line for a person; ``None`` when nothing went wrong.
+        seconds: Wall time.
+        png: The whole page as a PNG, one pixel a CSS pixel.
+        width, height: Of the picture, in pixels.
+        clipped: The page is higher than the picture.
+        blocks: Visible texts, in the order of the document.
+        denied: Addresses that the page asked for and did not get, each once.
+    """
+
+    status: Status
+    error: str | None = None
+    seconds: float = 0.0
+    png: bytes | None = None
+    width: int = 0
+    height: int = 0
+    clipped: bool = False
+    blocks: tuple[TextBlock, ...] = ()
+    denied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """One value of one scorer for one sample.
 
