@@ -37,7 +37,7 @@ from rrvf.types import Color, Drawing
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent.parent / "shared" / "data" / "chartmimic_v1"
-MAX_PERMUTATIONS = 5040
+MAX_PERMUTATIONS = math.factorial(8)
 REPEATS = 200
 
 Item = dict[str, Any]
@@ -198,7 +198,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--items", type=int, default=16)
+    parser.add_argument("--items", type=int, default=48)
     parser.add_argument("--vlmevalkit-python", type=Path, default=Path(sys.executable))
     parser.add_argument("--out", type=Path, help="a JSON file for the figures")
     return parser.parse_args()
@@ -219,6 +219,7 @@ def run(items: list[Item], work: Path, python: Path) -> dict[str, Any]:
     machine = f"{os.cpu_count()} cores, {platform.machine()}"
     return {
         "machine": f"{machine}, Python {platform.python_version()}",
+        "vlmevalkit_makes_pngs": shutil.which("pdftoppm") is not None,
         "items": [item["id"] for item in items],
         "costs": {
             name: {
@@ -256,9 +257,11 @@ def as_table(figures: dict[str, Any]) -> str:
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "|" + " --- |" * len(rows[0]))
     execution = figures["execution"]
+    pngs = "with" if figures["vlmevalkit_makes_pngs"] else "without (no poppler)"
     lines += [
         "",
         f"{len(figures['items'])} items, {figures['machine']}",
+        f"VLMEvalKit {pngs} its conversion to PNG",
         f"one execution: {execution['rrvf_cpu']:.3f} s CPU, floor {execution['floor_cpu']:.3f} s, "
         f"ratio {execution['ratio']:.2f}",
         f"matching 10 colours with 10: {figures['matching_10x10_ms']:.3f} ms",

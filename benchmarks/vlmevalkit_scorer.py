@@ -2,9 +2,9 @@
 
 ``PYTHON vlmevalkit_scorer.py ITEMS.json OUT.jsonl FOLDER``
 
-Left out: its time limits, which a busy machine would turn into zeros, the PDF's conversion to PNG
-and the judge, which the low-level scores do not need. It runs in a process that may have children,
-since its colour matching starts a pool.
+Left out: its time limits, which a busy machine would turn into zeros, and the judge. The PDF's
+conversion to PNG needs poppler's tools; without them it fails as it does for their users, unseen.
+It runs in a process that may have children, since its colour matching starts a pool.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def official_scorer(folder: Path) -> Any:
     module.save_code_dir = str(folder / "out")
     module.sub_set_name = "bench"
     module.timeout = lambda seconds: lambda function: function
-    module._convert_single_page_pdf_to_png = lambda *args, **kwargs: False
+    module.run_once_with_images = lambda *args, **kwargs: None  # the judge gives no answer
     return inspect.unwrap(module._judge_one_item)
 
 

@@ -224,13 +224,19 @@ def restrict(ruleset: int) -> None:
     os.close(ruleset)
 
 
-def make_ruleset(readable: list[int], scratch: str, writable_files: list[str]) -> int:
+def make_ruleset(
+    readable: list[int],
+    scratch: str,
+    writable_files: list[str],
+    free_folders: list[str] | None = None,
+) -> int:
     """A ruleset to read ``readable``, to write below ``scratch``, and nothing else.
 
     Args:
         readable: Descriptors from :func:`open_readable`.
         scratch: The folder in which everything may be done.
         writable_files: Devices such as ``/dev/null``.
+        free_folders: More folders to write below, where sockets and links may be made as well.
 
     Returns:
         A descriptor, for :func:`restrict` in this process or in its forks.
@@ -254,7 +260,8 @@ def make_ruleset(readable: list[int], scratch: str, writable_files: list[str]) -
 
     for descriptor in readable:
         allow(descriptor, _READ)
-    for path, rights in [(scratch, _SCRATCH), *((p, _READ | _WRITE_FILE) for p in writable_files)]:
+    writable = [(scratch, _SCRATCH), *((path, _READ | _WRITE_FILE) for path in writable_files)]
+    for path, rights in [*writable, *((path, files) for path in free_folders or [])]:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         allow(descriptor, rights)
         os.close(descriptor)

@@ -1,0 +1,208 @@
+"""Find a Chromium and launch it confined, with the settings that make its pictures repeatable."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rrvf.errors import HarnessError, SetupError
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Playwright
+
+BROWSER_VARIABLE = "RRVF_CHROMIUM"
+SYSTEM_NAMES = (
+    *("chromium-headless-shell", "chromium", "chromium-browser"),
+    *("google-chrome", "google-chrome-stable", "chrome"),
+)
+START = Path(__file__).with_name("browser_start.py")
+PLAN_VARIABLE = "RRVF_BROWSER_PLAN"
+FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts")
+LAUNCH_SECONDS = 60.0
+DEAD_END = "127.0.0.1:9"
+
+ARGUMENTS = (
+    # The same pixels on every run.
+    "--force-color-profile=srgb",
+    "--font-render-hinting=none",
+    "--disable-lcd-text",
+    "--hide-scrollbars",
+    "--disable-partial-raster",
+    "--disable-gpu",
+    # Pictures stand still, and those further down are loaded as well.
+    "--blink-settings=imageAnimationPolicy=2,lazyLoadEnabled=false",
+    # No way out even if a request gets past the interception.
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+    f"--proxy-server=http://{DEAD_END}",
+    "--proxy-bypass-list=<-loopback>",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--disable-features=DnsOverHttps,MediaRouter,OptimizationHints",
+    "--no-pings",
+    "--deny-permission-prompts",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """How far the browser is closed in.
+
+    Attributes:
+        sandbox: Chromium's own sandbox is on.
+        files: Landlock: it can open libraries, fonts and its own profile only.
+        network: It has a network namespace of its own, with nothing in it.
+        dropped: Started as root, it runs as an ordinary user.
+    """
+
+    sandbox: bool
+    files: bool
+    network: bool
+    dropped: bool
+
+    def enough(self) -> bool:
+        """Whether a page that takes over its process is still held."""
+        return self.sandbox or self.files
+
+
+@dataclass(slots=True)
+class Running:
+    """A browser that has been launched, and the process it is."""
+
+    browser: Browser
+    pid: int
+    confinement: Confinement
+
+
+def find_browser(named: Path | None = None) -> Path:
+    """The browser to use: named, Playwright's own, the system's; in this order.
+
+    Args:
+        named: A path given by the user; ``$RRVF_CHROMIUM`` where it is ``None``.
+
+    Raises:
+        SetupError: The named one is no program, or none is found.
+    """
+    wish = named or (Path(os.environ[BROWSER_VARIABLE]) if BROWSER_VARIABLE in os.environ else None)
+    if wish is not None:
+        if not os.access(wish, os.X_OK) or not wish.is_file():
+            raise SetupError(f"{wish} is no browser; name a Chromium, or unset {BROWSER_VARIABLE}")
+        return wish.absolute()
+    for path in (*_playwrights_own(), *map(shutil.which, SYSTEM_NAMES)):
+        if path is not None:
+            return Path(path)
+    raise SetupError("no Chromium found; run: rrvf setup-browser")
+
+
+def _playwrights_own() -> Iterator[str]:
+    """Browsers that Playwright has downloaded, the newest first, the headless shell before all."""
+    named = os.environ.get("PLAYWRIGHT_BROWSERS_PATH")
+    with contextlib.suppress(RuntimeError):  # no home
+        root = Path(named or "~/.cache/ms-playwright").expanduser()
+        for pattern in (
+            "chromium_headless_shell-*/chrome-*/*headless*shell",
+            "chromium-*/chrome-linux*/headless_shell",
+            "chromium-*/chrome-linux*/chrome",
+        ):
+            found = [path for path in root.glob(pattern) if os.access(path, os.X_OK)]
+            yield from map(str, sorted(found, key=_revision, reverse=True))
+
+
+def _revision(path: Path) -> int:
+    numbers = re.findall(r"-(\d+)/", str(path))
+    return int(numbers[0]) if numbers else 0
+
+
+def fonts() -> dict[str, Any]:
+    """How many font files the browser can see, and a hash of their names and sizes."""
+    files = sorted(
+        (path.name, path.stat().st_size)
+        for folder in FONT_FOLDERS
+        for path in Path(folder).rglob("*")
+        if path.is_file()
+    )
+    return {"count": len(files), "hash": hashlib.sha256(repr(files).encode()).hexdigest()[:16]}
+
+
+# ----------------------------------------------------------------------------- launching
+
+
+async def launch(playwright: Playwright, binary: Path, level: str) -> Running:
+    """Launch the browser as closely confined as this machine allows.
+
+    Args:
+        playwright: A started Playwright.
+        binary: From :func:`find_browser`.
+        level: ``auto``, or the highest level to use, as for charts.
+
+    Raises:
+        HarnessError: It does not start in any way.
+    """
+    errors: list[str] = []
+    for plan in _plans(level):
+        try:
+            return await _launch(playwright, binary, plan)
+        except Exception as error:  # whatever Playwright says of a browser that ends at once
+            errors.append(_gist(str(error)))
+    raise HarnessError(f"{binary} does not start: {errors[0]}")
+
+
+def _plans(level: str) -> Iterator[Mapping[str, bool]]:
+    """Ways to launch, the safest first."""
+    namespaces = level in ("auto", "namespaces")
+    landlock = namespaces or level == "landlock"
+    layers = {"namespaces": namespaces, "landlock": landlock}
+    if os.getuid() == 0:
+        yield {**layers, "drop": True, "sandbox": True}
+        yield {**layers, "drop": True, "sandbox": False}
+    else:
+        yield {**layers, "drop": False, "sandbox": True}
+    yield {**layers, "drop": False, "sandbox": False}
+
+
+async def _launch(playwright: Playwright, binary: Path, plan: Mapping[str, bool]) -> Running:
+    with tempfile.TemporaryDirectory(prefix="rrvf-browser-") as folder:
+        report = Path(folder, "reached.json")
+        starter = Path(folder, "browser")
+        starter.write_text(f'#!/bin/sh\nexec {shlex.join(_interpreter())} "$@"\n')
+        starter.chmod(0o700)
+        wish = {**plan, "binary": str(binary), "report": str(report)}
+        browser = await playwright.chromium.launch(
+            executable_path=starter,
+            args=list(ARGUMENTS),
+            chromium_sandbox=plan["sandbox"],
+            handle_sigint=False,
+            handle_sigterm=False,
+            handle_sighup=False,
+            timeout=1000 * LAUNCH_SECONDS,
+            env={**_environment(), PLAN_VARIABLE: json.dumps(wish)},
+        )
+        said = json.loads(report.read_bytes())
+    reached = Confinement(plan["sandbox"], said["files"], said["network"], said["user"] is not None)
+    return Running(browser, said["pid"], reached)
+
+
+def _interpreter() -> list[str]:
+    return [sys.executable, "-I", "-S", str(START)]
+
+
+def _environment() -> dict[str, str | float | bool]:
+    """What the browser may know of ours: no key, no token, no name."""
+    kept = ("PATH", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "FONTCONFIG_PATH", "FONTCONFIG_FILE")
+    return {"TZ": "UTC", **{name: os.environ[name] for name in kept if name in os.environ}}
+
+
+def _gist(message: str) -> str:
+    """The line of Playwright's long report that says something."""
+    lines = [" ".join(line.split()) for line in message.splitlines() if line.strip()]
+    telling = [line for line in lines if "FATAL" in line or "rror:" in line]
+    return (telling or lines or ["no reason given"])[-1][:300]

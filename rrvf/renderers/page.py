@@ -1,0 +1,402 @@
+"""The page renderer: HTML in, a full-page picture and the texts on it out, several at a time.
+
+One :class:`PageRenderer` keeps one browser a worker; it may be used from many threads at once. A
+browser that hangs, crashes or grows too large is replaced, and the page that did it says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Coroutine, Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rrvf.errors import HarnessError, SetupError
+from rrvf.renderers import browser, cache, web_assets
+from rrvf.renderers.chart_server.confine import LEVELS
+from rrvf.renderers.page_session import PageLimits, Session
+from rrvf.types import STATUSES, PageRendering, TextBlock
+
+if TYPE_CHECKING:
+    from playwright.async_api import Playwright
+
+__all__ = ["PageLimits", "PageRenderer"]
+
+CONFINEMENT_VARIABLE = "RRVF_CONFINEMENT"
+WATCH_AFTER, WATCH_EVERY = 0.5, 0.25
+CLOSE_SECONDS = 5.0
+EMPTY = b"<!DOCTYPE html><title></title>"
+SOURCES = ("page.py", "page_session.py", "page_snapshot.py", "browser.py", "web_assets.py")
+
+T = TypeVar("T")
+
+
+class PageRenderer:
+    """Shows web pages, confined, several at a time.
+
+    Args:
+        browser_path: The browser; ``$RRVF_CHROMIUM``, else the first that is found.
+        workers: Browsers, each with one page at a time.
+        limits: What one page may use.
+        javascript: Whether the pages' own scripts run, under the same deadline.
+        reuse_pages: Show all documents in one page of each browser, instead of a fresh context
+            each: faster; only without scripts.
+        confinement: The highest level to use; ``$RRVF_CONFINEMENT``. Only naming one below
+            ``landlock`` makes a browser acceptable that has neither Landlock nor its own sandbox.
+
+    Raises:
+        SetupError: No browser or no Playwright, or confinement is too weak here.
+        HarnessError: The browser does not start.
+    """
+
+    def __init__(
+        self,
+        browser_path: Path | None = None,
+        workers: int = 2,
+        limits: PageLimits | None = None,
+        *,
+        javascript: bool = False,
+        reuse_pages: bool = False,
+        confinement: str | None = None,
+    ) -> None:
+        if javascript and reuse_pages:
+            raise SetupError("a page can only be reused without scripts: one would see the other")
+        self._path = browser.find_browser(browser_path)
+        self._level = confinement or os.environ.get(CONFINEMENT_VARIABLE) or "auto"
+        if self._level not in ("auto", *LEVELS):
+            raise SetupError(
+                f"unknown confinement {self._level!r}; choose one of auto, " + ", ".join(LEVELS)
+            )
+        self.limits = limits or PageLimits()
+        self._javascript = javascript
+        self._reuse = reuse_pages
+        self._references: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="pages", daemon=True)
+        self._thread.start()
+        try:
+            self._pool: _Pool = self._wait(self._started(workers))
+            self.environment: Mapping[str, Any] = self._wait(self._described())
+        except BaseException:
+            self.close()
+            raise
+
+    # ------------------------------------------------------------------------- life
+
+    def __enter__(self) -> PageRenderer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the browsers; nothing can be shown afterwards."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        if hasattr(self, "_pool"):
+            with contextlib.suppress(Exception):
+                self._wait(self._pool.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(CLOSE_SECONDS)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _started(self, workers: int) -> _Pool:
+        pool = _Pool(self._path, self._level, self.limits, self._javascript, self._reuse)
+        await pool.start(workers)
+        return pool
+
+    async def _described(self) -> dict[str, Any]:
+        """What can move a picture, for the record of a run."""
+        running = await self._pool.sample()
+        reached = running.confinement
+        if not reached.enough() and self._level not in ("seccomp", "rlimits"):
+            raise SetupError(
+                "this machine allows the browser neither its own sandbox nor Landlock; to run "
+                "pages all the same, say --confinement rlimits"
+            )
+        return {
+            "browser": f"{self._path.name} {running.browser.version}",
+            "confinement": asdict(reached),
+            "fonts": browser.fonts(),
+            "tailwind": web_assets.tailwind_version(),
+            "javascript": self._javascript,
+            "pages_reused": self._reuse,
+            "viewport": f"{self.limits.width}x{self.limits.height}",
+        }
+
+    # ------------------------------------------------------------------------ showing
+
+    def render(self, html: str) -> PageRendering:
+        """Show a page.
+
+        Raises:
+            HarnessError: The browser fails, and would fail on an empty page too.
+        """
+        source = html.encode("utf-8", "replace")
+        if len(source) > self.limits.source:
+            size, most = len(source) / 1e6, self.limits.source / 1e6
+            return PageRendering(
+                "code_error", f"the page's source is {size:.1f} MB; the limit is {most:.0f} MB"
+            )
+        if self._closed:
+            raise HarnessError("the page renderer is closed")
+        try:
+            return self._wait(self._pool.show(source))
+        except asyncio.CancelledError as error:
+            raise HarnessError("the page renderer was closed") from error
+
+    def render_reference(self, html: str) -> PageRendering:
+        """As :meth:`render`, kept on disk by content and by everything that can move a picture."""
+        key = self._key(html)
+        with self._lock:
+            lock = self._references.setdefault(key, threading.Lock())
+        with lock:
+            found = _load(key)
+            if found is None:
+                found = self.render(html)
+                if found.status == "ok":
+                    _store(key, found)
+        with self._lock:
+            self._references.pop(key, None)
+        return found
+
+    def _key(self, html: str) -> str:
+        confinement = {"confinement": None}  # moves no pixel
+        parts = [html, source_hash(), asdict(self.limits), {**self.environment, **confinement}]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def source_hash() -> str:
+    """Hash of the code that decides what a picture looks like and which texts are read."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256(b"".join((folder / name).read_bytes() for name in SOURCES))
+    return digest.hexdigest()[:16]
+
+
+# --------------------------------------------------------------------------------- the pool
+
+
+class _Pool:
+    """Browsers and who may use them; lives in the renderer's event loop."""
+
+    def __init__(
+        self, path: Path, level: str, limits: PageLimits, javascript: bool, reuse: bool
+    ) -> None:
+        self._path, self._level, self._limits = path, level, limits
+        self._javascript, self._reuse = javascript, reuse
+        self._playwright: Playwright | None = None
+        self._idle: asyncio.Queue[Session | None] = asyncio.Queue()
+        self._live: set[Session] = set()
+
+    async def start(self, workers: int) -> None:
+        await self._start_driver()
+        for _ in range(workers):
+            self._idle.put_nowait(None)  # launched when first needed
+
+    async def _start_driver(self) -> None:
+        try:
+            from playwright.async_api import async_playwright
+        except ImportError as error:
+            raise SetupError("Playwright is missing; run: pip install 'rrvf[web]'") from error
+        self._playwright = await async_playwright().start()
+
+    async def close(self) -> None:
+        for session in list(self._live):
+            self._discard(session)
+        if self._playwright is not None:
+            await asyncio.wait_for(self._playwright.stop(), CLOSE_SECONDS)
+
+    async def sample(self) -> browser.Running:
+        """One of the browsers, launched."""
+        session = await self._ready(await self._idle.get())
+        self._idle.put_nowait(session)
+        return session.running
+
+    async def show(self, html: bytes) -> PageRendering:
+        """Show a document in the next browser that is free."""
+        session = await self._idle.get()
+        try:
+            session = await self._ready(session)
+            rendering, session = await self._shown(session, html)
+        except BaseException:
+            session = None if session is None else self._discard(session)
+            raise
+        finally:
+            self._idle.put_nowait(session)
+        return rendering
+
+    async def _ready(self, session: Session | None) -> Session:
+        """A session whose browser runs and is not worn."""
+        if session is not None and session.running.browser.is_connected():
+            if session.shown < self._limits.pages:
+                return session
+        if session is not None:
+            self._discard(session)
+        return await self._launched()
+
+    async def _launched(self) -> Session:
+        for attempt in (1, 2):
+            if self._playwright is None:
+                await self._start_driver()
+            assert self._playwright is not None
+            try:
+                running = await browser.launch(self._playwright, self._path, self._level)
+                break
+            except HarnessError:
+                self._playwright = None  # the driver may be what has died
+                if attempt == 2:
+                    raise
+        session = Session(running, self._limits, javascript=self._javascript, reuse=self._reuse)
+        self._live.add(session)
+        return session
+
+    def _discard(self, session: Session) -> None:
+        """Kill a browser with everything below it."""
+        self._live.discard(session)
+        kill_tree(session.running.pid)
+
+    # ------------------------------------------------------------------- one document
+
+    async def _shown(self, session: Session, html: bytes) -> tuple[PageRendering, Session | None]:
+        """The outcome, and the session where it can go on."""
+        start = time.monotonic()
+        watcher = asyncio.ensure_future(self._watch(session))
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                rendering = await session.show(html)
+            return replace(rendering, seconds=time.monotonic() - start), session
+        except TimeoutError:
+            failure = PageRendering(
+                "timeout", f"the page was not drawn within {self._limits.seconds:g} s"
+            )
+        except Exception as error:
+            failure = await self._blamed(error)
+        finally:
+            watcher.cancel()
+        if watcher.done() and not watcher.cancelled():
+            failure = PageRendering("out_of_memory", self._too_large())
+        self._discard(session)
+        return replace(failure, seconds=time.monotonic() - start), None
+
+    def _too_large(self) -> str:
+        return f"the page took the browser over {self._limits.memory / 2**30:g} GiB of memory"
+
+    async def _blamed(self, error: Exception) -> PageRendering:
+        """The page's fault, unless an empty one fails as well.
+
+        Raises:
+            HarnessError: It does.
+        """
+        session = await self._launched()
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                await session.show(EMPTY)
+        except Exception as again:
+            raise HarnessError(f"the browser fails on an empty page: {_line(again)}") from error
+        finally:
+            self._discard(session)
+        return PageRendering("code_error", f"the page broke the browser: {_line(error)}")
+
+    async def _watch(self, session: Session) -> None:
+        """Return, the browser killed, once its processes have grown too large."""
+        await asyncio.sleep(WATCH_AFTER)
+        while memory_of_tree(session.running.pid) <= self._limits.memory:
+            await asyncio.sleep(WATCH_EVERY)
+        kill_tree(session.running.pid)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+# ------------------------------------------------------------------------------- processes
+
+
+def kill_tree(root: int) -> None:
+    """Kill a process and all below it, from the top, so that nothing is started anew."""
+    for pid in (root, *descendants(root)):
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def memory_of_tree(root: int) -> int:
+    """Anonymous and shared memory of a process and all below it, in bytes."""
+    return sum(map(_memory, (root, *descendants(root))))
+
+
+def descendants(root: int) -> list[int]:
+    """Process ids below ``root``."""
+    children: dict[int, list[int]] = {}
+    for pid, parent in _parents():
+        children.setdefault(parent, []).append(pid)
+    found = list(children.get(root, []))
+    for pid in found:
+        found += children.get(pid, [])
+    return found
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, IndexError):
+                stat = Path(entry.path, "stat").read_text(errors="replace")
+                yield int(entry.name), int(stat.rpartition(")")[2].split()[1])
+
+
+def _memory(pid: int) -> int:
+    size = 0
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines():
+            if line.startswith(("RssAnon:", "RssShmem:")):
+                size += 1024 * int(line.split()[1])
+    return size
+
+
+# ------------------------------------------------------------------------ kept references
+
+
+def _path(key: str) -> Path:
+    return cache.folder() / "pages" / key[:2] / f"{key}.json"
+
+
+def _load(key: str) -> PageRendering | None:
+    """The rendering stored under ``key``; one that cannot be read counts as absent."""
+    try:
+        entry = json.loads(_path(key).read_bytes())
+        if entry["status"] not in STATUSES:
+            return None
+        return PageRendering(
+            **{
+                **entry,
+                "png": base64.b64decode(entry["png"], validate=True),
+                "blocks": tuple(TextBlock(**block) for block in entry["blocks"]),
+                "denied": tuple(entry["denied"]),
+            }
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _store(key: str, rendering: PageRendering) -> None:
+    """A cache that cannot be written is no cache, and no error."""
+    png = base64.b64encode(rendering.png or b"").decode("ascii")
+    with contextlib.suppress(OSError):
+        data = json.dumps({**asdict(rendering), "png": png}).encode("ascii")
+        cache.write_atomically(_path(key), data)

@@ -1,0 +1,266 @@
+"""One browser and what it shows: load a page behind a closed door, let it settle, take it down."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import struct
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rrvf.renderers import web_assets
+from rrvf.renderers.browser import Running
+from rrvf.renderers.page_snapshot import STYLES, Texts, read_texts
+from rrvf.types import PageRendering
+
+if TYPE_CHECKING:
+    from playwright.async_api import BrowserContext, CDPSession, Page, Request, Route
+
+ADDRESS = "http://page.invalid/"
+"""Where every page stands, so that relative addresses mean something; nothing ever answers there."""
+
+WORLD = "rrvf"
+MAX_DENIED = 50
+POLICY = (
+    "default-src 'none'; style-src * data: 'unsafe-inline'; img-src * data: blob:; "
+    "font-src * data:; frame-src 'none'; form-action 'none'; base-uri *"
+)
+SCRIPT_POLICY = "; script-src 'unsafe-inline' 'unsafe-eval'"
+
+# Fonts are there; animations stand at their end, endless ones at their start; no caret blinks.
+SETTLE = """(async () => {
+  await document.fonts.ready;
+  for (const animation of document.getAnimations()) {
+    const end = animation.effect?.getComputedTiming().endTime;
+    try { Number.isFinite(end) ? animation.finish() : animation.cancel(); } catch {}
+  }
+  for (const svg of document.querySelectorAll('svg')) {
+    svg.pauseAnimations?.(); svg.setCurrentTime?.(0);
+  }
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync('*, *::before, *::after { caret-color: transparent !important }');
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+})()"""
+
+CONVERT = """(colors => {
+  const context = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+  return colors.map(color => {
+    context.fillStyle = '#000'; context.fillStyle = color;
+    context.clearRect(0, 0, 1, 1); context.fillRect(0, 0, 1, 1);
+    const [r, g, b] = context.getImageData(0, 0, 1, 1).data;
+    return '#' + [r, g, b].map(n => n.toString(16).padStart(2, '0')).join('').toUpperCase();
+  });
+})"""
+
+
+@dataclass(frozen=True, slots=True)
+class PageLimits:
+    """What one page may use.
+
+    Attributes:
+        seconds: Wall time from the first byte to the picture.
+        source: Bytes of HTML.
+        width, height: Of the viewport, in CSS pixels.
+        max_width, max_height: Of the picture; what lies beyond is cut off.
+        memory: Bytes of the browser's processes together.
+        pages: After so many the browser is replaced.
+    """
+
+    seconds: float = 10.0
+    source: int = 5_000_000
+    width: int = 1280
+    height: int = 720
+    max_width: int = 4096
+    max_height: int = 16384
+    memory: int = 2 * 2**30
+    pages: int = 500
+
+
+@dataclass(slots=True)
+class _Open:
+    """A page that is ready to show documents."""
+
+    context: BrowserContext
+    page: Page
+    cdp: CDPSession
+
+
+class Session:
+    """A running browser that shows one document after another.
+
+    Args:
+        running: The browser.
+        limits: Size of the viewport and of the picture.
+        javascript: Whether the documents' own scripts run.
+        reuse: Keep one page instead of a fresh context a document.
+    """
+
+    def __init__(
+        self, running: Running, limits: PageLimits, *, javascript: bool, reuse: bool
+    ) -> None:
+        self.running = running
+        self.shown = 0
+        self._limits = limits
+        self._javascript = javascript
+        self._reuse = reuse
+        self._kept: _Open | None = None
+        self._document = b""
+        self._delivered = False
+        self._denied: dict[str, None] = {}
+
+    async def show(self, html: bytes) -> PageRendering:
+        """Load a document and take its picture and its texts.
+
+        Raises:
+            playwright.async_api.Error: The browser or the page has crashed.
+        """
+        self._document, self._delivered, self._denied = html, False, {}
+        self.shown += 1
+        async with self._opened() as opened:
+            await opened.page.goto(ADDRESS, wait_until="load", timeout=0)
+            return await self._taken(opened)
+
+    @contextlib.asynccontextmanager
+    async def _opened(self) -> AsyncIterator[_Open]:
+        if self._reuse:
+            self._kept = self._kept or await self._open()
+            yield self._kept
+            await self._kept.context.clear_cookies()
+            return
+        opened = await self._open()
+        yield opened
+        # Nobody waits for the old context; a browser in trouble is replaced as a whole.
+        await opened.context.close()
+
+    async def _open(self) -> _Open:
+        limits = self._limits
+        context = await self.running.browser.new_context(
+            viewport={"width": limits.width, "height": limits.height},
+            device_scale_factor=1,
+            java_script_enabled=self._javascript,
+            offline=True,
+            service_workers="block",
+            accept_downloads=False,
+            reduced_motion="reduce",
+            color_scheme="light",
+            forced_colors="none",
+            locale="en-US",
+            timezone_id="UTC",
+            permissions=[],
+        )
+        await context.route("**/*", self._answer)
+        page = await context.new_page()
+        if self._javascript:
+            context.on("page", lambda popup: asyncio.ensure_future(popup.close()))
+        return _Open(context, page, await context.new_cdp_session(page))
+
+    # ---------------------------------------------------------------------- requests
+
+    async def _answer(self, route: Route) -> None:
+        """The document once, stand-ins for pictures and Tailwind, and nothing else."""
+        request = route.request
+        if request.is_navigation_request():
+            await self._answer_navigation(route, request)
+            return
+        asset = web_assets.answer(request.url, request.resource_type)
+        if asset is None:
+            self._deny(request.url)
+            await route.abort("blockedbyclient")
+            return
+        await route.fulfill(status=200, content_type=asset.content_type, body=asset.body)
+
+    async def _answer_navigation(self, route: Route, request: Request) -> None:
+        if self._delivered or request.url != ADDRESS:
+            self._deny(request.url)
+            await route.fulfill(status=204)  # an abort would show an error page instead
+            return
+        self._delivered = True
+        policy = POLICY + (SCRIPT_POLICY if self._javascript else "")
+        headers = {
+            "Content-Type": "text/html; charset=utf-8",
+            "Content-Security-Policy": policy,
+            "Referrer-Policy": "no-referrer",
+        }
+        await route.fulfill(status=200, headers=headers, body=self._document)
+
+    def _deny(self, url: str) -> None:
+        if len(self._denied) < MAX_DENIED:
+            self._denied[url[:200]] = None
+
+    # ----------------------------------------------------------------------- taking
+
+    async def _taken(self, opened: _Open) -> PageRendering:
+        cdp = opened.cdp
+        world = await self._own_world(cdp)
+        await _evaluate(cdp, world, SETTLE)
+        content = (await cdp.send("Page.getLayoutMetrics"))["cssContentSize"]
+        limits = self._limits
+        width = max(1, min(limits.max_width, round(content["width"])))
+        height = max(1, min(limits.max_height, round(content["height"])))
+        snapshot = await cdp.send("DOMSnapshot.captureSnapshot", {"computedStyles": STYLES})
+        texts = read_texts(snapshot, width, height)
+        png = await self._picture(cdp, width, height)
+        return PageRendering(
+            status="ok",
+            png=png,
+            width=width,
+            height=height,
+            clipped=content["height"] > height or content["width"] > width,
+            blocks=texts.resolved(await self._converted(cdp, world, texts)),
+            denied=tuple(sorted(self._denied)),
+        )
+
+    async def _own_world(self, cdp: CDPSession) -> int:
+        """A JavaScript world that the document's own scripts cannot reach into."""
+        frame = (await cdp.send("Page.getFrameTree"))["frameTree"]["frame"]["id"]
+        made = await cdp.send("Page.createIsolatedWorld", {"frameId": frame, "worldName": WORLD})
+        return made["executionContextId"]
+
+    async def _picture(self, cdp: CDPSession, width: int, height: int) -> bytes:
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        taken = await cdp.send(
+            "Page.captureScreenshot",
+            {
+                "format": "png",
+                "clip": clip,
+                "captureBeyondViewport": True,
+                "optimizeForSpeed": True,
+            },
+        )
+        return checked_png(base64.b64decode(taken["data"]), width, height)
+
+    async def _converted(self, cdp: CDPSession, world: int, texts: Texts) -> dict[str, str]:
+        """Colours in other spaces than sRGB, as the browser paints them."""
+        unusual = texts.unusual_colors()
+        if not unusual:
+            return {}
+        said = await _evaluate(cdp, world, f"{CONVERT}({json.dumps(unusual)})")
+        return dict(zip(unusual, said, strict=True))
+
+
+async def _evaluate(cdp: CDPSession, world: int, expression: str) -> Any:
+    said = await cdp.send(
+        "Runtime.evaluate",
+        {
+            "expression": expression,
+            "contextId": world,
+            "awaitPromise": True,
+            "returnByValue": True,
+        },
+    )
+    return said["result"].get("value")
+
+
+def checked_png(data: bytes, width: int, height: int) -> bytes:
+    """The data, if it is a PNG of that size.
+
+    Raises:
+        ValueError: It is not.
+    """
+    header = struct.pack(">8sI4sII", b"\x89PNG\r\n\x1a\n", 13, b"IHDR", width, height)
+    if not data.startswith(header):
+        raise ValueError("the browser's picture has another size than it was asked for")
+    return data

@@ -1,0 +1,150 @@
+"""Chromium's ``DOMSnapshot`` of a page -> the texts that can be seen on it.
+
+The snapshot is taken by the browser itself, below anything that the page's own script can reach.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rrvf.types import TextBlock
+
+STYLES = ["color", "visibility", "opacity"]
+"""Computed styles to ask the browser for, in this order."""
+
+TEXT_NODE = 3
+MIN_OPACITY = 0.02
+_RGB = re.compile(r"rgba?\(\s*([\d.]+)[,\s]+([\d.]+)[,\s]+([\d.]+)(?:[,/\s]+([\d.]+))?\s*\)")
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Blocks with the colours as the browser says them, which may be in any colour space."""
+
+    blocks: tuple[tuple[str, Box, str], ...]
+
+    def unusual_colors(self) -> list[str]:
+        """Colours that are not ``rgb()``; the browser can convert them."""
+        return sorted({color for _, _, color in self.blocks if _RGB.fullmatch(color) is None})
+
+    def resolved(self, converted: Mapping[str, str]) -> tuple[TextBlock, ...]:
+        """The blocks, each colour as ``#RRGGBB``; what cannot be converted is black."""
+        return tuple(
+            TextBlock(text, *box, hexadecimal(color) or converted.get(color, "#000000"))
+            for text, box, color in self.blocks
+        )
+
+
+def hexadecimal(color: str) -> str | None:
+    """``rgb(...)`` or ``rgba(...)`` as ``#RRGGBB``."""
+    found = _RGB.fullmatch(color)
+    if found is None:
+        return None
+    parts = (min(255, round(float(part))) for part in found.groups()[:3])
+    return "#" + "".join(f"{part:02X}" for part in parts)
+
+
+def read_texts(snapshot: Mapping[str, Any], width: float, height: float) -> Texts:
+    """Text nodes of the main document that are visible and lie on the picture.
+
+    Generated content, form values and documents in frames are left out. What is covered by
+    something else is not noticed.
+
+    Args:
+        snapshot: The answer to ``DOMSnapshot.captureSnapshot``.
+        width: Of the picture, in CSS pixels.
+        height: Likewise.
+    """
+    tree = _Tree(snapshot["documents"][0], snapshot["strings"])
+    found: list[tuple[str, Box, str]] = []
+    for place, boxes in tree.lines().items():
+        node, text = tree.node_of[place], " ".join(tree.text(place).split())
+        box = _clipped(_union(boxes), width, height)
+        if text and box is not None and tree.shows(node):
+            found.append((text, box, tree.style(node, 0)))
+    return Texts(tuple(found))
+
+
+class _Tree:
+    """One document of a snapshot; its tables refer to each other by index."""
+
+    def __init__(self, document: Mapping[str, Any], strings: Sequence[str]) -> None:
+        self._strings = strings
+        nodes, layout = document["nodes"], document["layout"]
+        self._parent: list[int] = nodes["parentIndex"]
+        self._kind: list[int] = nodes["nodeType"]
+        self._hidden = {*nodes["pseudoType"]["index"], *_user_agent_roots(nodes, strings)}
+        self.node_of: list[int] = layout["nodeIndex"]
+        self._text: list[int] = layout["text"]
+        styles: list[list[int]] = layout["styles"]
+        self._styles = {
+            node: style for node, style in zip(self.node_of, styles, strict=True) if style
+        }
+        self._boxes = document["textBoxes"]
+        self._opacity: dict[int, float] = {-1: 1.0}
+
+    def lines(self) -> dict[int, list[Sequence[float]]]:
+        """Place in the layout -> the boxes of its lines."""
+        found: dict[int, list[Sequence[float]]] = {}
+        for place, bounds in zip(self._boxes["layoutIndex"], self._boxes["bounds"], strict=True):
+            found.setdefault(place, []).append(bounds)
+        return found
+
+    def text(self, place: int) -> str:
+        """What is laid out at a place."""
+        index = self._text[place]
+        return self._strings[index] if index >= 0 else ""
+
+    def style(self, node: int, which: int) -> str:
+        """A computed style of the node, or of the nearest node above that has one."""
+        while node >= 0 and node not in self._styles:
+            node = self._parent[node]
+        return self._strings[self._styles[node][which]] if node >= 0 else ""
+
+    def shows(self, node: int) -> bool:
+        """Whether it is a text of the page itself and not made invisible."""
+        if self._kind[node] != TEXT_NODE or self.style(node, 1) in ("hidden", "collapse"):
+            return False
+        return self._seen_through(node) >= MIN_OPACITY
+
+    def _seen_through(self, node: int) -> float:
+        """The product of all opacities from the root to the node; 0 below a hidden one."""
+        path: list[int] = []
+        while node not in self._opacity:
+            path.append(node)
+            node = self._parent[node]
+        value = self._opacity[node]
+        for step in reversed(path):
+            own = self._styles.get(step)
+            value *= float(self._strings[own[2]] or 1) if own else 1.0
+            value = 0.0 if step in self._hidden else value
+            self._opacity[step] = value
+        return value
+
+
+def _user_agent_roots(nodes: Mapping[str, Any], strings: Sequence[str]) -> set[int]:
+    """The shadow roots that the browser puts into form controls."""
+    roots = nodes["shadowRootType"]
+    named = zip(roots["index"], roots["value"], strict=True)
+    return {node for node, kind in named if strings[kind] == "user-agent"}
+
+
+def _union(boxes: Sequence[Sequence[float]]) -> Box:
+    left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
+    right = max(box[0] + box[2] for box in boxes)
+    bottom = max(box[1] + box[3] for box in boxes)
+    return left, top, right - left, bottom - top
+
+
+def _clipped(box: Box, width: float, height: float) -> Box | None:
+    """The part that lies on the picture."""
+    left, top = max(0.0, box[0]), max(0.0, box[1])
+    right, bottom = min(width, box[0] + box[2]), min(height, box[1] + box[3])
+    if right <= left or bottom <= top:
+        return None
+    return left, top, right - left, bottom - top
