@@ -15,7 +15,7 @@ import rrvf
 from rrvf.errors import RrvfError, UserError
 
 if TYPE_CHECKING:
-    from rrvf.evaluate import ChartScoring, Item
+    from rrvf.scoring import Item, Scoring
     from rrvf.types import SampleResult
 
 app = typer.Typer(
@@ -84,8 +84,8 @@ def demo(
 ) -> None:
     """Score a small bundled set of answers, print the table, write OUT/report.html."""
     from rrvf.demo import LIMITS, demo_items
-    from rrvf.evaluate import ChartScoring
     from rrvf.renderers.chart import ChartRenderer
+    from rrvf.scoring.charts import ChartScoring
 
     with ChartRenderer(chart_python, workers, LIMITS, confinement.value) as renderer:
         _run(demo_items(), ChartScoring(renderer), out, workers)
@@ -112,8 +112,8 @@ def score(
     confinement: Level = Confinement.auto,
 ) -> None:
     """Score existing predictions; goes on where an earlier run into OUT stopped."""
-    from rrvf.evaluate import ChartScoring
     from rrvf.renderers.chart import ChartRenderer, Limits
+    from rrvf.scoring.charts import ChartScoring
 
     _known_benchmark(benchmark)
     items = _items(data, predictions, subset, task, limit)
@@ -191,7 +191,7 @@ def _items(
     return items
 
 
-def _run(items: Sequence[Item], scoring: ChartScoring, out: Path, workers: int) -> None:
+def _run(items: Sequence[Item], scoring: Scoring, out: Path, workers: int) -> None:
     """Score with a progress bar, then print the table and write the report."""
     from rrvf.evaluate import score_predictions
     from rrvf.report import format_table, write_report

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rrvf.benchmarks.chartmimic import load_samples
 from rrvf.benchmarks.predictions import load_predictions, match
-from rrvf.evaluate import Item
+from rrvf.scoring import Item
 from rrvf.renderers.chart import Limits
 
 LIMITS = Limits(cpu_seconds=5, wall_seconds=60)

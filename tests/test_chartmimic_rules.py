@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pytest
 
 from rrvf.benchmarks.chartmimic import METRICS
-from rrvf.benchmarks.chartmimic_rules import metrics, n_unscored, script_for, target_for
+from rrvf.benchmarks.chartmimic_rules import metrics, script_for, target_for
+from rrvf.benchmarks.means import n_unscored
 from rrvf.errors import HarnessError
 from rrvf.types import Drawing, Elements, LayoutCell, Rendering, Sample, SampleResult, Score
 from tests.runs import fenced

@@ -20,16 +20,11 @@ from typing import Any
 import pytest
 
 from rrvf.errors import DataError, SetupError, UserError
-from rrvf.evaluate import (
-    ChartScoring,
-    Item,
-    differences,
-    item_key,
-    score_item,
-    score_predictions,
-)
+from rrvf.evaluate import item_key, score_item, score_predictions
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.scorers import find_scorers
+from rrvf.scoring import Item
+from rrvf.scoring.charts import ChartScoring, differences
 from rrvf.types import Sample, SampleResult, Score
 from tests.runs import FakeRenderer, fenced, lines_of, plot, sample, summary_of, values, wait_for
 
@@ -106,7 +101,7 @@ def test_an_unexpected_exception_is_ours(monkeypatch: pytest.MonkeyPatch) -> Non
     def broken(*_: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("rrvf.evaluate.score_all", broken)
+    monkeypatch.setattr("rrvf.scoring.charts.score_all", broken)
     result = scored((sample("a"), fenced("ok target")), FakeRenderer())
     assert (result.status, found(result)) == ("harness_error", NULL)
     assert result.error == "scoring a: ZeroDivisionError: oops"

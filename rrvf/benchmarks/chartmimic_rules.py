@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rrvf import replies
+from rrvf.benchmarks.means import mean
 from rrvf.errors import HarnessError
 from rrvf.renderers.chart import ChartScript
 from rrvf.scorers.layout import GRAPH_PREFIX, graph_rule
@@ -48,37 +49,20 @@ def target_for(sample: Sample, reference: Rendering, mode: Mode) -> Drawing:
     return drawing
 
 
-def metrics(results: Iterable[SampleResult]) -> dict[str, float | None]:
+def metrics(results: Sequence[SampleResult]) -> dict[str, float | None]:
     """The columns of the table, 0 to 100: means over the scored items, all failures counting as 0.
 
     ``average`` is the mean of the four low-level metrics, ``overall`` that of ``average`` and
     ``gpt``; a metric that was not measured is ``None``.
     """
-    rows = list(results)
-    table: dict[str, float | None] = {"exec_rate": _mean(rows, "execution")}
-    for name in LOW_LEVEL:
-        table[name] = _mean(rows, name)
+    table = {"exec_rate": mean(results, "execution")}
+    table |= {name: mean(results, name) for name in LOW_LEVEL}
     table["average"] = _mean_of([table[name] for name in LOW_LEVEL])
-    table["gpt"] = _mean(rows, "gpt")
+    table["gpt"] = mean(results, "gpt")
     table["overall"] = _mean_of([table["average"], table["gpt"]])
     return table
-
-
-def _mean(rows: list[SampleResult], scorer: str) -> float | None:
-    values = [row.scores[scorer].value for row in rows if scorer in row.scores]
-    scored = [value for value in values if value is not None]
-    return 100.0 * sum(scored) / len(scored) if scored else None
 
 
 def _mean_of(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known and len(known) == len(values) else None
-
-
-def n_unscored(results: Iterable[SampleResult]) -> Mapping[str, int]:
-    """Scorer -> number of items without a value."""
-    counts: dict[str, int] = {}
-    for row in results:
-        for name, score in row.scores.items():
-            counts[name] = counts.get(name, 0) + (score.value is None)
-    return counts

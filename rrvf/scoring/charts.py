@@ -1,0 +1,140 @@
+"""Scoring of charts: one execution of the answer, compared under both modes' rules."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rrvf.benchmarks import chartmimic_rules as rules
+from rrvf.errors import HarnessError
+from rrvf.renderers.chart import ChartRenderer, ChartScript, source_hash
+from rrvf.scorers import Scorer, find_scorers, score_all, usable
+from rrvf.scoring import NO_ANSWER, Item, Outcome, version, with_hash, without_code
+from rrvf.types import Drawing, Mode, Rendering, Sample, SampleResult, Score
+
+TOLERANCE = 1e-12
+NO_BLOCK = "no ```python block in the answer"
+
+
+@dataclass(frozen=True, slots=True)
+class ChartScoring:
+    """How chart answers are scored.
+
+    Attributes:
+        renderer: Where scripts are drawn.
+        mode: ``official`` or ``fixed``.
+        scorers: Names or dotted paths.
+    """
+
+    renderer: ChartRenderer
+    mode: Mode = "official"
+    scorers: tuple[str, ...] = rules.SCORERS
+    benchmark: str = "chartmimic"
+
+    def protocol(self) -> dict[str, Any]:
+        """What moves scores, with a hash over it."""
+        return with_hash(
+            {
+                "benchmark": self.benchmark,
+                "mode": self.mode,
+                "scorers": list(self.scorers),
+                "cpu_seconds": self.renderer.limits.cpu_seconds,
+                "recorder": source_hash(),
+            }
+        )
+
+    def environment(self) -> dict[str, Any]:
+        """Versions of everything that can move a score, and the level of confinement."""
+        said = self.renderer.environment
+        return {
+            "confinement": said["level"],
+            "runs_as": said["user"],
+            "chart_python": said["python"],
+            "chart_versions": said["versions"],
+            "fonts": {"count": said["n_fonts"], "hash": said["fonts_hash"]},
+            "host_versions": {name: version(name) for name in ("rrvf", "numpy", "scipy")},
+            "host_python": platform.python_version(),
+            "platform": f"{platform.system()} {platform.machine()}",
+        }
+
+    def find_scorers(self) -> Mapping[str, Scorer]:
+        """The functions behind the names."""
+        return find_scorers(self.scorers)
+
+    def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
+        """The columns of the paper's table, 0 to 100."""
+        return rules.metrics(results)
+
+    def close(self) -> None:
+        """End what is under way."""
+        self.renderer.close()
+
+    # ------------------------------------------------------------------------ one item
+
+    def score(self, item: Item, scorers: Mapping[str, Scorer]) -> Outcome:
+        """Draw one answer and its reference, and compare them."""
+        sample, completion = item
+        if sample.reference_code is None:
+            raise HarnessError("the sample has no reference code")
+        reference = self.renderer.render_reference(sample.reference_code)
+        pictures = {"reference": reference.png} if reference.png else {}
+        script = rules.script_for(sample, completion)
+        if script is None:
+            why = NO_ANSWER if completion is None else NO_BLOCK
+            error = _told(why, sample, reference.drawing(self.mode))
+            return Outcome(without_code(item, scorers, error or why), pictures)
+        rendering = self.renderer.render(script)
+        if rendering.png:
+            pictures["rendering"] = rendering.png
+        return Outcome(self._compared(item, script, reference, rendering, scorers), pictures)
+
+    def _compared(
+        self,
+        item: Item,
+        script: ChartScript,
+        reference: Rendering,
+        rendering: Rendering,
+        scorers: Mapping[str, Scorer],
+    ) -> SampleResult:
+        sample, completion = item
+        modes: tuple[Mode, Mode] = ("official", "fixed")
+        by_mode = {
+            mode: score_all(
+                scorers, rules.target_for(sample, reference, mode), rendering.drawing(mode), mode
+            )
+            for mode in modes
+        }
+        drawing = rendering.drawing(self.mode)
+        other: Mode = "fixed" if self.mode == "official" else "official"
+        fixed_code = script.fixed if script.fixed is not None else script.official
+        return SampleResult(
+            sample_id=sample.id,
+            status=drawing.status,
+            error=_told(drawing.error, sample, reference.drawing(self.mode)),
+            seconds=rendering.seconds,
+            scores=by_mode[self.mode],
+            code=script.official if self.mode == "official" else fixed_code,
+            completion=completion,
+            other_mode=differences(by_mode[self.mode], by_mode[other]),
+            tags=sample.tags,
+        )
+
+
+def _told(error: str | None, sample: Sample, target: Drawing) -> str | None:
+    """What went wrong with the answer, then what is wrong with its reference."""
+    if usable(target):
+        return error
+    broken = f"the reference {sample.id} cannot be drawn: {target.error}"
+    return broken if error is None else f"{error}; {broken}"
+
+
+def differences(chosen: Mapping[str, Score], other: Mapping[str, Score]) -> dict[str, float]:
+    """Values of the other mode, where they are not those of the chosen one."""
+    found: dict[str, float] = {}
+    for name, score in chosen.items():
+        value = other[name].value
+        if value is not None and (score.value is None or abs(value - score.value) > TOLERANCE):
+            found[name] = value
+    return found
