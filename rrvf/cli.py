@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 import rrvf
-from rrvf.errors import RrvfError, UserError
+from rrvf.errors import RrvfError
 
 if TYPE_CHECKING:
     from rrvf.scoring import Item, Scoring
     from rrvf.types import SampleResult
+
+BENCHMARKS = ("chartmimic", "websight")
 
 app = typer.Typer(
     name="rrvf",
@@ -65,6 +67,25 @@ Level = Annotated[
 ]
 
 
+Browser = Annotated[
+    Path | None, typer.Option(envvar="RRVF_CHROMIUM", help="Chromium that shows web pages.")
+]
+
+
+class ClipFailure(StrEnum):
+    """Values of ``--clip-failure``."""
+
+    zero = "zero"
+    black = "black"
+
+
+class Reference(StrEnum):
+    """Values of ``--reference``."""
+
+    html = "html"
+    image = "image"
+
+
 @app.callback(invoke_without_command=True)
 def root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
@@ -80,21 +101,30 @@ def demo(
     out: Out = Path("rrvf-demo"),
     workers: Workers = 2,
     chart_python: ChartPython = None,
+    browser: Browser = None,
     confinement: Level = Confinement.auto,
 ) -> None:
-    """Score a small bundled set of answers, print the table, write OUT/report.html."""
-    from rrvf.demo import LIMITS, demo_items
-    from rrvf.renderers.chart import ChartRenderer
-    from rrvf.scoring.charts import ChartScoring
+    """Score small bundled sets of answers, print the tables, write OUT/report.html."""
+    from rrvf.demo import demo_runs
+    from rrvf.errors import SetupError
+    from rrvf.report import write_report
 
-    with ChartRenderer(chart_python, workers, LIMITS, confinement.value) as renderer:
-        _run(demo_items(), ChartScoring(renderer), out, workers)
+    runs: list[Path] = []
+    for run in demo_runs(workers, chart_python, browser, confinement.value):
+        try:
+            with run.prepared() as (items, scoring):
+                runs.append(_run(items, scoring, out / run.folder, workers))
+        except SetupError as error:
+            if not runs:
+                raise
+            typer.echo(f"{run.title} left out: {error}", err=True)
+    typer.echo(f"report: {write_report(runs, out)}")
 
 
 @app.command()
 def score(
-    benchmark: Annotated[str, typer.Argument(help="chartmimic")],
-    data: Annotated[str, typer.Option(help="Dataset folder, VLMEvalKit TSV, or its name.")],
+    benchmark: Annotated[str, typer.Argument(help=", ".join(BENCHMARKS))],
+    data: Annotated[str, typer.Option(help="Dataset folder or file, or its name.")],
     predictions: Annotated[Path, typer.Option(help="JSONL, or a VLMEvalKit prediction file.")],
     out: Out,
     workers: Workers = 2,
@@ -102,43 +132,82 @@ def score(
         ModeName.official
     ),
     scorers: Annotated[
-        str, typer.Option(help="Comma-separated names or my.module:object.")
-    ] = "execution,text,layout,type,color",
+        str | None, typer.Option(help="Comma-separated names or my.module:object.")
+    ] = None,
     subset: Annotated[str | None, typer.Option(help="Subset of the folder, direct_600.")] = None,
     task: Annotated[str | None, typer.Option(help="direct or customized.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N samples.")] = None,
-    timeout: Annotated[int, typer.Option(min=1, help="CPU seconds an execution may use.")] = 60,
+    timeout: Annotated[
+        int | None, typer.Option(min=1, help="Seconds a rendering may take: 60 of CPU, 10 a page.")
+    ] = None,
     chart_python: ChartPython = None,
+    browser: Browser = None,
+    reference: Annotated[
+        Reference, typer.Option(help="Compare pages with the HTML's rendering, or the image.")
+    ] = Reference.html,
+    javascript: Annotated[bool, typer.Option(help="Let pages run their scripts.")] = False,
+    reuse_pages: Annotated[
+        bool, typer.Option(help="One page for all, not a context each.")
+    ] = False,
+    clip_model: Annotated[str | None, typer.Option(help="open_clip model.")] = None,
+    clip_weights: Annotated[
+        str | None,
+        typer.Option(envvar="RRVF_CLIP_WEIGHTS", help="open_clip tag, or a local file."),
+    ] = None,
+    clip_failure: Annotated[
+        ClipFailure, typer.Option(help="A failed page scores zero, or as a black picture.")
+    ] = ClipFailure.zero,
     confinement: Level = Confinement.auto,
 ) -> None:
     """Score existing predictions; goes on where an earlier run into OUT stopped."""
-    from rrvf.renderers.chart import ChartRenderer, Limits
-    from rrvf.scoring.charts import ChartScoring
+    from rrvf.runs import RunOptions, prepared
 
-    _known_benchmark(benchmark)
-    items = _items(data, predictions, subset, task, limit)
-    limits = Limits(cpu_seconds=timeout, wall_seconds=3 * timeout)
-    names = tuple(name.strip() for name in scorers.split(",") if name.strip())
-    with ChartRenderer(chart_python, workers, limits, confinement.value) as renderer:
-        _run(items, ChartScoring(renderer, mode.value, names), out, workers)
+    names = None if scorers is None else tuple(filter(None, map(str.strip, scorers.split(","))))
+    options = RunOptions(
+        data=data,
+        predictions=predictions,
+        workers=workers,
+        mode=mode.value,
+        scorers=names,
+        subset=subset,
+        task=task,
+        limit=limit,
+        timeout=timeout,
+        chart_python=chart_python,
+        browser=browser,
+        reference=reference.value,
+        javascript=javascript,
+        reuse_pages=reuse_pages,
+        clip_model=clip_model,
+        clip_weights=clip_weights,
+        clip_failure=clip_failure.value,
+        confinement=confinement.value,
+    )
+    with prepared(benchmark, options) as (items, scoring):
+        _tell_missing(items)
+        _run(items, scoring, out, workers)
+        from rrvf.report import write_report
+
+        typer.echo(f"report: {write_report([out], out)}")
 
 
 @app.command()
 def render(
     kind: Annotated[Kind, typer.Argument(help="chart or web")],
-    file: Annotated[Path, typer.Argument(help="The script.")],
+    file: Annotated[Path, typer.Argument(help="The script or page.")],
     out: Annotated[Path, typer.Option(help="The PNG to write.")],
     chart_python: ChartPython = None,
+    browser: Browser = None,
+    javascript: Annotated[bool, typer.Option(help="Let the page run its scripts.")] = False,
     confinement: Level = Confinement.auto,
 ) -> None:
-    """Draw one script, confined, as a judge would see it."""
-    from rrvf.renderers.chart import ChartRenderer
-    from rrvf.renderers.single import draw_file
+    """Draw one script or page, confined; a chart as a judge would see it."""
+    from rrvf.renderers import single
 
     if kind is Kind.web:
-        raise UserError("web pages cannot be drawn by this version; charts can")
-    with ChartRenderer(chart_python, 1, None, confinement.value) as renderer:
-        typer.echo(draw_file(renderer, file, out))
+        typer.echo(single.show_file(file, out, browser, confinement.value, javascript=javascript))
+    else:
+        typer.echo(single.draw_file(file, out, chart_python, confinement.value))
 
 
 @app.command()
@@ -153,34 +222,35 @@ def report(
 
 
 @app.command()
-def doctor(chart_python: ChartPython = None, confinement: Level = Confinement.auto) -> None:
-    """Tell what this machine offers: confinement, packages, fonts, browser."""
+def doctor(
+    chart_python: ChartPython = None,
+    browser: Browser = None,
+    confinement: Level = Confinement.auto,
+) -> None:
+    """Tell what this machine offers: confinement, packages, fonts, browser, CLIP weights."""
     from rrvf.doctor import examine
 
     wrong = False
-    for finding in examine(chart_python, confinement.value):
+    for finding in examine(chart_python, browser, confinement.value):
         mark = {True: "ok", False: "!!", None: "  "}[finding.ok]
         typer.echo(f"{mark} {finding.what + ':':<20} {finding.found}")
         wrong = wrong or finding.ok is False
     raise typer.Exit(1 if wrong else 0)
 
 
+@app.command("setup-browser")
+def setup_browser() -> None:
+    """Get what web pages need: a Chromium if there is none, and Tailwind's stylesheet."""
+    from rrvf.renderers.browser_setup import set_up
+
+    for line in set_up():
+        typer.echo(line)
+
+
 # ---------------------------------------------------------------------------- shared parts
 
 
-def _known_benchmark(name: str) -> None:
-    if name != "chartmimic":
-        raise UserError(f"unknown benchmark {name!r}; available: chartmimic")
-
-
-def _items(
-    data: str, predictions: Path, subset: str | None, task: str | None, limit: int | None
-) -> Sequence[Item]:
-    from rrvf.benchmarks.chartmimic import load_samples
-    from rrvf.benchmarks.predictions import load_predictions, match
-
-    samples = load_samples(Path(data), subset=subset, task=task)
-    items = match(samples, load_predictions(predictions))[:limit]
+def _tell_missing(items: Sequence[Item]) -> None:
     missing = [sample.id for sample, completion in items if completion is None]
     if missing:
         some = ", ".join(missing[:10]) + (", ..." if len(missing) > 10 else "")
@@ -188,13 +258,12 @@ def _items(
             f"no prediction for {len(missing)} of {len(items)} samples, counted as no_code: {some}",
             err=True,
         )
-    return items
 
 
-def _run(items: Sequence[Item], scoring: Scoring, out: Path, workers: int) -> None:
-    """Score with a progress bar, then print the table and write the report."""
+def _run(items: Sequence[Item], scoring: Scoring, out: Path, workers: int) -> Path:
+    """Score with a progress bar, then print the table."""
     from rrvf.evaluate import score_predictions
-    from rrvf.report import format_table, write_report
+    from rrvf.report import format_table
     from rrvf.run_folder import read_summary
 
     try:
@@ -205,7 +274,7 @@ def _run(items: Sequence[Item], scoring: Scoring, out: Path, workers: int) -> No
         typer.echo(f"stopped; what is done stands in {out}, the same command goes on", err=True)
         raise typer.Exit(130) from None
     typer.echo(format_table(read_summary(out)))
-    typer.echo(f"report: {write_report([out], out)}")
+    return out
 
 
 def _progress(results: Iterator[SampleResult], total: int) -> Iterator[SampleResult]:

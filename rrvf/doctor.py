@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -14,8 +13,9 @@ from rrvf import __version__
 from rrvf.errors import RrvfError
 from rrvf.renderers import cache
 from rrvf.renderers.chart import ChartRenderer
+from rrvf.renderers.page import PageRenderer
+from rrvf.scorers.clip_weights import VARIABLE as WEIGHTS_VARIABLE
 
-BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 MEANING = {
     "namespaces": "private network, mounts and IPC; Landlock; seccomp; limits",
     "landlock": "Landlock; seccomp; limits",
@@ -33,7 +33,9 @@ class Finding:
     ok: bool | None = None
 
 
-def examine(python: Path | None = None, confinement: str | None = None) -> Iterator[Finding]:
+def examine(
+    python: Path | None = None, browser: Path | None = None, confinement: str | None = None
+) -> Iterator[Finding]:
     """Look at everything that scoring depends on, one finding at a time."""
     yield Finding("rrvf", f"{__version__} on Python {platform.python_version()}")
     yield Finding("cache folder", str(cache.folder()))
@@ -41,7 +43,11 @@ def examine(python: Path | None = None, confinement: str | None = None) -> Itera
         yield from _charts(python, confinement)
     except (RrvfError, OSError) as error:
         yield Finding("charts", str(error), ok=False)
-    yield _browser()
+    try:
+        yield from _pages(browser, confinement)
+    except (RrvfError, OSError) as error:
+        yield Finding("browser", f"{error} (not needed for charts)", ok=False)
+    yield _clip()
     yield _package("vlmeval", "ms-vlmeval", "only the live comparison with the official scorer")
 
 
@@ -59,12 +65,25 @@ def _charts(python: Path | None, confinement: str | None) -> Iterator[Finding]:
     yield Finding("fonts", f"{said['n_fonts']} families (hash {said['fonts_hash']})")
 
 
-def _browser() -> Finding:
-    named = os.environ.get("RRVF_CHROMIUM")
-    if named and not Path(named).is_file():
-        return Finding("browser", f"RRVF_CHROMIUM names {named}, which is no file", ok=False)
-    found = named or next(filter(None, map(shutil.which, BROWSERS)), None)
-    return Finding("browser", found or "none found (not needed for charts)")
+def _pages(browser: Path | None, confinement: str | None) -> Iterator[Finding]:
+    with PageRenderer(browser, 1, confinement=confinement) as renderer:
+        said = renderer.environment
+    reached = said["confinement"]
+    layers = ", ".join(f"{name} {'on' if on else 'off'}" for name, on in reached.items())
+    yield Finding("browser", said["browser"], ok=True)
+    yield Finding("browser confinement", layers, ok=reached["sandbox"] or reached["files"])
+    fonts = said["fonts"]
+    yield Finding("browser fonts", f"{fonts['count']} files (hash {fonts['hash']})")
+    yield Finding("Tailwind", said["tailwind"] or "not installed; run: rrvf setup-browser")
+
+
+def _clip() -> Finding:
+    """Weights that are here; nothing is downloaded to find out."""
+    named = os.environ.get(WEIGHTS_VARIABLE)
+    if named:
+        found = Path(named).is_file()
+        return Finding("CLIP weights", named if found else f"{named}: no such file", ok=found)
+    return Finding("CLIP weights", f"by {WEIGHTS_VARIABLE}, --clip-weights, or from the network")
 
 
 def _package(module: str, distribution: str, purpose: str) -> Finding:

@@ -41,13 +41,14 @@ ARGUMENTS = (
     "--disable-partial-raster",
     "--disable-gpu",
     # Pictures stand still, and those further down are loaded as well.
-    "--blink-settings=imageAnimationPolicy=2,lazyLoadEnabled=false",
+    # A browser takes the last of two such arguments: Playwright's mouse is said once more.
+    "--blink-settings=imageAnimationPolicy=2,lazyLoadEnabled=false,primaryHoverType=2,"
+    "availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4",
     # No way out even if a request gets past the interception.
     "--host-resolver-rules=MAP * ~NOTFOUND",
     f"--proxy-server=http://{DEAD_END}",
     "--proxy-bypass-list=<-loopback>",
     "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
-    "--disable-features=DnsOverHttps,MediaRouter,OptimizationHints",
     "--no-pings",
     "--deny-permission-prompts",
 )

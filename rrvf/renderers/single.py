@@ -7,29 +7,54 @@ from pathlib import Path
 from rrvf.errors import DataError, UserError
 from rrvf.renderers.cache import write_atomically
 from rrvf.renderers.chart import ChartRenderer, ChartScript
+from rrvf.renderers.page import PageRenderer
 
 
-def draw_file(renderer: ChartRenderer, file: Path, out: Path) -> Path:
+def draw_file(file: Path, out: Path, python: Path | None, confinement: str) -> Path:
     """Draw the script in ``file`` and write a PNG: 350 dpi through its PDF, as a judge sees it.
 
     Raises:
         DataError: ``file`` cannot be read.
         UserError: It draws nothing; with what it raised. Or ``out`` cannot be written.
     """
+    code = _read(file, "a Python script")
+    script = ChartScript(code, append_save=False)
+    with ChartRenderer(python, 1, None, confinement) as renderer:
+        rendering = renderer.render(script, modes=("fixed",), judge=True)
+    return _written(out, rendering.judge_png or rendering.png, file, rendering.fixed.error)
+
+
+def show_file(
+    file: Path, out: Path, browser: Path | None, confinement: str, *, javascript: bool = False
+) -> Path:
+    """Show the page in ``file`` and write its full-page screenshot.
+
+    Raises:
+        DataError: ``file`` cannot be read.
+        UserError: It cannot be shown; with the reason. Or ``out`` cannot be written.
+    """
+    html = _read(file, "an HTML file")
+    with PageRenderer(browser, 1, javascript=javascript, confinement=confinement) as renderer:
+        rendering = renderer.render(html)
+    return _written(out, rendering.png, file, rendering.error)
+
+
+def _read(file: Path, what: str) -> str:
     try:
-        code = file.read_text(encoding="utf-8-sig")
+        return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{file}: not UTF-8 text; name a Python script") from error
+        raise DataError(f"{file}: not UTF-8 text; name {what}") from error
     except OSError as error:
-        raise DataError(f"{file}: {error.strerror}; name a Python script") from error
-    rendering = renderer.render(ChartScript(code, append_save=False), modes=("fixed",), judge=True)
-    picture = rendering.judge_png or rendering.png
+        raise DataError(f"{file}: {error.strerror}; name {what}") from error
+
+
+def _written(out: Path, picture: bytes | None, file: Path, error: str | None) -> Path:
     if picture is None:
-        raise UserError(f"{file}: no picture: {rendering.fixed.error}")
+        raise UserError(f"{file}: no picture: {error}")
     try:
         write_atomically(out, picture)
-    except OSError as error:
+    except OSError as problem:
         raise UserError(
-            f"{out}: cannot be written: {error.strerror}; name another --out"
-        ) from error
+            f"{out}: cannot be written: {problem.strerror}; name another --out"
+        ) from problem
     return out

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Protocol
+from typing import Any, Protocol
 
 from rrvf.errors import UserError
 from rrvf.scorers.chart_type import score_chart_type
@@ -49,13 +49,26 @@ def find_scorers(names: Sequence[str]) -> dict[str, Scorer]:
 
 
 def _imported(name: str) -> Scorer:
-    module, colon, attribute = name.partition(":")
-    if not colon:
-        near = get_close_matches(name, SCORERS, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise UserError(
-            f"unknown scorer {name!r}.{hint} Available: {', '.join(SCORERS)}, or my.module:object"
-        )
+    if ":" not in name:
+        raise UserError(no_such_scorer(name, SCORERS))
+    return import_scorer(name)
+
+
+def no_such_scorer(name: str, available: Iterable[str]) -> str:
+    """What to say of a name that is none, with the nearest that is one."""
+    names = list(available)
+    near = get_close_matches(name, names, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"unknown scorer {name!r}.{hint} Available: {', '.join(names)}, or my.module:object"
+
+
+def import_scorer(name: str) -> Any:
+    """A scorer from elsewhere, by its dotted path.
+
+    Raises:
+        UserError: It cannot be imported; with the reason.
+    """
+    module, _, attribute = name.partition(":")
     sys.path.insert(0, "")
     try:
         return getattr(importlib.import_module(module), attribute)

@@ -1,0 +1,160 @@
+"""Scoring of web pages: the answer's page beside the reference's, shown by the same browser."""
+
+from __future__ import annotations
+
+import functools
+import io
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from rrvf.benchmarks import websight, websight_rules
+from rrvf.errors import HarnessError
+from rrvf.renderers.page import PageRenderer, source_hash
+from rrvf.scorers.clip import ClipSettings
+from rrvf.scorers.pages import HasEnvironment, PageScorer, find_page_scorers, score_page
+from rrvf.scoring import NO_ANSWER, Item, Outcome, version, with_hash, without_code
+from rrvf.types import PageRendering, Sample, SampleResult
+
+SCORERS = ("execution", "clip")
+NO_HTML = "no HTML in the answer"
+
+Reference = Literal["html", "image"]
+
+
+@dataclass(frozen=True)
+class PageScoring:
+    """How answers in HTML are scored.
+
+    Attributes:
+        renderer: Where pages are shown.
+        scorers: Names or dotted paths.
+        clip: Model, weights and conventions of the CLIP scorers.
+        reference: Compare with the rendering of the reference ``html``, or with the data set's own
+            ``image``.
+        data: Where the samples are from, for the protocol.
+    """
+
+    renderer: PageRenderer
+    scorers: tuple[str, ...] = SCORERS
+    clip: ClipSettings = field(default_factory=ClipSettings)
+    reference: Reference = "html"
+    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    benchmark: str = websight.NAME
+
+    def protocol(self) -> dict[str, Any]:
+        """What moves scores, with a hash over it."""
+        limits = self.renderer.limits
+        return with_hash(
+            {
+                "benchmark": self.benchmark,
+                "scorers": list(self.scorers),
+                "reference": self.reference,
+                "clip_model": self.clip.model,
+                "clip_failure": self.clip.failure,
+                "data": dict(self.data),
+                "viewport": f"{limits.width}x{limits.height}",
+                "max_height": limits.max_height,
+                "seconds": limits.seconds,
+                "javascript": self.renderer.environment["javascript"],
+                "renderer": source_hash(),
+            }
+        )
+
+    def environment(self) -> dict[str, Any]:
+        """Versions of everything that can move a score, and how far pages are confined."""
+        said = dict(self.renderer.environment)
+        del said["javascript"]
+        return {
+            **said,
+            "clip": {name: dict(scorer.environment) for name, scorer in self._with_model()},
+            "host_versions": {name: version(name) for name in ("rrvf", "numpy", "scipy")},
+            "host_python": platform.python_version(),
+            "platform": f"{platform.system()} {platform.machine()}",
+        }
+
+    def find_scorers(self) -> Mapping[str, PageScorer]:
+        """The functions behind the names."""
+        return self._found
+
+    @functools.cached_property
+    def _found(self) -> Mapping[str, PageScorer]:
+        """Looked up once: a model is loaded."""
+        return find_page_scorers(self.scorers, self.clip)
+
+    def _with_model(self) -> Iterator[tuple[str, HasEnvironment]]:
+        for name, scorer in self._found.items():
+            if isinstance(scorer, HasEnvironment):
+                yield name, scorer
+
+    def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
+        """The columns of the table, 0 to 100."""
+        return websight_rules.metrics(results, self.scorers)
+
+    def close(self) -> None:
+        """End what is under way."""
+        self.renderer.close()
+
+    # ------------------------------------------------------------------------ one item
+
+    def score(self, item: Item, scorers: Mapping[str, PageScorer]) -> Outcome:
+        """Show one answer and its reference, and compare them."""
+        sample, completion = item
+        target = self._target(sample)
+        pictures = {"reference": target.png} if target.png else {}
+        html = None if completion is None else websight.extract_html(completion)
+        if html is None:
+            why = NO_ANSWER if completion is None else NO_HTML
+            result = without_code(item, scorers, _told(why, sample, target) or why)
+            scores = score_page(scorers, target, PageRendering("no_code"))
+            return Outcome(replace(result, scores=scores), pictures)
+        page = self.renderer.render(html)
+        if page.png:
+            pictures["rendering"] = page.png
+        result = SampleResult(
+            sample_id=sample.id,
+            status=page.status,
+            error=_told(page.error, sample, target),
+            seconds=page.seconds,
+            scores=score_page(scorers, target, page),
+            code=html,
+            completion=completion,
+            tags=sample.tags,
+        )
+        return Outcome(result, pictures)
+
+    def _target(self, sample: Sample) -> PageRendering:
+        """What an answer is compared with: the reference's rendering, or the picture itself."""
+        shown = None
+        if sample.reference_code is not None:
+            shown = self.renderer.render_reference(sample.reference_code)
+        if self.reference == "html":
+            if shown is None:
+                raise HarnessError(f"the sample {sample.id} has no reference HTML")
+            return shown
+        if sample.image is None:
+            raise HarnessError(f"the sample {sample.id} has no picture of its own")
+        png, width, height = _as_png(sample.image.read_bytes())
+        blocks = shown.blocks if shown is not None else ()
+        return PageRendering("ok", png=png, width=width, height=height, blocks=blocks)
+
+
+def _as_png(data: bytes) -> tuple[bytes, int, int]:
+    """A picture in any format as PNG, with its size."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as image:
+        if image.format == "PNG":
+            return data, image.width, image.height
+        buffer = io.BytesIO()
+        image.convert("RGB").save(buffer, "PNG")
+        return buffer.getvalue(), image.width, image.height
+
+
+def _told(error: str | None, sample: Sample, target: PageRendering) -> str | None:
+    """What went wrong with the answer, then what is wrong with its reference."""
+    if target.status == "ok":
+        return error
+    broken = f"the reference {sample.id} cannot be shown: {target.error}"
+    return broken if error is None else f"{error}; {broken}"
