@@ -119,3 +119,15 @@ def published_python() -> Path:
 def newest_python() -> Path:
     """The interpreter with the newest matplotlib that the tests cover."""
     return find_chart_python("newest")
+
+
+@pytest.fixture(scope="session")
+def web_browser() -> Path:
+    """The Chromium that shows pages; tests that need one skip where there is none."""
+    from rrvf.errors import SetupError
+    from rrvf.renderers.browser import find_browser
+
+    try:
+        return find_browser()
+    except SetupError as error:
+        pytest.skip(str(error))
