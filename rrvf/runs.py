@@ -62,7 +62,8 @@ def _chartmimic(options: RunOptions) -> Generator[Prepared]:
     samples = chartmimic.load_samples(Path(options.data), subset=options.subset, task=options.task)
     items = match(samples, load_predictions(options.predictions))[: options.limit]
     seconds = options.timeout or Limits().cpu_seconds
-    limits = Limits(cpu_seconds=seconds, wall_seconds=3 * seconds)
+    # A script on a busy machine may wait long for its few seconds.
+    limits = Limits(cpu_seconds=seconds, wall_seconds=max(60, 3 * seconds))
     names = chartmimic_rules.SCORERS if options.scorers is None else options.scorers
     with ChartRenderer(
         options.chart_python, options.workers, limits, options.confinement

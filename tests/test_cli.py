@@ -16,6 +16,7 @@ import pytest
 
 import rrvf as package
 from rrvf import cli
+from rrvf.errors import UserError
 from rrvf.types import STATUSES
 from tests.runs import (
     FakeRenderer,
@@ -373,7 +374,8 @@ class Said:
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """The command in this process, drawing by lookup."""
-    monkeypatch.setattr("rrvf.renderers.chart.ChartRenderer", FakeRenderer)
+    for user in ("rrvf.runs", "rrvf.renderers.single"):
+        monkeypatch.setattr(f"{user}.ChartRenderer", FakeRenderer)
 
     def called(*arguments: object) -> Said:
         monkeypatch.setattr(sys, "argv", ["rrvf", *map(str, arguments)])
@@ -490,7 +492,7 @@ def test_workers_mode_and_confinement_reach_the_renderer(
             made.append(arguments)
             super().__init__(*arguments)
 
-    monkeypatch.setattr("rrvf.renderers.chart.ChartRenderer", Noting)
+    monkeypatch.setattr("rrvf.runs.ChartRenderer", Noting)
     options = ["--workers", 3, "--timeout", 7, "--chart-python", "/x/python"]
     assert call(*small, *options, "--confinement", "rlimits", "--mode", "fixed").code == 0
     [(python, workers, limits, confinement)] = made
@@ -527,7 +529,7 @@ def test_a_message_is_one_line_whatever_it_quotes(
     call: Any, small: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
-        raise cli.UserError("first\nsecond\x1b[31m red")
+        raise UserError("first\nsecond\x1b[31m red")
 
     monkeypatch.setattr("rrvf.benchmarks.chartmimic.load_samples", broken)
     said = call(*small)
@@ -540,7 +542,7 @@ def test_an_error_of_the_system_is_one_line(
     def denied(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", "/some/file")
 
-    monkeypatch.setattr("rrvf.benchmarks.predictions.load_predictions", denied)
+    monkeypatch.setattr("rrvf.runs.load_predictions", denied)
     assert call(*small).err == "rrvf: /some/file: Permission denied\n"
 
 
@@ -636,7 +638,7 @@ def test_render_mistakes(call: Any, tmp_path: Path) -> None:
         ("chart", "none.py", "o.png", "none.py: No such file or directory; name a Python script"),
         ("chart", "latin", "o.png", "latin: not UTF-8 text; name a Python script"),
         ("chart", "good", "latin/o.png", "o.png: cannot be written: "),
-        ("web", "good", "o.png", "web pages cannot be drawn by this version"),
+        ("web", "none.html", "o.png", "none.html: No such file or directory; name an HTML file"),
     ]:
         said = call("render", kind, tmp_path / file, "--out", tmp_path / out)
         assert (said.code, said.out, said.err.count("\n")) == (2, "", 1), said.err

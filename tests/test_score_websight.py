@@ -123,7 +123,9 @@ def test_every_status_is_right(run: Path) -> None:
     statuses = {name: line["status"] for name, line in lines_of(run / "out").items()}
     assert statuses == {
         **dict.fromkeys(VARIANTS, "ok"),
-        **{"prose": "no_code", "unanswered": "no_code", "huge": "code_error"},
+        "prose": "no_code",
+        "unanswered": "no_code",
+        "huge": "code_error",
     }
 
 
@@ -318,5 +320,5 @@ def test_the_data_sets_own_picture_can_be_the_target(tmp_path: Path) -> None:
 
 
 def test_an_unknown_scorer_is_told_with_the_nearest() -> None:
-    with pytest.raises(UserError, match="unknown scorer 'blok_match'. Did you mean block_match"):
+    with pytest.raises(UserError, match=r"unknown scorer 'blok_match'\. Did you mean block_match"):
         PageScoring(FakePages(), ("blok_match",)).find_scorers()
