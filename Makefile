@@ -24,7 +24,7 @@ DEMO_OUT ?= rrvf-demo
 .PHONY: help demo test parity attacks bench lint charts-env charts-newest-env oracle-env browser pins clean
 
 help:
-	@echo "make demo               score the bundled charts and write $(DEMO_OUT)/report.html"
+	@echo "make demo               score the bundled charts and pages, write $(DEMO_OUT)/report.html"
 	@echo "make test               all tests, on three matplotlib lines"
 	@echo "make attacks            only the hostile scripts against the confinement"
 	@echo "make parity             compare every score with the official scorers (large download)"
@@ -34,16 +34,16 @@ help:
 	@echo "make charts-newest-env  the newest matplotlib that the tests cover"
 	@echo "make clean              remove everything that make made"
 
-demo: .venv/.stamp
+demo: .venv/.stamp browser
 	@.venv/bin/python -m rrvf demo --out "$(DEMO_OUT)"
 
-test: .venv/.stamp $(ORACLE)/.stamp $(NEWEST)/.stamp $(if $(PYTHON_3_11),$(PUBLISHED)/.stamp) browser
+test: .venv/.stamp-test $(ORACLE)/.stamp $(NEWEST)/.stamp $(if $(PYTHON_3_11),$(PUBLISHED)/.stamp) browser
 ifeq ($(PYTHON_3_11),)
 	@echo "No Python 3.11: tests on the published matplotlib skip."
 endif
 	@.venv/bin/python -m pytest -n 2 --dist worksteal -m "not parity" $(TESTS)
 
-attacks: .venv/.stamp
+attacks: .venv/.stamp-test browser
 	@.venv/bin/python -m pytest -n 2 -m attacks $(TESTS)
 
 parity: $(PARITY)/.stamp
@@ -52,7 +52,7 @@ parity: $(PARITY)/.stamp
 bench: $(PARITY)/.stamp
 	@$(PARITY)/bin/python benchmarks/score_chartmimic.py $(BENCH)
 
-lint: .venv/.stamp
+lint: .venv/.stamp-test
 	@failed=0; \
 	.venv/bin/python -m ruff check . || failed=1; \
 	.venv/bin/python -m ruff format --check . || failed=1; \
@@ -64,8 +64,9 @@ charts-env: $(PUBLISHED)/.stamp
 charts-newest-env: $(NEWEST)/.stamp
 oracle-env: $(ORACLE)/.stamp
 
+# Without a browser pages are left out, and their tests skip; it says so.
 browser: .venv/.stamp
-	@sh .ci/find-browser
+	@.venv/bin/python -m rrvf setup-browser >/dev/null || true
 
 # ---- environments: made when missing, filled again when their pins change ----
 
@@ -77,17 +78,22 @@ endef
 NO_PYTHON := No Python 3.11, 3.12 or 3.13 found: install python3.11 or run make PYTHON=/path/to/python
 NO_3_11 := The published chart environment needs Python 3.11: install it or run make PYTHON_3_11=/path/to/python3.11
 
-.venv/.stamp: $(PINS)/test.txt pyproject.toml | $(UV)
+.venv/.stamp: $(PINS)/demo.txt pyproject.toml | $(UV)
 	$(call new_venv,.venv,$(PYTHON),$(NO_PYTHON))
-	@echo "Installing $(PINS)/test.txt into .venv"
-	@"$(UV)" pip install --quiet --python .venv/bin/python -r $(PINS)/test.txt
-	@"$(UV)" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
+	@echo "Installing $(PINS)/demo.txt into .venv"
+	@"$(UV)" pip install --quiet --python .venv/bin/python -r $(PINS)/demo.txt
+	@"$(UV)" pip install --quiet --python .venv/bin/python --no-deps -e .
 	@touch $@
 
-$(ORACLE)/.stamp: $(PINS)/test.txt $(PINS)/oracle.txt | $(UV)
+.venv/.stamp-test: .venv/.stamp $(PINS)/test.txt
+	@echo "Installing $(PINS)/test.txt into .venv; this downloads several GB once"
+	@"$(UV)" pip install --quiet --python .venv/bin/python -r $(PINS)/test.txt
+	@touch $@
+
+$(ORACLE)/.stamp: $(PINS)/demo.txt $(PINS)/oracle.txt | $(UV)
 	$(call new_venv,$(ORACLE),$(PYTHON),$(NO_PYTHON))
 	@echo "Installing $(PINS)/oracle.txt into $(ORACLE)"
-	@"$(UV)" pip install --quiet --python $(ORACLE)/bin/python -r $(PINS)/test.txt
+	@"$(UV)" pip install --quiet --python $(ORACLE)/bin/python -r $(PINS)/demo.txt
 	@"$(UV)" pip install --quiet --python $(ORACLE)/bin/python --no-deps -r $(PINS)/oracle.txt
 	@touch $@
 
@@ -95,7 +101,7 @@ $(PARITY)/.stamp: $(PINS)/parity.txt pyproject.toml | $(UV)
 	$(call new_venv,$(PARITY),$(PYTHON),$(NO_PYTHON))
 	@echo "Installing $(PINS)/parity.txt into $(PARITY); this downloads several GB"
 	@"$(UV)" pip install --quiet --python $(PARITY)/bin/python -r $(PINS)/parity.txt
-	@"$(UV)" pip install --quiet --python $(PARITY)/bin/python --no-deps --no-build-isolation -e .
+	@"$(UV)" pip install --quiet --python $(PARITY)/bin/python --no-deps -e .
 	@touch $@
 
 $(PUBLISHED)/.stamp: $(PINS)/charts-published.txt | $(UV)
@@ -120,12 +126,14 @@ $(NEWEST)/.stamp: $(PINS)/charts-newest.txt | $(UV)
 
 # ---- maintenance ----
 
+TEST_EXTRAS := --extra chart --extra web --extra clip --extra dev
 COMPILE = "$(UV)" pip compile --quiet --upgrade --python-version 3.11 --python-platform linux \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make pins"
 
 pins: | $(UV)
-	@$(COMPILE) pyproject.toml --extra chart --extra dev -o $(PINS)/test.txt
-	@$(COMPILE) pyproject.toml --extra chart --extra dev --extra vlmeval -c $(PINS)/test.txt \
+	@$(COMPILE) pyproject.toml $(TEST_EXTRAS) -o $(PINS)/test.txt
+	@$(COMPILE) pyproject.toml --extra chart --extra web -c $(PINS)/test.txt -o $(PINS)/demo.txt
+	@$(COMPILE) pyproject.toml $(TEST_EXTRAS) --extra vlmeval -c $(PINS)/test.txt \
 		-o $(PINS)/parity.txt
 	@$(COMPILE) $(PINS)/charts-published.in -o $(PINS)/charts-published.txt
 	@$(COMPILE) $(PINS)/charts-newest.in -o $(PINS)/charts-newest.txt
