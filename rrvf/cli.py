@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -322,6 +323,8 @@ def _told_in_one_line() -> Generator[None]:
 
 def main() -> NoReturn:
     """The ``rrvf`` command."""
+    # Threads of torch that spin while they wait take many times as long on busy cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with _told_in_one_line():
         app()
     sys.exit(0)

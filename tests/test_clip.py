@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
 import os
 import pickle
 import sys
 import threading
+import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -51,9 +54,14 @@ def installed(*names: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def torch() -> Any:
+def torch() -> Iterator[Any]:
+    """On one thread: several that wait for each other on busy cores take many times as long."""
     installed("torch", "open_clip", "torchvision")
-    return importlib.import_module("torch")
+    torch = importlib.import_module("torch")
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield torch
+    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture(scope="session")
@@ -68,12 +76,23 @@ def openai_clip(torch: Any) -> Any:
         return importlib.import_module("clip")
 
 
+@contextlib.contextmanager
+def torchscript() -> Iterator[None]:
+    """Newer torch says that TorchScript will go; OpenAI's package and archives live on it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*torch.jit.*")
+        yield
+
+
 @pytest.fixture(scope="session")
 def archive(torch: Any, openai_clip: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ViT-B/32 of random weights in the form of OpenAI's ``ViT-B-32.pt``: a traced program."""
+    """A ViT-B/32 of random weights in the form of OpenAI's ``ViT-B-32.pt``: a traced program.
+
+    Its text tower, which no picture sees, is as small as can be.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(20210226)
-        model = openai_clip.model.CLIP(512, 224, 12, 768, 32, 77, 49408, 512, 8, 12).eval()
+        model = openai_clip.model.CLIP(512, 224, 12, 768, 32, 77, 9, 64, 1, 1).eval()
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 # Fresh layers hardly act on what passes: louder, so that pictures part.
@@ -84,19 +103,24 @@ def archive(torch: Any, openai_clip: Any, tmp_path_factory: pytest.TempPathFacto
                 weight.copy_(weight.half())  # OpenAI's package keeps its layers so
     path = tmp_path_factory.mktemp("weights") / "ViT-B-32.pt"
     example = torch.zeros(1, 3, 224, 224), torch.zeros(1, 77, dtype=torch.int)
-    torch.jit.save(torch.jit.trace(model, example, check_trace=False), str(path))
+    with torchscript():
+        torch.jit.save(torch.jit.trace(model, example, check_trace=False), str(path))
     return path
 
 
 @pytest.fixture(scope="session")
 def official(openai_clip: Any, archive: Path) -> tuple[Any, Callable[[Image.Image], Any]]:
     """OpenAI's model and its preprocessing, loaded as its users do."""
-    return openai_clip.load(str(archive), device="cpu")
+    with torchscript():
+        return openai_clip.load(str(archive), device="cpu")
 
 
 @pytest.fixture(scope="session")
-def model(archive: Path) -> ClipModel:
-    return load_model(ClipSettings(weights=str(archive)))
+def model(torch: Any, archive: Path) -> ClipModel:
+    before = torch.random.get_rng_state()
+    model = load_model(ClipSettings(weights=str(archive)))
+    assert torch.equal(before, torch.random.get_rng_state()), "the caller's random numbers moved"
+    return model
 
 
 # -------------------------------------------------------------------------------------- pictures
@@ -224,7 +248,7 @@ def test_scores_equal_openais_cosines(model: ClipModel, official_embeddings: np.
     score = ClipScorer(Embedder(model), full_page)
     pictures = twenty()
     expected = cosines(official_embeddings)
-    for i, j in [(0, 1), (3, 9), (12, 18), (16, 19)]:
+    for i, j in [(0, 18), (0, 12), (12, 18)]:
         first, second = PageRendering("ok", png=pictures[i]), PageRendering("ok", png=pictures[j])
         assert score(first, second).value == pytest.approx(expected[i, j], abs=1e-4)
 
@@ -285,9 +309,10 @@ def test_a_failed_page_is_worth_what_was_chosen(
     if failure == "zero":
         assert got.value == 0.0
     else:
-        black = page(Image.new("RGB", (640, 480)))
-        assert got.value == pytest.approx(score(target, black).value, abs=1e-6)
-        assert got.value != 0.0
+        black = score(target, page(Image.new("RGB", (640, 480))))
+        assert got.details["cosine"] == pytest.approx(black.details["cosine"], abs=1e-5)
+        assert got.value == max(0.0, got.details["cosine"])
+        assert got.details["cosine"] != 0.0
 
 
 def test_a_page_without_a_picture_is_our_fault(score: ClipScorer) -> None:
@@ -436,12 +461,12 @@ def test_one_picture_is_computed_once_until_it_is_forgotten() -> None:
 
 
 def test_threads_get_what_one_alone_gets(model: ClipModel) -> None:
-    pictures = twenty()[4:12]
+    pictures = twenty()[4:10]
     direct = [model.embed([model.prepare(opened(picture))])[0] for picture in pictures]
     embedder = Embedder(model, batch_size=4)
     with ThreadPoolExecutor(16) as pool:
-        got = list(pool.map(lambda p: embedder(p, lambda: opened(p)), pictures * 2))
-    for ours, alone in zip(got, direct * 2, strict=True):
+        got = list(pool.map(lambda p: embedder(p, lambda: opened(p)), pictures * 3))
+    for ours, alone in zip(got, direct * 3, strict=True):
         assert np.abs(ours - alone).max() / np.linalg.norm(alone) < 1e-5
 
 
@@ -491,10 +516,11 @@ def test_a_missing_package_leaves_scores_unscored(monkeypatch: pytest.MonkeyPatc
 
 
 def test_without_opencv_only_its_scorer_is_missing(
-    archive: Path, monkeypatch: pytest.MonkeyPatch
+    model: ClipModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
-    scorers = clip_scorers(NAMES, ClipSettings(weights=str(archive)))
+    monkeypatch.setattr("rrvf.scorers.clip.load_model", lambda settings: model)
+    scorers = clip_scorers(NAMES, ClipSettings())
     assert isinstance(scorers["clip"], ClipScorer)
     assert isinstance(scorers["clip_design2code"], Unavailable)
 
@@ -522,7 +548,7 @@ def test_weights_from_the_hubs_cache_are_those_of_openais_archive(
 def test_the_variable_names_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "here.pt"
     monkeypatch.setenv(clip_weights.VARIABLE, str(file))
-    with pytest.raises(UserError, match="RRVF_CLIP_WEIGHTS names .*no file"):
+    with pytest.raises(UserError, match=r"RRVF_CLIP_WEIGHTS names .*no file"):
         find_weights("ViT-B-32-quickgelu", None)
     file.touch()
     assert find_weights("ViT-B-32-quickgelu", None) == (file, {})
@@ -554,8 +580,6 @@ class Code:
 
 
 def zipped(path: Path, members: dict[str, bytes]) -> Path:
-    import zipfile
-
     with zipfile.ZipFile(path, "w") as file:
         for name, content in members.items():
             file.writestr(f"{path.stem}/{name}", content)
@@ -597,7 +621,8 @@ def test_a_damaged_file_is_one_line(torch: Any, tmp_path: Path, name: str, conte
 
 def test_an_archive_cut_short_is_one_line(archive: Path, tmp_path: Path) -> None:
     path = tmp_path / "ViT-B-32.pt"
-    path.write_bytes(archive.read_bytes()[:10_000_000])
+    with archive.open("rb") as whole:
+        path.write_bytes(whole.read(10_000_000))
     with pytest.raises(DataError) as raised:
         load_model(ClipSettings(weights=str(path)))
     assert "fetch it again" in one_line(raised)
@@ -615,15 +640,21 @@ def test_weights_of_another_model_are_one_line(torch: Any, tmp_path: Path) -> No
 
 
 def test_weights_that_are_not_numbers_are_one_line(
-    torch: Any, archive: Path, tmp_path: Path
+    torch: Any, model: ClipModel, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tensors = {f"visual.{name}": tensor for name, tensor in read_tower(archive).items()}
-    tensors["visual.proj"] = torch.full_like(tensors["visual.proj"], float("nan"))
-    path = tmp_path / "nan.pt"
-    torch.save({"state_dict": {f"module.{name}": t for name, t in tensors.items()}}, path)
+    tensors = dict(model.tower.state_dict())
+    tensors["proj"] = torch.full_like(tensors["proj"], float("nan"))
+    monkeypatch.setattr("rrvf.scorers.clip.read_tower", lambda path: tensors)
     with pytest.raises(DataError, match="not all numbers") as raised:
-        load_model(ClipSettings(weights=str(path)))
+        load_model(ClipSettings(weights=str(archive)))
     one_line(raised)
+
+
+def test_a_training_checkpoint_is_unwrapped(torch: Any, tmp_path: Path) -> None:
+    path = tmp_path / "epoch_1.pt"
+    state = {"module.visual.proj": torch.ones(2), "module.logit_scale": torch.ones(1)}
+    torch.save({"epoch": 1, "state_dict": state, "optimizer": {"lr": 0.1}}, path)
+    assert read_tower(path).keys() == {"proj"}
 
 
 def test_a_torchscript_archive_is_read_as_torch_reads_it(torch: Any, tmp_path: Path) -> None:
@@ -637,7 +668,7 @@ def test_a_torchscript_archive_is_read_as_torch_reads_it(torch: Any, tmp_path: P
             whole = torch.arange(24, dtype=torch.float32)
             self.register_buffer("turned", whole.reshape(4, 6).t())
             self.register_buffer("part", whole[5:9])
-            self.register_buffer("half", torch.tensor([1.5, -2.0]).half())
+            self.register_buffer("short", torch.tensor([1.5, -2.0]).half())
             self.register_buffer("count", torch.tensor(7))
             self.layers = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.LayerNorm(3))
             self.sizes = [1, 2]
@@ -645,16 +676,13 @@ def test_a_torchscript_archive_is_read_as_torch_reads_it(torch: Any, tmp_path: P
         def forward(self, x: Any) -> Any:
             return self.layers(x)
 
-    module = torch.nn.Module()
-    module.visual = Tower()
-    traced = torch.jit.trace(Tower().eval(), torch.zeros(1, 2), check_trace=False)
-    outer = torch.nn.Sequential()
-    outer.add_module("visual", traced)
+    model = torch.nn.Sequential()
+    model.add_module("visual", Tower().eval())
     path = tmp_path / "small.pt"
-    torch.jit.save(torch.jit.trace(outer, torch.zeros(1, 2), check_trace=False), str(path))
-    expected = {
-        k.removeprefix("visual."): v for k, v in torch.jit.load(str(path)).state_dict().items()
-    }
+    with torchscript():
+        torch.jit.save(torch.jit.trace(model, torch.zeros(1, 2), check_trace=False), str(path))
+        state = torch.jit.load(str(path)).state_dict()
+    expected = {name.removeprefix("visual."): tensor for name, tensor in state.items()}
     got = read_tower(path)
     assert got.keys() == expected.keys()
     assert len(got) == 8
@@ -674,9 +702,3 @@ def test_the_hash_knows_names_types_shapes_and_every_tensor(torch: Any) -> None:
         {**tensors, "a": tensors["a"].view(torch.int32)},
     ]
     assert len({tensors_hash(other) for other in [tensors, *others]}) == 5
-
-
-def test_loading_leaves_the_callers_random_numbers_alone(torch: Any, archive: Path) -> None:
-    before = torch.random.get_rng_state()
-    load_model(ClipSettings(weights=str(archive)))
-    assert torch.equal(before, torch.random.get_rng_state())

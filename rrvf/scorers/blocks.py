@@ -12,7 +12,8 @@ Source: Design2Code (https://github.com/NoviScl/Design2Code, ``metrics/visual_sc
 algorithm is theirs and gives their numbers for the same blocks, with these exceptions:
 
 * Theirs finds blocks by comparing recoloured screenshots; here they are what the browser laid out.
-* Two pages without any text are equal: 1. Theirs says 0.
+* Equal pages score 1. Theirs pairs repeated texts crosswise where that gives the first or last of
+  them better neighbours, and says 0 for two pages without any text.
 * Only the first ``MAX_BLOCKS`` blocks and ``MAX_CHARACTERS`` characters of a page are compared;
   the blocks after them count as unmatched.
 * With more than ``MAX_MERGED_BLOCKS`` blocks on a side none are merged, except those in the very
@@ -33,7 +34,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rrvf.scorers.color import ciede2000
+from rrvf.scorers.color import ciede2000, lab_of_rgb
 from rrvf.types import PageRendering, Score, TextBlock
 
 MIN_SIMILARITY = 0.5
@@ -47,15 +48,6 @@ MAX_LISTED_CHARACTERS = 120
 AUTOJUNK_LENGTH = 200
 """From this length of the second text on, ``difflib`` overlooks frequent characters."""
 ROUNDING = 1e-6
-
-_RGB_TO_XYZ = np.array(
-    [
-        [0.412424, 0.357579, 0.180464],
-        [0.212656, 0.715158, 0.0721856],
-        [0.0193324, 0.119193, 0.950444],
-    ]
-)
-_D65 = np.array([0.95047, 1.0, 1.08883])
 
 Floats = NDArray[np.float64]
 Rgb = tuple[float, float, float]
@@ -201,6 +193,8 @@ Recorded = tuple[tuple[TextBlock, ...], int, int]
 
 @lru_cache(maxsize=8)
 def _match_recorded(target: Recorded, page: Recorded) -> Matching:
+    if target == page:
+        return Matching(_as_pairs([(block, block, 1.0) for block in _relative(*target)]), (), ())
     reference, missing = _within_limits(_relative(*target))
     rendering, extra = _within_limits(_relative(*page))
     if not (reference and rendering):
@@ -209,11 +203,7 @@ def _match_recorded(target: Recorded, page: Recorded) -> Matching:
     return replace(found, missing=(*found.missing, *missing), extra=(*found.extra, *extra))
 
 
-def match_blocks(
-    reference: Sequence[Block],
-    rendering: Sequence[Block],
-    merge_up_to: int = MAX_MERGED_BLOCKS,
-) -> Matching:
+def match_blocks(reference: Sequence[Block], rendering: Sequence[Block]) -> Matching:
     """Merge neighbours where that helps, match, and drop the pairs that read too differently.
 
     Rows of every table are the rendering's blocks and columns the reference's: similarity is not
@@ -222,11 +212,10 @@ def match_blocks(
     Args:
         reference: In the order of the document, not empty.
         rendering: The same.
-        merge_up_to: With more blocks on a side, neighbours are not merged.
     """
     similar = Similarities()
     rows, columns = list(rendering), list(reference)
-    if max(len(rows), len(columns)) <= merge_up_to:
+    if max(len(rows), len(columns)) <= MAX_MERGED_BLOCKS:
         rows, columns = _merge_neighbours(rows, columns, similar)
     table = similar.table(rows, columns)
     best = zip(*_assign(_with_context(-table)), strict=True)
@@ -244,7 +233,7 @@ def _as_pairs(matched: Sequence[tuple[Block, Block, float]]) -> tuple[Pair, ...]
         return ()
     ours = np.array([reference.color for reference, _, _ in matched])
     theirs = np.array([rendering.color for _, rendering, _ in matched])
-    colors = np.maximum(0.0, 1.0 - ciede2000(_lab(theirs), _lab(ours)) / 100.0)
+    colors = np.maximum(0.0, 1.0 - ciede2000(lab_of_rgb(theirs), lab_of_rgb(ours)) / 100.0)
     pairs: list[Pair] = []
     for (reference, rendering, similarity), color in zip(matched, colors, strict=True):
         (x, y), (other_x, other_y) = reference.center, rendering.center
@@ -544,19 +533,3 @@ def _matching_singly(single: Sequence[int], window: int) -> int:
             total += 1
             window &= -((here & -here) << 1)
     return total
-
-
-# ----------------------------------------------------------------------------------------- colours
-
-
-def _lab(colors: Floats) -> Floats:
-    """CIE L*a*b* of channels in 0..255, which mixing leaves fractional; shape (n, 3).
-
-    Source: as in :mod:`rrvf.scorers.color`, whose ``lab`` takes ``#RRGGBB`` only.
-    """
-    rgb = colors / 255.0
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    scaled = linear @ _RGB_TO_XYZ.T / _D65
-    root = np.where(scaled > 216 / 24389, np.cbrt(scaled), 7.787 * scaled + 16 / 116)
-    x, y, z = root[:, 0], root[:, 1], root[:, 2]
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)

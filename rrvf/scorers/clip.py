@@ -167,9 +167,10 @@ def load_model(settings: ClipSettings) -> ClipModel:
     torch = package("torch")
     architecture = _architecture(settings.model)
     path, prepared_for = find_weights(settings.model, settings.weights)
+    tensors = read_tower(path)
     tower = _tower(architecture)
     try:
-        tower.load_state_dict(read_tower(path))
+        tower.load_state_dict(tensors)
     except RuntimeError as error:
         raise DataError(f"{path}: weights of another model than {settings.model}") from error
     transforms = package("open_clip.transform")

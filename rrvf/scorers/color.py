@@ -138,7 +138,13 @@ def similarities(first: Sequence[str], second: Sequence[str]) -> Floats:
 
 def lab(colors: Sequence[str]) -> Floats:
     """CIE L*a*b* (D65, 2 degrees) of ``#RRGGBB`` strings; shape (n, 3)."""
-    rgb = np.array([[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in colors]) / 255.0
+    rgb = [[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in colors]
+    return lab_of_rgb(np.array(rgb))
+
+
+def lab_of_rgb(colors: NDArray[Any]) -> Floats:
+    """CIE L*a*b* (D65, 2 degrees) of sRGB channels in 0..255; shape (n, 3)."""
+    rgb = colors / 255.0
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     scaled = linear @ _RGB_TO_XYZ.T / _D65
     root = np.where(scaled > _EPSILON, np.cbrt(scaled), 7.787 * scaled + 16.0 / 116.0)
