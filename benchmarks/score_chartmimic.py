@@ -59,8 +59,8 @@ def load_items(data: Path, number: int) -> list[Item]:
             if target.complete and drawing.complete and tries(target, drawing) <= MAX_PERMUTATIONS:
                 item = {"id": row["id"], "number": place, "code": code, "reference": reference}
                 found.append({**item, "prediction": row["prediction"]})
-    step = max(1, len(found) // number)
-    return found[::step][:number]
+    chosen = sorted({place * len(found) // number for place in range(min(number, len(found)))})
+    return [found[place] for place in chosen] if number < len(found) else found
 
 
 def tries(target: Drawing, drawing: Drawing) -> int:
@@ -198,7 +198,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--items", type=int, default=48)
+    parser.add_argument("--items", type=int, default=100)
     parser.add_argument("--vlmevalkit-python", type=Path, default=Path(sys.executable))
     parser.add_argument("--out", type=Path, help="a JSON file for the figures")
     return parser.parse_args()

@@ -31,6 +31,8 @@ WATCH_SECONDS = 0.2
 CONFINED = b"C"
 """Written first of all into an answer; without it, the failure is ours."""
 GROUND, SCRATCH = "ground", "scratch"
+GC_THRESHOLDS = (50_000, 20, 20)
+"""Rarer than Python's own: drawing makes many objects, and few of them live long."""
 DESCRIPTORS = 2
 """Sent with every request: what to run is read from the first, the answer goes to the second."""
 
@@ -313,6 +315,7 @@ class Server:
         """Until the host hangs up."""
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         self._selector.register(self._host, selectors.EVENT_READ, None)
         try:
             while self._step():
