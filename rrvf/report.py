@@ -15,6 +15,8 @@ import html
 import json
 import os
 import re
+import struct
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,20 +36,42 @@ EMBED_LIMIT = 40 * 2**20
 NULL = "–"
 """How a figure that was not measured is shown; never as 0."""
 
-_METRICS = {
+_LABELS = {
+    "execution": "Execution",
     "exec_rate": "Exec rate",
+    "render_rate": "Render rate",
     "text": "Text",
     "layout": "Layout",
     "type": "Type",
     "color": "Color",
     "average": "Average",
+    "clip": "CLIP",
+    "clip_design2code": "CLIP (Design2Code)",
+    "block_match": "Block match",
+    "position": "Position",
     "gpt": "GPT",
     "overall": "Overall",
+    "text_pass": "Text (pass)",
+    "gpt_pass": "GPT (pass)",
 }
-_LABELS = {"execution": "Execution", **_METRICS}
+_CHARTMIMIC = ("exec_rate", "text", "layout", "type", "color", "average", "gpt", "overall")
+_COLUMNS = {
+    "chartmimic": _CHARTMIMIC,
+    "plot2code": ("exec_rate", "text", "gpt", "text_pass", "gpt_pass"),
+    "websight": ("render_rate", "clip", "gpt"),
+}
+"""Columns of a run without figures; one with figures has them in the order of its summary."""
+
+_PAGES = "websight"
+_PAGE_SCORERS = frozenset({"clip", "clip_design2code", "block_match", "position"})
+_RATES = frozenset({"exec_rate", "render_rate"})
+"""Columns that count the scorer ``execution``."""
+
 _TITLES = {"chartmimic": "ChartMimic", "plot2code": "Plot2Code", "websight": "WebSight"}
 _PICTURE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}\.png")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_HEAD = 24
+"""Bytes up to the end of a PNG's width and height."""
 
 # What one item may take up in the page. A script can draw a million texts; results.jsonl keeps
 # them all, the page says that it shortened them.
@@ -73,9 +97,10 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class _Pictures:
-    """File name -> source of an ``img``, and what the page must say about it."""
+    """File name -> source of an ``img``, its size, and what the page must say about it."""
 
     sources: Mapping[str, str]
+    sizes: Mapping[str, tuple[int, int]]
     linked: bool
     notes: tuple[str, ...]
 
@@ -91,7 +116,7 @@ def format_table(summary: Mapping[str, Any]) -> str:
         statuses and, where there are any, one for the unscored counts. No final line break.
     """
     metrics = _mapping(summary.get("metrics"))
-    columns = _columns([summary])
+    columns = [(key, _LABELS.get(key, key)) for key in _columns(summary)]
     cells = [_figure(metrics.get(key)) for key, _ in columns]
     widths = [max(len(label), len(cell)) for (_, label), cell in zip(columns, cells, strict=True)]
     rows = [
@@ -219,26 +244,31 @@ def _summary_notes(summary: Mapping[str, Any] | None, n_items: int, has_results:
 def _collect_pictures(runs: Sequence[_Run], out: Path, embed_limit: int) -> _Pictures:
     """Find every picture once: names are content hashes, so runs share their references."""
     found: dict[str, Path] = {}
+    sizes: dict[str, tuple[int, int]] = {}
     missing: set[str] = set()
     for run in runs:
         for name in _picture_names(run.lines):
             path = run.folder / "renderings" / name
             if name in found:
                 continue
-            if _PICTURE_NAME.fullmatch(name) and _is_png(path):
+            head = _png_head(path) if _PICTURE_NAME.fullmatch(name) else None
+            if head is not None:
                 found[name] = path
+                sizes |= {name: size} if (size := _size(head)) else {}
             else:
                 missing.add(name)
     absent = len(missing - found.keys())
     notes = [f"{_count(absent, 'picture')} not found below renderings/."] if absent else []
-    size = sum(path.stat().st_size for path in found.values())
-    if size <= embed_limit:
-        return _Pictures({name: _data_uri(path) for name, path in found.items()}, False, (*notes,))
+    n_bytes = sum(path.stat().st_size for path in found.values())
+    if n_bytes <= embed_limit:
+        sources = {name: _data_uri(path) for name, path in found.items()}
+        return _Pictures(sources, sizes, False, (*notes,))
     notes.append(
-        f"The pictures ({size / 2**20:.0f} MB) are linked, not embedded: "
+        f"The pictures ({n_bytes / 2**20:.0f} MB) are linked, not embedded: "
         "keep renderings/ where it is relative to this page."
     )
-    return _Pictures({name: _link(path, out) for name, path in found.items()}, True, (*notes,))
+    sources = {name: _link(path, out) for name, path in found.items()}
+    return _Pictures(sources, sizes, True, (*notes,))
 
 
 def _picture_names(lines: Iterable[Mapping[str, Any]]) -> Iterable[str]:
@@ -249,12 +279,22 @@ def _picture_names(lines: Iterable[Mapping[str, Any]]) -> Iterable[str]:
                 yield name
 
 
-def _is_png(path: Path) -> bool:
+def _png_head(path: Path) -> bytes | None:
+    """The first bytes of a PNG, ``None`` of anything else."""
     try:
         with path.open("rb") as file:
-            return file.read(len(_PNG_SIGNATURE)) == _PNG_SIGNATURE
+            head = file.read(_PNG_HEAD)
     except OSError:
-        return False
+        return None
+    return head if head.startswith(_PNG_SIGNATURE) else None
+
+
+def _size(head: bytes) -> tuple[int, int] | None:
+    """Width and height as a PNG's head tells them."""
+    if len(head) < _PNG_HEAD or head[12:16] != b"IHDR":
+        return None
+    width, height = struct.unpack(">II", head[16:24])
+    return (width, height) if width and height else None
 
 
 def _data_uri(path: Path) -> str:
@@ -274,23 +314,29 @@ def _payload(runs: Sequence[_Run], pictures: _Pictures) -> _Json:
     names = [run.folder.resolve().name for run in runs]
     if len(set(names)) < len(names):
         names = [str(run.folder) for run in runs]
-    summaries = [run.summary for run in runs if run.summary is not None]
-    columns = _columns(summaries)
+    # One table a benchmark, in the order of their first runs.
+    tables: dict[str, dict[str, None]] = {}
+    for run in runs:
+        tables.setdefault(_title(run.summary or {}), {}).update(
+            dict.fromkeys(_columns(_known(run)))
+        )
     return {
         "version": __version__,
         "statuses": list(STATUSES),
-        "columns": [{"key": key, "label": label} for key, label in columns],
+        "tables": [{"title": title, "columns": list(keys)} for title, keys in tables.items()],
         "labels": _LABELS,
         "notes": list(pictures.notes),
         "pictures": dict(pictures.sources),
+        "sizes": dict(pictures.sizes),
         "runs": [
-            _run_payload(run, name, [key for key, _ in columns], pictures.sources)
+            _run_payload(run, name, tables[_title(run.summary or {})], pictures.sources)
+            | {"table": list(tables).index(_title(run.summary or {}))}
             for run, name in zip(runs, names, strict=True)
         ],
     }
 
 
-def _run_payload(run: _Run, name: str, keys: Sequence[str], sources: Mapping[str, str]) -> _Json:
+def _run_payload(run: _Run, name: str, keys: Iterable[str], sources: Mapping[str, str]) -> _Json:
     summary = run.summary or {}
     metrics = _mapping(summary.get("metrics"))
     protocol = _mapping(summary.get("protocol"))
@@ -300,6 +346,7 @@ def _run_payload(run: _Run, name: str, keys: Sequence[str], sources: Mapping[str
     return {
         "name": name,
         "title": _title(summary),
+        "pages": _known(run).get("benchmark") == _PAGES,
         "finished": summary.get("finished", run.summary is not None) is True,
         "has_summary": run.summary is not None,
         "notes": list(run.notes),
@@ -307,7 +354,7 @@ def _run_payload(run: _Run, name: str, keys: Sequence[str], sources: Mapping[str
         "n_scored": _number(summary.get("n_scored")),
         "n_unscored": _clip(_mapping(summary.get("n_unscored"))),
         "metrics": values,
-        "why": {key: _why_null(key, run.summary) for key in keys if values[key] is None},
+        "why": {key: _why_null(key, run) for key in keys if values[key] is None},
         "mode": _clip(protocol.get("mode")),
         "confinement": _confinement(environment),
         "protocol": _clip(protocol),
@@ -380,21 +427,37 @@ def _confinement(environment: Mapping[str, Any]) -> str | None:
     for key, value in environment.items():
         if "confinement" in key:
             level = _mapping(value).get("level", value)
-            return level[:_MAX_TEXT] if isinstance(level, str) else json.dumps(level)[:_MAX_TEXT]
+            return (level if isinstance(level, str) else _flags(level))[:_MAX_TEXT]
     nested = (_confinement(_mapping(value)) for value in environment.values())
     return next((level for level in nested if level is not None), None)
+
+
+def _flags(value: Any) -> str:
+    """``{"files": true, "network": false}`` as "files, no network"; anything else as JSON."""
+    flags = _mapping(value)
+    if not flags or not all(isinstance(on, bool) for on in flags.values()):
+        return json.dumps(value)
+    return ", ".join(name if on else f"no {name}" for name, on in flags.items())
 
 
 # --- the table ----------------------------------------------------------------------------------
 
 
-def _columns(summaries: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def _columns(summary: Mapping[str, Any]) -> tuple[str, ...]:
     """ChartMimic's columns, or another benchmark's metrics in the order of its summary."""
-    keys: dict[str, None] = {}
-    for summary in summaries:
-        own = _mapping(summary.get("metrics"))
-        keys |= dict.fromkeys(own if own and not own.keys() <= _METRICS.keys() else _METRICS)
-    return [(key, _METRICS.get(key, key)) for key in keys or _METRICS]
+    own = tuple(_mapping(summary.get("metrics")))
+    benchmark = summary.get("benchmark")
+    usual = _COLUMNS.get(benchmark if isinstance(benchmark, str) else "chartmimic", _CHARTMIMIC)
+    is_chartmimic = usual is _CHARTMIMIC and set(own) <= set(_CHARTMIMIC)
+    return usual if is_chartmimic or not own else own
+
+
+def _known(run: _Run) -> Mapping[str, Any]:
+    """The summary; without one, the benchmark as far as the items tell it."""
+    if run.summary is not None:
+        return run.summary
+    scorers = {name for line in run.lines for name in _mapping(line.get("scores"))}
+    return {"benchmark": _PAGES} if scorers & _PAGE_SCORERS else {}
 
 
 def _footer(summary: Mapping[str, Any]) -> list[str]:
@@ -417,20 +480,32 @@ def _footer(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _why_null(metric: str, summary: Mapping[str, Any] | None) -> str:
+def _why_null(metric: str, run: _Run) -> str:
     """Say why a figure of the table is missing."""
-    if summary is None:
+    if run.summary is None:
         return "the run is unfinished"
-    unscored = _mapping(summary.get("n_unscored"))
+    unscored = _mapping(run.summary.get("n_unscored"))
     if metric == "overall":
         return "needs both Average and GPT"
     if metric == "average":
         return "needs Text, Layout, Type and Color"
-    if metric == "gpt" and not unscored.get("gpt"):
-        return "no judge was named for this run"
-    if count := unscored.get("execution" if metric == "exec_rate" else metric):
-        return f"not scored: {_count(count, 'item')}"
-    return "not measured in this run"
+    scorer = "execution" if metric in _RATES else metric.removesuffix("_pass")
+    if count := unscored.get(scorer):
+        return f"not scored: {_count(count, 'item')}{_main_reason(scorer, run.lines)}"
+    return "no judge was named for this run" if scorer == "gpt" else "not measured in this run"
+
+
+def _main_reason(scorer: str, lines: Iterable[Mapping[str, Any]]) -> str:
+    """What most items without a value say of it, as the end of a sentence."""
+    scores = (_mapping(_mapping(line.get("scores")).get(scorer)) for line in lines)
+    reasons = Counter(
+        reason for score in scores
+        if score.get("value") is None and isinstance(reason := score.get("reason"), str)
+    )  # fmt: skip
+    if not reasons:
+        return ""
+    reason, _ = reasons.most_common(1)[0]
+    return f", {'mostly: ' if len(reasons) > 1 else ''}{_clip(reason)}"
 
 
 def _title(summary: Mapping[str, Any]) -> str:

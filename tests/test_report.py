@@ -5,16 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
-import shutil
-import struct
 import threading
 import urllib.request
-import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
+from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import resources
 from pathlib import Path
@@ -24,125 +19,21 @@ import pytest
 
 from rrvf.errors import DataError, UserError
 from rrvf.report import format_table, write_report
+from tests import reports
+from tests.reports import (
+    LOW_LEVEL,
+    Blocks,
+    Open,
+    add_picture,
+    item,
+    payload,
+    png,
+    score,
+    summary,
+    write_run,
+)
 
-LOW_LEVEL = ("text", "layout", "type", "color")
-
-
-# --- run folders --------------------------------------------------------------------------------
-
-
-def png(shade: int) -> bytes:
-    """A grey picture of 8 x 6 pixels."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
-    rows = b"".join(b"\0" + bytes([shade % 256, shade // 256, 90] * 8) for _ in range(6))
-    header = struct.pack(">IIBBBBB", 8, 6, 8, 2, 0, 0, 0)
-    signature = b"\x89PNG\r\n\x1a\n"
-    return (
-        signature
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
-
-
-def score(value: float | None, **details: Any) -> dict[str, Any]:
-    if value is None:
-        return {"value": None, "reason": "the reference did not run", **details}
-    return {"value": value, "precision": value, "recall": value, "f1": value, **details}
-
-
-def item(sample_id: str, status: str = "ok", **changes: Any) -> dict[str, Any]:
-    value = 0.0 if status != "ok" else 0.5
-    scores = {name: score(value) for name in ("execution", *LOW_LEVEL)}
-    return {
-        "sample_id": sample_id,
-        "status": status,
-        "error": None,
-        "seconds": 0.25,
-        "code": "print(1)",
-        "pictures": {},
-        "other_mode": {},
-        "tags": {},
-        "scores": scores,
-        **changes,
-    }
-
-
-def summary(n_samples: int, **changes: Any) -> dict[str, Any]:
-    return {
-        "benchmark": "chartmimic",
-        "n_samples": n_samples,
-        "statuses": {"ok": n_samples},
-        "n_unscored": {},
-        "metrics": {
-            "exec_rate": 90.984,
-            "text": 70.9,
-            "layout": 84.3,
-            "type": 71.82,
-            "color": 61.1,
-            "average": 72.03,
-            "gpt": None,
-            "overall": None,
-        },
-        "environment": {
-            "python": "3.11.9",
-            "confinement": {"level": "landlock + seccomp + rlimits"},
-            "packages": {"matplotlib": "3.9.4"},
-        },
-        "protocol": {"mode": "official"},
-        **changes,
-    }
-
-
-def write_run(
-    folder: Path, items: list[dict[str, Any]], table: dict[str, Any] | None, tail: str = ""
-) -> Path:
-    (folder / "renderings").mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps(entry) + "\n" for entry in items)
-    (folder / "results.jsonl").write_text(lines + tail, encoding="utf-8")
-    if table is not None:
-        (folder / "summary.json").write_text(json.dumps(table), encoding="utf-8")
-    return folder
-
-
-def add_picture(run: Path, content: bytes) -> str:
-    name = hashlib.sha256(content).hexdigest() + ".png"
-    (run / "renderings").mkdir(parents=True, exist_ok=True)
-    (run / "renderings" / name).write_bytes(content)
-    return name
-
-
-class Blocks(HTMLParser):
-    """Collects the tags of a page and the contents of its script and style elements."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.contents: dict[str, list[str]] = {"script": [], "style": []}
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag in self.contents:
-            self.contents[tag].append("")
-
-    def handle_data(self, data: str) -> None:
-        if self.cdata_elem in self.contents:
-            self.contents[self.cdata_elem][-1] += data
-
-    @property
-    def policy(self) -> str:
-        metas = [attributes for tag, attributes in self.tags if tag == "meta"]
-        return next(m["content"] or "" for m in metas if "http-equiv" in m)
-
-
-def payload(page: Path) -> dict[str, Any]:
-    return json.loads(Blocks(page.read_text(encoding="utf-8")).contents["script"][0])
+browser, open_page = reports.browser, reports.open_page
 
 
 # --- the text table -----------------------------------------------------------------------------
@@ -174,7 +65,7 @@ def test_table_of_another_benchmark_shows_its_own_metrics() -> None:
         "metrics": {"exec_rate": 1.0, "text_pass": 2},
     }
     header, _, row, _, footer = format_table(table).splitlines()
-    assert "text_pass" in header
+    assert "Text (pass)" in header
     assert "Layout" not in header
     assert "2.00" in row
     assert footer == "Plot2Code · 1 sample"
@@ -369,90 +260,6 @@ def test_writing_again_replaces_the_page_and_leaves_nothing_else(tmp_path: Path)
 # --- in a browser -------------------------------------------------------------------------------
 
 
-def chromium_path(playwright: Any) -> str:
-    candidates = [
-        os.environ.get("RRVF_CHROMIUM"),
-        playwright.chromium.executable_path,
-        shutil.which("chromium-headless-shell"),
-        shutil.which("chromium"),
-        shutil.which("google-chrome"),
-    ]
-    found = next((path for path in candidates if path and Path(path).is_file()), None)
-    if found is None:
-        pytest.skip("no Chromium found; name one in RRVF_CHROMIUM")
-    return found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        launched = playwright.chromium.launch(
-            executable_path=chromium_path(playwright), args=arguments
-        )
-        yield launched
-        launched.close()
-
-
-@dataclass(slots=True)
-class Seen:
-    """A page, and everything it did that it should not do."""
-
-    page: Any
-    trouble: list[str] = field(default_factory=list)
-
-    def ids(self) -> list[str]:
-        return self.page.evaluate(
-            "[...document.querySelectorAll('#items > .card')].map(c => c.dataset.id)"
-        )
-
-    def toggle(self, kind: str) -> None:
-        name = (
-            f'[data-filter="{kind}"]'
-            if kind in ("differ", "unscored")
-            else f'[data-filter="status"][data-status="{kind}"]'
-        )
-        self.page.click(f"#filters {name}")
-
-    def card(self, sample_id: str) -> Any:
-        """The item's card, scrolled to and filled."""
-        index = self.ids().index(sample_id)
-        card = self.page.locator("#items > .card").nth(index)
-        card.scroll_into_view_if_needed()
-        card.locator(".pictures").wait_for()
-        return card
-
-
-Open = Callable[..., Seen]
-
-
-@pytest.fixture
-def open_page(browser: Any) -> Iterator[Open]:
-    contexts: list[Any] = []
-    opened: list[Seen] = []
-
-    def open_it(path: Path, **options: Any) -> Seen:
-        context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
-        contexts.append(context)
-        seen = Seen(context.new_page())
-        opened.append(seen)
-        seen.page.set_default_timeout(15_000)
-        seen.page.on("pageerror", lambda error: seen.trouble.append(f"error {error}"))
-        seen.page.on("dialog", lambda dialog: seen.trouble.append(f"dialog {dialog.message}"))
-        seen.page.on("console", lambda message: seen.trouble.append(f"console {message.text}"))
-        seen.page.on("request", lambda request: seen.trouble.append(f"request {request.url}")
-                     if not request.url.startswith(("file:", "data:")) else None)  # fmt: skip
-        seen.page.goto(path.resolve().as_uri())
-        return seen
-
-    yield open_it
-    trouble = [line for seen in opened for line in seen.trouble]
-    for context in contexts:
-        context.close()
-    assert trouble == []
-
-
 STATUS_CYCLE = (
     "ok",
     "ok",
@@ -516,7 +323,7 @@ def test_600_items_are_listed_and_filled_only_near_the_window(
     assert 0 < seen.page.evaluate(filled) < 60
     card = seen.card("pie_599")
     card.locator("img").first.wait_for()
-    seen.page.wait_for_function(
+    seen.wait_until(
         """[...document.querySelectorAll('#items > .card:last-child img')]
           .every((image) => image.naturalWidth === 8)"""
     )
@@ -603,8 +410,10 @@ def test_a_figure_that_was_not_measured_is_a_dash_with_its_reason(
     assert cells == ["90.98", "–", "84.30", "71.82", "61.10", "72.03", "–", "–"]
     titles = seen.page.evaluate("[...document.querySelectorAll('#metrics abbr')].map(a => a.title)")
     assert titles == [
-        "not scored: 1 item", "no judge was named for this run", "needs both Average and GPT",
-    ]  # fmt: skip
+        "not scored: 1 item, the reference did not run",
+        "no judge was named for this run",
+        "needs both Average and GPT",
+    ]
     assert "Text 1" in seen.page.inner_text("#table-notes")
     panel = seen.card("a").locator('[data-scorer="text"]')
     assert panel.locator(".value").inner_text() == "–"
@@ -997,7 +806,7 @@ def test_a_link_to_an_item_leads_to_it(open_page: Open, big_page: Path) -> None:
     link = seen.page.locator("#items > .card h3 a").nth(400).get_attribute("href")
     seen.page.goto("about:blank")
     seen.page.goto(big_page.resolve().as_uri() + link)
-    seen.page.wait_for_function(
+    seen.wait_until(
         """Math.abs(document.querySelectorAll('.card')[400].getBoundingClientRect().top)
           < innerHeight"""
     )

@@ -6,14 +6,19 @@
   const DASH = "–";
   const LOW_LEVEL = ["text", "layout", "type", "color"];
   const FIRST_CHIPS = 40;
+  const FIRST_BLOCKS = 8;
+  const FIRST_PAIRS = 5;
+  const ALIKE = 0.9995; // shown as 100.0
   const MAX_GRID = 24;
   const MAX_HIGHLIGHT = 30000;
+  const MAX_SIDE = 32000;
+  const MAX_AREA = 120e6;
   const STATUS = {
-    ok: ["ok", "the script ran and left a picture"],
+    ok: ["ok", "the code worked and left a picture"],
     no_code: ["no code", "no code was found in the answer"],
-    code_error: ["code error", "the script failed or left no picture"],
-    timeout: ["timeout", "the script did not end in time"],
-    out_of_memory: ["out of memory", "the script asked for more memory than allowed"],
+    code_error: ["code error", "the code failed or left no picture"],
+    timeout: ["timeout", "the code did not end in time"],
+    out_of_memory: ["out of memory", "the code asked for more memory than allowed"],
     harness_error: ["harness error", "a failure of the harness, not of the model: not scored"],
   };
   const collator = new Intl.Collator("en", { numeric: true });
@@ -67,35 +72,45 @@
     return isNumber(score.value) ? score.value : null;
   }
 
-  function scorersOf(run) {
-    const seen = new Set(run.items.flatMap((item) => Object.keys(item.scores)));
-    const known = LOW_LEVEL.filter((name) => seen.has(name));
-    const others = [...seen].filter((name) => name !== "execution" && !known.includes(name));
-    return known.length === LOW_LEVEL.length
-      ? [...known, "average", ...others]
-      : [...known, ...others];
+  // Web pages have a Text and a Color, too: only all four together are a chart's.
+  const hasAverage = (names) => LOW_LEVEL.every((name) => names.includes(name));
+
+  function inPanelOrder(names, average) {
+    const shown = names.filter((name) => name !== "execution");
+    if (!hasAverage(shown)) return shown;
+    return [...LOW_LEVEL, ...average, ...shown.filter((name) => !LOW_LEVEL.includes(name))];
   }
+
+  const scorersOf = (run) =>
+    inPanelOrder([...new Set(run.items.flatMap((item) => Object.keys(item.scores)))], ["average"]);
 
   const modesDiffer = (item) => Object.keys(item.other).length > 0;
   const isUnscored = (item) =>
     Object.values(item.scores).some((score) => !isNumber(score.value));
   const otherMode = (mode) => ({ official: "fixed", fixed: "official" })[mode] ?? "other mode";
 
-  // --- the table and the run card -----------------------------------------------------------
+  const runButtons = new Map();
 
-  function renderTable() {
+  // --- the tables and the run card -----------------------------------------------------------
+
+  function renderTables() {
+    byId("metrics").replaceChildren(...DATA.tables.map((table, index) =>
+      h("div", { class: "scroller" }, resultTable(table, index))));
+  }
+
+  function resultTable({ title, columns }, place) {
     const several = DATA.runs.length > 1;
     const head = h("tr", {}, several && h("th", { scope: "col" }, "Run"),
-      DATA.columns.map(({ label: text }) => h("th", { scope: "col" }, text)));
-    const rows = DATA.runs.map((run, index) => {
+      columns.map((key) => h("th", { scope: "col" }, isolate(label(key)))));
+    const rows = DATA.runs.filter(({ table }) => table === place).map((run) => {
       const name = h("button", { type: "button", class: "run-name" }, isolate(run.name));
-      name.addEventListener("click", () => selectRun(index));
+      name.addEventListener("click", () => selectRun(run));
+      runButtons.set(run, name);
       return h("tr", {}, several && h("th", { scope: "row" }, name),
-        DATA.columns.map(({ key }) => metricCell(run, key)));
+        columns.map((key) => metricCell(run, key)));
     });
-    byId("metrics").classList.toggle("single", !several);
-    byId("metrics").replaceChildren(
-      h("caption", { class: "hidden" }, "Results, 0 to 100 as in the paper"),
+    return h("table", { class: several ? "metrics" : "metrics single" },
+      h("caption", { class: DATA.tables.length === 1 && "hidden" }, isolate(title)),
       h("thead", {}, head), h("tbody", {}, rows));
   }
 
@@ -120,8 +135,8 @@
   }
 
   function whyNotes(run) {
-    const reasons = DATA.columns.filter(({ key }) => Object.hasOwn(run.why, key))
-      .map(({ key, label: text }) => `${text} (${run.why[key]})`);
+    const reasons = DATA.tables[run.table].columns.filter((key) => Object.hasOwn(run.why, key))
+      .map((key) => `${label(key)} (${run.why[key]})`);
     return run.has_summary && reasons.length ? [`${DASH} not measured: ${reasons.join(", ")}.`] : [];
   }
 
@@ -183,12 +198,13 @@
 
   function renderHistograms(run) {
     byId("distributions").hidden = run.items.length === 0;
+    const scorers = scorersOf(run);
     byId("histograms").replaceChildren(
-      ...scorersOf(run).map((scorer) => histogram(scorer, run.items)));
+      ...scorers.map((scorer) => histogram(scorer, run.items)));
     byId("histogram-note").textContent =
-      "Number of items by score, 0 to 100. Grey: items without a working script. " +
-      "The line marks the mean over the scored items; Average is the mean of an item's Text, " +
-      "Layout, Type and Color.";
+      "Number of items by score, 0 to 100. Grey: items whose code did not work. " +
+      "The line marks the mean over the scored items" + (hasAverage(scorers)
+        ? "; Average is the mean of an item's Text, Layout, Type and Color." : ".");
   }
 
   function histogram(scorer, items) {
@@ -218,7 +234,7 @@
       const x = index * 20 + 1.5;
       const [failed, ran] = [bin.failed, bin.ran].map((count) => ((base - 4) * count) / most);
       const title = () => svg("title", {}, `${index * 10} to ${index * 10 + 10}: ` +
-        `${plural(bin.ran + bin.failed, "item")}, ${bin.failed} without a working script`);
+        `${plural(bin.ran + bin.failed, "item")}, ${bin.failed} whose code did not work`);
       return [
         failed > 0 && svg("rect", { class: "failed", x, y: base - failed, width: 17,
           height: failed }, title()),
@@ -259,7 +275,7 @@
   }
 
   function averageOf(item) {
-    if (!LOW_LEVEL.every((name) => Object.hasOwn(item.scores, name))) return null;
+    if (!hasAverage(Object.keys(item.scores))) return null;
     return [h("span", { class: "muted small" }, "Average"), " ",
       h("b", {}, percent(scoreOf(item, "average")))];
   }
@@ -267,15 +283,13 @@
   function fillCard(card, run, item) {
     if (card.dataset.filled) return;
     card.dataset.filled = "yes";
-    const names = Object.keys(item.scores).filter((name) => name !== "execution");
-    const order = [...LOW_LEVEL.filter((name) => names.includes(name)),
-      ...names.filter((name) => !LOW_LEVEL.includes(name))];
+    const order = inPanelOrder(Object.keys(item.scores), []);
     const execution = asObject(item.scores.execution);
     card.querySelector(".body").append(
       item.error !== null ? h("pre", { class: "error" }, isolate(item.error)) : "",
       !isNumber(execution.value) && execution.reason
         ? h("p", { class: "reason" }, "Execution not scored: ", isolate(execution.reason)) : "",
-      pictures(item, () => openViewer(card)),
+      pictures(run, item, () => openViewer(card)),
       h("div", { class: "panels" }, order.map((name) => panel(run, item, name))),
       item.code === null ? "" : codeBlock("Code as executed", asText(item.code), true),
       item.reply === null ? "" : codeBlock("The model's reply", asText(item.reply), false),
@@ -283,29 +297,113 @@
         "Shortened here; results.jsonl holds everything.") : "");
   }
 
-  function pictures(item, open) {
+  // Pictures stand side by side; of web pages both at one scale, from the top.
+  function pictures(run, item, open) {
     const why = item.status === "ok" ? "no picture on file"
       : `no picture: ${statusLabel(item.status)}`;
-    return h("div", { class: "pictures" },
-      picture(item, "reference", "Reference", "no reference picture", open),
-      picture(item, "rendering", "Rendering", why, open));
+    const box = h("div", { class: run.pages ? "pictures pages" : "pictures" },
+      picture(run, item, "reference", "Reference", "no reference picture", open),
+      picture(run, item, "rendering", "Rendering", why, open));
+    if (open && isComparable(item)) {
+      box.querySelector(".rendering figcaption").append(differenceButton(box, run, item, open));
+    }
+    return box;
   }
 
-  function picture(item, side, title, why, open) {
+  function picture(run, item, side, title, why, open) {
     const source = item[side] === null ? null : DATA.pictures[item[side]];
     const missing = item[`${side}_lost`] ? "picture file not found" : why;
     // A script that fails after savefig leaves a picture all the same.
     const half = source && side === "rendering" && item.status !== "ok";
+    const size = run.pages && source ? sizeOf(item, side) : null;
     const content = source
       ? h("img", { src: source, alt: `${title} of ${item.id}`, loading: "lazy",
-        decoding: "async" })
+        decoding: "async", width: size?.[0], height: size?.[1] })
       : h("p", { class: "no-picture" }, missing);
-    const frame = open && source
-      ? h("button", { type: "button", class: "frame", "aria-label":
-        `Enlarge the ${title.toLowerCase()} of ${item.id}` }, content)
-      : h("div", { class: "frame" }, content);
-    if (open && source) frame.addEventListener("click", open);
-    return h("figure", { class: side }, h("figcaption", {}, half ? `${title}, unfinished` : title), frame);
+    const widest = widestOf(item);
+    if (size) content.style.width = `${(100 * size[0]) / widest}%`;
+    const name = `Enlarge the ${title.toLowerCase()} of ${item.id}`;
+    return h("figure", { class: side },
+      h("figcaption", {}, h("span", {}, half ? `${title}, unfinished` : title,
+        size && ` · ${size.join(" × ")}`)),
+      frame(content, name, source ? open : null, size ? size[1] / widest : 0));
+  }
+
+  // In a card a page is cut at some height; "tallness" (height by width) tells CSS which are.
+  function frame(content, name, open, tallness) {
+    if (!open) return h("div", { class: "frame" }, content);
+    const fade = tallness > 0 && h("span", { class: "fade" }, h("span", {}, "Show the whole page"));
+    if (fade) fade.style.setProperty("--tallness", tallness);
+    const button = h("button", { type: "button", class: "frame", "aria-label": name },
+      content, fade);
+    button.addEventListener("click", open);
+    return button;
+  }
+
+  const sizeOf = (item, side) =>
+    item[side] !== null && Object.hasOwn(DATA.sizes, item[side]) ? DATA.sizes[item[side]] : null;
+  const sizesOf = (item) => ["reference", "rendering"].map((side) => sizeOf(item, side));
+  const widestOf = (item) => Math.max(...sizesOf(item).map((size) => (size ? size[0] : 0)));
+  const unionOf = (sizes) => [0, 1].map((axis) => Math.max(...sizes.map((size) => size[axis])));
+
+  // Browsers leave a canvas empty that is too large for them.
+  function isComparable(item) {
+    const sizes = sizesOf(item);
+    if (sizes.includes(null)) return false;
+    const [width, height] = unionOf(sizes);
+    return Math.max(width, height) <= MAX_SIDE && width * height <= MAX_AREA;
+  }
+
+  // --- the difference of two pictures -------------------------------------------------------
+
+  function differenceButton(box, run, item, open) {
+    const button = h("button", { type: "button", class: "toggle small", "aria-pressed": "false" },
+      "Difference");
+    button.addEventListener("click", () => {
+      const on = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", String(on));
+      showDifference(box, run, item, on, open);
+    });
+    return button;
+  }
+
+  function showDifference(box, run, item, on, open) {
+    box.querySelector(".difference")?.remove();
+    if (on) box.append(difference(run, item, open));
+  }
+
+  function difference(run, item, open) {
+    const sizes = sizesOf(item);
+    const [width, height] = unionOf(sizes);
+    const canvas = h("canvas", { width, height, role: "img", "aria-busy": "true",
+      "aria-label": `Difference of the pictures of ${item.id}` });
+    drawDifference(canvas, item).catch(() =>
+      canvas.replaceWith(h("p", { class: "no-picture" }, "cannot be drawn")));
+    return h("figure", { class: "difference" },
+      h("figcaption", {}, h("span", {}, differenceTitle(run, item, sizes))),
+      frame(canvas, `Enlarge the difference of ${item.id}`, open,
+        run.pages ? height / width : 0));
+  }
+
+  // Laid over each other from the upper left, pixel on pixel, before anything is scaled: pictures
+  // of unlike heights that CSS scales and blends are rounded apart, and equal lines show.
+  async function drawDifference(canvas, item) {
+    const images = await Promise.all(["reference", "rendering"].map(async (side) => {
+      const image = h("img", { src: DATA.pictures[item[side]] });
+      await image.decode();
+      return image;
+    }));
+    const context = canvas.getContext("2d", { alpha: false }); // black to begin with
+    context.globalCompositeOperation = "difference";
+    for (const image of images) context.drawImage(image, 0, 0);
+    canvas.removeAttribute("aria-busy");
+  }
+
+  function differenceTitle(run, item, [reference, rendering]) {
+    if (item.reference === item.rendering) return "Difference: none, the pictures are identical";
+    const told = run.pages || String(reference) === String(rendering) ? ""
+      : ` · ${reference.join(" × ")} and ${rendering.join(" × ")}`;
+    return `Difference, black where equal${told}`;
   }
 
   // --- one score of an item -----------------------------------------------------------------
@@ -316,11 +414,31 @@
     type: [typeDetails, ["reference", "rendering"]],
     color: [colorDetails, ["pairs", "missing", "extra"]],
   };
+  const PAIRS = ["n_matched", "pairs"];
+  // Scorers of web pages; two share their names with those of charts.
+  const PAGE_DETAILS = {
+    clip: [clipDetails, ["cosine", "failure"]],
+    clip_design2code: [clipDetails, ["cosine", "failure"]],
+    block_match: [blockDetails, ["n_matched", "n_missing", "n_extra", "missing", "extra",
+      "matched_area", "missing_area", "extra_area"]],
+    text: [pairedTexts, PAIRS],
+    position: [pairedPlaces, PAIRS],
+    color: [pairedColors, PAIRS],
+  };
   const COMMON = ["value", "reason", "precision", "recall", "f1"];
+
+  // Told apart by their form: a page's pairs hold texts.
+  function detailsOf(name, score) {
+    const charts = Object.hasOwn(DETAILS, name) ? DETAILS[name] : null;
+    const isOfPage = isNumber(score.n_matched) ||
+      asList(score.pairs).some((pair) => isObject(asObject(pair).reference));
+    if (Object.hasOwn(PAGE_DETAILS, name) && (isOfPage || !charts)) return PAGE_DETAILS[name];
+    return charts ?? [() => [], []];
+  }
 
   function panel(run, item, name) {
     const score = item.scores[name];
-    const [details, used] = Object.hasOwn(DETAILS, name) ? DETAILS[name] : [() => [], []];
+    const [details, used] = detailsOf(name, score);
     const rest = Object.entries(score)
       .filter(([key]) => !COMMON.includes(key) && !used.includes(key));
     const other = Object.hasOwn(item.other, name) ? item.other[name] : null;
@@ -361,27 +479,29 @@
       chips("extra", "Extra", "+", score.extra), chips("matched", "Matched", "", score.matched)];
   }
 
-  function chips(kind, title, sign, values) {
+  function chips(kind, title, sign, values, first = FIRST_CHIPS) {
     const counts = [...countBy(asList(values).map(asText))];
     if (!counts.length) return null;
     const chip = ([text, count]) => h("li", { class: `chip ${kind}` },
       sign && h("span", { "aria-hidden": "true" }, `${sign} `),
       text === "" ? h("em", {}, "empty") : isolate(text),
       count > 1 && h("span", { class: "muted" }, ` ×${count}`));
-    const list = h("ul", { class: "chips" }, counts.slice(0, FIRST_CHIPS).map(chip));
-    if (counts.length > FIRST_CHIPS) list.append(moreChips(list, counts, chip));
+    const list = h("ul", { class: "chips" }, counts.slice(0, first).map(chip));
+    const rest = counts.slice(first);
+    if (rest.length) {
+      const entry = h("li", {}, moreButton(`${rest.length} more`, () => {
+        entry.remove();
+        list.append(...rest.map(chip));
+      }));
+      list.append(entry);
+    }
     return h("div", { class: "group" }, h("h5", {}, `${title} ${asList(values).length}`), list);
   }
 
-  function moreChips(list, counts, chip) {
-    const rest = counts.slice(FIRST_CHIPS);
-    const button = h("button", { type: "button", class: "button small" }, `${rest.length} more`);
-    const entry = h("li", {}, button);
-    button.addEventListener("click", () => {
-      entry.remove();
-      list.append(...rest.map(chip));
-    });
-    return entry;
+  function moreButton(text, show) {
+    const button = h("button", { type: "button", class: "button small" }, text);
+    button.addEventListener("click", show);
+    return button;
   }
 
   function typeDetails(score) {
@@ -485,6 +605,105 @@
       });
   }
 
+  // --- one score of a web page --------------------------------------------------------------
+
+  function clipDetails(score) {
+    const black = score.failure === "black";
+    return [
+      isNumber(score.cosine) &&
+        h("p", { class: "muted small" }, `cosine ${score.cosine.toFixed(4)}`),
+      score.failure !== undefined && h("p", { class: "muted small" },
+        black ? "counted as a black picture" : "counted as 0"),
+    ];
+  }
+
+  function blockDetails(score) {
+    const kinds = ["matched", "missing", "extra"];
+    if (!kinds.every((kind) => isNumber(score[`n_${kind}`]))) return null;
+    const areas = kinds.map((kind) => score[`${kind}_area`]);
+    const all = areas.every(isNumber) ? areas.reduce((a, b) => a + b, 0) : 0;
+    const shares = kinds.map((kind, index) => `${kind} ${percent(areas[index] / all)} %`);
+    const group = (kind, title, sign) => {
+      const more = score[`n_${kind}`] > asList(score[kind]).length;
+      return chips(kind, more ? `${title} ${score[`n_${kind}`]}, the largest` : title, sign,
+        score[kind], FIRST_BLOCKS);
+    };
+    return [
+      h("p", { class: "muted small" }, `${plural(score.n_matched, "text block")} matched`),
+      score.value > 0 && score.value < 1 && all > 0 &&
+        h("p", { class: "muted small" }, `by area: ${shares.join(", ")}`),
+      group("missing", "Missing", "−"), group("extra", "Extra", "+"),
+    ];
+  }
+
+  function pairedTexts(score) {
+    return pairTable(score, ["Reference", "Rendering"], (reference, rendering) =>
+      marked(asText(reference.text), asText(rendering.text))
+        .map((parts) => h("td", {}, h("bdi", {}, parts))));
+  }
+
+  function pairedColors(score) {
+    return pairTable(score, ["Text", "Ref.", "Rend."], (reference, rendering) =>
+      [nameCell(reference), h("td", {}, swatch(reference.color)),
+        h("td", {}, swatch(rendering.color))]);
+  }
+
+  function pairedPlaces(score) {
+    return pairTable(score, ["Text", "Moved by"], (reference, rendering) =>
+      [nameCell(reference), h("td", { class: "moved" },
+        moved(reference.center, rendering.center))]);
+  }
+
+  const nameCell = (block) => h("td", {}, h("bdi", { class: "name" }, asText(block.text)));
+
+  // The pairs come least alike first: what is alike is there on demand.
+  function pairTable(score, heads, cells) {
+    if (!Array.isArray(score.pairs)) return null;
+    const pairs = score.pairs.map(asObject);
+    const total = isNumber(score.n_matched) ? score.n_matched : pairs.length;
+    if (!pairs.length) return h("p", { class: "muted small" }, "no matched texts");
+    const row = (pair) => h("tr", {}, cells(asObject(pair.reference), asObject(pair.rendering)),
+      h("td", { class: pair.similarity >= ALIKE && "muted" }, percent(pair.similarity)));
+    const unlike = pairs.filter(({ similarity }) => !(similarity >= ALIKE)).length;
+    const first = Math.min(unlike, FIRST_PAIRS);
+    const body = h("tbody", {}, pairs.slice(0, first).map(row));
+    const table = h("table", { class: "pairs", hidden: first === 0 }, h("thead", {}, h("tr", {},
+      [...heads, "Similarity"].map((text) => h("th", { scope: "col" }, text)))), body);
+    const rest = pairs.slice(first);
+    const more = rest.length > 0 && moreButton(first ? `${rest.length} more` : "Show them", () => {
+      more.remove();
+      table.hidden = false;
+      body.append(...rest.map(row));
+    });
+    const how = pairs.length < total ? `the ${pairs.length} least alike here`
+      : unlike ? `${unlike} not the same` : "all the same";
+    return h("div", { class: "group" }, h("h5", {}, `${total} matched, ${how}`), table, more);
+  }
+
+  // What stands between the common beginning and the common end of two texts is marked in both.
+  function marked(left, right) {
+    const [a, b] = [[...left], [...right]];
+    const most = Math.min(a.length, b.length);
+    let start = 0;
+    while (start < most && a[start] === b[start]) start += 1;
+    let end = 0;
+    while (end < most - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end += 1;
+    return [a, b].map((text) => [text.slice(0, start).join(""),
+      h("mark", {}, text.slice(start, text.length - end).join("")),
+      text.slice(text.length - end).join("")]);
+  }
+
+  // In percent of the page's width and height.
+  function moved(from, to) {
+    const shift = [0, 1].map((axis) => 100 * (asList(to)[axis] - asList(from)[axis]));
+    if (!shift.every(isNumber)) return DASH;
+    const parts = shift.map((value, axis) => {
+      const arrow = ["←→", "↑↓"][axis][value > 0 ? 1 : 0];
+      return Math.abs(value) < 0.05 ? "" : `${arrow} ${Math.abs(value).toFixed(1)} %`;
+    });
+    return parts.filter(Boolean).join(" ") || "in place";
+  }
+
   // --- code ---------------------------------------------------------------------------------
 
   function codeBlock(title, text, isCode) {
@@ -533,9 +752,8 @@
     }
   }, { rootMargin: "1200px 0px" });
 
-  function selectRun(index) {
+  function selectRun(run) {
     observer.disconnect();
-    const run = DATA.runs[index];
     Object.assign(state, { run, statuses: new Set(), differ: false, unscored: false, query: "",
       sort: "order", descending: false, shown: [] });
     state.entries = run.items.map((item, position) => {
@@ -546,15 +764,16 @@
     });
     byId("title").textContent = run.title;
     byId("subtitle").replaceChildren(isolate(run.name), ` · ${subtitle(run)}`);
-    document.querySelectorAll(".run-name").forEach((button, position) =>
-      button.setAttribute("aria-pressed", String(position === index)));
+    for (const [other, button] of runButtons) {
+      button.setAttribute("aria-pressed", String(other === run));
+    }
     renderNotes(run);
     renderCard(run);
     renderStatuses(run);
     renderHistograms(run);
     renderSorts(run);
     renderFilters(run);
-    byId("search").value = "";
+    Object.assign(byId("search"), { value: "", placeholder: run.items[0]?.id ?? "" });
     refresh();
   }
 
@@ -638,8 +857,10 @@
   // --- the viewer ---------------------------------------------------------------------------
 
   function openViewer(card) {
+    state.difference = card.querySelector(".difference") !== null;
     view(entryOf.get(card));
     byId("viewer").showModal();
+    if (state.run.pages) byId("viewer-pictures").focus(); // the arrow keys scroll
   }
 
   function view(entry) {
@@ -647,9 +868,22 @@
     const place = state.shown.indexOf(entry);
     byId("viewer-title").replaceChildren(isolate(entry.item.id));
     byId("viewer-place").textContent = `${place + 1} of ${state.shown.length}`;
-    byId("viewer-pictures").replaceChildren(...pictures(entry.item, null).children);
+    const box = byId("viewer-pictures");
+    const shown = pictures(state.run, entry.item, null);
+    box.className = shown.className;
+    box.replaceChildren(...shown.children);
+    box.scrollTop = 0;
+    compareInViewer();
     byId("viewer-previous").disabled = place <= 0;
     byId("viewer-next").disabled = place + 1 >= state.shown.length;
+  }
+
+  function compareInViewer() {
+    const { item } = state.viewed;
+    const possible = isComparable(item);
+    showDifference(byId("viewer-pictures"), state.run, item, possible && state.difference, null);
+    byId("viewer-difference").disabled = !possible;
+    byId("viewer-difference").setAttribute("aria-pressed", String(possible && state.difference));
   }
 
   function step(distance) {
@@ -690,6 +924,10 @@
     const viewer = byId("viewer");
     byId("viewer-previous").addEventListener("click", () => step(-1));
     byId("viewer-next").addEventListener("click", () => step(1));
+    byId("viewer-difference").addEventListener("click", () => {
+      state.difference = !state.difference;
+      compareInViewer();
+    });
     byId("viewer-close").addEventListener("click", () => viewer.close());
     viewer.addEventListener("close", closeViewer);
     viewer.addEventListener("keydown", (event) => {
@@ -710,11 +948,11 @@
     target.card.scrollIntoView();
   }
 
-  renderTable();
+  renderTables();
   listenToToolbar();
   listenToViewer();
   window.addEventListener("beforeprint", fillForPrint);
-  selectRun(0);
+  selectRun(DATA.runs[0]);
   followHash();
   byId("colophon").textContent = `rrvf ${DATA.version}`;
 })();
