@@ -163,7 +163,8 @@ def score(
     """Score existing predictions; goes on where an earlier run into OUT stopped."""
     from rrvf.runs import RunOptions, prepared
 
-    names = None if scorers is None else tuple(filter(None, map(str.strip, scorers.split(","))))
+    stripped = [name.strip() for name in (scorers or "").split(",")]
+    names = None if scorers is None else tuple(name for name in stripped if name)
     options = RunOptions(
         data=data,
         predictions=predictions,
@@ -267,6 +268,8 @@ def _run(items: Sequence[Item], scoring: Scoring, out: Path, workers: int) -> Pa
     from rrvf.report import format_table
     from rrvf.run_folder import read_summary
 
+    for line in scoring.lacks():
+        typer.echo(line, err=True)
     try:
         with closing(score_predictions(items, scoring, out, workers)) as results:
             for _ in _progress(results, len(items)):

@@ -30,6 +30,7 @@ START = Path(__file__).with_name("browser_start.py")
 PLAN_VARIABLE = "RRVF_BROWSER_PLAN"
 FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts")
 LAUNCH_SECONDS = 60.0
+REPORT = "reached.json"
 DEAD_END = "127.0.0.1:9"
 
 ARGUMENTS = (
@@ -171,14 +172,11 @@ def _plans(level: str) -> Iterator[Mapping[str, bool]]:
 
 
 async def _launch(playwright: Playwright, binary: Path, plan: Mapping[str, bool]) -> Running:
-    with tempfile.TemporaryDirectory(prefix="rrvf-browser-") as folder:
-        report = Path(folder, "reached.json")
-        starter = Path(folder, "browser")
-        starter.write_text(f'#!/bin/sh\nexec {shlex.join(_interpreter())} "$@"\n')
-        starter.chmod(0o700)
-        wish = {**plan, "binary": str(binary), "report": str(report)}
+    with tempfile.TemporaryDirectory(prefix="rrvf-browser-") as name:
+        folder = Path(name)
+        wish = {**plan, "binary": str(binary), "report": str(folder / REPORT)}
         browser = await playwright.chromium.launch(
-            executable_path=starter,
+            executable_path=_starter(folder),
             args=list(ARGUMENTS),
             chromium_sandbox=plan["sandbox"],
             handle_sigint=False,
@@ -187,9 +185,23 @@ async def _launch(playwright: Playwright, binary: Path, plan: Mapping[str, bool]
             timeout=1000 * LAUNCH_SECONDS,
             env={**_environment(), PLAN_VARIABLE: json.dumps(wish)},
         )
-        said = json.loads(report.read_bytes())
-    reached = Confinement(plan["sandbox"], said["files"], said["network"], said["user"] is not None)
-    return Running(browser, said["pid"], reached)
+        pid, reached = _reached(folder, sandbox=plan["sandbox"])
+    return Running(browser, pid, reached)
+
+
+def _starter(folder: Path) -> Path:
+    """A program to start in the browser's place."""
+    starter = folder / "browser"
+    starter.write_text(f'#!/bin/sh\nexec {shlex.join(_interpreter())} "$@"\n')
+    starter.chmod(0o700)
+    return starter
+
+
+def _reached(folder: Path, *, sandbox: bool) -> tuple[int, Confinement]:
+    """What the program wrote down before it became the browser."""
+    said = json.loads((folder / REPORT).read_bytes())
+    dropped = said["user"] is not None
+    return said["pid"], Confinement(sandbox, said["files"], said["network"], dropped)
 
 
 def _interpreter() -> list[str]:

@@ -45,11 +45,11 @@ def main(arguments: list[str]) -> None:
     os.chdir(profile)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     network = plan["namespaces"] and _own_network()
-    files = plan["landlock"] and _close_files(binary, profile, user)
-    if user is not None:
-        os.setgroups([])
-        os.setresgid(user, user, user)
-        os.setresuid(user, user, user)
+    confine = _confine()
+    files = plan["landlock"] and _close_files(confine, binary, profile)
+    if os.getuid() == 0:
+        # One who stays root gives up root's powers as well: they see past Landlock into /proc.
+        confine.drop_privileges(user)
     ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG; lost by setuid
     reached = {"pid": os.getpid(), "network": bool(network), "files": bool(files), "user": user}
     os.write(report, json.dumps(reached).encode())
@@ -76,9 +76,8 @@ def _own_network() -> bool:
     return True
 
 
-def _close_files(binary: str, profile: str, user: int | None) -> bool:
+def _close_files(confine: ModuleType, binary: str, profile: str) -> bool:
     """Landlock: libraries, fonts and the browser to read, its profile to write."""
-    confine = _confine()
     folders = [str(Path(binary).resolve().parent), *READABLE]
     readable = confine.open_readable(folders)
     free = [path for path in ("/dev/shm", "/proc") if Path(path).is_dir()]

@@ -244,28 +244,34 @@ class _Pool:
 
     async def _ready(self, session: Session | None) -> Session:
         """A session whose browser runs and is not worn."""
-        if session is not None and session.running.browser.is_connected():
-            if session.shown < self._limits.pages:
-                return session
+        if session is not None and self._serves(session):
+            return session
         if session is not None:
             self._discard(session)
         return await self._launched()
 
+    def _serves(self, session: Session) -> bool:
+        return session.running.browser.is_connected() and session.shown < self._limits.pages
+
     async def _launched(self) -> Session:
-        for attempt in (1, 2):
-            if self._playwright is None:
-                await self._start_driver()
-            assert self._playwright is not None
-            try:
-                running = await browser.launch(self._playwright, self._path, self._level)
-                break
-            except HarnessError:
-                self._playwright = None  # the driver may be what has died
-                if attempt == 2:
-                    raise
+        """A session with a new browser.
+
+        Raises:
+            HarnessError: It does not start, with a new driver neither.
+        """
+        try:
+            running = await self._browser()
+        except HarnessError:
+            await self._start_driver()  # it may be what has died
+            running = await self._browser()
         session = Session(running, self._limits, javascript=self._javascript, reuse=self._reuse)
         self._live.add(session)
         return session
+
+    async def _browser(self) -> browser.Running:
+        if self._playwright is None:
+            raise HarnessError("Playwright was not started")
+        return await browser.launch(self._playwright, self._path, self._level)
 
     def _discard(self, session: Session) -> None:
         """Kill a browser with everything below it."""
@@ -317,9 +323,11 @@ class _Pool:
     async def _watch(self, session: Session) -> None:
         """Return, the browser killed, once its processes have grown too large."""
         await asyncio.sleep(WATCH_AFTER)
-        while memory_of_tree(session.running.pid) <= self._limits.memory:
+        while True:
+            if memory_of_tree(session.running.pid) > self._limits.memory:
+                kill_tree(session.running.pid)
+                return
             await asyncio.sleep(WATCH_EVERY)
-        kill_tree(session.running.pid)
 
 
 def _line(error: Exception) -> str:
@@ -382,14 +390,13 @@ def _load(key: str) -> PageRendering | None:
         entry = json.loads(_path(key).read_bytes())
         if entry["status"] not in STATUSES:
             return None
-        return PageRendering(
-            **{
-                **entry,
-                "png": base64.b64decode(entry["png"], validate=True),
-                "blocks": tuple(TextBlock(**block) for block in entry["blocks"]),
-                "denied": tuple(entry["denied"]),
-            }
-        )
+        stored: dict[str, Any] = {
+            **entry,
+            "png": base64.b64decode(entry["png"], validate=True),
+            "blocks": tuple(TextBlock(**block) for block in entry["blocks"]),
+            "denied": tuple(entry["denied"]),
+        }
+        return PageRendering(**stored)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 

@@ -7,9 +7,9 @@ import base64
 import contextlib
 import json
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rrvf.renderers import web_assets
 from rrvf.renderers.browser import Running
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, CDPSession, Page, Request, Route
 
 ADDRESS = "http://page.invalid/"
-"""Where every page stands, so that relative addresses mean something; nothing ever answers there."""
+"""Where every page stands, so that relative addresses mean something; nothing answers there."""
 
 WORLD = "rrvf"
 MAX_DENIED = 50
@@ -124,7 +124,7 @@ class Session:
             return await self._taken(opened)
 
     @contextlib.asynccontextmanager
-    async def _opened(self) -> AsyncIterator[_Open]:
+    async def _opened(self) -> AsyncGenerator[_Open]:
         if self._reuse:
             self._kept = self._kept or await self._open()
             yield self._kept
@@ -196,11 +196,11 @@ class Session:
         cdp = opened.cdp
         world = await self._own_world(cdp)
         await _evaluate(cdp, world, SETTLE)
-        content = (await cdp.send("Page.getLayoutMetrics"))["cssContentSize"]
+        content = (await _send(cdp, "Page.getLayoutMetrics"))["cssContentSize"]
         limits = self._limits
         width = max(1, min(limits.max_width, round(content["width"])))
         height = max(1, min(limits.max_height, round(content["height"])))
-        snapshot = await cdp.send("DOMSnapshot.captureSnapshot", {"computedStyles": STYLES})
+        snapshot = await _send(cdp, "DOMSnapshot.captureSnapshot", {"computedStyles": STYLES})
         texts = read_texts(snapshot, width, height)
         png = await self._picture(cdp, width, height)
         return PageRendering(
@@ -215,13 +215,14 @@ class Session:
 
     async def _own_world(self, cdp: CDPSession) -> int:
         """A JavaScript world that the document's own scripts cannot reach into."""
-        frame = (await cdp.send("Page.getFrameTree"))["frameTree"]["frame"]["id"]
-        made = await cdp.send("Page.createIsolatedWorld", {"frameId": frame, "worldName": WORLD})
+        frame = (await _send(cdp, "Page.getFrameTree"))["frameTree"]["frame"]["id"]
+        made = await _send(cdp, "Page.createIsolatedWorld", {"frameId": frame, "worldName": WORLD})
         return made["executionContextId"]
 
     async def _picture(self, cdp: CDPSession, width: int, height: int) -> bytes:
         clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
-        taken = await cdp.send(
+        taken = await _send(
+            cdp,
             "Page.captureScreenshot",
             {
                 "format": "png",
@@ -241,8 +242,16 @@ class Session:
         return dict(zip(unusual, said, strict=True))
 
 
+async def _send(
+    cdp: CDPSession, method: str, parameters: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """A command to the page, below Playwright."""
+    return await cast("Any", cdp).send(method, parameters)
+
+
 async def _evaluate(cdp: CDPSession, world: int, expression: str) -> Any:
-    said = await cdp.send(
+    said = await _send(
+        cdp,
         "Runtime.evaluate",
         {
             "expression": expression,

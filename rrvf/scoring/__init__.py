@@ -70,6 +70,10 @@ class Scoring(Protocol):
         """The columns of the table."""
         ...
 
+    def lacks(self) -> Sequence[str]:
+        """What this machine lacks that would move scores, a line each that names the mend."""
+        ...
+
     def close(self) -> None:
         """End what is under way."""
         ...

@@ -67,6 +67,10 @@ class ChartScoring:
         """The columns of the paper's table, 0 to 100."""
         return rules.metrics(results)
 
+    def lacks(self) -> Sequence[str]:
+        """Nothing: a chart environment without its packages does not start."""
+        return ()
+
     def close(self) -> None:
         """End what is under way."""
         self.renderer.close()

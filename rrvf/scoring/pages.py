@@ -19,6 +19,9 @@ from rrvf.types import PageRendering, Sample, SampleResult
 
 SCORERS = ("execution", "clip")
 NO_HTML = "no HTML in the answer"
+NO_TAILWIND = (
+    "pages that ask for Tailwind stay bare, on both sides; to install it: rrvf setup-browser"
+)
 
 Reference = Literal["html", "image"]
 
@@ -91,6 +94,10 @@ class PageScoring:
     def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
         """The columns of the table, 0 to 100."""
         return websight_rules.metrics(results, self.scorers)
+
+    def lacks(self) -> Sequence[str]:
+        """Tailwind, which pages of v0.2 ask for."""
+        return () if self.renderer.environment["tailwind"] else (NO_TAILWIND,)
 
     def close(self) -> None:
         """End what is under way."""
