@@ -1,0 +1,39 @@
+"""Judges: who looks at two pictures and says how alike they are.
+
+A judge is called with the reference first and the rendering second. Its score is called ``gpt``
+where a model of the user's choice judges, and by its own name where it is an embedded one, which
+never fills the GPT column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from rrvf.types import Score
+
+
+class Judge(Protocol):
+    """Compares two pictures; may be called from many threads at once."""
+
+    @property
+    def name(self) -> str:
+        """Of its score: ``gpt``, or the judge's own."""
+        ...
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls at once it is good for."""
+        ...
+
+    def protocol(self) -> Mapping[str, Any]:
+        """What moves its scores: model, kind of endpoint, rubric and its hash, repeats."""
+        ...
+
+    def __call__(self, reference: bytes, rendering: bytes) -> Score:
+        """How alike two PNGs are, in [0, 1]; unscored where no answer can be read.
+
+        Raises:
+            UserError: It cannot work at all (a wrong key, no server, an unknown model).
+        """
+        ...
