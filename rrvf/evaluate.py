@@ -14,7 +14,7 @@ from typing import Any
 from rrvf.benchmarks.means import n_unscored
 from rrvf.errors import HarnessError, UserError, boundary
 from rrvf.run_folder import RunFolder, to_json
-from rrvf.scoring import Item, Outcome, Scoring, unscored
+from rrvf.scoring import Item, Outcome, Scoring, score_names, unscored
 from rrvf.types import BenchmarkResult, SampleResult
 
 
@@ -27,7 +27,7 @@ def score_item(item: Item, scoring: Scoring, scorers: Mapping[str, Any]) -> Outc
             json.dumps(to_json(outcome.result), allow_nan=False)
             return outcome
     except HarnessError as error:
-        return Outcome(unscored(item, scorers, error))
+        return Outcome(unscored(item, score_names(scoring), error))
 
 
 # ------------------------------------------------------------------------------ many items
@@ -65,7 +65,9 @@ def score_predictions(
         try:
             yield from results.values()
             todo = [item for item in items if item[0].id not in results]
-            for outcome in _in_parallel(todo, scoring, scorers, workers):
+            # Who waits for a judge keeps no renderer busy: those bound themselves.
+            threads = workers + (scoring.judge.concurrency if scoring.judge else 0)
+            for outcome in _in_parallel(todo, scoring, scorers, threads):
                 with boundary("writing results"):
                     result = _written(outcome, folder)
                 results[result.sample_id] = result
@@ -92,17 +94,17 @@ def _written(outcome: Outcome, folder: RunFolder) -> SampleResult:
 
 
 def _in_parallel(
-    items: Sequence[Item], scoring: Scoring, scorers: Mapping[str, Any], workers: int
+    items: Sequence[Item], scoring: Scoring, scorers: Mapping[str, Any], threads: int
 ) -> Iterator[Outcome]:
     """Outcomes as they are finished; a bounded number under way."""
     waiting = iter(items)
-    with ThreadPoolExecutor(workers, thread_name_prefix="score") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="score") as pool:
         running: set[Future[Outcome]] = set()
         try:
             while True:
                 for item in waiting:
                     running.add(pool.submit(score_item, item, scoring, scorers))
-                    if len(running) >= 2 * workers:
+                    if len(running) >= 2 * threads:
                         break
                 if not running:
                     return

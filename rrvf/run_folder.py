@@ -169,11 +169,16 @@ def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{file}: cannot be read; name another --out") from error
     if changed:
-        key = min(changed, key=lambda name: (name.endswith(".hash"), name))  # a hash says little
+        key = min(changed, key=_tells)
         raise DataError(
             f"{path}: holds a run with other settings ({key}: {before.get(key)!r} there, "
             f"{now.get(key)!r} now); name another --out"
         )
+
+
+def _tells(name: str) -> tuple[bool, bool, str]:
+    """Sorts what a user has chosen before what follows from it, and a hash last."""
+    return name.endswith(".hash"), not name.startswith("protocol."), name
 
 
 def to_json(result: SampleResult) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rrvf import replies
-from rrvf.benchmarks.means import mean
+from rrvf.benchmarks.means import mean, others
 from rrvf.errors import HarnessError
 from rrvf.renderers.chart import ChartScript
 from rrvf.scorers.layout import GRAPH_PREFIX, graph_rule
@@ -53,14 +53,15 @@ def metrics(results: Sequence[SampleResult]) -> dict[str, float | None]:
     """The columns of the table, 0 to 100: means over the scored items, all failures counting as 0.
 
     ``average`` is the mean of the four low-level metrics, ``overall`` that of ``average`` and
-    ``gpt``; a metric that was not measured is ``None``.
+    ``gpt``; a metric that was not measured is ``None``. Scores beyond these follow, of an embedded
+    judge or of the user's own.
     """
     table = {"exec_rate": mean(results, "execution")}
     table |= {name: mean(results, name) for name in LOW_LEVEL}
     table["average"] = _mean_of([table[name] for name in LOW_LEVEL])
     table["gpt"] = mean(results, "gpt")
     table["overall"] = _mean_of([table["average"], table["gpt"]])
-    return table
+    return table | others(results, table)
 
 
 def _mean_of(values: list[float | None]) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rrvf.types import SampleResult
 
@@ -21,3 +21,10 @@ def n_unscored(results: Sequence[SampleResult]) -> dict[str, int]:
         for name, score in result.scores.items():
             counts[name] = counts.get(name, 0) + (score.value is None)
     return counts
+
+
+def others(results: Sequence[SampleResult], table: Mapping[str, object]) -> dict[str, float | None]:
+    """Means of the scores that have no column in a table yet, but for ``execution``."""
+    names = dict.fromkeys(name for result in results for name in result.scores)
+    missing = [name for name in names if name not in table and name != "execution"]
+    return {name: mean(results, name) for name in missing}

@@ -6,14 +6,17 @@ One class a kind of answer; evaluation and training use the same ones.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Protocol
 
 import rrvf
 from rrvf.errors import HarnessError
-from rrvf.types import Sample, SampleResult, Score
+from rrvf.scorers.judge import Judge
+from rrvf.types import Sample, SampleResult, Score, Status
 
 Item = tuple[Sample, str | None]
 """A sample and the model's answer to it, ``None`` where it gave none."""
@@ -40,6 +43,11 @@ class Scoring(Protocol):
     @property
     def scorers(self) -> tuple[str, ...]:
         """Names or dotted paths."""
+        ...
+
+    @property
+    def judge(self) -> Judge | None:
+        """Who looks at the pictures, if anybody does."""
         ...
 
     def protocol(self) -> dict[str, Any]:
@@ -79,6 +87,41 @@ class Scoring(Protocol):
         ...
 
 
+def score_names(scoring: Scoring) -> tuple[str, ...]:
+    """Every score that a result has."""
+    judge = scoring.judge
+    return scoring.scorers if judge is None else (*scoring.scorers, judge.name)
+
+
+def judge_protocol(judge: Judge | None) -> dict[str, Any] | None:
+    """The judge's part of a protocol."""
+    return None if judge is None else {"name": judge.name, **judge.protocol()}
+
+
+def judged(
+    judge: Judge | None, status: Status, reference: bytes | None, rendering: bytes | None
+) -> dict[str, Score]:
+    """The judge's score by its name; nothing without a judge.
+
+    Args:
+        judge: Who looks.
+        status: Of the answer; a failure of the model is not shown to the judge and scores 0.
+        reference: The target's picture as PNG, ``None`` where it cannot be had.
+        rendering: The answer's.
+    """
+    if judge is None:
+        return {}
+    if status != "ok":
+        return {judge.name: Score.failed()}
+    if reference is None or rendering is None:
+        side = "reference" if reference is None else "rendering"
+        return {judge.name: Score.unscored(f"there is no picture of the {side}")}
+    try:
+        return {judge.name: judge(reference, rendering)}
+    except HarnessError as error:  # one question went wrong; the other scores stand
+        return {judge.name: Score.unscored(str(error))}
+
+
 def with_hash(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings and a hash over them."""
     digest = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:16]
@@ -90,7 +133,7 @@ def version(name: str) -> str:
     return rrvf.__version__ if name == "rrvf" else metadata.version(name)
 
 
-def without_code(item: Item, scorers: Mapping[str, Any], error: str) -> SampleResult:
+def without_code(item: Item, names: Iterable[str], error: str) -> SampleResult:
     """The model gave no code: zero everywhere."""
     sample, completion = item
     return SampleResult(
@@ -98,13 +141,13 @@ def without_code(item: Item, scorers: Mapping[str, Any], error: str) -> SampleRe
         "no_code",
         error,
         0.0,
-        {name: Score.failed() for name in scorers},
+        {name: Score.failed() for name in names},
         completion=completion,
         tags=sample.tags,
     )
 
 
-def unscored(item: Item, scorers: Mapping[str, Any], error: HarnessError) -> SampleResult:
+def unscored(item: Item, names: Iterable[str], error: HarnessError) -> SampleResult:
     """We failed: no number anywhere."""
     sample, completion = item
     return SampleResult(
@@ -112,7 +155,29 @@ def unscored(item: Item, scorers: Mapping[str, Any], error: HarnessError) -> Sam
         "harness_error",
         str(error),
         0.0,
-        {name: Score.unscored(str(error)) for name in scorers},
+        {name: Score.unscored(str(error)) for name in names},
         completion=completion,
         tags=sample.tags,
     )
+
+
+def as_png(picture: Path | None) -> bytes | None:
+    """A picture of the data set's as PNG, whatever its format.
+
+    Raises:
+        HarnessError: It cannot be read.
+    """
+    if picture is None:
+        return None
+    from PIL import Image
+
+    try:
+        data = picture.read_bytes()
+        with Image.open(io.BytesIO(data)) as image:
+            if image.format == "PNG":
+                return data
+            buffer = io.BytesIO()
+            image.convert("RGB").save(buffer, "PNG")
+            return buffer.getvalue()
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise HarnessError(f"{picture}: not a picture that can be read: {error}") from error

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rrvf.benchmarks import chartmimic_rules as rules
 from rrvf.errors import HarnessError
 from rrvf.renderers.chart import ChartRenderer, ChartScript, source_hash
 from rrvf.scorers import Scorer, find_scorers, score_all, usable
-from rrvf.scoring import NO_ANSWER, Item, Outcome, version, with_hash, without_code
+from rrvf.scorers.judge import Judge
+from rrvf.scoring import (
+    NO_ANSWER,
+    Item,
+    Outcome,
+    as_png,
+    judge_protocol,
+    judged,
+    score_names,
+    version,
+    with_hash,
+    without_code,
+)
 from rrvf.types import Drawing, Mode, Rendering, Sample, SampleResult, Score
 
 TOLERANCE = 1e-12
@@ -26,11 +38,13 @@ class ChartScoring:
         renderer: Where scripts are drawn.
         mode: ``official`` or ``fixed``.
         scorers: Names or dotted paths.
+        judge: Who looks at the pictures as well, if anybody does.
     """
 
     renderer: ChartRenderer
     mode: Mode = "official"
     scorers: tuple[str, ...] = rules.SCORERS
+    judge: Judge | None = None
     benchmark: str = "chartmimic"
 
     def protocol(self) -> dict[str, Any]:
@@ -42,6 +56,7 @@ class ChartScoring:
                 "scorers": list(self.scorers),
                 "cpu_seconds": self.renderer.limits.cpu_seconds,
                 "recorder": source_hash(),
+                "judge": judge_protocol(self.judge),
             }
         )
 
@@ -82,17 +97,27 @@ class ChartScoring:
         sample, completion = item
         if sample.reference_code is None:
             raise HarnessError("the sample has no reference code")
-        reference = self.renderer.render_reference(sample.reference_code)
+        full = self.judge is not None and self.judge.name == "gpt"
+        # The data set's own picture, where there is one, is what a judge is shown.
+        drawn = full and sample.image is None
+        reference = self.renderer.render_reference(sample.reference_code, judge=drawn)
         pictures = {"reference": reference.png} if reference.png else {}
         script = rules.script_for(sample, completion)
         if script is None:
             why = NO_ANSWER if completion is None else NO_BLOCK
             error = _told(why, sample, reference.drawing(self.mode))
-            return Outcome(without_code(item, scorers, error or why), pictures)
-        rendering = self.renderer.render(script)
+            return Outcome(without_code(item, score_names(self), error or why), pictures)
+        rendering = self.renderer.render(script, judge=full)
         if rendering.png:
             pictures["rendering"] = rendering.png
-        return Outcome(self._compared(item, script, reference, rendering, scorers), pictures)
+        result = self._compared(item, script, reference, rendering, scorers)
+        target = reference if usable(reference.drawing(self.mode)) else None
+        shown = (target and target.png, rendering.png)
+        if full:
+            own = as_png(sample.image)
+            shown = (own or (target and target.judge_png), rendering.judge_png)
+        said = judged(self.judge, result.status, *shown)
+        return Outcome(replace(result, scores={**result.scores, **said}), pictures)
 
     def _compared(
         self,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import io
 import platform
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -13,8 +13,20 @@ from rrvf.benchmarks import websight, websight_rules
 from rrvf.errors import HarnessError
 from rrvf.renderers.page import PageRenderer, source_hash
 from rrvf.scorers.clip import ClipSettings
+from rrvf.scorers.judge import Judge
 from rrvf.scorers.pages import HasEnvironment, PageScorer, find_page_scorers, score_page
-from rrvf.scoring import NO_ANSWER, Item, Outcome, version, with_hash, without_code
+from rrvf.scoring import (
+    NO_ANSWER,
+    Item,
+    Outcome,
+    as_png,
+    judge_protocol,
+    judged,
+    score_names,
+    version,
+    with_hash,
+    without_code,
+)
 from rrvf.types import PageRendering, Sample, SampleResult
 
 SCORERS = ("execution", "clip")
@@ -37,6 +49,7 @@ class PageScoring:
         reference: Compare with the rendering of the reference ``html``, or with the data set's own
             ``image``.
         data: Where the samples are from, for the protocol.
+        judge: Who looks at the pictures as well, if anybody does.
     """
 
     renderer: PageRenderer
@@ -44,6 +57,7 @@ class PageScoring:
     clip: ClipSettings = field(default_factory=ClipSettings)
     reference: Reference = "html"
     data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    judge: Judge | None = None
     benchmark: str = websight.NAME
 
     def protocol(self) -> dict[str, Any]:
@@ -62,6 +76,7 @@ class PageScoring:
                 "seconds": limits.seconds,
                 "javascript": self.renderer.environment["javascript"],
                 "renderer": source_hash(),
+                "judge": judge_protocol(self.judge),
             }
         )
 
@@ -93,7 +108,7 @@ class PageScoring:
 
     def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
         """The columns of the table, 0 to 100."""
-        return websight_rules.metrics(results, self.scorers)
+        return websight_rules.metrics(results)
 
     def lacks(self) -> Sequence[str]:
         """Tailwind, which pages of v0.2 ask for."""
@@ -113,9 +128,9 @@ class PageScoring:
         html = None if completion is None else websight.extract_html(completion)
         if html is None:
             why = NO_ANSWER if completion is None else NO_HTML
-            result = without_code(item, scorers, _told(why, sample, target) or why)
+            result = without_code(item, score_names(self), _told(why, sample, target) or why)
             scores = score_page(scorers, target, PageRendering("no_code"))
-            return Outcome(replace(result, scores=scores), pictures)
+            return Outcome(replace(result, scores={**result.scores, **scores}), pictures)
         page = self.renderer.render(html)
         if page.png:
             pictures["rendering"] = page.png
@@ -124,7 +139,10 @@ class PageScoring:
             status=page.status,
             error=_told(page.error, sample, target),
             seconds=page.seconds,
-            scores=score_page(scorers, target, page),
+            scores={
+                **score_page(scorers, target, page),
+                **judged(self.judge, page.status, target.png, page.png),
+            },
             code=html,
             completion=completion,
             tags=sample.tags,
@@ -142,21 +160,10 @@ class PageScoring:
             return shown
         if sample.image is None:
             raise HarnessError(f"the sample {sample.id} has no picture of its own")
-        png, width, height = _as_png(sample.image.read_bytes())
+        png = as_png(sample.image) or b""
+        width, height = struct.unpack(">II", png[16:24])  # where a PNG says its size
         blocks = shown.blocks if shown is not None else ()
         return PageRendering("ok", png=png, width=width, height=height, blocks=blocks)
-
-
-def _as_png(data: bytes) -> tuple[bytes, int, int]:
-    """A picture in any format as PNG, with its size."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as image:
-        if image.format == "PNG":
-            return data, image.width, image.height
-        buffer = io.BytesIO()
-        image.convert("RGB").save(buffer, "PNG")
-        return buffer.getvalue(), image.width, image.height
 
 
 def _told(error: str | None, sample: Sample, target: PageRendering) -> str | None:
