@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rrvf.scoring import Item, Scoring
     from rrvf.types import SampleResult
 
-BENCHMARKS = ("chartmimic", "websight")
+BENCHMARKS = ("chartmimic", "plot2code", "websight")
 
 app = typer.Typer(
     name="rrvf",
@@ -158,10 +158,24 @@ def score(
     clip_failure: Annotated[
         ClipFailure, typer.Option(help="A failed page scores zero, or as a black picture.")
     ] = ClipFailure.zero,
+    judge: Annotated[
+        str | None, typer.Option(help="Model that fills the GPT column, or pixel.")
+    ] = None,
+    judge_base_url: Annotated[
+        str | None, typer.Option(help="Any OpenAI-compatible server; without it, OpenAI.")
+    ] = None,
+    judge_rubric: Annotated[str | None, typer.Option(help="Another than the benchmark's.")] = None,
+    judge_prompt: Annotated[Path | None, typer.Option(help="Text for the rubric's own.")] = None,
+    judge_repeats: Annotated[int, typer.Option(min=1, help="Answers a pair; gives a mean.")] = 1,
+    judge_concurrency: Annotated[int, typer.Option(min=1, help="Questions at a time.")] = 16,
+    judge_key: Annotated[
+        str, typer.Option(help="Environment variable that holds the key.")
+    ] = "OPENAI_API_KEY",
+    max_cost: Annotated[float | None, typer.Option(help="USD the judge may cost.")] = None,
     confinement: Level = Confinement.auto,
 ) -> None:
     """Score existing predictions; goes on where an earlier run into OUT stopped."""
-    from rrvf.runs import RunOptions, prepared
+    from rrvf.runs import JudgeOptions, RunOptions, prepared
 
     stripped = [name.strip() for name in (scorers or "").split(",")]
     names = None if scorers is None else tuple(name for name in stripped if name)
@@ -184,6 +198,18 @@ def score(
         clip_weights=clip_weights,
         clip_failure=clip_failure.value,
         confinement=confinement.value,
+        judge=None
+        if judge is None
+        else JudgeOptions(
+            model=judge,
+            base_url=judge_base_url,
+            rubric=judge_rubric,
+            prompt=judge_prompt,
+            repeats=judge_repeats,
+            concurrency=judge_concurrency,
+            max_cost=max_cost,
+            key_variable=judge_key,
+        ),
     )
     with prepared(benchmark, options) as (items, scoring):
         _tell_missing(items)

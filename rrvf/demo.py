@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from rrvf.benchmarks import chartmimic, websight
+from rrvf.benchmarks import chartmimic, plot2code, websight
 from rrvf.benchmarks.predictions import load_predictions, match
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.renderers.page import PageRenderer
 from rrvf.runs import Prepared
+from rrvf.scorers.pixel_judge import PixelJudge
 from rrvf.scoring import Item
 from rrvf.scoring.charts import ChartScoring
 from rrvf.scoring.pages import PageScoring
+from rrvf.scoring.plots import PlotScoring
 from rrvf.types import Sample
 
 LIMITS = Limits(cpu_seconds=5, wall_seconds=60)
@@ -48,20 +50,31 @@ def demo_runs(
     @contextmanager
     def charts() -> Generator[Prepared]:
         with ChartRenderer(chart_python, workers, LIMITS, confinement) as renderer:
-            yield demo_items(), ChartScoring(renderer)
+            yield demo_items(), ChartScoring(renderer, judge=PixelJudge())
+
+    @contextmanager
+    def plots() -> Generator[Prepared]:
+        with ChartRenderer(chart_python, workers, LIMITS, confinement) as renderer:
+            yield demo_plots(), PlotScoring(renderer, judge=PixelJudge())
 
     @contextmanager
     def pages() -> Generator[Prepared]:
         with PageRenderer(browser, workers, confinement=confinement) as renderer:
-            yield demo_pages(), PageScoring(renderer, PAGE_SCORERS)
+            yield demo_pages(), PageScoring(renderer, PAGE_SCORERS, judge=PixelJudge())
 
     yield DemoRun("ChartMimic", ".", charts)
+    yield DemoRun("Plot2Code", plot2code.NAME, plots)
     yield DemoRun("WebSight", websight.NAME, pages)
 
 
 def demo_items() -> list[Item]:
     """The demo's charts with their answers."""
     return _bundled("charts", chartmimic.load_samples)
+
+
+def demo_plots() -> list[Item]:
+    """The demo's plots with their answers."""
+    return _bundled("plots", plot2code.load_samples)
 
 
 def demo_pages() -> list[Item]:

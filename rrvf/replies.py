@@ -3,7 +3,7 @@
 The agent reads tagged replies and forgives much (:func:`parse_reply`, :func:`extract_code`). The
 scorer of ChartMimic must see what the official one sees, quirks included (:func:`prepare_official`,
 whose rule is that of VLMEvalKit's ``dataset/chartmimic.py``), or the code the model meant
-(:func:`prepare_fixed`).
+(:func:`prepare_fixed`). Plot2Code has a rule of its own (:func:`all_python_blocks`).
 
 A completion is whatever a model emitted: no function here raises on any string, and each takes time
 linear in its length. A lone surrogate in a completion stays in the code; it cannot be written to a
@@ -26,6 +26,7 @@ from rrvf.types import Language
 
 _TAG = re.compile(r"<(think|tool_call|answer)>")
 _FENCE = re.compile(r"```+[ \t]*([\w+#.-]*)")
+_PYTHON_BLOCK = re.compile(r"```python(.*?)```", re.DOTALL)
 _LANGUAGE_NAMES: Mapping[Language, tuple[str, ...]] = {
     "python": ("python", "python3", "py"),
     "html": ("html", "html5", "xhtml", "htm"),
@@ -251,6 +252,21 @@ def first_python_fence(text: str) -> str:
     _, opening, rest = text.partition("```python")
     code, closing, _ = rest.partition("```")
     return code if opening and closing else ""
+
+
+def all_python_blocks(completion: str) -> str:
+    """Plot2Code's rule: every "```python" block, each stripped, one below the other.
+
+    Thoughts and answers are not told apart, and what follows "```python" in its line is code.
+
+    Args:
+        completion: Any string.
+
+    Returns:
+        The code; the whole reply, stripped, where it holds no such block.
+    """
+    blocks = _PYTHON_BLOCK.findall(completion)
+    return "\n".join(block.strip() for block in blocks) if blocks else completion.strip()
 
 
 def clean_escapes(code: str) -> str:

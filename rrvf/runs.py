@@ -8,16 +8,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from rrvf.benchmarks import chartmimic, chartmimic_rules, websight
+from rrvf.benchmarks import chartmimic, chartmimic_rules, plot2code, plot2code_rules, websight
 from rrvf.benchmarks.predictions import load_predictions, match
+from rrvf.chat import Chat, ChatSettings
 from rrvf.errors import UserError
+from rrvf.renderers import cache
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.renderers.page import PageLimits, PageRenderer
 from rrvf.scorers.clip import ClipSettings
-from rrvf.scoring import Item, Scoring, pages
+from rrvf.scorers.judge import Judge
+from rrvf.scorers.model_judge import ModelJudge
+from rrvf.scorers.pixel_judge import PixelJudge
+from rrvf.scorers.rubrics import load_rubric
+from rrvf.scoring import Item, Scoring, pages, plots
 from rrvf.scoring.charts import ChartScoring
 from rrvf.scoring.pages import PageScoring
+from rrvf.scoring.plots import PlotScoring
 from rrvf.types import Mode
+
+PIXEL = "pixel"
+"""The embedded judge's name; everything else is a model's."""
 
 Prepared = tuple[Sequence[Item], Scoring]
 
@@ -44,6 +54,60 @@ class RunOptions:
     clip_weights: str | None = None
     clip_failure: Literal["zero", "black"] = "zero"
     confinement: str | None = None
+    judge: JudgeOptions | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeOptions:
+    """Who judges.
+
+    Attributes:
+        model: Name at the server, or ``pixel`` for the embedded judge.
+        base_url: Of an OpenAI-compatible server; ``None`` is OpenAI.
+        rubric: Another than the benchmark's own.
+        prompt: A file with the text to use instead of the rubric's.
+        repeats: Answers a pair.
+        concurrency: Questions under way at a time.
+        max_cost: USD.
+        key_variable: Environment variable with the key.
+    """
+
+    model: str
+    base_url: str | None = None
+    rubric: str | None = None
+    prompt: Path | None = None
+    repeats: int = 1
+    concurrency: int = 16
+    max_cost: float | None = None
+    key_variable: str = "OPENAI_API_KEY"
+
+
+@contextmanager
+def judge_for(options: JudgeOptions | None, rubric: str) -> Generator[Judge | None]:
+    """The judge that was asked for, its connections open as long as the context lasts.
+
+    Args:
+        options: ``None`` for no judge.
+        rubric: The benchmark's own.
+
+    Raises:
+        UserError: It cannot work at all.
+    """
+    if options is None:
+        yield None
+    elif options.model == PIXEL:
+        yield PixelJudge()
+    else:
+        settings = ChatSettings(
+            options.model,
+            options.base_url,
+            options.key_variable,
+            concurrency=options.concurrency,
+            max_cost=options.max_cost,
+        )
+        with Chat(settings, cache.folder() / "chat") as chat:
+            chosen = load_rubric(options.rubric or rubric, options.prompt)
+            yield ModelJudge(chat, chosen, options.repeats)
 
 
 def prepared(benchmark: str, options: RunOptions) -> AbstractContextManager[Prepared]:
@@ -65,10 +129,30 @@ def _chartmimic(options: RunOptions) -> Generator[Prepared]:
     # A script on a busy machine may wait long for its few seconds.
     limits = Limits(cpu_seconds=seconds, wall_seconds=max(60, 3 * seconds))
     names = chartmimic_rules.SCORERS if options.scorers is None else options.scorers
-    with ChartRenderer(
-        options.chart_python, options.workers, limits, options.confinement
-    ) as renderer:
-        yield items, ChartScoring(renderer, options.mode, names)
+    with (
+        judge_for(options.judge, "chartmimic_judge") as judge,
+        ChartRenderer(
+            options.chart_python, options.workers, limits, options.confinement
+        ) as renderer,
+    ):
+        yield items, ChartScoring(renderer, options.mode, names, judge)
+
+
+@contextmanager
+def _plot2code(options: RunOptions) -> Generator[Prepared]:
+    samples = plot2code.load_samples(Path(options.data), subset=options.subset)
+    plot2code.require_drawable(samples)
+    items = match(samples, load_predictions(options.predictions))[: options.limit]
+    seconds = options.timeout or plot2code_rules.SECONDS
+    limits = Limits(cpu_seconds=seconds, wall_seconds=max(60, 3 * seconds))
+    names = plots.SCORERS if options.scorers is None else options.scorers
+    with (
+        judge_for(options.judge, "plot2code_judge") as judge,
+        ChartRenderer(
+            options.chart_python, options.workers, limits, options.confinement
+        ) as renderer,
+    ):
+        yield items, PlotScoring(renderer, names, judge)
 
 
 @contextmanager
@@ -78,14 +162,17 @@ def _websight(options: RunOptions) -> Generator[Prepared]:
     samples = websight.load_samples(data, images=images)
     items = match(samples, load_predictions(options.predictions))[: options.limit]
     limits = PageLimits(seconds=options.timeout or PageLimits().seconds)
-    with PageRenderer(
-        options.browser,
-        options.workers,
-        limits,
-        javascript=options.javascript,
-        reuse_pages=options.reuse_pages,
-        confinement=options.confinement,
-    ) as renderer:
+    with (
+        judge_for(options.judge, "websight_judge") as judge,
+        PageRenderer(
+            options.browser,
+            options.workers,
+            limits,
+            javascript=options.javascript,
+            reuse_pages=options.reuse_pages,
+            confinement=options.confinement,
+        ) as renderer,
+    ):
         yield (
             items,
             PageScoring(
@@ -94,6 +181,7 @@ def _websight(options: RunOptions) -> Generator[Prepared]:
                 _clip_settings(options),
                 options.reference,
                 websight.protocol(data),
+                judge,
             ),
         )
 
@@ -105,5 +193,6 @@ def _clip_settings(options: RunOptions) -> ClipSettings:
 
 _BENCHMARKS: Mapping[str, Callable[[RunOptions], AbstractContextManager[Prepared]]] = {
     chartmimic.NAME: _chartmimic,
+    plot2code.NAME: _plot2code,
     websight.NAME: _websight,
 }

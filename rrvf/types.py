@@ -40,8 +40,8 @@ class Sample:
         reference_code: The code that draws the target, ``None`` where only an image exists.
         image: The dataset's own picture of the target, where the dataset ships one.
         prompt: The instruction sent with the image; empty where the data holds none.
-        task: ``direct`` or ``customized``; a customized answer is completed by the reference's
-            data.
+        task: ``direct``; ``customized``: the answer is completed by the reference's data;
+            ``conditional``: the prompt describes the picture in words, too.
         tags: Free labels for grouping, e.g. ``{"category": "bar"}``.
     """
 
@@ -134,6 +134,43 @@ class Rendering:
     def drawing(self, mode: Mode) -> Drawing:
         """The outcome under ``mode``."""
         return self.official if mode == "official" else self.fixed
+
+
+@dataclass(frozen=True, slots=True)
+class FigureText:
+    """One visible text of a matplotlib figure.
+
+    Attributes:
+        text: Stripped and in lower case, never empty.
+        position: Where the artist says it is once the figure has been drawn, in whatever
+            coordinates it uses (an axis label: pixels); ``None`` where that is no pair of finite
+            numbers (a date, a category).
+    """
+
+    text: str
+    position: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class FigureRendering:
+    """The outcome of executing a script as it stands and drawing its current figure.
+
+    Attributes:
+        status: ``ok`` means that there is a picture, and that it is not all white.
+        error: One line for a person, paths removed; ``None`` when nothing went wrong.
+        seconds: Wall time of the execution.
+        png: The picture, at the figure's own resolution.
+        texts: Every visible text, the figure's children before their own children's.
+        width_inches, height_inches: Size of the figure; 0 where there is none.
+    """
+
+    status: Status
+    error: str | None = None
+    seconds: float = 0.0
+    png: bytes | None = None
+    texts: tuple[FigureText, ...] = ()
+    width_inches: float = 0.0
+    height_inches: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

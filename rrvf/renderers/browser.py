@@ -121,7 +121,7 @@ def _playwrights_own() -> Iterator[str]:
 
 def _revision(path: Path) -> int:
     numbers = re.findall(r"-(\d+)/", str(path))
-    return int(numbers[0]) if numbers else 0
+    return int(numbers[-1]) if numbers else 0
 
 
 def fonts() -> dict[str, Any]:

@@ -11,15 +11,26 @@ import contextlib
 import json
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rrvf.errors import SetupError
-from rrvf.types import STATUSES, Color, Drawing, Elements, LayoutCell, Rendering
+from rrvf.types import (
+    STATUSES,
+    Color,
+    Drawing,
+    Elements,
+    FigureRendering,
+    FigureText,
+    LayoutCell,
+    Rendering,
+)
 
 CACHE_VARIABLE = "RRVF_CACHE_DIR"
 PICTURES = ("png", "pdf", "judge_png")
+Stored = TypeVar("Stored")
 
 
 def folder() -> Path:
@@ -36,26 +47,44 @@ def folder() -> Path:
         raise SetupError(f"no home folder to keep a cache in; set {CACHE_VARIABLE}") from error
 
 
-def _path(key: str) -> Path:
-    return folder() / "charts" / key[:2] / f"{key}.json"
-
-
 def load(key: str) -> Rendering | None:
     """The rendering stored under ``key``, or ``None``."""
-    try:
-        return _rendering(json.loads(_path(key).read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
+    return _load("charts", key, _rendering)
 
 
 def store(key: str, rendering: Rendering) -> None:
     """Store; a cache that cannot be written is no cache, and no error."""
+    _store("charts", key, rendering)
+
+
+def load_figure(key: str) -> FigureRendering | None:
+    """As :func:`load`."""
+    return _load("figures", key, _figure)
+
+
+def store_figure(key: str, rendering: FigureRendering) -> None:
+    """As :func:`store`."""
+    _store("figures", key, rendering)
+
+
+def _path(kind: str, key: str) -> Path:
+    return folder() / kind / key[:2] / f"{key}.json"
+
+
+def _load(kind: str, key: str, read: Callable[[dict[str, Any]], Stored]) -> Stored | None:
+    try:
+        return read(json.loads(_path(kind, key).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _store(kind: str, key: str, rendering: Rendering | FigureRendering) -> None:
     entry: dict[str, Any] = asdict(rendering)
     for name in PICTURES:
-        data = entry[name]
-        entry[name] = None if data is None else base64.b64encode(data).decode("ascii")
+        if entry.get(name) is not None:
+            entry[name] = base64.b64encode(entry[name]).decode("ascii")
     with contextlib.suppress(OSError):
-        write_atomically(_path(key), json.dumps(entry).encode("ascii"))
+        write_atomically(_path(kind, key), json.dumps(entry).encode("ascii"))
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -72,11 +101,33 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+def _picture(data: str | None) -> bytes | None:
+    return None if data is None else base64.b64decode(data, validate=True)
+
+
+def _figure(entry: dict[str, Any]) -> FigureRendering:
+    if entry["status"] not in STATUSES:
+        raise ValueError("no status")
+    return FigureRendering(
+        status=entry["status"],
+        error=entry["error"],
+        seconds=entry["seconds"],
+        png=_picture(entry["png"]),
+        texts=tuple(_figure_text(**text) for text in entry["texts"]),
+        width_inches=entry["width_inches"],
+        height_inches=entry["height_inches"],
+    )
+
+
+def _figure_text(text: str, position: list[float] | None) -> FigureText:
+    if position is None:
+        return FigureText(text, None)
+    x, y = position
+    return FigureText(text, (x, y))
+
+
 def _rendering(entry: dict[str, Any]) -> Rendering:
-    pictures = {
-        name: None if entry[name] is None else base64.b64decode(entry[name], validate=True)
-        for name in PICTURES
-    }
+    pictures = {name: _picture(entry[name]) for name in PICTURES}
     return Rendering(
         official=_drawing(entry["official"]),
         fixed=_drawing(entry["fixed"]),

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import math
 import os
 import re
 import secrets
@@ -19,17 +20,28 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from rrvf.errors import HarnessError, SetupError
 from rrvf.renderers import cache
 from rrvf.renderers.chart_server import wire
 from rrvf.renderers.chart_server.confine import LEVELS, Limits
-from rrvf.types import Color, Drawing, Elements, LayoutCell, Mode, Rendering, Status
+from rrvf.renderers.chart_server.figure_texts import MAX_TEXTS
+from rrvf.types import (
+    Color,
+    Drawing,
+    Elements,
+    FigureRendering,
+    FigureText,
+    LayoutCell,
+    Mode,
+    Rendering,
+    Status,
+)
 
 PYTHON_VARIABLE = "RRVF_CHART_PYTHON"
 CONFINEMENT_VARIABLE = "RRVF_CONFINEMENT"
@@ -44,7 +56,10 @@ HEX_COLOR = re.compile("#[0-9A-F]{6}([0-9A-F]{2})?")
 MOST = 1_000_000
 TOKEN_BYTES = 32
 
+MOST_INCHES = 1e6
+
 Flavour = Literal["official", "texts", "fixed"]
+Outcome = TypeVar("Outcome")
 
 __all__ = ["ChartRenderer", "ChartScript", "Limits"]
 
@@ -188,8 +203,6 @@ class ChartRenderer:
     def _execute_raw(
         self, code: str, flavour: Flavour, append_save: bool, judge: bool, pdf: bool
     ) -> tuple[Rendering, bool]:
-        if len(code) > MAX_CODE:
-            return _both(NOT_RUN, "code_error", f"longer than {MAX_CODE} characters"), False
         request = {
             "code": code,
             "flavour": flavour,
@@ -197,29 +210,61 @@ class ChartRenderer:
             "judge": judge,
             "pdf": pdf,
         }
+        return self._ask(
+            request,
+            lambda header, answer: parse_answer(header, answer, flavour),
+            lambda header, status, error: (_both(header, status, error), False),
+        )
+
+    def _ask(
+        self,
+        request: dict[str, Any],
+        parse: Callable[[Mapping[str, Any], bytes], Outcome],
+        failed: Callable[[Mapping[str, Any], Status, str], Outcome],
+    ) -> Outcome:
+        """Have a script executed.
+
+        Args:
+            request: What the child is asked for, its ``code`` above all.
+            parse: How its process ended, what that wrote -> the outcome.
+            failed: How its process ended, whose fault that is, why -> the outcome.
+        """
+        if len(request["code"]) > MAX_CODE:
+            return failed(NOT_RUN, "code_error", f"longer than {MAX_CODE} characters")
         header, answer = self._running().ask(request, self._workers, self.limits)
         if answer is not None and header.get("ended_by") is None:
             try:
-                return parse_answer(header, answer, flavour)
+                return parse(header, answer)
             except (wire.WireError, KeyError, TypeError, ValueError):
-                return _both(
-                    header, "code_error", "the process answered with no valid record"
-                ), False
+                return failed(header, "code_error", "the process answered with no valid record")
         if header["outcome"] == "not_started":
             raise HarnessError(f"no process could be started: {header['reason']}")
-        return self._death(header), False
+        return failed(header, *self._death(header))
 
-    def _death(self, header: dict[str, Any]) -> Rendering:
+    def _death(self, header: dict[str, Any]) -> tuple[Status, str]:
         """A process that ended without an answer: whose fault?"""
         if not header["confined"]:
             raise HarnessError("a process could not be confined")
         status, error = cause_of_death(header, self.limits)
         if status == "code_error" and header["ended_by"] is None and not self._empty_script_runs():
             raise HarnessError(f"{error}; so does an empty script")
-        return _both(header, status, error)
+        return status, error
 
     def _empty_script_runs(self) -> bool:
         return self._running().ask({"code": ""}, self._workers, self.limits)[1] is not None
+
+    def render_figure(self, code: str) -> FigureRendering:
+        """Execute a script as it stands and draw its current figure, as Plot2Code does.
+
+        The script may save and show what it likes. A figure that it closes is gone, and an all
+        white picture is none. Source: ``execute_generated_code.py`` and
+        ``eval/text_match_score.py`` of github.com/TencentARC/Plot2Code, but that the script starts
+        without any names and runs as a module: there it runs inside a function.
+
+        Raises:
+            HarnessError: The failure is ours.
+        """
+        return self._ask({"code": code, "flavour": "figure"}, parse_figure, _no_figure)
 
     # -------------------------------------------------------------- references
 
@@ -231,7 +276,7 @@ class ChartRenderer:
         Raises:
             HarnessError: The failure is ours.
         """
-        key = self._cache_key(code, judge)
+        key = self._cache_key(code, str(judge))
         found = cache.load(key)
         if found is not None:
             return found
@@ -240,9 +285,26 @@ class ChartRenderer:
             cache.store(key, rendering)
         return rendering
 
-    def _cache_key(self, code: str, judge: bool) -> str:
+    def render_figure_reference(self, code: str) -> FigureRendering:
+        """As :meth:`render_figure`, from the cache where it was drawn before.
+
+        Failures that may pass (ours, and those of a limit) are not cached.
+
+        Raises:
+            HarnessError: The failure is ours.
+        """
+        key = self._cache_key(code, "figure")
+        found = cache.load_figure(key)
+        if found is not None:
+            return found
+        rendering = self.render_figure(code)
+        if rendering.status in ("ok", "code_error"):
+            cache.store_figure(key, rendering)
+        return rendering
+
+    def _cache_key(self, code: str, kind: str) -> str:
         parts = [
-            *(code, repr(sorted(self.environment["versions"].items())), str(judge)),
+            *(code, repr(sorted(self.environment["versions"].items())), kind),
             *(self.environment["python"], self.environment["fonts_hash"], source_hash()),
         ]
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
@@ -333,6 +395,10 @@ def _both(header: Mapping[str, Any], status: Status, error: str) -> Rendering:
     return Rendering(drawing, drawing, header["seconds"], header["cpu_seconds"])
 
 
+def _no_figure(header: Mapping[str, Any], status: Status, error: str) -> FigureRendering:
+    return FigureRendering(status, error, header["seconds"])
+
+
 def parse_answer(
     header: Mapping[str, Any], answer: bytes, flavour: Flavour = "official"
 ) -> tuple[Rendering, bool]:
@@ -349,11 +415,7 @@ def parse_answer(
     Raises:
         WireError, KeyError, TypeError, ValueError: It is no such record.
     """
-    decoder = wire.Decoder()
-    frames = decoder.feed(answer)
-    if len(frames) != 1 or decoder.unfinished():
-        raise wire.WireError("not one frame")
-    said, blobs = frames[0]
+    said, blobs = _only_frame(answer)
     if said["fixed" if flavour == "fixed" else "official"] is None:
         raise ValueError("the outcome is missing")
     rendering = Rendering(
@@ -368,6 +430,62 @@ def parse_answer(
     return rendering, bool(said["needs_texts"])
 
 
+def _only_frame(answer: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
+    decoder = wire.Decoder()
+    frames = decoder.feed(answer)
+    if len(frames) != 1 or decoder.unfinished():
+        raise wire.WireError("not one frame")
+    return frames[0]
+
+
+def parse_figure(header: Mapping[str, Any], answer: bytes) -> FigureRendering:
+    """What a script's process wrote of its figure, checked piece by piece.
+
+    Args:
+        header: How the process ended.
+        answer: What it wrote.
+
+    Raises:
+        WireError, KeyError, TypeError, ValueError: It is no such record.
+    """
+    frame, blobs = _only_frame(answer)
+    said = frame["figure"]
+    status, error = _status(said), _error(said)
+    if status != "ok":
+        return FigureRendering(status, error, header["seconds"])
+    png = _starting(blobs, "png", b"\x89PNG")
+    texts = _list(said["texts"])
+    if png is None or len(texts) > MAX_TEXTS:
+        raise ValueError("no picture, or too many texts")
+    width, height = (_inches(number) for number in _list(said["inches"]))
+    return FigureRendering(
+        status=status,
+        error=error,
+        seconds=header["seconds"],
+        png=png,
+        texts=tuple(FigureText(_text(text), _position(x, y)) for text, x, y in map(_list, texts)),
+        width_inches=width,
+        height_inches=height,
+    )
+
+
+def _position(x: Any, y: Any) -> tuple[float, float] | None:
+    return None if x is None and y is None else (_finite(x), _finite(y))
+
+
+def _inches(value: Any) -> float:
+    number = _finite(value)
+    if not 0 < number <= MOST_INCHES:
+        raise ValueError("out of range")
+    return number
+
+
+def _finite(value: Any) -> float:
+    if not isinstance(value, float) or not math.isfinite(value):
+        raise TypeError("not a finite number")
+    return value
+
+
 def _starting(blobs: Mapping[str, bytes], name: str, magic: bytes) -> bytes | None:
     data = blobs.get(name)
     return data if data is not None and data.startswith(magic) else None
@@ -377,16 +495,24 @@ def parse_drawing(said: Any) -> Drawing:
     """One mode's outcome from its JSON form; ``None`` means that it was not derived."""
     if said is None:
         return UNKNOWN
-    status = said["status"]
-    if status not in ("ok", "code_error", "out_of_memory"):
-        raise ValueError("no status")
-    error = said["error"]
     return Drawing(
-        status=cast("Status", status),
-        error=None if error is None else str(error)[:1000],
+        status=_status(said),
+        error=_error(said),
         complete=bool(said["complete"]),
         elements=parse_elements(said["elements"]),
     )
+
+
+def _status(said: Any) -> Status:
+    status = said["status"]
+    if status not in ("ok", "code_error", "out_of_memory"):
+        raise ValueError("no status")
+    return cast("Status", status)
+
+
+def _error(said: Any) -> str | None:
+    error = said["error"]
+    return None if error is None else str(error)[:1000]
 
 
 def parse_elements(said: Any) -> Elements:

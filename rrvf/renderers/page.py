@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import concurrent.futures
 import contextlib
 import hashlib
 import json
@@ -159,7 +160,7 @@ class PageRenderer:
             raise HarnessError("the page renderer is closed")
         try:
             return self._wait(self._pool.show(source))
-        except asyncio.CancelledError as error:
+        except concurrent.futures.CancelledError as error:
             raise HarnessError("the page renderer was closed") from error
 
     def render_reference(self, html: str) -> PageRendering:
@@ -204,6 +205,7 @@ class _Pool:
         self._playwright: Playwright | None = None
         self._idle: asyncio.Queue[Session | None] = asyncio.Queue()
         self._live: set[Session] = set()
+        self._showing: set[asyncio.Task[Any]] = set()
 
     async def start(self, workers: int) -> None:
         await self._start_driver()
@@ -218,6 +220,9 @@ class _Pool:
         self._playwright = await async_playwright().start()
 
     async def close(self) -> None:
+        for task in self._showing:
+            task.cancel()
+        await asyncio.gather(*self._showing, return_exceptions=True)
         for session in list(self._live):
             self._discard(session)
         if self._playwright is not None:
@@ -231,6 +236,10 @@ class _Pool:
 
     async def show(self, html: bytes) -> PageRendering:
         """Show a document in the next browser that is free."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._showing.add(task)
+        task.add_done_callback(self._showing.discard)
         session = await self._idle.get()
         try:
             session = await self._ready(session)

@@ -30,7 +30,8 @@ POLICY = (
 )
 SCRIPT_POLICY = "; script-src 'unsafe-inline' 'unsafe-eval'"
 
-# Fonts are there; animations stand at their end, endless ones at their start; no caret blinks.
+# Fonts are there; animations stand at their end, endless ones at their start; no bar runs to and
+# fro; no caret blinks.
 SETTLE = """(async () => {
   await document.fonts.ready;
   for (const animation of document.getAnimations()) {
@@ -40,6 +41,7 @@ SETTLE = """(async () => {
   for (const svg of document.querySelectorAll('svg')) {
     svg.pauseAnimations?.(); svg.setCurrentTime?.(0);
   }
+  for (const bar of document.querySelectorAll('progress:indeterminate')) bar.value = 0;
   const sheet = new CSSStyleSheet();
   sheet.replaceSync('*, *::before, *::after { caret-color: transparent !important }');
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
@@ -155,7 +157,11 @@ class Session:
         page = await context.new_page()
         if self._javascript:
             context.on("page", lambda popup: asyncio.ensure_future(popup.close()))
-        return _Open(context, page, await context.new_cdp_session(page))
+        cdp = await context.new_cdp_session(page)
+        # Time stands still for all that moves by itself: a marquee is out of the settling's reach.
+        await cdp.send("Animation.enable")
+        await cdp.send("Animation.setPlaybackRate", {"playbackRate": 0})
+        return _Open(context, page, cdp)
 
     # ---------------------------------------------------------------------- requests
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -126,6 +127,27 @@ def with_hash(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings and a hash over them."""
     digest = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:16]
     return {**settings, "hash": digest}
+
+
+def chart_environment(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What a chart renderer says of itself, and this interpreter, for the record of a run."""
+    return {
+        "confinement": said["level"],
+        "runs_as": said["user"],
+        "chart_python": said["python"],
+        "chart_versions": said["versions"],
+        "fonts": {"count": said["n_fonts"], "hash": said["fonts_hash"]},
+        **host_environment(),
+    }
+
+
+def host_environment() -> dict[str, Any]:
+    """This interpreter and what of it can move a score."""
+    return {
+        "host_versions": {name: version(name) for name in ("rrvf", "numpy", "scipy")},
+        "host_python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
 
 
 def version(name: str) -> str:

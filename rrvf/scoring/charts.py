@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,10 +16,10 @@ from rrvf.scoring import (
     Item,
     Outcome,
     as_png,
+    chart_environment,
     judge_protocol,
     judged,
     score_names,
-    version,
     with_hash,
     without_code,
 )
@@ -62,17 +61,7 @@ class ChartScoring:
 
     def environment(self) -> dict[str, Any]:
         """Versions of everything that can move a score, and the level of confinement."""
-        said = self.renderer.environment
-        return {
-            "confinement": said["level"],
-            "runs_as": said["user"],
-            "chart_python": said["python"],
-            "chart_versions": said["versions"],
-            "fonts": {"count": said["n_fonts"], "hash": said["fonts_hash"]},
-            "host_versions": {name: version(name) for name in ("rrvf", "numpy", "scipy")},
-            "host_python": platform.python_version(),
-            "platform": f"{platform.system()} {platform.machine()}",
-        }
+        return chart_environment(self.renderer.environment)
 
     def find_scorers(self) -> Mapping[str, Scorer]:
         """The functions behind the names."""

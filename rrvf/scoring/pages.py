@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import platform
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,10 +19,10 @@ from rrvf.scoring import (
     Item,
     Outcome,
     as_png,
+    host_environment,
     judge_protocol,
     judged,
     score_names,
-    version,
     with_hash,
     without_code,
 )
@@ -87,9 +86,7 @@ class PageScoring:
         return {
             **said,
             "clip": {name: dict(scorer.environment) for name, scorer in self._with_model()},
-            "host_versions": {name: version(name) for name in ("rrvf", "numpy", "scipy")},
-            "host_python": platform.python_version(),
-            "platform": f"{platform.system()} {platform.machine()}",
+            **host_environment(),
         }
 
     def find_scorers(self) -> Mapping[str, PageScorer]:

@@ -1,6 +1,6 @@
 """What happens inside the fork: execute one script and tell what it drew.
 
-Three flavours of execution:
+Four flavours of execution:
 
 ``official``
     The whole script runs. At its first ``plt.savefig`` the figure is drawn with the script's own
@@ -10,6 +10,9 @@ Three flavours of execution:
     The copy with the official insertion, for the rare script where that is another program.
 ``fixed``
     The script runs until it first saves or shows a figure; everything is read there.
+``figure``
+    The whole script runs as it stands; then its current figure is drawn as a PNG and its texts are
+    read, as Plot2Code does.
 """
 
 # The plotting packages ship partial types.
@@ -33,8 +36,18 @@ from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
 
+from .figure_texts import all_white, forget, inches, read_texts
 from .integrity import Guard
-from .plan import FILE_NAME, REMOVE_TICKS, SAVE, Plan, compiled, make_plan
+from .plan import (
+    FILE_NAME,
+    NOT_COMPILED,
+    REMOVE_TICKS,
+    SAVE,
+    Plan,
+    compiled,
+    compiled_whole,
+    make_plan,
+)
 from .recorder import Recorder
 
 OUTPUT = "output.pdf"
@@ -59,13 +72,17 @@ class TamperedError(Exception):
     """The script replaced a function that measuring relies on."""
 
 
+class BlankError(Exception):
+    """The picture shows nothing."""
+
+
 @dataclass
 class Request:
     """One execution.
 
     Attributes:
         code: The script.
-        flavour: ``official``, ``texts`` or ``fixed``.
+        flavour: ``official``, ``texts``, ``fixed`` or ``figure``.
         append_save: Add the official last line, which saves the current figure.
         judge: Also return the 350 dpi picture.
         pdf: Also return the PDF.
@@ -85,11 +102,17 @@ class Answer:
     official: dict[str, Any] | None = None
     fixed: dict[str, Any] | None = None
     needs_texts: bool = False
+    figure: dict[str, Any] | None = None
     blobs: dict[str, bytes] = field(default_factory=dict)
 
     def header(self) -> dict[str, Any]:
         """Everything but the blobs."""
-        return {"official": self.official, "fixed": self.fixed, "needs_texts": self.needs_texts}
+        return {
+            "official": self.official,
+            "fixed": self.fixed,
+            "needs_texts": self.needs_texts,
+            "figure": self.figure,
+        }
 
 
 class Execution:
@@ -117,12 +140,15 @@ class Execution:
         """Execute, and never raise on account of the script."""
         seed()
         tempfile.tempdir = self._scratch
+        if self._request.flavour == "figure":
+            self._run_figure()
+            return self._answer
         code = self._request.code
         if self._request.append_save:
             code = f'{code}\n{SAVE}("{self._output}")'
         try:
             plan = make_plan(code)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        except NOT_COMPILED as error:
             self._answer.official = self._answer.fixed = failed(error, self._scratch)
             return self._answer
         self._namespace = script_namespace()
@@ -289,14 +315,50 @@ class Execution:
         elements["colors"] = self._recorder.read_colors(self._recorder.fixed_colors)
         return elements | layout(figure)
 
+    # ---------------------------------------------------------------------- figure
+
+    def _run_figure(self) -> None:
+        try:
+            code = compiled_whole(self._request.code)
+        except NOT_COMPILED as error:
+            self._answer.figure = failed(error, self._scratch)
+            return
+        self._namespace = script_namespace()
+        error = self._execute(code)
+        if error is None:
+            error = self._watched(self._read_figure)
+        if error is not None:
+            self._answer.figure = failed(error, self._scratch)
+            self._answer.blobs.clear()
+
+    def _read_figure(self) -> None:
+        """The picture of the current figure, then its texts: drawing moves axis labels."""
+        figure = self._pyplot.gcf()
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png")
+        if all_white(picture):
+            raise BlankError("the picture is all white")
+        self._answer.blobs["png"] = picture.getvalue()
+        forget(figure)
+        self._answer.figure = {
+            "status": "ok",
+            "error": None,
+            "texts": read_texts(figure),
+            "inches": inches(figure),
+        }
+
     # ------------------------------------------------------------ running and watching
 
     def _execute(self, code: CodeType) -> BaseException | None:
         """Run a part of the script; what it raised, or that it meddled with the measuring."""
+        return self._watched(lambda: exec(code, self._namespace))
+
+    def _watched(self, run: Callable[[], None]) -> BaseException | None:
+        """Do what may run code of the script's; what it raised, or that it meddled."""
         error: BaseException | None = None
         sys.setswitchinterval(SWITCH_SECONDS)
         try:
-            exec(code, self._namespace)
+            run()
         except BaseException as raised:
             error = raised
         # No thread of the script's may run between here and the answer.
@@ -476,7 +538,7 @@ def failed(error: BaseException | None, scratch: str) -> dict[str, Any]:
 
 def describe(error: BaseException | None, scratch: str) -> str:
     """One line without paths: what was raised, and at which line of the script."""
-    if isinstance(error, TamperedError):
+    if isinstance(error, TamperedError | BlankError):
         return str(error)
     if isinstance(error, SystemExit):
         return "the script ended itself (SystemExit) before it was through"

@@ -25,6 +25,9 @@ for ax in all_axes:
 """The official insertion's effect, the names it leaves behind in the script included."""
 LEFT_BEHIND = frozenset({"all_axes", "ax"})
 
+NOT_COMPILED = (SyntaxError, ValueError, RecursionError, MemoryError)
+"""What compiling raises: besides syntax errors on surrogates and NUL, and on nesting."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -121,6 +124,17 @@ def _part(statements: list[ast.stmt]) -> CodeType:
     return compile(
         ast.Module(body=statements, type_ignores=[]), FILE_NAME, "exec", dont_inherit=True
     )
+
+
+def compiled_whole(code: str) -> CodeType:
+    """A script as it stands, ready to run.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError, MemoryError: It does not compile.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return compile(code, FILE_NAME, "exec", dont_inherit=True)
 
 
 def compiled(code: str) -> CodeType | None:

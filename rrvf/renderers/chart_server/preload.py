@@ -15,7 +15,7 @@ import sys
 import warnings
 from typing import Any
 
-from . import child, colors, install, integrity, plan, recorder, wire
+from . import child, colors, figure_texts, install, integrity, plan, recorder, wire
 
 REQUIRED = ("matplotlib", "numpy")
 PRELOADED = (
@@ -72,7 +72,8 @@ def load() -> dict[str, Any]:
     _warm_up(pyplot)
     _INHERITED.recorder = recorder.Recorder()
     install.install(_INHERITED.recorder)
-    _INHERITED.guard = integrity.Guard([child, colors, integrity, plan, recorder, wire])
+    ours = [child, colors, figure_texts, integrity, plan, recorder, wire]
+    _INHERITED.guard = integrity.Guard(ours)
     return _environment(missing)
 
 

@@ -100,7 +100,7 @@ class LingeringSession(Session):
 
     async def _taken(self, opened: Any) -> PageRendering:
         until = time.monotonic() + self.seconds
-        while time.monotonic() < until and not self.happened():
+        while time.monotonic() < until and not self.happened():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         return await super()._taken(opened)
 
@@ -153,6 +153,12 @@ def scripted(started: Callable[..., PageRenderer]) -> Iterator[PageRenderer]:
 
 
 @pytest.fixture
+def impatient(started: Callable[..., PageRenderer]) -> Iterator[PageRenderer]:
+    """With scripts and a short deadline. Must work on after the test."""
+    yield from defended(started(javascript=True, limits=PageLimits(seconds=2)))
+
+
+@pytest.fixture
 def reused(started: Callable[..., PageRenderer]) -> Iterator[PageRenderer]:
     """All documents in one page. Must work on after the test."""
     yield from defended(started(reuse_pages=True))
@@ -201,6 +207,7 @@ def gone() -> Callable[[int], bool]:
 @pytest.fixture
 def kill() -> Callable[[int], None]:
     def killed(pid: int) -> None:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
     return killed

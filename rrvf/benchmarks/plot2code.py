@@ -1,0 +1,220 @@
+"""Plot2Code: a picture of a plot in, the script that draws it out (arXiv 2405.07990).
+
+Three configurations, of which the published tables show the first: ``python_matplotlib``, taken
+from matplotlib's gallery, ``python_plotly`` and ``r_plotly``. *Direct* samples ask for the plot in
+the picture alone, *conditional* ones describe it in words as well.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, cast
+
+from rrvf.errors import DataError, SetupError
+from rrvf.types import Sample
+
+NAME = "plot2code"
+
+METRICS: tuple[str, ...] = ("exec_rate", "text", "gpt", "text_pass", "gpt_pass")
+"""Columns of the table: the ratings (``gpt``) from 1 to 10, the others from 0 to 100. Those named
+``_pass`` are means over what ran, the others over all samples (arXiv 2507.20766)."""
+
+DENOMINATOR: Literal["all"] = "all"
+"""Of all columns but the two ``_pass``: a sample that did not run counts as zero."""
+
+SUBSET_SIZES: Mapping[str, int] = {"python_matplotlib": 132, "python_plotly": 150, "r_plotly": 86}
+"""Samples in each configuration as published."""
+
+DRAWN = "python_matplotlib"
+TASKS = ("direct", "conditional")
+
+PROMPT = """\
+This picture was drawn by a Python script with matplotlib. Write a script that draws the same plot.
+
+- One script that needs no other file; where you cannot read a value, estimate it.
+- Repeat every text, and match kinds of plots, layout, sizes, colours and styles.
+- Leave the figure open at the end: it is saved for you.
+
+Answer with the whole script in one ```python block.
+"""
+"""Sent with the picture; asks for what the benchmark's own prompt asks for, in our words."""
+
+_METADATA = "metadata.jsonl"
+_DEPTH = 3
+_OLDER_PICTURE = "ground_truth_image_{}.png"
+_DOWNLOAD = "hf download --repo-type dataset TencentARC/Plot2Code --local-dir DIR"
+
+
+def load_samples(
+    data: Path,
+    *,
+    subset: str | None = None,
+    task: str = "direct",
+    limit: int | None = None,
+) -> list[Sample]:
+    """Load the samples of one configuration.
+
+    Args:
+        data: A folder with ``metadata.jsonl`` (``code``, and perhaps ``file_name`` and
+            ``instruction``), that file itself, or a root at most three levels above, as in
+            ``data/python_matplotlib/test/metadata.jsonl``.
+        subset: A configuration; by default the data's only one, else ``python_matplotlib``.
+        task: ``direct``, or ``conditional`` for prompts that begin with the row's instruction.
+        limit: Keep the first so many samples.
+
+    Returns:
+        Samples in the file's order. The id is the stem of ``file_name``, else the row's index from
+        zero. Tags: ``subset``.
+
+    Raises:
+        DataError: On anything that cannot be used; one line that names the mend.
+    """
+    if subset is not None and subset not in SUBSET_SIZES:
+        raise DataError(f'unknown subset "{subset}".{_suggestion(subset, SUBSET_SIZES)}')
+    if task not in TASKS:
+        raise DataError(f'unknown task "{task}".{_suggestion(task, TASKS)}')
+    if limit is not None and limit < 1:
+        raise DataError(f"a limit of {limit} leaves no samples; give at least 1")
+    metadata = _metadata(data, subset)
+    samples = [
+        _sample(metadata, number, place, row, task)
+        for number, (place, row) in enumerate(_rows(metadata))
+    ]
+    if not samples:
+        raise DataError(f"{metadata}: no rows in it; restore it from the data set")
+    repeated = [name for name, n in Counter(sample.id for sample in samples).items() if n > 1]
+    if repeated:
+        raise DataError(f"{metadata}: more than one row named {repeated[0]}; names must differ")
+    return samples[:limit]
+
+
+def require_drawable(samples: Iterable[Sample]) -> None:
+    """Refuse samples that no renderer here can draw.
+
+    Raises:
+        SetupError: Their references are written with plotly.
+    """
+    others = {sample.tags["subset"] for sample in samples} - {DRAWN}
+    if others:
+        raise SetupError(
+            f"{min(others)}: cannot be scored, for this renderer draws matplotlib only; "
+            f"score --subset {DRAWN}"
+        )
+
+
+# --- where the rows are ---------------------------------------------------------------------------
+
+
+def _metadata(data: Path, subset: str | None) -> Path:
+    if data.is_file():
+        found = [data]
+    elif data.is_dir():
+        found = [path for path in _below(data) if path.is_file()]
+    else:
+        raise DataError(f"{data}: no such folder or file. To download the data: {_DOWNLOAD}")
+    if not found:
+        raise DataError(f"{data}: no {_METADATA} in it. To download the data: {_DOWNLOAD}")
+    wanted = subset or (DRAWN if len(found) > 1 else _subset_of(found[0]))
+    fitting = [path for path in found if _subset_of(path) == wanted]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise DataError(f"{data}: several files fit; name one of {_listed(fitting)}")
+    available = _listed(sorted({_subset_of(path) for path in found}))
+    raise DataError(f'{data}: no subset "{wanted}" in it; available: {available}')
+
+
+def _below(root: Path) -> list[Path]:
+    """The file in ``root`` itself, else those up to three levels down."""
+    if (root / _METADATA).exists():
+        return [root / _METADATA]
+    patterns = ["*/" * depth + _METADATA for depth in range(1, _DEPTH + 1)]
+    return sorted(path for pattern in patterns for path in root.glob(pattern))
+
+
+def _subset_of(metadata: Path) -> str:
+    """What the folders above a file say; the older layout holds plots of matplotlib alone."""
+    folders = reversed(metadata.resolve().parent.parts)
+    return next((name for name in folders if name in SUBSET_SIZES), DRAWN)
+
+
+# --- rows -----------------------------------------------------------------------------------------
+
+
+def _rows(metadata: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+    try:
+        with metadata.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield f"line {number}", _row(metadata, f"line {number}", line)
+    except OSError as error:
+        raise DataError(f"{metadata}: cannot be read: {error.strerror}") from error
+
+
+def _row(metadata: Path, place: str, line: bytes) -> Mapping[str, object]:
+    try:
+        value: object = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{metadata}: {place} is not UTF-8 text; save it as UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{metadata}: {place} is not valid JSON: {reason}") from error
+    if not isinstance(value, dict):
+        raise DataError(f'{metadata}: {place} is not a JSON object with "code"')
+    return cast("dict[str, object]", value)
+
+
+def _sample(
+    metadata: Path, number: int, place: str, row: Mapping[str, object], task: str
+) -> Sample:
+    where = f"{metadata}: {place}"
+    code = _string(where, row, "code")
+    if not code.strip():
+        raise DataError(f'{where} has no "code"; restore it from the data set')
+    name = _string(where, row, "file_name")
+    prompt = PROMPT
+    if task == "conditional":
+        instruction = _string(where, row, "instruction").strip()
+        if not instruction:
+            raise DataError(f'{where} has no "instruction", which the task "conditional" needs')
+        prompt = f"{instruction}\n\n{PROMPT}"
+    return Sample(
+        id=Path(name).stem or str(number),
+        reference_code=code,
+        image=_inside(metadata.parent, name or _OLDER_PICTURE.format(number)),
+        prompt=prompt,
+        task=task,
+        tags={"subset": _subset_of(metadata)},
+    )
+
+
+def _string(where: str, row: Mapping[str, object], name: str) -> str:
+    """A member of a row; empty where it is missing or null."""
+    value = row.get(name)
+    if value is not None and not isinstance(value, str):
+        raise DataError(f'{where}: "{name}" is not a string')
+    return value or ""
+
+
+def _inside(folder: Path, name: str) -> Path | None:
+    """The picture of this name below the folder; data fetched from elsewhere may name no other."""
+    try:
+        picture = folder / name
+        inside = picture.resolve().is_relative_to(folder.resolve())
+        return picture if inside and picture.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # too long a name, a NUL, a loop of links
+        return None
+
+
+def _suggestion(name: str, known: Sequence[str] | Mapping[str, int]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    hint = f' Did you mean "{close[0]}"?' if close else ""
+    return f"{hint} Available: {_listed(known)}"
+
+
+def _listed(names: Iterable[object]) -> str:
+    return ", ".join(map(str, names))

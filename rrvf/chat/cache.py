@@ -1,0 +1,71 @@
+"""Answers on disk: what was paid for once is never paid for again.
+
+One JSON file an answer, named by the question's fingerprint, written beside and renamed into place,
+so that several processes may share the folder. An entry that cannot be read counts as absent.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rrvf.chat.question import Answer, ToolCall
+
+_T = TypeVar("_T")
+
+
+def load(folder: Path, key: str) -> Answer | None:
+    """The answer stored under ``key``, marked as cached, or ``None``."""
+    try:
+        return _answer(json.loads(_path(folder, key).read_text(encoding="ascii")))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def store(folder: Path, key: str, answer: Answer) -> None:
+    """Store one answer.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    entry = asdict(answer)
+    del entry["cached"]
+    path = _path(folder, key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.parent / f".part-{secrets.token_hex(8)}"
+    try:
+        part.write_text(json.dumps(entry), encoding="ascii")
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _path(folder: Path, key: str) -> Path:
+    return folder / key[:2] / f"{key}.json"
+
+
+def _answer(entry: dict[str, Any]) -> Answer:
+    return Answer(
+        text=_checked(entry["text"], str),
+        finish_reason=_optional(entry["finish_reason"], str),
+        input_tokens=_optional(entry["input_tokens"], int),
+        output_tokens=_optional(entry["output_tokens"], int),
+        cached=True,
+        tool_calls=tuple(
+            ToolCall(*(_checked(part, str) for part in call)) for call in entry["tool_calls"]
+        ),
+    )
+
+
+def _checked(value: object, kind: type[_T]) -> _T:
+    if not isinstance(value, kind):
+        raise TypeError("not what was stored")
+    return value
+
+
+def _optional(value: object, kind: type[_T]) -> _T | None:
+    return None if value is None else _checked(value, kind)

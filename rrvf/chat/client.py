@@ -1,0 +1,392 @@
+"""The client itself: who may ask when, what is tried again, and when to stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from rrvf.chat import cache
+from rrvf.chat.cost import OUTPUT_TOKENS, PRICES, Estimate, Ledger, Usage, estimate_tokens
+from rrvf.chat.faults import Endpoint, Fault, of_exception, of_status
+from rrvf.chat.question import (
+    Answer,
+    EmptyAnswerError,
+    Message,
+    fingerprint,
+    read_answer,
+    request_body,
+)
+from rrvf.errors import HarnessError, SetupError, UserError
+
+OPENAI_URL = "https://api.openai.com/v1"
+
+GIVE_UP_AFTER = 8
+"""Questions in a row that found no answer in all their attempts: the server is gone."""
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 30.0
+_CONNECT_SECONDS = 10.0
+_MAX_REPLY = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSettings:
+    """Whom to ask, and how patiently.
+
+    Attributes:
+        model: Its name at the server.
+        base_url: Of an OpenAI-compatible server, usually ending in ``/v1``; ``None`` is OpenAI.
+        key_variable: The environment variable that holds the key; the only place it is read from.
+        concurrency: Requests under way at a time.
+        attempts: For one question.
+        timeout_seconds: For one attempt.
+        deadline_seconds: For one question with all its attempts and pauses.
+        max_cost: USD; no question is asked that may go over it.
+        prices: Model -> USD per million tokens, input and output; goes before the built-in table.
+    """
+
+    model: str
+    base_url: str | None = None
+    key_variable: str = "OPENAI_API_KEY"
+    concurrency: int = 16
+    attempts: int = 8
+    timeout_seconds: float = 180.0
+    deadline_seconds: float = 900.0
+    max_cost: float | None = None
+    prices: Mapping[str, tuple[float, float]] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("concurrency", "attempts", "timeout_seconds", "deadline_seconds"):
+            if getattr(self, name) <= 0:
+                raise UserError(f"{name} must be more than 0, not {getattr(self, name)}")
+        if not (self.base_url or OPENAI_URL).startswith(("http://", "https://")):
+            raise UserError(f"the base URL {self.base_url!r} must begin with http:// or https://")
+
+    @property
+    def endpoint_kind(self) -> Literal["openai", "compatible"]:
+        """Whose server it is; part of a question's identity, as its address is not."""
+        openai = urlsplit(OPENAI_URL).hostname
+        return (
+            "openai" if urlsplit(self.base_url or OPENAI_URL).hostname == openai else "compatible"
+        )
+
+
+class Chat:
+    """A model behind an OpenAI-compatible server; every method may be called from any thread.
+
+    Answers are kept in ``folder``, one file each. An answer that is on its way when the process is
+    killed is paid and lost; any other is never asked for again, except an empty one.
+
+    Args:
+        settings: Whom to ask.
+        folder: Where answers are kept; ``None`` keeps none.
+        sleep: Waits so many seconds between two attempts.
+
+    Raises:
+        SetupError: No ``openai`` package, no key for OpenAI, or no price to hold ``max_cost`` by.
+    """
+
+    def __init__(
+        self,
+        settings: ChatSettings,
+        folder: Path | None = None,
+        *,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        self.settings = settings
+        self._folder = folder
+        self._endpoint = _endpoint(settings)
+        self._client = _client(self._endpoint)
+        self._ledger = Ledger(_price(settings), settings.max_cost)
+        self._slots = threading.Semaphore(settings.concurrency)
+        self._lock = threading.Lock()
+        self._asking: dict[str, Future[Answer]] = {}
+        self._stopped = threading.Event()
+        self._stop_error: UserError | None = None
+        self._sleep = sleep or self._stopped.wait
+        self._reached = False
+        self._unanswered_in_a_row = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End pauses and connections; questions still under way fail."""
+        self._stopped.set()
+        self._client.close()
+
+    def usage(self) -> Usage:
+        """What was asked and paid so far."""
+        return self._ledger.usage()
+
+    def estimate(
+        self, n_questions: int, messages: Sequence[Message], max_tokens: int = OUTPUT_TOKENS
+    ) -> Estimate:
+        """What ``n_questions`` like this one take at most, if none is in the cache.
+
+        Input tokens are estimated (see :func:`rrvf.chat.cost.estimate_tokens`), answers counted at
+        their full length.
+        """
+        given = n_questions * estimate_tokens(self.settings.model, messages)
+        written = n_questions * max_tokens
+        return Estimate(given, written, self._ledger.price(given, written))
+
+    def ask(self, messages: Sequence[Message], *, repeat: int = 0, **parameters: Any) -> Answer:
+        """Put one question and wait for its answer.
+
+        Args:
+            messages: The conversation so far.
+            repeat: Which of several answers to the same question is wanted; the server does not
+                see it.
+            parameters: ``temperature``, ``max_tokens``, ``tools`` and so on, sent as they are.
+
+        Raises:
+            UserError: Nothing can be asked any more: a wrong key, an unknown model, a dead server,
+                the cost limit, a full disk. Every later question meets the same.
+            EmptyAnswerError: The model said nothing.
+            HarnessError: No answer to this question.
+        """
+        body = request_body(self.settings.model, messages, parameters)
+        key = fingerprint(self.settings.endpoint_kind, body, repeat)
+        self._ledger.count("questions")
+        try:
+            return self._ask_once(key, body, messages)
+        except BaseException:
+            self._ledger.count("failures")
+            raise
+
+    def _ask_once(self, key: str, body: dict[str, Any], messages: Sequence[Message]) -> Answer:
+        """The answer, with every question under way only once."""
+        with self._lock:
+            other = self._asking.get(key)
+            mine = self._asking.setdefault(key, Future())
+        if other is not None:
+            answer = replace(other.result(), cached=True)
+            self._ledger.count("from_cache")
+            return answer
+        try:
+            answer = self._find(key, body, messages)
+            mine.set_result(answer)
+            return answer
+        except BaseException as error:
+            shared = isinstance(error, Exception)
+            mine.set_exception(error if shared else HarnessError("the question was abandoned"))
+            raise
+        finally:
+            with self._lock:
+                del self._asking[key]
+
+    def _find(self, key: str, body: dict[str, Any], messages: Sequence[Message]) -> Answer:
+        """The answer from the disk, else from the server."""
+        self._check()
+        answer = cache.load(self._folder, key) if self._folder else None
+        if answer is not None:
+            self._ledger.count("from_cache")
+            return answer
+        with self._slots:
+            answer = self._buy(body, messages)
+            self._keep(key, answer)
+        self._ledger.count("paid")
+        return answer
+
+    def _check(self) -> None:
+        if self._stop_error is not None:
+            raise type(self._stop_error)(str(self._stop_error))
+        if self._stopped.is_set():
+            raise HarnessError("the chat is closed")
+
+    def _stop(self, error: UserError) -> UserError:
+        """End the run: every later question gets the first such error."""
+        with self._lock:
+            self._stop_error = self._stop_error or error
+        self._stopped.set()
+        return error
+
+    def _keep(self, key: str, answer: Answer) -> None:
+        if self._folder is None:
+            return
+        try:
+            cache.store(self._folder, key, answer)
+        except OSError as error:
+            line = f"answers cannot be kept in {self._folder} ({error.strerror or error})"
+            raise self._stop(
+                UserError(f"{line}; make room or name another folder with $RRVF_CACHE_DIR")
+            ) from error
+
+    def _buy(self, body: dict[str, Any], messages: Sequence[Message]) -> Answer:
+        """A usable answer from the server, within the cost limit."""
+        self._check()
+        limit = body.get("max_completion_tokens") or body.get("max_tokens") or OUTPUT_TOKENS
+        expected = self.estimate(1, messages, limit)
+        try:
+            self._ledger.reserve(expected)
+        except UserError as error:
+            raise self._stop(error) from None
+        try:
+            answer = self._insist(body)
+        except BaseException:
+            self._ledger.settle(expected, None)
+            raise
+        self._ledger.settle(expected, answer)
+        if answer.finish_reason == "content_filter":
+            raise HarnessError(f"{self._endpoint.name} withheld the answer (content filter)")
+        if not answer.text.strip() and not answer.tool_calls:
+            raise EmptyAnswerError(f"an empty answer (finish reason: {answer.finish_reason})")
+        return answer
+
+    def _insist(self, body: dict[str, Any]) -> Answer:
+        """Ask until there is an answer, or a reason to stop."""
+        ends = time.monotonic() + self.settings.deadline_seconds
+        for attempt in range(1, self.settings.attempts + 1):
+            self._check()
+            seconds = min(self.settings.timeout_seconds, ends - time.monotonic())
+            got = self._attempt(body, seconds)
+            self._look_at(got)
+            if isinstance(got, Answer):
+                return got
+            pause = _pause(attempt, got.wait)
+            if attempt == self.settings.attempts or time.monotonic() + pause >= ends:
+                raise self._give_up(got, attempt)
+            self._ledger.count("retries")
+            self._sleep(pause)
+        raise AssertionError("unreachable: there is at least one attempt")
+
+    def _look_at(self, got: Answer | Fault) -> None:
+        """Learn from an outcome about the server; raises unless another attempt may help."""
+        if isinstance(got, Fault) and got.unreachable:
+            if not self._reached:
+                raise self._stop(
+                    SetupError(
+                        f"nothing answers at {self._endpoint.name} ({got.line}); start the server "
+                        "or correct the base URL"
+                    )
+                )
+            return
+        self._reached = True
+        if isinstance(got, Answer) or got.reach == "question":
+            with self._lock:
+                self._unanswered_in_a_row = 0
+        if isinstance(got, Answer):
+            return
+        if got.reach == "run":
+            raise self._stop(SetupError(got.line))
+        if got.reach == "question":
+            raise HarnessError(f"{self._endpoint.name} refuses this question ({got.line})")
+
+    def _give_up(self, fault: Fault, attempts: int) -> Exception:
+        """What to raise for a question that found no answer."""
+        line = f"no answer from {self._endpoint.name} in {attempts} attempts (last: {fault.line})"
+        with self._lock:
+            self._unanswered_in_a_row += 1
+            gone = self._unanswered_in_a_row >= GIVE_UP_AFTER
+        if not gone:
+            return HarnessError(line)
+        return self._stop(
+            SetupError(
+                f"{line}, {GIVE_UP_AFTER} questions in a row; see to the server and run the same "
+                "command again to go on from here"
+            )
+        )
+
+    def _attempt(self, body: dict[str, Any], seconds: float) -> Answer | Fault:
+        """One request. An outcome is a value: no exception could carry the key out of here."""
+        if seconds <= 0:
+            return Fault("no time left")
+        reply = self._exchange(body, seconds)
+        if isinstance(reply, Fault):
+            return reply
+        try:
+            # Through JSON once more: the key may have been escaped in the reply.
+            text = json.dumps(json.loads(reply))
+            return read_answer(json.loads(self._endpoint.scrub(text)))
+        except json.JSONDecodeError:
+            return Fault("a reply that is no JSON")
+        except (ValueError, RecursionError) as error:
+            return Fault(self._endpoint.quote(str(error)))
+
+    def _exchange(self, body: dict[str, Any], seconds: float) -> bytes | Fault:
+        import openai
+
+        ends = time.monotonic() + seconds
+        rest = {name: value for name, value in body.items() if name not in ("model", "messages")}
+        try:
+            with self._client.chat.completions.with_streaming_response.create(
+                model=body["model"],
+                messages=body["messages"],
+                extra_body=rest,
+                timeout=openai.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS)),
+            ) as response:
+                return _received(response.iter_bytes(), ends)
+        except openai.APIStatusError as error:
+            return of_status(error.status_code, error.response.headers, error.body, self._endpoint)
+        except Exception as error:  # the HTTP library's own come through while a body is read
+            return of_exception(error, self._endpoint)
+
+
+def _received(chunks: Iterable[bytes], ends: float) -> bytes:
+    """The whole reply; a server that sends a blank now and then does not hold us for ever."""
+    parts: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > _MAX_REPLY:
+            raise ValueError(f"a reply of more than {_MAX_REPLY} bytes")
+        if time.monotonic() > ends:
+            raise TimeoutError
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _pause(attempt: int, asked: float) -> float:
+    """Seconds before the next attempt: doubling, scattered, and never less than asked for."""
+    pause = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
+    return asked + pause * random.uniform(0.5, 1.0)
+
+
+def _endpoint(settings: ChatSettings) -> Endpoint:
+    key = os.environ.get(settings.key_variable, "").strip() or None
+    if key is None and settings.endpoint_kind == "openai":
+        raise SetupError(
+            f"OpenAI wants a key: set the environment variable {settings.key_variable}"
+        )
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise SetupError(f"${settings.key_variable} holds signs that no key has; set it anew")
+    url = settings.base_url or OPENAI_URL
+    return Endpoint(url, settings.model, settings.key_variable, key)
+
+
+def _client(endpoint: Endpoint) -> Any:
+    try:
+        import openai
+    except ImportError as error:
+        raise SetupError("asking a model needs openai: pip install 'rrvf[judge]'") from error
+    return openai.OpenAI(api_key=endpoint.key or "none", base_url=endpoint.url, max_retries=0)
+
+
+def _price(settings: ChatSettings) -> tuple[float, float] | None:
+    price = (settings.prices or {}).get(settings.model)
+    if price is None and settings.endpoint_kind == "openai":
+        price = PRICES.get(settings.model)
+    if price is None and settings.max_cost is not None:
+        raise SetupError(
+            f"--max-cost needs the price of {settings.model!r}, which is not known here; give it"
+        )
+    return price

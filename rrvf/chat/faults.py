@@ -1,0 +1,153 @@
+"""What went wrong with a request, and how far it reaches."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, cast
+from urllib.parse import urlsplit
+
+Reach = Literal["attempt", "question", "run"]
+"""What is spoilt: this attempt, so that another may help; this question; every question."""
+
+_WORTH_A_RETRY = frozenset({408, 409, 425, 429})
+_SHORTEST_SECRET = 8
+"""Characters; shorter keys are words like EMPTY, given to servers that want none."""
+
+_NO_SUCH_MODEL = re.compile(
+    r"\bmodel\b.{0,120}?\b(not found|not exist|unknown)|\b(unknown|invalid|no such) model\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_OF_THE_RUN = frozenset({"unsupported_parameter", "unsupported_value"})
+"""Codes of a 400 that every question of the run would meet alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One attempt that brought no answer.
+
+    Attributes:
+        line: What happened, for a person; without the key.
+        wait: Seconds that the server wants to be left alone.
+        unreachable: No connection came about.
+    """
+
+    line: str
+    reach: Reach = "attempt"
+    wait: float = 0.0
+    unreachable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Who is asked.
+
+    Attributes:
+        url: The base URL.
+        key_variable: The environment variable that the key was looked for in.
+        key: ``None`` where the variable is not set.
+    """
+
+    url: str
+    model: str
+    key_variable: str
+    key: str | None = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The address without anything secret that may stand in it."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    def scrub(self, text: str) -> str:
+        """``text`` without the key."""
+        if self.key is None or len(self.key) < _SHORTEST_SECRET:
+            return text
+        return text.replace(self.key, "[key]")
+
+    def quote(self, text: str) -> str:
+        """``text`` from outside as part of one line; without the key."""
+        line = " ".join(self.scrub(text).split())
+        return line if len(line) <= 200 else f"{line[:200]}..."
+
+
+def of_status(status: int, headers: Mapping[str, str], body: object, endpoint: Endpoint) -> Fault:
+    """The fault behind an HTTP status that is none of success."""
+    code, message = _said(body)
+    said = f"HTTP {status}: {endpoint.quote(message)}" if message else f"HTTP {status}"
+    mend = _mend(status, code, message, endpoint)
+    if mend is not None:
+        return Fault(f"{endpoint.name}: {mend} ({said})", "run")
+    if status in _WORTH_A_RETRY or status >= 500:
+        return Fault(said, wait=retry_after(headers))
+    return Fault(said, "question")
+
+
+def _mend(status: int, code: str, message: str, endpoint: Endpoint) -> str | None:
+    """What to do about a refusal that every question would meet; ``None`` if it is none."""
+    if status == 402 or code == "insufficient_quota":
+        return "no credit left; top it up and run the same command again to go on from here"
+    if status in (401, 403):
+        if endpoint.key is None:
+            return f"it wants a key; set ${endpoint.key_variable}"
+        return (
+            f"it takes the key in ${endpoint.key_variable} not for {endpoint.model!r}; set another"
+        )
+    if status in (400, 404) and (code == "model_not_found" or _NO_SUCH_MODEL.search(message)):
+        return f"it serves no model {endpoint.model!r}; name one that it serves"
+    if status == 404:
+        return "no chat model answers here; give the base URL, which usually ends in /v1"
+    if status == 400 and code in _OF_THE_RUN:
+        return f"{endpoint.model!r} cannot be asked like this; choose another model"
+    return None
+
+
+def _said(body: object) -> tuple[str, str]:
+    """Code and message of an error's body, whatever its form."""
+    if not isinstance(body, Mapping):
+        return "", "" if body is None else str(body)
+    parts = cast("Mapping[str, object]", body)
+    if isinstance(parts.get("error"), Mapping):
+        return _said(parts["error"])
+    message = parts.get("message") or parts.get("detail") or parts.get("error") or ""
+    return str(parts.get("code") or ""), str(message)
+
+
+def of_exception(error: Exception, endpoint: Endpoint) -> Fault:
+    """The fault behind an exception on the way to the server or back."""
+    chain = list(_chain(error))
+    names = {type(one).__name__ for one in chain}
+    unreachable = not names.isdisjoint({"ConnectError", "ConnectTimeout"})
+    if isinstance(error, TimeoutError) or any("Timeout" in name for name in names):
+        return Fault("no answer in time", unreachable=unreachable)
+    cause = chain[-1] if unreachable else chain[min(1, len(chain) - 1)]
+    return Fault(endpoint.quote(f"{type(cause).__name__}: {cause}"), unreachable=unreachable)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds that a reply asks to wait, given in seconds or as a date; 0 if it does not ask."""
+    value = headers.get("retry-after", "")
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = _until(value)
+    return seconds if 0 < seconds < float("inf") else 0.0
+
+
+def _until(date: str) -> float:
+    try:
+        moment = email.utils.parsedate_to_datetime(date)
+    except ValueError:
+        return 0.0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - datetime.now(UTC)).total_seconds()

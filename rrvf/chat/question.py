@@ -1,0 +1,192 @@
+"""What is asked and what comes back, and the form that both have on the wire."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, cast
+
+from rrvf.errors import HarnessError
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+_KEY_VERSION = 1
+"""Raise it when the same question may mean another answer than before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture in a message.
+
+    Attributes:
+        png: The file.
+        detail: How closely the model shall look, for servers that know the option.
+    """
+
+    png: bytes = field(repr=False)
+    detail: Literal["auto", "low", "high"] = "high"
+
+
+class ToolCall(NamedTuple):
+    """A tool that the model wants called; ``arguments`` is JSON as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation.
+
+    Attributes:
+        parts: Texts and pictures in the order in which the model sees them.
+        tool_calls: In the model's own earlier messages.
+        tool_call_id: The call that a ``tool`` message answers.
+    """
+
+    role: Role
+    parts: tuple[str | Picture, ...]
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model said.
+
+    Attributes:
+        text: The visible text, without the reasoning that some servers send beside it.
+        finish_reason: ``stop``, ``length``, ``tool_calls``, or the server's own word.
+        input_tokens, output_tokens: As the server counted, ``None`` where it does not.
+        cached: Nothing was paid for it this time.
+    """
+
+    text: str
+    finish_reason: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached: bool = False
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+class EmptyAnswerError(HarnessError):
+    """The model answered with nothing; a policy may count that as its answer."""
+
+
+def request_body(
+    model: str, messages: Sequence[Message], parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The JSON of a request.
+
+    Args:
+        model: Its name at the server.
+        messages: The conversation.
+        parameters: Sent as they are; what stands in ``extra_body`` goes beside the others.
+
+    Raises:
+        ValueError: A parameter that would change the form of the answer.
+    """
+    rest = dict(parameters)
+    rest |= rest.pop("extra_body", None) or {}
+    for name in ("stream", "n", "model", "messages"):
+        if name in rest:
+            raise ValueError(f"{name!r} is not for the caller to set")
+    return {"model": model, "messages": [_wire_message(one) for one in messages], **rest}
+
+
+def fingerprint(kind: str, body: Mapping[str, Any], repeat: int) -> str:
+    """The name of a question: equal for equal questions to the same kind of endpoint.
+
+    Raises:
+        TypeError: A parameter that JSON cannot hold.
+    """
+    whole = {"version": _KEY_VERSION, "kind": kind, "body": body, "repeat": repeat}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode("ascii")).hexdigest()
+
+
+def _wire_message(message: Message) -> dict[str, Any]:
+    parts = [_wire_part(part) for part in message.parts]
+    only_text = len(parts) == 1 and parts[0]["type"] == "text"
+    # Many chat templates take a plain string and nothing else for a system or a tool message.
+    content: object = parts[0]["text"] if only_text else parts or None
+    wire: dict[str, Any] = {"role": message.role, "content": content}
+    if message.tool_calls:
+        wire["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        wire["tool_call_id"] = message.tool_call_id
+    return wire
+
+
+def _wire_part(part: str | Picture) -> dict[str, Any]:
+    if isinstance(part, str):
+        # A lone surrogate, which a model's own text may hold, cannot be sent as UTF-8.
+        return {"type": "text", "text": part.encode("utf-8", "replace").decode("utf-8")}
+    address = "data:image/png;base64," + base64.b64encode(part.png).decode("ascii")
+    return {"type": "image_url", "image_url": {"url": address, "detail": part.detail}}
+
+
+def read_answer(reply: object) -> Answer:
+    """The answer in a reply that was parsed as JSON.
+
+    Raises:
+        ValueError: It holds none; says what is wrong with it.
+    """
+    whole = _mapping(reply, "reply")
+    choices = whole.get("choices")
+    if not isinstance(choices, list) or not choices:
+        error = whole.get("error")
+        raise ValueError(f"a reply without choices{f': {error}' if error else ''}")
+    choice = _mapping(cast("list[object]", choices)[0], "choice")
+    message = _mapping(choice.get("message"), "message")
+    reason = choice.get("finish_reason")
+    counts = whole.get("usage")
+    usage = cast("dict[str, object]", counts) if isinstance(counts, dict) else {}
+    return Answer(
+        text=_visible(message.get("content")) or _visible(message.get("refusal")),
+        finish_reason=reason if isinstance(reason, str) else None,
+        input_tokens=_count(usage.get("prompt_tokens")),
+        output_tokens=_count(usage.get("completion_tokens")),
+        tool_calls=_tool_calls(message.get("tool_calls")),
+    )
+
+
+def _mapping(value: object, what: str) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError(f"a {what} that is no JSON object")
+    return cast("dict[str, object]", value)
+
+
+def _visible(content: object) -> str:
+    if content is None or isinstance(content, str):
+        return content or ""
+    if not isinstance(content, list):
+        raise ValueError("a content that is no text")
+    parts = [_mapping(part, "content part") for part in cast("list[object]", content)]
+    texts = [part.get("text") for part in parts if part.get("type") in ("text", "output_text")]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def _tool_calls(value: object) -> tuple[ToolCall, ...]:
+    calls: list[ToolCall] = []
+    for one in cast("list[object]", value) if isinstance(value, list) else []:
+        call = _mapping(one, "tool call")
+        function = _mapping(call.get("function"), "tool call's function")
+        arguments = function.get("arguments")
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+        calls.append(ToolCall(str(call.get("id") or ""), str(function.get("name") or ""), text))
+    return tuple(calls)

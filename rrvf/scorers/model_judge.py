@@ -1,0 +1,183 @@
+"""The judge that is a vision-language model behind an endpoint, asked by a rubric.
+
+One user message: the rubric's text, then the reference, then the rendering, both with detail
+``high``; at temperature 0. That is how ChartMimic's high-level score asks (VLMEvalKit). The order
+of the pictures is no matter of taste: exchanging them moves its score by 3 to 5 points of 100.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from PIL import Image
+
+from rrvf.chat import Chat, Message, Picture
+from rrvf.errors import HarnessError, boundary
+from rrvf.scorers.rubrics import Rubric
+from rrvf.types import Score
+
+MAX_PIXELS = 2048 * 2048
+MAX_TOKENS = 2048
+TEMPERATURE = 0.0
+CONFIDENCE = 0.95
+
+_ANSWER_CHARS = 4000
+_REASON_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ModelJudge:
+    """Asks a model how alike two pictures are; its column is ``gpt``.
+
+    Attributes:
+        chat: The endpoint and its model.
+        rubric: What is asked and how the answer is read.
+        repeats: How often each pair is judged. The score is the mean.
+        max_pixels: A picture with more is scaled down to it, with its proportions kept, each
+            picture for itself and by the same rule. It bounds what an endpoint must take: a page
+            of 1280 x 16384 becomes 572 x 7327. Pages up to 3,276 high stay as they are. OpenAI's
+            models scale to a square of 2048 at most by themselves, so charts lose nothing there.
+        max_tokens: Of an answer. A longer one is cut off and unscored; a model that thinks aloud
+            needs more.
+    """
+
+    chat: Chat
+    rubric: Rubric
+    repeats: int = 1
+    max_pixels: int = MAX_PIXELS
+    max_tokens: int = MAX_TOKENS
+
+    @property
+    def name(self) -> str:
+        """Of its score."""
+        return "gpt"
+
+    @property
+    def concurrency(self) -> int:
+        """As many calls as the endpoint takes questions at once."""
+        return self.chat.settings.concurrency
+
+    def protocol(self) -> Mapping[str, Any]:
+        """What moves its scores: model, rubric, and how it is asked."""
+        return {
+            "judge": self.chat.settings.model,
+            "endpoint": self.chat.settings.endpoint_kind,
+            "rubric": self.rubric.name,
+            "prompt_sha256": self.rubric.prompt.sha256,
+            "prompt": "own file" if self.rubric.own_words else "shipped",
+            "repeats": self.repeats,
+            "temperature": TEMPERATURE,
+            "max_pixels": self.max_pixels,
+            "max_tokens": self.max_tokens,
+        }
+
+    def __call__(self, reference: bytes, rendering: bytes) -> Score:
+        """How alike two PNGs are: mean figure / scale; unscored where no answer can be read.
+
+        ``details`` hold ``raw`` (the mean on the rubric's own scale), ``answer`` (the first that
+        could be read, shortened), ``n_read``; with several, ``raw_values``, and ``raw_ci95``, the
+        interval of Student's t around the mean, not cut to the scale.
+
+        Raises:
+            UserError: The endpoint cannot work at all.
+        """
+        messages = self.messages(reference, rendering)
+        readings = [self._ask(messages, repeat) for repeat in range(self.repeats)]
+        read = [(reading.value, reading.text) for reading in readings if reading.value is not None]
+        if not read:
+            return Score.unscored(readings[0].problem)
+        values = [value for value, _ in read]
+        raw = fmean(values)
+        details: dict[str, Any] = {
+            "raw": raw,
+            "answer": _shortened(read[0][1], _ANSWER_CHARS),
+            "n_read": len(values),
+        }
+        if self.repeats > 1:
+            details["raw_values"] = values
+        if len(values) > 1:
+            details["raw_ci95"] = confidence_interval(values)
+        return Score(raw / self.rubric.scale, details)
+
+    def messages(self, reference: bytes, rendering: bytes) -> list[Message]:
+        """The question about two PNGs.
+
+        Raises:
+            HarnessError: One of them is no picture.
+        """
+        with boundary("preparing pictures for the judge"):
+            first, second = (
+                Picture(bounded(png, self.max_pixels), detail="high")
+                for png in (reference, rendering)
+            )
+        prompt = self.rubric.prompt
+        question = Message("user", (prompt.user, first, second))
+        return [Message("system", (prompt.system,)), question] if prompt.system else [question]
+
+    def _ask(self, messages: Sequence[Message], repeat: int) -> _Reading:
+        try:
+            answer = self.chat.ask(
+                messages, repeat=repeat, temperature=TEMPERATURE, max_tokens=self.max_tokens
+            )
+        except HarnessError as error:
+            return _Reading(None, "", f"no answer: {error}")
+        if answer.finish_reason == "length":
+            # What stands last may be a part of a number, or the figure of a part.
+            return _Reading(None, answer.text, f"cut off after {self.max_tokens} tokens")
+        value = self.rubric.parse(answer.text)
+        if value is None:
+            beginning = _shortened(" ".join(answer.text.split()), _REASON_CHARS)
+            return _Reading(None, answer.text, f"no figure in the answer: {beginning!r}")
+        return _Reading(value, answer.text, "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One answer: its figure, or the problem with it."""
+
+    value: float | None
+    text: str
+    problem: str
+
+
+def confidence_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Student's t interval of 95 % around the mean of two or more values."""
+    from scipy.stats import t
+
+    half = stdev(values) / math.sqrt(len(values)) * t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)
+    return fmean(values) - float(half), fmean(values) + float(half)
+
+
+def bounded(png: bytes, max_pixels: int) -> bytes:
+    """The picture with at most that many pixels; on white where it is transparent.
+
+    What a model sees behind a transparent place is its endpoint's choice, mostly black.
+    """
+    picture = Image.open(io.BytesIO(png))
+    see_through = "A" in picture.getbands() or "transparency" in picture.info
+    if not see_through and picture.width * picture.height <= max_pixels:
+        return png
+    if see_through:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    picture = picture.convert("RGB")
+    factor = math.sqrt(max_pixels / (picture.width * picture.height))
+    if factor < 1:
+        size = [max(1, math.floor(side * factor)) for side in picture.size]
+        picture = picture.resize((size[0], size[1]), Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    return out.getvalue()
+
+
+def _shortened(text: str, n_chars: int) -> str:
+    """Its beginning and its end; half of a surrogate pair, which no file takes, as ``?``."""
+    text = text.encode("utf-8", "replace").decode()
+    if len(text) <= n_chars:
+        return text
+    return f"{text[: n_chars // 2]} [...] {text[-n_chars // 2 :]}"

@@ -1,0 +1,218 @@
+"""Rubrics: what a judging model is asked, and how its answer is read.
+
+The prompts lie in ``rrvf/prompts``: the project's own words around the criteria, points and forms
+of answer of each benchmark. A file of the user's replaces the words; the reading stays.
+
+Whatever cannot be read is ``None``, which becomes an unscored item. The official reading of
+ChartMimic's answers (VLMEvalKit) makes a 0 of them instead, and takes numbers above 100 or over
+another total (``Score: 18/20``) as they stand; here those are not read. Where both read a number
+from an answer in the asked form, it is the same one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from statistics import fmean
+
+from rrvf.errors import DataError, UserError
+
+Parser = Callable[[str], float | None]
+"""Answer -> figure on the rubric's own scale, ``None`` where there is none. Never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is said to the judge before the two pictures.
+
+    Attributes:
+        system: Text of the system message; empty for none.
+        user: Text before the pictures.
+    """
+
+    system: str
+    user: str
+
+    @property
+    def sha256(self) -> str:
+        """Of both texts as they are sent; a comment on top of the file does not move it."""
+        return hashlib.sha256(f"{self.system}\0{self.user}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Rubric:
+    """A prompt, and how to read what it asks for.
+
+    Attributes:
+        name: A key of :data:`RUBRICS`.
+        prompt: What is asked.
+        parse: Reads the answer.
+        scale: The highest figure; a score is figure / scale.
+        own_words: The prompt is the user's file, not the one that ships.
+    """
+
+    name: str
+    prompt: Prompt
+    parse: Parser
+    scale: float
+    own_words: bool = False
+
+
+def load_rubric(name: str, prompt_file: Path | None = None) -> Rubric:
+    """The rubric of that name.
+
+    Args:
+        name: A key of :data:`RUBRICS`.
+        prompt_file: Text to ask instead of the one that ships, UTF-8. It is the user message as it
+            stands, unless its first line is ``# System`` or ``# User``: then those headings
+            part it. A comment ``<!-- ... -->`` on top is not sent.
+
+    Raises:
+        UserError: There is no such rubric.
+        DataError: The file cannot be read or says nothing.
+    """
+    if name not in RUBRICS:
+        raise UserError(f"unknown rubric {name!r}; there are {', '.join(RUBRICS)}")
+    parse, scale = RUBRICS[name]
+    if prompt_file is None:
+        shipped = resources.files("rrvf") / "prompts" / f"{name}.md"
+        prompt = read_prompt(shipped.read_text(encoding="utf-8"))
+    else:
+        prompt = _own_prompt(prompt_file)
+    return Rubric(name, prompt, parse, scale, own_words=prompt_file is not None)
+
+
+def _own_prompt(path: Path) -> Prompt:
+    try:
+        prompt = read_prompt(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8; save the prompt as UTF-8 text") from error
+    if not prompt.user:
+        raise DataError(f"{path}: asks nothing; write the question, below '# User' if at all")
+    return prompt
+
+
+_COMMENT = re.compile(r"\s*<!--.*?-->", re.DOTALL)
+_HEADING = re.compile(r"^# (System|User)[ \t]*$", re.MULTILINE)
+
+
+def read_prompt(text: str) -> Prompt:
+    """System and user part of a prompt's file, without its comment."""
+    comment = _COMMENT.match(text)
+    text = text[comment.end() :].strip() if comment else text.strip()
+    first = _HEADING.match(text)
+    if first is None:
+        return Prompt("", text)
+    if first[1] == "User":
+        return Prompt("", text[first.end() :].strip())
+    user = next((m for m in _HEADING.finditer(text, first.end()) if m[1] == "User"), None)
+    if user is None:
+        return Prompt(text[first.end() :].strip(), "")
+    return Prompt(text[first.end() : user.start()].strip(), text[user.end() :].strip())
+
+
+# ---------------------------------------------------------------------------- reading answers
+
+# A number that is not a part of something longer, such as a version or a range, with its total.
+_VALUE = (
+    r"(?<![\w.,/−-])(?P<value>[0-9]+(?:\.[0-9]+)?)(?!\w|[.,][0-9]|\s?[-–~]\s?[0-9])"
+    r"(?:[ )\]}(\"']{0,4}(?:/|out of)\s?(?P<total>[0-9]+)(?:\.0+)?(?!\w|[.,][0-9]))?(?!\s?/)"
+)
+_COLON = r"[ \"']{0,3}(?:\([^()\n]{0,60}\)[ \"']{0,3})?[:=]\s{0,3}[\[({~≈\"']{0,3}\s?"
+_SCORE = re.compile(
+    rf"(?P<line>^[^\w\n]*)?\b(?:score|rating)\b{_COLON}{_VALUE}", re.IGNORECASE | re.MULTILINE
+)
+_RATING = re.compile(rf"(?P<label>\brating\b{_COLON})?\[\[\s?{_VALUE}\s?\]\]", re.IGNORECASE)
+_OVER = re.compile(_VALUE, re.IGNORECASE)
+
+
+def score_of_100(text: str) -> float | None:
+    """The first line ``Score: N/100``, else the last ``Score: N``, else the last ``N/100``."""
+    return _score(text, 100)
+
+
+def score_of_10(text: str) -> float | None:
+    """The same as :func:`score_of_100` with 10."""
+    return _score(text, 10)
+
+
+def rating(text: str) -> float | None:
+    """The first ``Rating: [[N]]``, else the last ``[[N]]``, ``Rating: N`` or ``N/10``; 1 to 10."""
+    plain = _plain(text)
+    found = [match for match in _RATING.finditer(plain) if match["total"] in (None, "10")]
+    chosen = [match for match in found if match["label"]][:1] or found[-1:]
+    value = float(chosen[0]["value"]) if chosen else _score(text, 10)
+    return value if value is not None and 1 <= value <= 10 else None
+
+
+def _score(text: str, top: int) -> float | None:
+    plain = _plain(text)
+    stated = [match for match in _SCORE.finditer(plain) if match["total"] in (None, str(top))]
+    lines = [match for match in stated if match["line"] is not None and match["total"]]
+    over = [match for match in _OVER.finditer(plain) if match["total"] == str(top)]
+    chosen = lines[:1] or stated[-1:] or over[-1:]
+    value = float(chosen[0]["value"]) if chosen else None
+    return value if value is not None and value <= top else None
+
+
+_PARTS = (4, 2, 3, 1)
+_LABELLED = re.compile(rf"^[^\n]*:\s?{_VALUE}[^\w\n]*$", re.MULTILINE)
+
+
+def ten_scores(text: str) -> float | None:
+    """Web2Code's overall figure, 0 to 10, of ten numbers in a list or at the ends of ten lines.
+
+    As the official script has it, it is the mean of four means: of the four questions about
+    structure, two about colour and look, three about text, and one about the interface.
+    """
+    values = _listed(text) or _labelled(_plain(text))
+    if values is None or not all(0 <= value <= 10 for value in values):
+        return None
+    left = iter(values)
+    return fmean(fmean(next(left) for _ in range(size)) for size in _PARTS)
+
+
+def _listed(text: str) -> list[float] | None:
+    """Ten numbers separated by commas or new lines: the last such line, or the whole answer."""
+    plain = _plain(text)
+    for part in (*reversed(plain.splitlines()), plain):
+        numbers = part.rpartition(":")[2].strip(" []().\n")
+        fields = [field.strip() for field in re.split(r"[,;\n]", numbers)]
+        matches = [_OVER.fullmatch(field) for field in fields if field]
+        found = [match for match in matches if match and match["total"] in (None, "10")]
+        if len(matches) == len(found) == sum(_PARTS):
+            return [float(match["value"]) for match in found]
+    return None
+
+
+def _labelled(plain: str) -> list[float] | None:
+    """The numbers of ten lines such as ``3. Proportions: 8/10``, no more and no fewer."""
+    found = [match for match in _LABELLED.finditer(plain) if match["total"] in (None, "10")]
+    return [float(match["value"]) for match in found] if len(found) == sum(_PARTS) else None
+
+
+_MARKS = str.maketrans({"*": " ", "_": " ", "`": " ", "：": ":", "／": "/"})
+
+
+def _plain(text: str) -> str:
+    """What follows the thoughts, without emphasis, with single blanks."""
+    if "<think>" in text and "</think>" not in text:
+        return ""
+    spoken = text.rpartition("</think>")[2].translate(_MARKS)
+    return re.sub(r"[^\S\n]+", " ", spoken)
+
+
+RUBRICS: Mapping[str, tuple[Parser, float]] = {
+    "chartmimic_judge": (score_of_100, 100.0),
+    "plot2code_judge": (rating, 10.0),
+    "websight_judge": (score_of_100, 100.0),
+    "web2code_judge": (ten_scores, 10.0),
+    "vision_reward": (score_of_10, 10.0),
+}
+"""Name, which is that of the prompt's file -> how its answers are read, and the highest figure."""

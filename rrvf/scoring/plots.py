@@ -1,0 +1,117 @@
+"""Scoring of Plot2Code: the answer as it stands, its figure beside the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rrvf.benchmarks import plot2code, plot2code_rules
+from rrvf.renderers.chart import ChartRenderer, source_hash
+from rrvf.replies import all_python_blocks
+from rrvf.scorers.figures import FigureScorer, find_figure_scorers, score_figure
+from rrvf.scorers.judge import Judge
+from rrvf.scoring import (
+    NO_ANSWER,
+    Item,
+    Outcome,
+    as_png,
+    chart_environment,
+    judge_protocol,
+    judged,
+    score_names,
+    with_hash,
+    without_code,
+)
+from rrvf.types import FigureRendering, Sample, SampleResult
+
+SCORERS = ("execution", "text")
+EMPTY = "the answer is empty"
+
+
+@dataclass(frozen=True, slots=True)
+class PlotScoring:
+    """How answers on Plot2Code are scored.
+
+    Attributes:
+        renderer: Where scripts are drawn.
+        scorers: Names or dotted paths.
+        judge: Who looks at the pictures as well, if anybody does.
+    """
+
+    renderer: ChartRenderer
+    scorers: tuple[str, ...] = SCORERS
+    judge: Judge | None = None
+    benchmark: str = plot2code.NAME
+
+    def protocol(self) -> dict[str, Any]:
+        """What moves scores, with a hash over it."""
+        return with_hash(
+            {
+                "benchmark": self.benchmark,
+                "scorers": list(self.scorers),
+                "cpu_seconds": self.renderer.limits.cpu_seconds,
+                "recorder": source_hash(),
+                "judge": judge_protocol(self.judge),
+            }
+        )
+
+    def environment(self) -> dict[str, Any]:
+        """Versions of everything that can move a score, and the level of confinement."""
+        return chart_environment(self.renderer.environment)
+
+    def find_scorers(self) -> Mapping[str, FigureScorer]:
+        """The functions behind the names."""
+        return find_figure_scorers(self.scorers)
+
+    def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
+        """The columns of the table."""
+        return plot2code_rules.metrics(results)
+
+    def lacks(self) -> Sequence[str]:
+        """Nothing."""
+        return ()
+
+    def close(self) -> None:
+        """End what is under way."""
+        self.renderer.close()
+
+    def score(self, item: Item, scorers: Mapping[str, FigureScorer]) -> Outcome:
+        """Draw one answer and its reference, and compare them."""
+        sample, completion = item
+        target = None
+        if sample.reference_code is not None:
+            target = self.renderer.render_figure_reference(sample.reference_code)
+        own = as_png(sample.image)
+        shown = own or (target.png if target is not None and target.status == "ok" else None)
+        pictures = {"reference": shown} if shown else {}
+        code = None if completion is None else all_python_blocks(completion)
+        if code is None or not code.strip():
+            why = NO_ANSWER if completion is None else EMPTY
+            error = _told(why, sample, target) or why
+            return Outcome(without_code(item, score_names(self), error), pictures)
+        figure = self.renderer.render_figure(code)
+        if figure.png:
+            pictures["rendering"] = figure.png
+        result = SampleResult(
+            sample_id=sample.id,
+            status=figure.status,
+            error=_told(figure.error, sample, target),
+            seconds=figure.seconds,
+            scores={
+                **score_figure(scorers, target, figure),
+                **judged(self.judge, figure.status, shown, figure.png),
+            },
+            code=code,
+            completion=completion,
+            tags=sample.tags,
+        )
+        return Outcome(result, pictures)
+
+
+def _told(error: str | None, sample: Sample, target: FigureRendering | None) -> str | None:
+    """What went wrong with the answer, then what is wrong with its reference."""
+    if target is None or target.status == "ok":
+        return error
+    broken = f"the reference {sample.id} cannot be drawn: {target.error}"
+    return broken if error is None else f"{error}; {broken}"

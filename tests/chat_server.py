@@ -1,0 +1,238 @@
+"""An OpenAI-compatible server for tests; what it replies is a function of the request.
+
+::
+
+    with ChatServer(lambda request: answer("91/100")) as server:
+        settings = ChatSettings("judge", base_url=server.url)
+        ...
+    assert server.requests[0].pictures == [reference, generated]
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal, Self
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client sent."""
+
+    number: int
+    path: str
+    headers: Mapping[str, str]
+    body: dict[str, Any]
+
+    @property
+    def parts(self) -> list[dict[str, Any]]:
+        """Parts of all messages, in their order; a plain string is a text part."""
+        parts: list[dict[str, Any]] = []
+        for message in self.body["messages"]:
+            content = message["content"] or []
+            text = isinstance(content, str)
+            parts += [{"type": "text", "text": content}] if text else content
+        return parts
+
+    @property
+    def text(self) -> str:
+        """All texts, joined by line breaks."""
+        return "\n".join(part["text"] for part in self.parts if part["type"] == "text")
+
+    @property
+    def pictures(self) -> list[bytes]:
+        """All pictures, in the order in which they stand."""
+        urls = [part["image_url"]["url"] for part in self.parts if part["type"] == "image_url"]
+        heads = {url.partition(",")[0] for url in urls}
+        assert heads <= {"data:image/png;base64"}, heads
+        return [base64.b64decode(url.partition(",")[2], validate=True) for url in urls]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the server does.
+
+    Attributes:
+        drop: Close the connection before the head, after the head, or after half of the body.
+        stall: Say nothing until the server is closed, then drop.
+        trickle: Send a head, then a blank now and then, and never an end.
+        wait_for: Say nothing until this is set.
+    """
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    drop: Literal["before_head", "after_head", "half"] | None = None
+    stall: bool = False
+    trickle: bool = False
+    wait_for: threading.Event | None = None
+
+
+def completion(text: str | None = None, **message: Any) -> dict[str, Any]:
+    """The JSON of an answer; change it to taste, then :func:`reply` with it."""
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "test",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": text, **message},
+            }
+        ],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
+    }
+
+
+def reply(content: object, status: int = 200, **headers: str) -> Reply:
+    """Any JSON; ``Retry_After="3"`` becomes a header."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(status, json.dumps(content).encode(), named)
+
+
+def answer(text: str | None, **message: Any) -> Reply:
+    """An ordinary answer."""
+    return reply(completion(text, **message))
+
+
+def error(status: int, message: str = "", code: str | None = None, **headers: str) -> Reply:
+    """An error as OpenAI words it."""
+    said = {"error": {"message": message, "type": "error", "param": None, "code": code}}
+    return reply(said, status, **headers)
+
+
+def rate_limited(until: float | datetime) -> Reply:
+    """429 that asks to wait, for so many seconds or until a moment."""
+    after = format_datetime(until, usegmt=True) if isinstance(until, datetime) else str(until)
+    return error(429, "slow down", Retry_After=after)
+
+
+def no_choices() -> Reply:
+    """A reply with an empty list of answers."""
+    return reply({**completion(), "choices": []})
+
+
+MALFORMED = Reply(body=b'{"choices": [{"message": {"content": "9')
+HALF = Reply(body=json.dumps(completion("cut off")).encode(), drop="half")
+DROPPED_BEFORE_HEAD = Reply(drop="before_head")
+DROPPED_AFTER_HEAD = Reply(body=b"{}", drop="after_head")
+STALLED = Reply(stall=True)
+TRICKLED = Reply(trickle=True)
+
+
+class ChatServer:
+    """Serves on a free port of 127.0.0.1 from ``with`` to its end.
+
+    Attributes:
+        requests: In the order of their arrival.
+        answered: Text of a request -> how many times a whole 200 reply was sent for it.
+        most_at_once: The largest number of requests that were under way at a time.
+    """
+
+    def __init__(self, replier: Callable[[Request], Reply]) -> None:
+        self.replier = replier
+        self.requests: list[Request] = []
+        self.answered: Counter[str] = Counter()
+        self.most_at_once = 0
+        self.closing = threading.Event()
+        self._at_once = 0
+        self._lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    @property
+    def url(self) -> str:
+        """The base URL."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Serve no more; whoever stalls is dropped."""
+        self.closing.set()
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+        self._server.server_close()
+
+    def arrived(self, path: str, headers: Mapping[str, str], raw: bytes) -> Request:
+        """Note a request."""
+        with self._lock:
+            request = Request(len(self.requests), path, headers, json.loads(raw))
+            self.requests.append(request)
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        return request
+
+    def left(self, request: Request, *, answered: bool) -> None:
+        """Note that its reply is about to go out."""
+        with self._lock:
+            self._at_once -= 1
+            self.answered[request.text] += answered
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+
+def _handler(server: ChatServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):  # the client went away
+                super().handle()
+
+        def do_POST(self) -> None:
+            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            request = server.arrived(self.path, dict(self.headers), raw)
+            reply = Reply(404, b'{"detail":"Not Found"}')
+            try:
+                if request.path.endswith("/chat/completions"):
+                    reply = server.replier(request)
+                if reply.wait_for is not None:
+                    reply.wait_for.wait()
+                if reply.stall:
+                    server.closing.wait()
+            finally:
+                whole = reply.status == 200 and not (reply.drop or reply.stall or reply.trickle)
+                server.left(request, answered=whole)
+            self.send(reply)
+
+        def send(self, reply: Reply) -> None:
+            self.close_connection = bool(reply.drop or reply.stall)
+            if reply.stall or reply.drop == "before_head":
+                return
+            self.send_response(reply.status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(max(len(reply.body), 1000 * reply.trickle)))
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            while reply.trickle and not server.closing.wait(0.05):
+                self.wfile.write(b" ")
+            length = {"after_head": 0, "half": len(reply.body) // 2}.get(reply.drop or "")
+            self.wfile.write(reply.body[:length])
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+    return Handler

@@ -1,0 +1,88 @@
+"""Three charts of the demo, judged by a real server: vLLM on CPU with the tiny random model.
+
+``make judge-vllm`` runs it. A random model answers in noise, so a pass is: every question is
+answered, both pictures count as tokens of the question, and every score is left open, with a reason
+that says the answer cannot be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from vllm_server import NAME, ServerError, serve
+
+from rrvf.chat import Chat, ChatSettings, Message
+from rrvf.demo import demo_items
+from rrvf.renderers.chart import ChartRenderer
+from rrvf.scorers.model_judge import ModelJudge
+from rrvf.scorers.rubrics import Rubric, load_rubric
+from rrvf.scoring.charts import ChartScoring
+from rrvf.types import Score
+from training.tiny_model import build
+
+CHARTS = ("bar_1", "line_1", "pie_1")
+UNREAD = ("no figure in the answer", "the answer is cut off")
+
+
+def main() -> int:
+    """Build, serve, judge, check; prints what happened."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--vllm-python", type=Path, required=True, help="with vLLM for CPU")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server is stopped on the way out
+    rubric = load_rubric("chartmimic_judge")
+    with tempfile.TemporaryDirectory(prefix="rrvf-vllm-") as name:
+        model = build(Path(name) / "model")
+        began = time.monotonic()
+        try:
+            with serve(given.vllm_python.absolute(), model, Path(name) / "server.log") as url:
+                print(f"vLLM is ready after {time.monotonic() - began:.0f} s")
+                return judge(url, rubric)
+        except ServerError as error:
+            print(error, file=sys.stderr)
+            return 1
+
+
+def judge(url: str, rubric: Rubric) -> int:
+    """Judge the charts at the server; 0 where everything is as it must be."""
+    with Chat(ChatSettings(NAME, url, concurrency=2)) as chat:
+        scores = judged(ModelJudge(chat, rubric))
+        usage = chat.usage()
+        words = chat.ask([Message("user", (rubric.prompt.user,))], temperature=0).input_tokens or 0
+    for chart, score in scores.items():
+        print(f"{chart}: {score.value} ({score.details.get('reason')})")
+    print(f"{usage.paid} answers, {usage.input_tokens} tokens read, {usage.output_tokens} written")
+    pictures = usage.input_tokens - words * len(CHARTS)
+    print(f"{words} tokens of words and {pictures / len(CHARTS):.0f} of pictures a question")
+    checks = {
+        "every question is answered": usage.paid == len(CHARTS) and not usage.failures,
+        "answers are counted": usage.output_tokens > 0,
+        "both pictures are seen": pictures >= 2 * len(CHARTS) and words > 0,
+        "noise is no score": all(_is_open(score) for score in scores.values()),
+    }
+    for check, holds in checks.items():
+        print(f"{'ok  ' if holds else 'FAIL'} {check}")
+    return 0 if all(checks.values()) else 1
+
+
+def judged(judge: ModelJudge) -> dict[str, Score]:
+    """The judge's score of each chart."""
+    items = {item[0].id: item for item in demo_items()}
+    with ChartRenderer() as renderer:
+        scoring = ChartScoring(renderer, scorers=(), judge=judge)
+        return {
+            chart: scoring.score(items[chart], {}).result.scores[judge.name] for chart in CHARTS
+        }
+
+
+def _is_open(score: Score) -> bool:
+    return score.value is None and str(score.details.get("reason")).startswith(UNREAD)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
