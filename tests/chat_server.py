@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
+from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, Self
 
@@ -29,7 +30,7 @@ class Request:
 
     number: int
     path: str
-    headers: Mapping[str, str]
+    headers: HTTPMessage
     body: dict[str, Any]
 
     @property
@@ -147,7 +148,7 @@ class ChatServer:
         self.closing = threading.Event()
         self._at_once = 0
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     @property
@@ -170,7 +171,7 @@ class ChatServer:
             self._thread.join()
         self._server.server_close()
 
-    def arrived(self, path: str, headers: Mapping[str, str], raw: bytes) -> Request:
+    def arrived(self, path: str, headers: HTTPMessage, raw: bytes) -> Request:
         """Note a request."""
         with self._lock:
             request = Request(len(self.requests), path, headers, json.loads(raw))
@@ -191,48 +192,51 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
+    def __init__(self, owner: ChatServer) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.owner = owner
 
-def _handler(server: ChatServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
 
-        def handle(self) -> None:
-            with contextlib.suppress(OSError):  # the client went away
-                super().handle()
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
 
-        def do_POST(self) -> None:
-            raw = self.rfile.read(int(self.headers["Content-Length"]))
-            request = server.arrived(self.path, dict(self.headers), raw)
-            reply = Reply(404, b'{"detail":"Not Found"}')
-            try:
-                if request.path.endswith("/chat/completions"):
-                    reply = server.replier(request)
-                if reply.wait_for is not None:
-                    reply.wait_for.wait()
-                if reply.stall:
-                    server.closing.wait()
-            finally:
-                whole = reply.status == 200 and not (reply.drop or reply.stall or reply.trickle)
-                server.left(request, answered=whole)
-            self.send(reply)
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):  # the client went away
+            super().handle()
 
-        def send(self, reply: Reply) -> None:
-            self.close_connection = bool(reply.drop or reply.stall)
-            if reply.stall or reply.drop == "before_head":
-                return
-            self.send_response(reply.status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(max(len(reply.body), 1000 * reply.trickle)))
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            while reply.trickle and not server.closing.wait(0.05):
-                self.wfile.write(b" ")
-            length = {"after_head": 0, "half": len(reply.body) // 2}.get(reply.drop or "")
-            self.wfile.write(reply.body[:length])
+    def do_POST(self) -> None:
+        owner = self.server.owner
+        raw = self.rfile.read(int(self.headers["Content-Length"]))
+        request = owner.arrived(self.path, self.headers, raw)
+        reply = Reply(404, b'{"detail":"Not Found"}')
+        try:
+            if request.path.partition("?")[0].endswith("/chat/completions"):
+                reply = owner.replier(request)
+            if reply.wait_for is not None:
+                reply.wait_for.wait()
+            if reply.stall:
+                owner.closing.wait()
+        finally:
+            whole = reply.status == 200 and not (reply.drop or reply.stall or reply.trickle)
+            owner.left(request, answered=whole)
+        self.send(reply)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            pass
+    def send(self, reply: Reply) -> None:
+        self.close_connection = bool(reply.drop or reply.stall)
+        if reply.stall or reply.drop == "before_head":
+            return
+        self.send_response(reply.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(max(len(reply.body), 1000 * reply.trickle)))
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        while reply.trickle and not self.server.owner.closing.wait(0.05):
+            self.wfile.write(b" ")
+        length = {"after_head": 0, "half": len(reply.body) // 2}.get(reply.drop or "")
+        self.wfile.write(reply.body[:length])
 
-    return Handler
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass

@@ -237,7 +237,7 @@ def test_a_silent_server_is_asked_again(slow: Reply) -> None:
 
 def test_pauses_double_up_to_half_a_minute(sleeper: Sleeper) -> None:
     with chat_with(error(500), sleep=sleeper, attempts=8) as (chat, server):
-        with pytest.raises(HarnessError, match="8 attempts.*HTTP 500"):
+        with pytest.raises(HarnessError, match=r"8 attempts.*HTTP 500"):
             chat.ask(question())
         assert chat.usage().failures == 1
     assert len(server.requests) == 8
@@ -273,18 +273,18 @@ def test_a_strange_wait_is_not_heard(header: str, sleeper: Sleeper) -> None:
 
 
 def test_the_deadline_ends_everything(sleeper: Sleeper) -> None:
-    with chat_with(rate_limited(3600), sleep=sleeper, deadline_seconds=60) as (chat, server):
-        with pytest.raises(HarnessError, match="1 attempts"):
-            chat.ask(question())
+    asking = chat_with(rate_limited(3600), sleep=sleeper, deadline_seconds=60)
+    with asking as (chat, server), pytest.raises(HarnessError, match="1 attempts"):
+        chat.ask(question())
     assert len(server.requests) == 1
     assert sleeper.slept == []
 
 
 @pytest.mark.parametrize("slow", [STALLED, TRICKLED], ids=["stalled", "trickled"])
 def test_the_deadline_cuts_a_request_short(slow: Reply) -> None:
-    with chat_with(slow, deadline_seconds=0.5) as (chat, server):
-        with pytest.raises(HarnessError, match="in time"):
-            chat.ask(question())
+    asking = chat_with(slow, deadline_seconds=0.5)
+    with asking as (chat, server), pytest.raises(HarnessError, match="in time"):
+        chat.ask(question())
     assert len(server.requests) == 1
 
 
@@ -321,9 +321,9 @@ def test_an_empty_answer_is_no_answer_and_not_kept(tmp_path: Path) -> None:
 def test_a_withheld_answer_is_no_answer() -> None:
     content = completion("half a sen")
     content["choices"][0]["finish_reason"] = "content_filter"
-    with chat_with(reply(content)) as (chat, _):
-        with pytest.raises(HarnessError, match="content filter"):
-            chat.ask(question())
+    asking = chat_with(reply(content))
+    with asking as (chat, _), pytest.raises(HarnessError, match="content filter"):
+        chat.ask(question())
 
 
 def test_malformed_to_the_end() -> None:
@@ -367,7 +367,10 @@ def test_a_mistake_in_the_set_up_ends_the_run(bad: Reply, mend: str) -> None:
 
 def test_a_missing_key_is_told_from_a_wrong_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
-    with chat_with(error(401)) as (chat, _), pytest.raises(SetupError, match="set .OPENAI_API_KEY"):
+    with (
+        chat_with(error(401)) as (chat, _),
+        pytest.raises(SetupError, match=r"set \$OPENAI_API_KEY"),
+    ):
         chat.ask(question())
 
 
@@ -415,14 +418,17 @@ def test_a_stop_wakes_those_who_wait() -> None:
     def replier(request: Request) -> Reply:
         return error(401) if "wrong" in request.text else rate_limited(600)
 
-    with ChatServer(replier) as server, ThreadPoolExecutor(1) as pool:
-        with Chat(ChatSettings("tested", base_url=server.url)) as chat:
-            waiting = pool.submit(chat.ask, question("patient"))
-            wait_until(lambda: chat.usage().retries == 1)
-            with pytest.raises(SetupError):
-                chat.ask(question("wrong"))
-            with pytest.raises(SetupError):
-                waiting.result(timeout=20)
+    with (
+        ChatServer(replier) as server,
+        ThreadPoolExecutor(1) as pool,
+        Chat(ChatSettings("tested", base_url=server.url)) as chat,
+    ):
+        waiting = pool.submit(chat.ask, question("patient"))
+        wait_until(lambda: chat.usage().retries == 1)
+        with pytest.raises(SetupError):
+            chat.ask(question("wrong"))
+        with pytest.raises(SetupError):
+            waiting.result(timeout=20)
 
 
 def test_a_closed_chat_asks_nothing() -> None:
@@ -631,14 +637,14 @@ def test_no_question_goes_over_the_cost_limit(tmp_path: Path) -> None:
 def test_what_is_under_way_counts_towards_the_limit() -> None:
     gate = threading.Event()
     slow = Reply(body=answer("paid").body, wait_for=gate)
-    with chat_with(slow, prices=PRICE, max_cost=1.5 * ONE_ANSWER) as (chat, server):
-        with ThreadPoolExecutor(1) as pool:
-            first = pool.submit(chat.ask, question("one"), max_tokens=10)
-            wait_until(lambda: len(server.requests) == 1)
-            with pytest.raises(UserError, match="--max-cost"):
-                chat.ask(question("two"), max_tokens=10)
-            gate.set()
-            assert first.result(timeout=20).text == "paid"
+    asking = chat_with(slow, prices=PRICE, max_cost=1.5 * ONE_ANSWER)
+    with asking as (chat, server), ThreadPoolExecutor(1) as pool:
+        first = pool.submit(chat.ask, question("one"), max_tokens=10)
+        wait_until(lambda: len(server.requests) == 1)
+        with pytest.raises(UserError, match="--max-cost"):
+            chat.ask(question("two"), max_tokens=10)
+        gate.set()
+        assert first.result(timeout=20).text == "paid"
     assert len(server.requests) == 1
 
 
@@ -702,9 +708,11 @@ def assert_absent(secret: str, folder: Path) -> None:
 def test_a_password_in_the_address_shows_in_no_error() -> None:
     with ChatServer(in_turn(error(401))) as server:
         url = server.url.replace("http://", "http://me:hunter22@") + "?key=hunter22"
-        with Chat(ChatSettings("tested", base_url=url)) as chat:
-            with pytest.raises(SetupError) as caught:
-                chat.ask(question())
+        with (
+            Chat(ChatSettings("tested", base_url=url)) as chat,
+            pytest.raises(SetupError) as caught,
+        ):
+            chat.ask(question())
     assert "hunter22" not in str(caught.value)
 
 
@@ -728,7 +736,8 @@ def picture(number, kind):
     return b"\\x89PNG\\r\\n\\x1a\\n" + f"{{kind}} {{number}}".encode() * 40
 
 def ask(number):
-    parts = (f"{{number:04}}", Picture(picture(number, "reference")), Picture(picture(number, "generated")))
+    pictures = (Picture(picture(number, kind)) for kind in ("reference", "generated"))
+    parts = (f"{{number:04}}", *pictures)
     return chat.ask([Message("user", parts)], temperature=0).text
 
 settings = ChatSettings("tested", base_url=sys.argv[1], timeout_seconds=8)
@@ -740,7 +749,7 @@ with Chat(settings, Path(sys.argv[2]), sleep=lambda seconds: None) as chat:
 
 
 class Misbehaving:
-    """Three replies in ten are faults; after ``hold_after`` answers it holds all, until ``killed``."""
+    """Three replies in ten are faults; after so many answers all are held until ``killed``."""
 
     def __init__(self, hold_after: int) -> None:
         self.hold_after = hold_after

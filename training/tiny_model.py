@@ -36,8 +36,10 @@ _N_PIECES = 512
 _HEAD_SIZE = 32  # the smallest that vLLM serves
 _WIDTH = 64
 
-_NOUNS = "chart page bar line axis title legend label color layout text figure table button".split()
-_WORDS = "the a is are of in and to with more less left right same other red blue picture".split()
+_WORDS = """\
+chart page bar line axis title legend label color layout text figure table button
+the a is are of in and to with more less left right same other red blue picture
+"""
 _CODE = """\
 import matplotlib.pyplot as plt
 import numpy as np
@@ -136,7 +138,8 @@ def _learn_pieces() -> tuple[dict[str, int], list[tuple[str, str]]]:
 def _text() -> list[str]:
     """A small text with the words of charts, pages and judgements."""
     draw = random.Random(0)
-    sentences = [" ".join(draw.choices(_NOUNS + _WORDS, k=9)) + "." for _ in range(200)]
+    words = _WORDS.split()
+    sentences = [" ".join(draw.choices(words, k=9)) + "." for _ in range(200)]
     return [*sentences, *_CODE.splitlines(keepends=True) * 4]
 
 
