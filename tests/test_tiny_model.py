@@ -7,6 +7,7 @@ of the RRVF paper's tool calls.
 from __future__ import annotations
 
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,16 @@ from PIL import Image
 
 from training import tiny_model
 
-for package in ("transformers", "tokenizers", "torch", "torchvision"):
-    pytest.importorskip(package, reason=f"{package} is missing: pip install 'rrvf[train]'")
-
-# transformers and torch warn of what is theirs.
-pytestmark = pytest.mark.filterwarnings("default")
+MISSING = [
+    name for name in ("transformers", "tokenizers", "torch", "torchvision") if not find_spec(name)
+]
+pytestmark = [
+    pytest.mark.skipif(
+        bool(MISSING), reason=f"{', '.join(MISSING)} missing: pip install 'rrvf[train]'"
+    ),
+    # transformers and torch warn of what is theirs.
+    pytest.mark.filterwarnings("default"),
+]
 
 PICTURE = "<|vision_start|><|image_pad|><|vision_end|>"
 IMAGE_PART = {"type": "image"}
@@ -217,7 +223,7 @@ def test_without_tools_it_is_the_stock_form(processor: Any) -> None:
 def test_shows_a_whole_episode(processor: Any) -> None:
     assert shown(processor, EPISODE, tools=[TOOL]) == SHOWN_EPISODE
     asked = shown(processor, EPISODE[:-1], tools=[TOOL], add_generation_prompt=True)
-    assert SHOWN_EPISODE == f"{asked}<answer>done</answer><|im_end|>\n"
+    assert f"{asked}<answer>done</answer><|im_end|>\n" == SHOWN_EPISODE
 
 
 def test_tools_without_a_system_message_join_the_usual_one(processor: Any) -> None:

@@ -159,8 +159,8 @@ class Session:
             context.on("page", lambda popup: asyncio.ensure_future(popup.close()))
         cdp = await context.new_cdp_session(page)
         # Time stands still for all that moves by itself: a marquee is out of the settling's reach.
-        await cdp.send("Animation.enable")
-        await cdp.send("Animation.setPlaybackRate", {"playbackRate": 0})
+        await _send(cdp, "Animation.enable")
+        await _send(cdp, "Animation.setPlaybackRate", {"playbackRate": 0})
         return _Open(context, page, cdp)
 
     # ---------------------------------------------------------------------- requests

@@ -6,7 +6,7 @@ them with those of a model.
 
 How two pictures are brought together, neither being the master:
 
-1. Both are put on white and scaled, with their proportions kept, to one width: at most 512 pixels,
+1. Both are put on white and scaled, with their proportions kept, to one width: at most 384 pixels,
    less where a picture is so high that more than about half a million would be compared.
 2. The lower one gets white below, so that a white end of a page is no difference. Nothing is
    stretched.
@@ -37,7 +37,7 @@ from PIL import Image
 from rrvf.errors import SetupError, boundary
 from rrvf.types import Score
 
-WIDTH = 512
+WIDTH = 384
 N_PIXELS = 1 << 19
 WINDOW = 7
 VISIBLE = 4
@@ -117,7 +117,7 @@ def _together(first: Image.Image, second: Image.Image) -> tuple[Pixels, Pixels]:
     placed: list[Pixels] = []
     for picture, height in zip((first, second), heights, strict=True):
         paper = Image.new("RGB", canvas, "white")
-        paper.paste(picture.resize((width, height), Image.Resampling.BOX), (0, 0))
+        paper.paste(picture.resize((width, height), Image.Resampling.BILINEAR), (0, 0))
         placed.append(np.asarray(paper))
     return placed[0], placed[1]
 

@@ -247,7 +247,10 @@ PAIRS: Mapping[str, tuple[str, str]] = {
         changed(LINES, ("ax.legend()", "ax.legend(loc='upper left', bbox_to_anchor=(1, 1))")),
     ),
     "ticks removed": (LINES, changed(LINES, ("ax.legend()", "ax.set_xticks([])"))),
-    "axes not visible": (LINES, changed(LINES, ("ax.legend()", "ax.set_visible(False)"))),
+    "axes not visible": (
+        LINES,
+        changed(LINES, ("ax.legend()", "ax.set_visible(False); fig.text(0.5, 0.5, 'alone')")),
+    ),
     "axis switched off": (LINES, changed(LINES, ("ax.legend()", "ax.axis('off')"))),
     "another order of bars": (
         BARS,
@@ -257,23 +260,17 @@ PAIRS: Mapping[str, tuple[str, str]] = {
     "lying bars": (BARS, changed(BARS, ("ax.bar(", "ax.barh("), ("set_ylabel", "set_xlabel"))),
     "a grid of axes": (GRID, changed(GRID, ("2, 2,", "1, 4,"), ("common x", "Common X"))),
     "layout by hand": (GRID, changed(GRID, (', layout="constrained"', ""))),
-    "data near and far": (YEARS, changed(YEARS, ("(1995,", "(2012,"), ("(2000,", "(2021,"))),
+    "data near and far": (YEARS, changed(YEARS, ("(1995,", "(1900,"), ("(2000,", "(2021,"))),
     "data of another figure": (YEARS, changed(YEARS, ("plt.plot(y", "plt.figure(figsize=(7, 5));"
                                                        " plt.plot(y"))),
     "one copy less": (COPIES, changed(COPIES, ("(0, 0), ", ""))),
     "greedy loses a copy": (COPIES, changed(COPIES, ("(0, 0), (20, 0)", "(10, 0), (-15, 0)"))),
     "copies the other way round": (COPIES, changed(COPIES, ("in PLACES", "in PLACES[::-1]"))),
-    "just far enough": (COPIES, changed(COPIES, ("(60, 60)", "(60, 82.314)"))),
-    "just near enough": (COPIES, changed(COPIES, ("(60, 60)", "(60, 82.315)"))),
+    "just near enough": (COPIES, changed(COPIES, ("(60, 60)", "(60, 82.314)"))),
+    "just far enough": (COPIES, changed(COPIES, ("(60, 60)", "(60, 82.315)"))),
     "no number as a place": (COPIES, changed(COPIES, ("in PLACES", "in [*PLACES, (np.nan, 1)]"))),
-    "an array as a place": (
-        changed(COPIES, ("(x, y,", "(np.array([x]), np.array([y]),")),
-        changed(COPIES, ("(x, y,", "(np.array([x]), np.array([y]),")),
-    ),
     "dates": (DATES, DATES),
     "dates of the week": (DATES, changed(DATES, ("days=7", "days=8"))),
-    "a category as a place": (BARS + 'ax.text("cedar", 20, "tall")', BARS +
-                              'ax.text("cedar", 20, "tall"); ax.text(2, 20, "tall")'),
     "heat map": (HEATMAP, changed(HEATMAP, ("RandomState(3)", "RandomState(4)"))),
     "3d": (THREE_D, changed(THREE_D, ("(1, 1, 0.5,", "(0, 1, 0.8,"), ("North", "South"))),
     "polar": (POLAR, changed(POLAR, ('"noise", "weight"', '"weight", "noise"'))),
