@@ -46,6 +46,7 @@ _LABELS = {
     "color": "Color",
     "average": "Average",
     "clip": "CLIP",
+    "pixel": "Pixel",
     "clip_design2code": "CLIP (Design2Code)",
     "block_match": "Block match",
     "position": "Position",

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -170,6 +171,7 @@ class ChatServer:
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
+        self._server.hang_up()
 
     def arrived(self, path: str, headers: HTTPMessage, raw: bytes) -> Request:
         """Note a request."""
@@ -195,6 +197,13 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, owner: ChatServer) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.owner = owner
+        self.connections: set[socket.socket] = set()
+
+    def hang_up(self) -> None:
+        """End the connections that clients keep open."""
+        for connection in list(self.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -203,8 +212,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def handle(self) -> None:
+        self.server.connections.add(self.connection)
         with contextlib.suppress(OSError):  # the client went away
             super().handle()
+        self.server.connections.discard(self.connection)
 
     def do_POST(self) -> None:
         owner = self.server.owner

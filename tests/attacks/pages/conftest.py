@@ -1,6 +1,6 @@
-"""The battlefield for pages: renderers that linger over a page, and a listener that counts knocks.
+"""The battlefield for pages: renderers that can linger over one, and a listener that counts knocks.
 
-Whatever a page starts may come late: the sessions here wait a moment before they take the picture.
+Whatever a page starts may come late: on demand a session waits before it takes the picture.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def listener() -> Iterator[Listener]:
 class LingeringSession(Session):
     """Gives a page time for what it does after it has loaded."""
 
-    seconds = LINGER
+    seconds = 0.0
     happened: Callable[[], bool] = staticmethod(lambda: False)
     """Whether it need not wait on, asked every few milliseconds."""
 
@@ -133,6 +133,12 @@ def started(chromium: Path) -> Iterator[Callable[..., PageRenderer]]:
         yield start
         for renderer in renderers.values():
             renderer.close()
+
+
+@pytest.fixture
+def lingering(started: Callable[..., PageRenderer], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages have time for what comes after they have loaded."""
+    monkeypatch.setattr(page.Session, "seconds", LINGER)
 
 
 def defended(renderer: PageRenderer) -> Iterator[PageRenderer]:

@@ -22,6 +22,7 @@ from rrvf.renderers import browser
 from rrvf.renderers.page import PageRenderer, descendants
 from rrvf.types import PageRendering
 
+pytestmark = pytest.mark.usefixtures("lingering")
 Show = Callable[[PageRenderer, str], PageRendering]
 Pid = Callable[[PageRenderer], int]
 

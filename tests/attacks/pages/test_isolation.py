@@ -65,12 +65,6 @@ SCRIPTED = {
 }
 
 
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is left behind is there at once."""
-    monkeypatch.setattr(page.Session, "seconds", 0.02)
-
-
 def seen(rendering: PageRendering) -> tuple[Any, ...]:
     assert rendering.status == "ok", rendering.error
     return rendering.png, rendering.blocks, rendering.width, rendering.height
@@ -111,11 +105,9 @@ def test_they_are_not_all_alike(expected: dict[str, tuple[Any, ...]]) -> None:
     assert len({png for png, *_ in expected.values()}) > len(STILL) / 2
 
 
-def test_scripts_find_nothing_of_each_other(
-    scripted: PageRenderer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("lingering")
+def test_scripts_find_nothing_of_each_other(scripted: PageRenderer) -> None:
     pages = {n: f"<body><p>x<script>{code}</script>" for n, code in SCRIPTED.items()}
-    monkeypatch.setattr(page.Session, "seconds", 0.2)
     first = all_seen(scripted, pages, list(pages))
     assert all_seen(scripted, pages, list(pages)[::-1]) == first
     texts = [block.text for one in first.values() for block in one[1]]

@@ -22,6 +22,7 @@ from rrvf.renderers import browser, page, page_session
 from rrvf.renderers.page import PageRenderer
 from rrvf.types import PageRendering
 
+pytestmark = pytest.mark.usefixtures("lingering")
 Show = Callable[[PageRenderer, str], PageRendering]
 
 STYLED = "<style>{}</style><p class=$name>text</p>"

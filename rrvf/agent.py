@@ -1,0 +1,546 @@
+"""The loop: a policy writes code, sees what it draws and what differs, and at last answers.
+
+:class:`Episode` is the protocol as a state machine: what the policy is shown next, what its
+completion asks for, when it is over. It draws nothing and asks nobody. :func:`run_episode` drives
+one episode; training drives many side by side, turn by turn::
+
+    episode = Episode(sample.id, sample.prompt, target, settings)
+    while episode.stop_reason is None:
+        requests = episode.take(policy.reply(episode.messages(), ...))
+        if episode.stop_reason is None:
+            episode.observe([respond(request, ...) for request in requests])
+
+What a completion means:
+
+* An ``<answer>`` ends the episode; calls beside it are not run. So does, without any call, a fenced
+  block of code outside tags, which is how a model answers that does not know the protocol.
+* Otherwise every ``<tool_call>``, or every native call of an endpoint, is run in its order, and
+  answered by one ``<tool_response>``. A call that cannot be run is answered by what is wrong with
+  it, and the episode goes on.
+* Neither of these ends the episode with ``no_action``; where the length limit cut it off, with
+  ``token_budget``.
+* A closing tag that a stop string cut off is restored. Thoughts that were never closed end where a
+  call or an answer begins.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from rrvf.canvases import Canvas, fenced
+from rrvf.chat import Message, Picture
+from rrvf.chat import ToolCall as NativeCall
+from rrvf.errors import HarnessError, boundary
+from rrvf.policies import Policy
+from rrvf.replies import Reply, ToolCall, extract_code, parse_reply
+from rrvf.scorers.model_judge import MAX_PIXELS, bounded
+from rrvf.scorers.rubrics import Prompt
+from rrvf.teacher import Teacher, feedback, shipped_prompt
+from rrvf.trajectories import Action, Completion, Observation, StopReason, Trajectory, Turn
+from rrvf.types import Language, Sample
+
+STOP = ("</tool_call>", "</answer>")
+"""Where generation ends."""
+
+Unanswered = Literal["nothing", "last_rendered"]
+
+_TAG = re.compile(r"<(think|tool_call|answer)>")
+_ACTION = re.compile(r"<(?:tool_call|answer)>")
+_RESPONSE_TAG = re.compile(r"</?tool_response>")
+_MOST_ERROR = 2000
+_CHARS_A_TOKEN = 3  # rather too many tokens than too few
+
+
+@dataclass(frozen=True, slots=True)
+class RenderTool:
+    """The tool that renders code and compares it with the target.
+
+    Attributes:
+        name: As the policy is told.
+        argument: That holds the code.
+        language: Of the code.
+        names: Further names that are understood.
+        arguments: Further names of the argument that are understood.
+    """
+
+    name: str
+    argument: str
+    language: Language
+    names: tuple[str, ...] = ("render_and_compare_tool",)
+    arguments: tuple[str, ...] = ("code",)
+
+    def schema(self) -> dict[str, Any]:
+        """What an endpoint is told of it, for native calls."""
+        text = "Renders code and compares the rendering with the picture to reproduce."
+        code = {"type": "string", "description": f"The complete {self.language} code."}
+        parameters = {
+            "type": "object",
+            "properties": {self.argument: code},
+            "required": [self.argument],
+        }
+        function = {"name": self.name, "description": text, "parameters": parameters}
+        return {"type": "function", "function": function}
+
+    def code_of(self, call: ToolCall) -> tuple[str | None, str]:
+        """The code of a call, or ``None`` and what is wrong with the call."""
+        if call.error is not None:
+            return None, call.error
+        if call.name not in (self.name, *self.names):
+            return None, f"there is no tool {call.name!r}; the only one is {self.name}"
+        for name in (self.argument, *self.arguments):
+            code = call.arguments.get(name)
+            if isinstance(code, str) and code.strip():
+                return _unfenced(code, self.language), ""
+        return None, f'the call has no "{self.argument}" that is a string of code'
+
+
+CHART_TOOL = RenderTool("python_render_and_compare_tool", "python_code", "python")
+"""The paper does not show the name of its chart tool; this one follows that of the other."""
+
+PAGE_TOOL = RenderTool("html_render_and_compare_tool", "html_code", "html")
+"""As in the paper's overview figure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSettings:
+    """The rules of an episode.
+
+    Attributes:
+        tool: What may be called.
+        prompt: System message, its places not yet filled in; user text for a sample without any.
+        max_turns: Completions an episode. With 1 there is no tool and no system message, and the
+            reply as it stands is the answer.
+        max_calls: Calls a turn that are run.
+        turn_tokens: Tokens a completion.
+        max_tokens: Tokens that the policy may write in an episode; ``None`` for no limit.
+        max_seconds: Wall time after which no further turn is begun. It counts waiting for the
+            policy, too, so that results with a limit depend on the machine; ``None`` for none.
+        unanswered: What is scored without an answer: ``nothing``, as in the paper's protocol,
+            where only an answer counts; or ``last_rendered``, the last code that rendered.
+        attach_rendering: Show the policy its rendering beside the comments. It is always shown
+            where no comments came.
+        native_calls: The policy is offered the tool by its endpoint, not in words.
+        max_pixels: A larger picture is scaled down to it before the policy sees it.
+    """
+
+    tool: RenderTool
+    prompt: Prompt
+    max_turns: int = 5
+    max_calls: int = 4
+    turn_tokens: int = 4096
+    max_tokens: int | None = None
+    max_seconds: float | None = None
+    unanswered: Unanswered = "nothing"
+    attach_rendering: bool = True
+    native_calls: bool = False
+    max_pixels: int = MAX_PIXELS
+
+    @classmethod
+    def of(cls, language: Language, **changes: Any) -> AgentSettings:
+        """Those for charts (``python``) or pages (``html``)."""
+        charts = language == "python"
+        tool = CHART_TOOL if charts else PAGE_TOOL
+        prompt = shipped_prompt("chart_policy" if charts else "web_policy")
+        return cls(**{"tool": tool, "prompt": prompt, **changes})
+
+    def protocol(self) -> Mapping[str, Any]:
+        """What moves results, for the record of a run."""
+        return {
+            "tool": f"{self.tool.name}({self.tool.argument})",
+            "policy_prompt_sha256": self.prompt.sha256,
+            "max_turns": self.max_turns,
+            "max_calls": self.max_calls,
+            "turn_tokens": self.turn_tokens,
+            "max_tokens": self.max_tokens,
+            "max_seconds": self.max_seconds,
+            "unanswered": self.unanswered,
+            "attach_rendering": self.attach_rendering,
+            "native_calls": self.native_calls,
+            "policy_max_pixels": self.max_pixels,
+        }
+
+    def system(self) -> str:
+        """The system message."""
+        if self.native_calls:
+            call = f"Call the tool {self.tool.name} with your code as {self.tool.argument}."
+        else:
+            form = {"name": self.tool.name, "arguments": {self.tool.argument: "..."}}
+            call = (
+                f"Write <tool_call>{json.dumps(form)}</tool_call> with your code, as a JSON "
+                "string, in place of the dots."
+            )
+        n_calls = self.max_turns - 1
+        times = "once" if n_calls == 1 else f"at most {n_calls} times"
+        return self.prompt.system.replace("{how_to_call}", call).replace("{n_calls}", times)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequest:
+    """Code that the policy wants rendered.
+
+    Attributes:
+        code: As it stands.
+        comment: Somebody will read what the teacher says: it is not the last turn.
+    """
+
+    code: str
+    comment: bool = True
+
+
+@dataclass
+class Episode:
+    """One episode's state; belongs to one thread at a time.
+
+    Attributes:
+        sample_id: Of the sample.
+        prompt: Its own instruction; empty for that of the settings.
+        target: PNG of the picture to reproduce. The reference's code never comes here.
+        settings: The rules.
+        repeat: Which of several episodes of the sample it is.
+        stop_reason: ``None`` while it goes on.
+    """
+
+    sample_id: str
+    prompt: str
+    target: bytes = field(repr=False)
+    settings: AgentSettings
+    repeat: int = 0
+    stop_reason: StopReason | None = None
+    error: str | None = None
+    _turns: list[Turn] = field(default_factory=list[Turn])
+    _messages: list[Message] = field(default_factory=list[Message], repr=False)
+    _calls: list[ToolCall] = field(default_factory=list[ToolCall], repr=False)
+    _ends: StopReason | None = None
+    _final: str | None = None
+
+    def __post_init__(self) -> None:
+        text = self.prompt or self.settings.prompt.user
+        if self.settings.max_turns > 1:
+            self._messages.append(Message("system", (self.settings.system(),)))
+        self._messages.append(Message("user", (text, self._picture(self.target))))
+
+    def messages(self) -> list[Message]:
+        """What the policy is shown next."""
+        return list(self._messages)
+
+    def tokens_left(self) -> int:
+        """How long the next completion may be."""
+        limit = self.settings.max_tokens
+        left = self.settings.turn_tokens
+        return left if limit is None else min(left, limit - self._tokens())
+
+    # --------------------------------------------------------------------------- a turn
+
+    def take(self, completion: Completion, seconds: float = 0.0) -> list[ToolRequest]:
+        """Read a completion.
+
+        Returns:
+            What to render; :meth:`observe` must be told of each, even if there is none, unless the
+            episode is over now.
+        """
+        if self.stop_reason is not None:
+            raise ValueError("the episode is over")
+        if completion.finish_reason != "length":
+            completion = replace(completion, text=closed(completion.text))
+        reply = parse_reply(_with_closed_thought(completion.text))
+        calls = _native(completion.tool_calls) or list(reply.tool_calls)
+        answer = self._answer(reply, calls)
+        action: Action = "answer" if answer is not None else "call" if calls else "none"
+        turn = Turn(completion, action, reply.think, answer, seconds=seconds)
+        self._turns.append(turn)
+        if answer is not None:
+            raw = not _TAG.search(completion.text) and self.settings.max_turns == 1
+            self._final = (
+                completion.text if raw else as_scored(answer, self.settings.tool.language)
+            )
+            self.end("answered")
+        elif not calls:
+            self.end("token_budget" if completion.finish_reason == "length" else "no_action")
+        else:
+            return self._called(completion, calls)
+        return []
+
+    def _answer(self, reply: Reply, calls: Sequence[ToolCall]) -> str | None:
+        """The text that is the answer; ``None`` where there is none."""
+        if reply.answer is not None or calls or not reply.text:
+            return reply.answer
+        # Without a tool, whatever was written is meant as the answer.
+        single = self.settings.max_turns == 1
+        code = single or extract_code(reply.text, self.settings.tool.language)
+        return reply.text if code else None
+
+    def _called(self, completion: Completion, calls: list[ToolCall]) -> list[ToolRequest]:
+        self._calls = calls
+        if len(self._turns) >= self.settings.max_turns:
+            self._ends = "max_turns"
+        elif self.tokens_left() <= 0:
+            self._ends = "token_budget"
+        native = _with_ids(completion.tool_calls, len(self._turns))
+        self._messages.append(Message("assistant", _text(completion.text), native))
+        codes = [self.settings.tool.code_of(call)[0] for call in self._run()]
+        return [ToolRequest(code, self._ends is None) for code in codes if code is not None]
+
+    def _run(self) -> list[ToolCall]:
+        return self._calls[: self.settings.max_calls]
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        """Tell the policy what came of what it asked for.
+
+        Args:
+            observations: One for each request, in their order.
+        """
+        waiting = iter(observations)
+        seen: list[Observation] = []
+        for call in self._run():
+            code, problem = self.settings.tool.code_of(call)
+            seen.append(next(waiting) if code is not None else _refused(problem))
+        surplus = f"not run: at most {self.settings.max_calls} calls a turn"
+        seen += [_refused(surplus) for _ in self._calls[self.settings.max_calls :]]
+        self._turns[-1] = replace(self._turns[-1], observations=tuple(seen))
+        self._calls = []
+        if self._ends is not None:
+            self.end(self._ends)
+        else:
+            self._messages += self._responses(seen)
+
+    def _responses(self, seen: Sequence[Observation]) -> list[Message]:
+        native = self._messages[-1].tool_calls
+        pictures = [self._shown(one) for one in seen]
+        if not native:
+            parts: list[str | Picture] = []
+            for one, shown in zip(seen, pictures, strict=True):
+                parts += [f"<tool_response>{_response(one)}</tool_response>", *shown]
+            return [Message("user", tuple(parts))]
+        # Endpoints take no pictures in the messages that answer their own calls.
+        messages = [
+            Message("tool", (_response(one),), tool_call_id=call.id)
+            for call, one in zip(native, seen, strict=True)
+        ]
+        attached = [picture for shown in pictures for picture in shown]
+        if attached:
+            messages.append(Message("user", ("What your code renders to:", *attached)))
+        return messages
+
+    def _shown(self, seen: Observation) -> list[Picture]:
+        attached = seen.attached and seen.picture is not None
+        return [self._picture(seen.picture)] if attached and seen.picture else []
+
+    def _picture(self, png: bytes) -> Picture:
+        return Picture(bounded(png, self.settings.max_pixels))
+
+    def _tokens(self) -> int:
+        return sum(_n_tokens(turn.completion) for turn in self._turns)
+
+    # -------------------------------------------------------------------------- the end
+
+    def end(self, reason: StopReason, error: str | None = None) -> None:
+        """The episode is over."""
+        self.stop_reason, self.error = reason, error
+
+    def trajectory(self, seconds: float = 0.0) -> Trajectory:
+        """The finished episode.
+
+        Raises:
+            ValueError: It is not over.
+        """
+        if self.stop_reason is None:
+            raise ValueError("the episode is not over")
+        return Trajectory(
+            self.sample_id,
+            tuple(self._turns),
+            self.stop_reason,
+            self._scored(),
+            self.error,
+            seconds,
+            self.repeat,
+        )
+
+    def _scored(self) -> str | None:
+        failed = self.stop_reason in ("policy_error", "harness_error")
+        if self.stop_reason == "answered" or failed or self.settings.unanswered == "nothing":
+            return self._final
+        seen = (one for turn in self._turns for one in turn.observations)
+        codes = [one.code for one in seen if one.status == "ok" and one.code is not None]
+        return fenced(codes[-1], self.settings.tool.language) if codes else None
+
+
+# ------------------------------------------------------------------------------------ the loop
+
+
+def run_episode(
+    policy: Policy,
+    sample: Sample,
+    canvas: Canvas,
+    teacher: Teacher,
+    settings: AgentSettings,
+    repeat: int = 0,
+) -> Trajectory:
+    """Drive one episode from its first question to its end.
+
+    A failure of the policy's endpoint, of the renderer or of the reference ends it, and is told in
+    the trajectory. A teacher's does not.
+
+    Raises:
+        UserError: Nothing can be asked or drawn any more; every other episode meets the same.
+    """
+    began = time.monotonic()
+    try:
+        with boundary(f"preparing {sample.id}"):
+            target = canvas.target(sample)
+            episode = Episode(sample.id, sample.prompt, target, settings, repeat)
+    except HarnessError as error:
+        return Trajectory(sample.id, (), "harness_error", error=str(error), repeat=repeat)
+    while episode.stop_reason is None:
+        if settings.max_seconds is not None and time.monotonic() - began >= settings.max_seconds:
+            episode.end("time_budget")
+            break
+        _step(episode, policy, sample, canvas, teacher)
+    return episode.trajectory(time.monotonic() - began)
+
+
+def _step(
+    episode: Episode, policy: Policy, sample: Sample, canvas: Canvas, teacher: Teacher
+) -> None:
+    """One turn."""
+    asked = time.monotonic()
+    try:
+        with boundary(f"asking the policy about {sample.id}"):
+            completion = policy.reply(
+                episode.messages(),
+                sample_id=sample.id,
+                repeat=episode.repeat,
+                stop=STOP,
+                max_tokens=episode.tokens_left(),
+            )
+    except HarnessError as error:
+        episode.end("policy_error", str(error))
+        return
+    try:
+        with boundary(f"rendering for {sample.id}"):
+            requests = episode.take(completion, time.monotonic() - asked)
+            if episode.stop_reason is None:
+                episode.observe(
+                    [
+                        respond(request, sample, canvas, teacher, episode)
+                        for request in requests
+                    ]
+                )
+    except HarnessError as error:
+        episode.end("harness_error", str(error))
+
+
+def respond(
+    request: ToolRequest, sample: Sample, canvas: Canvas, teacher: Teacher, episode: Episode
+) -> Observation:
+    """Render what was asked for and have it commented on.
+
+    Raises:
+        HarnessError: It cannot be rendered, through no fault of the code.
+    """
+    drawn = canvas.draw(sample, request.code)
+    if drawn.status != "ok" or drawn.png is None:
+        text = (drawn.error or "nothing was drawn")[:_MOST_ERROR]
+        return Observation(drawn.status, text, request.code, seconds=drawn.seconds)
+    if not request.comment:
+        return Observation("ok", "", request.code, drawn.png, seconds=drawn.seconds)
+    said = feedback(teacher, episode.target, drawn.png)
+    return Observation(
+        status="ok",
+        text=said.text,
+        code=request.code,
+        picture=drawn.png,
+        attached=episode.settings.attach_rendering or said.teacher != "asked",
+        teacher=said.teacher,
+        seconds=drawn.seconds,
+        teacher_seconds=said.seconds,
+    )
+
+
+# --------------------------------------------------------------------------------------- texts
+
+
+def closed(text: str) -> str:
+    """A completion with the closing tag that a stop string cut off."""
+    tag = _open_tag(text)
+    return text if tag is None or tag[1] == "think" else f"{text}</{tag[1]}>"
+
+
+def _with_closed_thought(text: str) -> str:
+    """Thoughts that were never closed end where a call or an answer begins."""
+    tag = _open_tag(text)
+    action = _ACTION.search(text, tag.end()) if tag is not None and tag[1] == "think" else None
+    if action is None:
+        return text
+    return closed(f"{text[: action.start()]}</think>{text[action.start() :]}")
+
+
+def _open_tag(text: str) -> re.Match[str] | None:
+    """The tag that is still open at the end; tags do not nest."""
+    position = 0
+    while tag := _TAG.search(text, position):
+        closing = f"</{tag[1]}>"
+        end = text.find(closing, tag.end())
+        if end < 0:
+            return tag
+        position = end + len(closing)
+    return None
+
+
+def as_scored(answer: str, language: Language) -> str:
+    """An answer as every benchmark reads it: its code in a block of the language.
+
+    An answer that has such a block is left as it is, to be read by the benchmark's own rule.
+    """
+    if f"```{language}" in answer or not answer:
+        return answer
+    return fenced(_unfenced(answer, language), language)
+
+
+def _unfenced(text: str, language: Language) -> str:
+    if "```" not in text:
+        return text
+    return extract_code(f"<think></think><answer>{text}</answer>", language) or text
+
+
+def _native(calls: Sequence[NativeCall]) -> list[ToolCall]:
+    """Native calls, read by the same rules as written ones."""
+    read: list[ToolCall] = []
+    for call in calls:
+        raw = json.dumps({"name": call.name, "arguments": call.arguments})
+        # In JSON a < stands in strings alone; escaped, none can end the tag.
+        escaped = raw.replace("<", "\\u003c")
+        read += parse_reply(f"<tool_call>{escaped}</tool_call>").tool_calls
+    return read
+
+
+def _with_ids(calls: Sequence[NativeCall], turn: int) -> tuple[NativeCall, ...]:
+    """Calls that can be answered one by one, even where the server gave no ids."""
+    return tuple(
+        call if call.id else call._replace(id=f"call_{turn}_{number}")
+        for number, call in enumerate(calls)
+    )
+
+
+def _text(text: str) -> tuple[str, ...]:
+    return (text,) if text else ()
+
+
+def _refused(problem: str) -> Observation:
+    return Observation("no_code", problem[:_MOST_ERROR])
+
+
+def _response(seen: Observation) -> str:
+    head = "---Comments:" if seen.status == "ok" else "---Error:"
+    return f"{head}\n{_RESPONSE_TAG.sub('', seen.text)}"
+
+
+def _n_tokens(completion: Completion) -> int:
+    if completion.output_tokens is not None:
+        return completion.output_tokens
+    return math.ceil(len(completion.text) / _CHARS_A_TOKEN)

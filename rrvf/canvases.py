@@ -1,0 +1,171 @@
+"""Where the code of a tool call is drawn: as the benchmark draws what it scores.
+
+What a policy is shown of its own code is what would be scored if it answered with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from rrvf.benchmarks import chartmimic_rules, websight
+from rrvf.errors import HarnessError
+from rrvf.renderers.chart import ChartRenderer
+from rrvf.renderers.page import PageRenderer
+from rrvf.replies import all_python_blocks
+from rrvf.scoring import Scoring, as_png
+from rrvf.scoring.charts import NO_BLOCK, ChartScoring
+from rrvf.scoring.pages import NO_HTML, PageScoring
+from rrvf.scoring.plots import PlotScoring
+from rrvf.types import FigureRendering, Language, Mode, PageRendering, Sample, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What became of some code.
+
+    Attributes:
+        status: ``ok`` where there is a picture.
+        error: One line, paths removed.
+        png: The picture.
+        seconds: Wall time.
+    """
+
+    status: Status
+    error: str | None = None
+    png: bytes | None = None
+    seconds: float = 0.0
+
+
+class Canvas(Protocol):
+    """Draws one kind of code; may be used from many threads at once."""
+
+    @property
+    def language(self) -> Language:
+        """What the code is written in."""
+        ...
+
+    def target(self, sample: Sample) -> bytes:
+        """The picture to reproduce, as PNG: the data set's own, else the reference's rendering.
+
+        Raises:
+            HarnessError: There is none.
+        """
+        ...
+
+    def draw(self, sample: Sample, code: str) -> Drawn:
+        """Draw code for a sample; its reference is only used where it completes the code.
+
+        Raises:
+            HarnessError: The failure is ours.
+        """
+        ...
+
+
+def canvas_of(scoring: Scoring) -> Canvas:
+    """The canvas that draws as ``scoring`` does, with the same renderer.
+
+    Raises:
+        TypeError: It is of an unknown kind.
+    """
+    if isinstance(scoring, ChartScoring):
+        return ChartCanvas(scoring.renderer, scoring.mode)
+    if isinstance(scoring, PlotScoring):
+        return PlotCanvas(scoring.renderer)
+    if isinstance(scoring, PageScoring):
+        return PageCanvas(scoring.renderer)
+    raise TypeError(f"no canvas for {type(scoring).__name__}")
+
+
+def fenced(code: str, language: Language) -> str:
+    """Code as a reply that every benchmark reads."""
+    return f"```{language}\n{code}\n```"
+
+
+@dataclass(frozen=True, slots=True)
+class ChartCanvas:
+    """Draws as ChartMimic does."""
+
+    renderer: ChartRenderer
+    mode: Mode = "official"
+    language: Language = "python"
+
+    def target(self, sample: Sample) -> bytes:
+        """The chart."""
+        png = as_png(sample.image)
+        if png is not None:
+            return png
+        reference = self.renderer.render_reference(_reference(sample))
+        if reference.png is None:
+            raise _broken(sample, reference.drawing(self.mode).error)
+        return reference.png
+
+    def draw(self, sample: Sample, code: str) -> Drawn:
+        """Execute a script; a customized one gets its data first."""
+        script = chartmimic_rules.script_for(sample, fenced(code, self.language))
+        if script is None:
+            return Drawn("no_code", NO_BLOCK)
+        rendering = self.renderer.render(script, modes=(self.mode,))
+        drawing = rendering.drawing(self.mode)
+        return _drawn(drawing.status, drawing.error, rendering.png, rendering.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class PlotCanvas:
+    """Draws as Plot2Code does."""
+
+    renderer: ChartRenderer
+    language: Language = "python"
+
+    def target(self, sample: Sample) -> bytes:
+        """The plot."""
+        png = as_png(sample.image)
+        return png or _shown(sample, self.renderer.render_figure_reference(_reference(sample)))
+
+    def draw(self, sample: Sample, code: str) -> Drawn:
+        """Execute a script as it stands."""
+        figure = self.renderer.render_figure(all_python_blocks(fenced(code, self.language)))
+        return _drawn(figure.status, figure.error, figure.png, figure.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class PageCanvas:
+    """Shows pages as WebSight's scoring does."""
+
+    renderer: PageRenderer
+    language: Language = "html"
+
+    def target(self, sample: Sample) -> bytes:
+        """The page."""
+        png = as_png(sample.image)
+        return png or _shown(sample, self.renderer.render_reference(_reference(sample)))
+
+    def draw(self, sample: Sample, code: str) -> Drawn:
+        """Show a page."""
+        html = websight.extract_html(fenced(code, self.language))
+        if html is None:
+            return Drawn("no_code", NO_HTML)
+        page = self.renderer.render(html)
+        return _drawn(page.status, page.error, page.png, page.seconds)
+
+
+def _drawn(status: Status, error: str | None, png: bytes | None, seconds: float) -> Drawn:
+    if status == "harness_error":
+        raise HarnessError(error or "the renderer failed")
+    return Drawn(status, error, png, seconds)
+
+
+def _reference(sample: Sample) -> str:
+    if sample.reference_code is None:
+        raise HarnessError(f"the sample {sample.id} has neither a picture nor reference code")
+    return sample.reference_code
+
+
+def _shown(sample: Sample, reference: FigureRendering | PageRendering) -> bytes:
+    if reference.status != "ok" or reference.png is None:
+        raise _broken(sample, reference.error)
+    return reference.png
+
+
+def _broken(sample: Sample, error: str | None) -> HarnessError:
+    return HarnessError(f"the reference {sample.id} cannot be drawn: {error}")

@@ -1,0 +1,189 @@
+"""Teachers: who looks at the target and at a rendering, and says what differs.
+
+A teacher is given two pictures and nothing else. It is not asked about code that did not render:
+the error says what there is to say. Nor about a blank picture.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Protocol
+
+from rrvf.chat import Chat, Message, Picture
+from rrvf.errors import HarnessError, boundary
+from rrvf.scorers.model_judge import MAX_PIXELS, bounded
+from rrvf.scorers.rubrics import Prompt, read_prompt
+from rrvf.trajectories import TeacherPart
+from rrvf.types import Language
+
+TEMPERATURE = 0.0
+MAX_TOKENS = 1024
+NO_COMMENTS = "-**Comments**- No comments are available for this rendering; compare it yourself."
+BLANK = "-**Rendering**- It is blank: every pixel has the same colour."
+
+_MOST_CHARS = 8000
+_HEAD = re.compile(r"\A\s*-*\s*Comments:\s*", re.IGNORECASE)
+
+
+class Teacher(Protocol):
+    """Compares two pictures in words; may be called from many threads at once."""
+
+    @property
+    def is_model(self) -> bool:
+        """Whether a model looks; otherwise the policy has to, so it is shown the rendering."""
+        ...
+
+    def protocol(self) -> Mapping[str, Any]:
+        """What moves its comments, for the record of a run."""
+        ...
+
+    def comments(self, target: bytes, rendering: bytes) -> str:
+        """What differs, a heading a line.
+
+        Args:
+            target: PNG of the picture to reproduce.
+            rendering: PNG of what was made.
+
+        Raises:
+            HarnessError: No answer this time.
+            UserError: It cannot work at all.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What the policy is told about a rendering."""
+
+    text: str
+    teacher: TeacherPart
+    seconds: float = 0.0
+
+
+def feedback(teacher: Teacher, target: bytes, rendering: bytes) -> Feedback:
+    """Have a rendering commented on.
+
+    Where the teacher fails, the episode goes on without its comments, and says so.
+    """
+    with boundary("looking at a rendering"):
+        blank = is_blank(rendering)
+    if blank:
+        return Feedback(BLANK, "not_asked")
+    if not teacher.is_model:
+        return Feedback(teacher.comments(target, rendering), "not_asked")
+    began = time.monotonic()
+    try:
+        text = teacher.comments(target, rendering)
+    except HarnessError:
+        return Feedback(NO_COMMENTS, "failed", time.monotonic() - began)
+    return Feedback(text, "asked", time.monotonic() - began)
+
+
+def is_blank(png: bytes) -> bool:
+    """Whether every pixel of a picture has the same colour, seen on white."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(bounded(png, sys.maxsize))) as picture:
+        bands = picture.convert("RGB").split()
+    return all(low == high for low, high in (band.getextrema() for band in bands))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTeacher:
+    """A vision-language model behind an endpoint.
+
+    Attributes:
+        chat: The endpoint and its model.
+        prompt: What is asked; see :func:`teacher_prompt`.
+        max_pixels: A larger picture is scaled down to it.
+        max_tokens: Of an answer. A longer one is cut off and used as far as it goes.
+    """
+
+    chat: Chat
+    prompt: Prompt
+    max_pixels: int = MAX_PIXELS
+    max_tokens: int = MAX_TOKENS
+
+    @property
+    def is_model(self) -> bool:
+        """It is."""
+        return True
+
+    def protocol(self) -> Mapping[str, Any]:
+        """Model, prompt, and how it is asked."""
+        return {
+            "teacher": self.chat.settings.model,
+            "endpoint": self.chat.settings.endpoint_kind,
+            "prompt_sha256": self.prompt.sha256,
+            "temperature": TEMPERATURE,
+            "max_pixels": self.max_pixels,
+            "max_tokens": self.max_tokens,
+        }
+
+    def comments(self, target: bytes, rendering: bytes) -> str:
+        """The target first, the rendering second: the prompt says so."""
+        with boundary("preparing pictures for the teacher"):
+            pictures = [Picture(bounded(png, self.max_pixels)) for png in (target, rendering)]
+        system = [Message("system", (self.prompt.system,))] if self.prompt.system else []
+        question = Message("user", (self.prompt.user, *pictures))
+        answer = self.chat.ask(
+            [*system, question], temperature=TEMPERATURE, max_tokens=self.max_tokens
+        )
+        said = _HEAD.sub("", answer.text.rpartition("</think>")[2]).strip()
+        if not said:
+            raise HarnessError("the teacher thought and said nothing")
+        return said[:_MOST_CHARS]
+
+
+@dataclass(frozen=True, slots=True)
+class PictureOnly:
+    """No teacher: the policy sees its rendering, and what can be measured without the code."""
+
+    @property
+    def is_model(self) -> bool:
+        """It is none."""
+        return False
+
+    def protocol(self) -> Mapping[str, Any]:
+        """That there is none."""
+        return {"teacher": None}
+
+    def comments(self, target: bytes, rendering: bytes) -> str:
+        """The sizes of the two pictures."""
+        wanted, made = size_of(target), size_of(rendering)
+        if wanted == made:
+            return f"-**Size**- Both pictures have {_pixels(wanted)}."
+        return f"-**Size**- The reference has {_pixels(wanted)}, the rendering {_pixels(made)}."
+
+
+def size_of(png: bytes) -> tuple[int, int]:
+    """Width and height, where a PNG says them.
+
+    Raises:
+        HarnessError: It is too short for a PNG.
+    """
+    if len(png) < 24:
+        raise HarnessError("a picture that is no PNG")
+    width, height = struct.unpack(">II", png[16:24])
+    return width, height
+
+
+def _pixels(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]} pixels"
+
+
+def teacher_prompt(language: Language) -> Prompt:
+    """The prompt that ships for charts (``python``) or pages (``html``)."""
+    return shipped_prompt("teacher_chart" if language == "python" else "teacher_web")
+
+
+def shipped_prompt(name: str) -> Prompt:
+    """A prompt of ``rrvf/prompts`` by the name of its file."""
+    return read_prompt((resources.files("rrvf") / "prompts" / f"{name}.md").read_text("utf-8"))

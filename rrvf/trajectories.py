@@ -1,0 +1,263 @@
+"""What an episode was: the model's turns, what it was shown after each, and why it stopped.
+
+A trajectory is a line of ``trajectories.jsonl``; its pictures lie beside it, named by content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, cast, get_args
+
+from rrvf.chat import ToolCall
+from rrvf.types import STATUSES, Status
+
+StopReason = Literal[
+    "answered",
+    "max_turns",
+    "token_budget",
+    "time_budget",
+    "no_action",
+    "policy_error",
+    "harness_error",
+]
+"""Why an episode ended. The last two are failures of ours: what was asked is left unscored."""
+
+STOP_REASONS: tuple[StopReason, ...] = get_args(StopReason)
+
+Action = Literal["call", "answer", "none"]
+TeacherPart = Literal["asked", "failed", "not_asked"]
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a policy wrote in one turn.
+
+    Attributes:
+        text: As generated, thoughts and tags included. Where a stop string cut off the closing
+            tag, a turn of a trajectory has it restored.
+        finish_reason: ``stop``, ``length``, ``tool_calls``, or the server's own word.
+        tool_calls: Those that an endpoint returned beside the text.
+        input_tokens, output_tokens: As counted; ``None`` where they were not.
+        cached: Nothing was generated for it this time.
+    """
+
+    text: str
+    finish_reason: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What came of one tool call.
+
+    Attributes:
+        status: Of the rendering; ``no_code`` for a call that held none, or was not understood.
+        text: The comments, or what went wrong, without the tags around it.
+        code: What was rendered.
+        picture: PNG of the rendering.
+        attached: The policy was shown the picture.
+        teacher: ``asked`` for comments; ``failed`` to give them; ``not_asked`` where there is
+            none, or where it had nothing to compare.
+        seconds: Wall time of the rendering.
+        teacher_seconds: Wall time of the teacher.
+    """
+
+    status: Status
+    text: str
+    code: str | None = None
+    picture: bytes | None = field(default=None, repr=False)
+    attached: bool = False
+    teacher: TeacherPart = "not_asked"
+    seconds: float = 0.0
+    teacher_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One completion and what came of it.
+
+    Attributes:
+        completion: What the policy wrote.
+        action: What it did: called, answered (then calls beside the answer were not run), neither.
+        thought: Its thoughts, ``None`` without any.
+        answer: The text taken as its answer.
+        observations: One for each call, in their order; none where a failure of ours came first.
+        seconds: Wall time until the completion was there.
+    """
+
+    completion: Completion
+    action: Action
+    thought: str | None = None
+    answer: str | None = None
+    observations: tuple[Observation, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """One episode.
+
+    Attributes:
+        sample_id: Of the sample.
+        turns: In their order.
+        stop_reason: Why it ended.
+        completion: What is scored, as the benchmarks read replies; ``None`` for nothing.
+        error: What failed, where the failure was ours.
+        seconds: Wall time.
+        repeat: Which of several episodes of the same sample it is.
+    """
+
+    sample_id: str
+    turns: tuple[Turn, ...]
+    stop_reason: StopReason
+    completion: str | None = None
+    error: str | None = None
+    seconds: float = 0.0
+    repeat: int = 0
+
+    @property
+    def failed(self) -> bool:
+        """The failure was ours: to be left unscored, and tried again."""
+        return self.stop_reason in ("policy_error", "harness_error")
+
+    @property
+    def output_tokens(self) -> int:
+        """Tokens that the policy wrote, as far as they were counted."""
+        return sum(turn.completion.output_tokens or 0 for turn in self.turns)
+
+    def n_teacher(self, part: TeacherPart) -> int:
+        """Observations in which the teacher had this part."""
+        return sum(seen.teacher == part for turn in self.turns for seen in turn.observations)
+
+
+# ------------------------------------------------------------------------------------ on disk
+
+
+def to_json(trajectory: Trajectory, add_picture: Callable[[bytes], str]) -> dict[str, Any]:
+    """One line of ``trajectories.jsonl`` as a dictionary.
+
+    Args:
+        trajectory: The episode.
+        add_picture: Stores a PNG and returns the name to find it by.
+    """
+    return {
+        "sample_id": trajectory.sample_id,
+        "repeat": trajectory.repeat,
+        "stop_reason": trajectory.stop_reason,
+        "error": trajectory.error,
+        "seconds": trajectory.seconds,
+        "completion": trajectory.completion,
+        "turns": [_turn_to_json(turn, add_picture) for turn in trajectory.turns],
+    }
+
+
+def _turn_to_json(turn: Turn, add_picture: Callable[[bytes], str]) -> dict[str, Any]:
+    written = turn.completion
+    return {
+        "completion": written.text,
+        "finish_reason": written.finish_reason,
+        "tool_calls": [call._asdict() for call in written.tool_calls],
+        "input_tokens": written.input_tokens,
+        "output_tokens": written.output_tokens,
+        "cached": written.cached,
+        "seconds": turn.seconds,
+        "action": turn.action,
+        "thought": turn.thought,
+        "answer": turn.answer,
+        "observations": [
+            {
+                "status": seen.status,
+                "text": seen.text,
+                "code": seen.code,
+                "picture": None if seen.picture is None else add_picture(seen.picture),
+                "attached": seen.attached,
+                "teacher": seen.teacher,
+                "seconds": seen.seconds,
+                "teacher_seconds": seen.teacher_seconds,
+            }
+            for seen in turn.observations
+        ],
+    }
+
+
+def from_json(entry: Mapping[str, Any], read_picture: Callable[[str], bytes]) -> Trajectory:
+    """The reverse of :func:`to_json`.
+
+    Args:
+        entry: A line, parsed.
+        read_picture: Name -> PNG.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: It is no such line.
+        OSError: A picture cannot be read.
+    """
+    return Trajectory(
+        sample_id=_checked(entry["sample_id"], str),
+        turns=tuple(_turn(turn, read_picture) for turn in entry["turns"]),
+        stop_reason=cast("StopReason", _one_of(entry["stop_reason"], STOP_REASONS)),
+        completion=_optional(entry["completion"], str),
+        error=_optional(entry["error"], str),
+        seconds=_number(entry["seconds"]),
+        repeat=_checked(entry["repeat"], int),
+    )
+
+
+def _turn(entry: Mapping[str, Any], read_picture: Callable[[str], bytes]) -> Turn:
+    calls = [ToolCall(call["id"], call["name"], call["arguments"]) for call in entry["tool_calls"]]
+    return Turn(
+        completion=Completion(
+            text=_checked(entry["completion"], str),
+            finish_reason=_optional(entry["finish_reason"], str),
+            tool_calls=tuple(ToolCall(*(_checked(part, str) for part in call)) for call in calls),
+            input_tokens=_optional(entry["input_tokens"], int),
+            output_tokens=_optional(entry["output_tokens"], int),
+            cached=_checked(entry["cached"], bool),
+        ),
+        action=cast("Action", _one_of(entry["action"], get_args(Action))),
+        thought=_optional(entry["thought"], str),
+        answer=_optional(entry["answer"], str),
+        observations=tuple(_observation(one, read_picture) for one in entry["observations"]),
+        seconds=_number(entry["seconds"]),
+    )
+
+
+def _observation(entry: Mapping[str, Any], read_picture: Callable[[str], bytes]) -> Observation:
+    name = _optional(entry["picture"], str)
+    return Observation(
+        status=cast("Status", _one_of(entry["status"], STATUSES)),
+        text=_checked(entry["text"], str),
+        code=_optional(entry["code"], str),
+        picture=None if name is None else read_picture(name),
+        attached=_checked(entry["attached"], bool),
+        teacher=cast("TeacherPart", _one_of(entry["teacher"], get_args(TeacherPart))),
+        seconds=_number(entry["seconds"]),
+        teacher_seconds=_number(entry["teacher_seconds"]),
+    )
+
+
+def _one_of(value: object, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise ValueError(f"{value!r} is none of {', '.join(allowed)}")
+    return cast("str", value)
+
+
+def _checked(value: object, kind: type[_T]) -> _T:
+    if not isinstance(value, kind):
+        raise TypeError(f"not a {kind.__name__}")
+    return value
+
+
+def _optional(value: object, kind: type[_T]) -> _T | None:
+    return None if value is None else _checked(value, kind)
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, int | float):
+        raise TypeError("not a number")
+    return float(value)

@@ -1,0 +1,191 @@
+"""``rrvf score`` with a judge, and Plot2Code: whole processes, real renderers, a local server."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.chat_server import ChatServer, Reply, Request, answer, error
+from tests.runs import (
+    assert_one_line,
+    environment,
+    fenced,
+    lines_of,
+    plot,
+    rrvf,
+    started,
+    summary_of,
+    values,
+    wait_for_lines,
+    write_data,
+)
+
+KEY = "sk-test-8d1f0c"
+PLOTS = resources.files("rrvf") / "demo_data" / "plots"
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    return environment(RRVF_CACHE_DIR=str(tmp_path / "cache"), OPENAI_API_KEY=KEY)
+
+
+def plots(out: Path) -> list[Any]:
+    data = ["--data", PLOTS / "references", "--predictions", PLOTS / "predictions.jsonl"]
+    return ["score", "plot2code", *data, "--out", out]
+
+
+def with_judge(server: ChatServer) -> list[str]:
+    return ["--judge", "judge-7b", "--judge-base-url", server.url]
+
+
+def mean_color(png: bytes) -> tuple[float, ...]:
+    with Image.open(io.BytesIO(png)) as image:
+        return tuple(np.asarray(image.convert("RGB")).reshape(-1, 3).mean(axis=0))
+
+
+# ---------------------------------------------------------------------------- Plot2Code
+
+
+def test_plot2code_end_to_end(tmp_path: Path, env: dict[str, str]) -> None:
+    with ChatServer(lambda _: answer("Alike.\nRating: [[8]]")) as server:
+        done = rrvf(*plots(tmp_path / "out"), *with_judge(server), env=env)
+    assert done.returncode == 0, done.stderr
+    lines = lines_of(tmp_path / "out")
+    assert {name: line["status"] for name, line in lines.items()} == {
+        "tides": "ok",
+        "orchard": "ok",
+        "queue": "ok",
+        "phases": "code_error",
+        "harvest": "code_error",
+        "blank": "code_error",
+    }
+    assert values(lines["tides"]) == {"execution": 1.0, "text": 1.0, "gpt": 0.8}
+    assert values(lines["phases"]) == {"execution": 0.0, "text": 0.0, "gpt": 0.0}
+    assert lines["tides"]["scores"]["gpt"]["raw"] == 8.0
+    metrics = summary_of(tmp_path / "out")["metrics"]
+    assert metrics["exec_rate"] == 50.0
+    assert (metrics["gpt"], metrics["gpt_pass"]) == (pytest.approx(4.0), pytest.approx(8.0))
+    assert metrics["text"] == pytest.approx(metrics["text_pass"] * 0.5), "half of them ran"
+    assert len(server.requests) == 3, "what did not run is not judged"
+    protocol = summary_of(tmp_path / "out")["protocol"]["judge"]
+    assert (protocol["judge"], protocol["rubric"]) == ("judge-7b", "plot2code_judge")
+
+
+def test_other_configurations_are_refused(tmp_path: Path) -> None:
+    row = {"file_name": "a.png", "code": "library(plotly)", "instruction": ""}
+    folder = tmp_path / "data" / "r_plotly" / "test"
+    folder.mkdir(parents=True)
+    (folder / "metadata.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "answers.jsonl").write_text('{"id": "a", "prediction": "x"}\n')
+    done = rrvf(
+        *("score", "plot2code", "--data", tmp_path, "--subset", "r_plotly"),
+        *("--predictions", tmp_path / "answers.jsonl", "--out", tmp_path / "out"),
+    )
+    assert_one_line(done, "matplotlib")
+
+
+# ------------------------------------------------------------------------------- judges
+
+
+def charts(tmp_path: Path, number: int = 1) -> list[Any]:
+    """Red references and blue answers."""
+    red = plot("t", "import matplotlib; matplotlib.rcParams['figure.facecolor'] = 'red'")
+    blue = red.replace("'red'", "'blue'")
+    names = [f"line_{n}" for n in range(number)]
+    data = write_data(
+        tmp_path,
+        {name: f"{red}\nplt.savefig('{name}.pdf')" for name in names},
+        {name: fenced(f"{blue}\nplt.xlabel('{name}')") for name in names},
+    )
+    return ["score", "chartmimic", *data, "--out", tmp_path / "out"]
+
+
+def test_gpt_and_overall_fill_in(tmp_path: Path, env: dict[str, str]) -> None:
+    with ChatServer(lambda _: answer("**Score: 62/100**")) as server:
+        done = rrvf(*charts(tmp_path), *with_judge(server), env=env)
+    assert done.returncode == 0, done.stderr
+    metrics = summary_of(tmp_path / "out")["metrics"]
+    assert metrics["gpt"] == pytest.approx(62.0)
+    assert metrics["overall"] == pytest.approx((metrics["average"] + 62.0) / 2)
+    [request] = server.requests
+    reference, rendering = map(mean_color, request.pictures)
+    assert reference[0] > reference[2] + 50, "the reference is shown first"
+    assert rendering[2] > rendering[0] + 50
+    assert request.body["temperature"] == 0
+
+
+def test_the_data_sets_own_picture_is_shown(tmp_path: Path, env: dict[str, str]) -> None:
+    command = charts(tmp_path)
+    Image.new("RGB", (40, 30), (0, 255, 0)).save(tmp_path / "references" / "line_0.png")
+    with ChatServer(lambda _: answer("Score: 5")) as server:
+        assert rrvf(*command, *with_judge(server), env=env).returncode == 0
+    assert mean_color(server.requests[0].pictures[0]) == (0, 255, 0)
+
+
+def test_an_unreadable_answer_is_unscored(tmp_path: Path, env: dict[str, str]) -> None:
+    with ChatServer(lambda _: answer("I would rather not say.")) as server:
+        assert rrvf(*charts(tmp_path), *with_judge(server), env=env).returncode == 0
+    score = lines_of(tmp_path / "out")["line_0"]["scores"]["gpt"]
+    assert score["value"] is None
+    assert "rather not" in score["reason"]
+    summary = summary_of(tmp_path / "out")
+    assert (summary["metrics"]["gpt"], summary["metrics"]["overall"]) == (None, None)
+    assert summary["n_unscored"]["gpt"] == 1
+    assert summary["metrics"]["text"] is not None, "the other scores stand"
+
+
+def test_a_wrong_key_stops_at_once(tmp_path: Path, env: dict[str, str]) -> None:
+    with ChatServer(lambda _: error(401, f"Incorrect API key provided: {KEY}")) as server:
+        done = rrvf(*charts(tmp_path, 4), *with_judge(server), env=env)
+    assert_one_line(done, "OPENAI_API_KEY")
+    assert KEY not in done.stderr
+    assert len(server.requests) <= 4
+    assert not any(
+        KEY.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()
+    )
+
+
+def test_a_killed_run_pays_nothing_twice(tmp_path: Path, env: dict[str, str]) -> None:
+    def judged(request: Request) -> Reply:
+        return answer("Score: 40/100")
+
+    with ChatServer(judged) as server:
+        command = [*charts(tmp_path, 8), *with_judge(server)]
+        keys = {"RRVF_CACHE_DIR": env["RRVF_CACHE_DIR"], "OPENAI_API_KEY": KEY}
+        process = started(*command, cwd=tmp_path, **keys)
+        wait_for_lines(process, tmp_path / "out" / "results.jsonl", 2)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        done = rrvf(*command, env=env)
+        assert done.returncode == 0, done.stderr
+        assert summary_of(tmp_path / "out")["metrics"]["gpt"] == pytest.approx(40.0)
+        n_paid = len(server.requests)
+        again = rrvf(*command[:-5], tmp_path / "again", *with_judge(server), env=env)
+        assert again.returncode == 0, again.stderr
+        assert len(server.requests) == n_paid, "a second run is free"
+    assert 8 <= n_paid <= 8 + 16, "only what was on its way when the process was killed"
+
+
+def test_the_embedded_judge_has_a_column_of_its_own(tmp_path: Path, env: dict[str, str]) -> None:
+    done = rrvf(*charts(tmp_path), "--judge", "pixel", env=env)
+    assert done.returncode == 0, done.stderr
+    metrics = summary_of(tmp_path / "out")["metrics"]
+    assert (metrics["gpt"], metrics["overall"]) == (None, None)
+    assert 0.0 < metrics["pixel"] < 100.0
+    assert "| Pixel |" in done.stdout
+
+
+def test_a_rubric_that_is_none(tmp_path: Path, env: dict[str, str]) -> None:
+    with ChatServer(lambda _: answer("Score: 1")) as server:
+        command = [*charts(tmp_path), *with_judge(server)]
+        done = rrvf(*command, "--judge-rubric", "elegance", env=env)
+    assert_one_line(done, "unknown rubric 'elegance'", "chartmimic_judge")
