@@ -33,15 +33,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from rrvf.canvases import Canvas, fenced
+from rrvf.canvases import Canvas
 from rrvf.chat import Message, Picture
-from rrvf.chat import ToolCall as NativeCall
-from rrvf.errors import HarnessError, boundary
+from rrvf.errors import HarnessError, UserError, boundary
 from rrvf.policies import Policy
 from rrvf.replies import Reply, ToolCall, extract_code, parse_reply
-from rrvf.scorers.model_judge import MAX_PIXELS, bounded
+from rrvf.scorers.model_judge import bounded
 from rrvf.scorers.rubrics import Prompt
 from rrvf.teacher import Teacher, feedback, shipped_prompt
+from rrvf.tool_calls import (
+    CHART_TOOL,
+    PAGE_TOOL,
+    RenderTool,
+    as_scored,
+    closed,
+    fenced,
+    native_calls,
+    with_closed_thought,
+    with_ids,
+)
 from rrvf.trajectories import Action, Completion, Observation, StopReason, Trajectory, Turn
 from rrvf.types import Language, Sample
 
@@ -50,61 +60,9 @@ STOP = ("</tool_call>", "</answer>")
 
 Unanswered = Literal["nothing", "last_rendered"]
 
-_TAG = re.compile(r"<(think|tool_call|answer)>")
-_ACTION = re.compile(r"<(?:tool_call|answer)>")
 _RESPONSE_TAG = re.compile(r"</?tool_response>")
 _MOST_ERROR = 2000
 _CHARS_A_TOKEN = 3  # rather too many tokens than too few
-
-
-@dataclass(frozen=True, slots=True)
-class RenderTool:
-    """The tool that renders code and compares it with the target.
-
-    Attributes:
-        name: As the policy is told.
-        argument: That holds the code.
-        language: Of the code.
-        names: Further names that are understood.
-        arguments: Further names of the argument that are understood.
-    """
-
-    name: str
-    argument: str
-    language: Language
-    names: tuple[str, ...] = ("render_and_compare_tool",)
-    arguments: tuple[str, ...] = ("code",)
-
-    def schema(self) -> dict[str, Any]:
-        """What an endpoint is told of it, for native calls."""
-        text = "Renders code and compares the rendering with the picture to reproduce."
-        code = {"type": "string", "description": f"The complete {self.language} code."}
-        parameters = {
-            "type": "object",
-            "properties": {self.argument: code},
-            "required": [self.argument],
-        }
-        function = {"name": self.name, "description": text, "parameters": parameters}
-        return {"type": "function", "function": function}
-
-    def code_of(self, call: ToolCall) -> tuple[str | None, str]:
-        """The code of a call, or ``None`` and what is wrong with the call."""
-        if call.error is not None:
-            return None, call.error
-        if call.name not in (self.name, *self.names):
-            return None, f"there is no tool {call.name!r}; the only one is {self.name}"
-        for name in (self.argument, *self.arguments):
-            code = call.arguments.get(name)
-            if isinstance(code, str) and code.strip():
-                return _unfenced(code, self.language), ""
-        return None, f'the call has no "{self.argument}" that is a string of code'
-
-
-CHART_TOOL = RenderTool("python_render_and_compare_tool", "python_code", "python")
-"""The paper does not show the name of its chart tool; this one follows that of the other."""
-
-PAGE_TOOL = RenderTool("html_render_and_compare_tool", "html_code", "html")
-"""As in the paper's overview figure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +84,8 @@ class AgentSettings:
         attach_rendering: Show the policy its rendering beside the comments. It is always shown
             where no comments came.
         native_calls: The policy is offered the tool by its endpoint, not in words.
-        max_pixels: A larger picture is scaled down to it before the policy sees it.
+        max_pixels: A larger picture is scaled down to it before the policy sees it. Qwen2.5-VL
+            makes at most 2,675 tokens of the default, so that an episode fits into 32,768.
     """
 
     tool: RenderTool
@@ -139,7 +98,13 @@ class AgentSettings:
     unanswered: Unanswered = "nothing"
     attach_rendering: bool = True
     native_calls: bool = False
-    max_pixels: int = MAX_PIXELS
+    max_pixels: int = 2048 * 1024
+
+    def __post_init__(self) -> None:
+        for name in ("max_turns", "max_calls", "turn_tokens", "max_tokens", "max_seconds"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UserError(f"{name} must be more than 0, not {value}")
 
     @classmethod
     def of(cls, language: Language, **changes: Any) -> AgentSettings:
@@ -147,7 +112,8 @@ class AgentSettings:
         charts = language == "python"
         tool = CHART_TOOL if charts else PAGE_TOOL
         prompt = shipped_prompt("chart_policy" if charts else "web_policy")
-        return cls(**{"tool": tool, "prompt": prompt, **changes})
+        settings: dict[str, Any] = {"tool": tool, "prompt": prompt, **changes}
+        return cls(**settings)
 
     def protocol(self) -> Mapping[str, Any]:
         """What moves results, for the record of a run."""
@@ -215,13 +181,13 @@ class Episode:
     error: str | None = None
     _turns: list[Turn] = field(default_factory=list[Turn])
     _messages: list[Message] = field(default_factory=list[Message], repr=False)
-    _calls: list[ToolCall] = field(default_factory=list[ToolCall], repr=False)
+    _asked: list[str | Observation] = field(default_factory=list[str | Observation], repr=False)
     _ends: StopReason | None = None
     _final: str | None = None
 
     def __post_init__(self) -> None:
         text = self.prompt or self.settings.prompt.user
-        if self.settings.max_turns > 1:
+        if not self._single():
             self._messages.append(Message("system", (self.settings.system(),)))
         self._messages.append(Message("user", (text, self._picture(self.target))))
 
@@ -246,19 +212,21 @@ class Episode:
         """
         if self.stop_reason is not None:
             raise ValueError("the episode is over")
+        text = completion.text
         if completion.finish_reason != "length":
-            completion = replace(completion, text=closed(completion.text))
-        reply = parse_reply(_with_closed_thought(completion.text))
-        calls = _native(completion.tool_calls) or list(reply.tool_calls)
+            completion = replace(completion, text=closed(text))
+            text = with_closed_thought(completion.text)
+        reply = parse_reply(text)
+        calls = native_calls(completion.tool_calls) or list(reply.tool_calls)
         answer = self._answer(reply, calls)
         action: Action = "answer" if answer is not None else "call" if calls else "none"
         turn = Turn(completion, action, reply.think, answer, seconds=seconds)
         self._turns.append(turn)
         if answer is not None:
-            raw = not _TAG.search(completion.text) and self.settings.max_turns == 1
-            self._final = (
-                completion.text if raw else as_scored(answer, self.settings.tool.language)
-            )
+            # A plain reply of a single turn is scored as it would be without the loop.
+            plain = self._single() and reply.answer is None and reply.think is None
+            language = self.settings.tool.language
+            self._final = completion.text if plain else as_scored(answer, language)
             self.end("answered")
         elif not calls:
             self.end("token_budget" if completion.finish_reason == "length" else "no_action")
@@ -271,23 +239,31 @@ class Episode:
         if reply.answer is not None or calls or not reply.text:
             return reply.answer
         # Without a tool, whatever was written is meant as the answer.
-        single = self.settings.max_turns == 1
-        code = single or extract_code(reply.text, self.settings.tool.language)
+        code = self._single() or extract_code(reply.text, self.settings.tool.language)
         return reply.text if code else None
 
-    def _called(self, completion: Completion, calls: list[ToolCall]) -> list[ToolRequest]:
-        self._calls = calls
+    def _single(self) -> bool:
+        return self.settings.max_turns == 1
+
+    def _called(self, completion: Completion, calls: Sequence[ToolCall]) -> list[ToolRequest]:
         if len(self._turns) >= self.settings.max_turns:
             self._ends = "max_turns"
         elif self.tokens_left() <= 0:
             self._ends = "token_budget"
-        native = _with_ids(completion.tool_calls, len(self._turns))
-        self._messages.append(Message("assistant", _text(completion.text), native))
-        codes = [self.settings.tool.code_of(call)[0] for call in self._run()]
-        return [ToolRequest(code, self._ends is None) for code in codes if code is not None]
+        native = with_ids(completion.tool_calls, len(self._turns))
+        text = (completion.text,) if completion.text else ()
+        self._messages.append(Message("assistant", text, native))
+        self._asked = [self._read(number, call) for number, call in enumerate(calls)]
+        comment = self._ends is None
+        return [ToolRequest(code, comment) for code in self._asked if isinstance(code, str)]
 
-    def _run(self) -> list[ToolCall]:
-        return self._calls[: self.settings.max_calls]
+    def _read(self, number: int, call: ToolCall) -> str | Observation:
+        """The code to render, or why there is none."""
+        most = self.settings.max_calls
+        if number >= most:
+            return Observation("no_code", f"not run: at most {most} calls a turn")
+        code, problem = self.settings.tool.code_of(call)
+        return Observation("no_code", problem[:_MOST_ERROR]) if code is None else code
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Tell the policy what came of what it asked for.
@@ -295,15 +271,12 @@ class Episode:
         Args:
             observations: One for each request, in their order.
         """
+        if len(observations) != sum(isinstance(one, str) for one in self._asked):
+            raise ValueError("one observation a request is needed")
         waiting = iter(observations)
-        seen: list[Observation] = []
-        for call in self._run():
-            code, problem = self.settings.tool.code_of(call)
-            seen.append(next(waiting) if code is not None else _refused(problem))
-        surplus = f"not run: at most {self.settings.max_calls} calls a turn"
-        seen += [_refused(surplus) for _ in self._calls[self.settings.max_calls :]]
+        seen = [next(waiting) if isinstance(one, str) else one for one in self._asked]
         self._turns[-1] = replace(self._turns[-1], observations=tuple(seen))
-        self._calls = []
+        self._asked = []
         if self._ends is not None:
             self.end(self._ends)
         else:
@@ -328,8 +301,9 @@ class Episode:
         return messages
 
     def _shown(self, seen: Observation) -> list[Picture]:
-        attached = seen.attached and seen.picture is not None
-        return [self._picture(seen.picture)] if attached and seen.picture else []
+        if not seen.attached or seen.picture is None:
+            return []
+        return [self._picture(seen.picture)]
 
     def _picture(self, png: bytes) -> Picture:
         return Picture(bounded(png, self.settings.max_pixels))
@@ -426,10 +400,7 @@ def _step(
             requests = episode.take(completion, time.monotonic() - asked)
             if episode.stop_reason is None:
                 episode.observe(
-                    [
-                        respond(request, sample, canvas, teacher, episode)
-                        for request in requests
-                    ]
+                    [respond(request, sample, canvas, teacher, episode) for request in requests]
                 )
     except HarnessError as error:
         episode.end("harness_error", str(error))
@@ -463,76 +434,6 @@ def respond(
 
 
 # --------------------------------------------------------------------------------------- texts
-
-
-def closed(text: str) -> str:
-    """A completion with the closing tag that a stop string cut off."""
-    tag = _open_tag(text)
-    return text if tag is None or tag[1] == "think" else f"{text}</{tag[1]}>"
-
-
-def _with_closed_thought(text: str) -> str:
-    """Thoughts that were never closed end where a call or an answer begins."""
-    tag = _open_tag(text)
-    action = _ACTION.search(text, tag.end()) if tag is not None and tag[1] == "think" else None
-    if action is None:
-        return text
-    return closed(f"{text[: action.start()]}</think>{text[action.start() :]}")
-
-
-def _open_tag(text: str) -> re.Match[str] | None:
-    """The tag that is still open at the end; tags do not nest."""
-    position = 0
-    while tag := _TAG.search(text, position):
-        closing = f"</{tag[1]}>"
-        end = text.find(closing, tag.end())
-        if end < 0:
-            return tag
-        position = end + len(closing)
-    return None
-
-
-def as_scored(answer: str, language: Language) -> str:
-    """An answer as every benchmark reads it: its code in a block of the language.
-
-    An answer that has such a block is left as it is, to be read by the benchmark's own rule.
-    """
-    if f"```{language}" in answer or not answer:
-        return answer
-    return fenced(_unfenced(answer, language), language)
-
-
-def _unfenced(text: str, language: Language) -> str:
-    if "```" not in text:
-        return text
-    return extract_code(f"<think></think><answer>{text}</answer>", language) or text
-
-
-def _native(calls: Sequence[NativeCall]) -> list[ToolCall]:
-    """Native calls, read by the same rules as written ones."""
-    read: list[ToolCall] = []
-    for call in calls:
-        raw = json.dumps({"name": call.name, "arguments": call.arguments})
-        # In JSON a < stands in strings alone; escaped, none can end the tag.
-        escaped = raw.replace("<", "\\u003c")
-        read += parse_reply(f"<tool_call>{escaped}</tool_call>").tool_calls
-    return read
-
-
-def _with_ids(calls: Sequence[NativeCall], turn: int) -> tuple[NativeCall, ...]:
-    """Calls that can be answered one by one, even where the server gave no ids."""
-    return tuple(
-        call if call.id else call._replace(id=f"call_{turn}_{number}")
-        for number, call in enumerate(calls)
-    )
-
-
-def _text(text: str) -> tuple[str, ...]:
-    return (text,) if text else ()
-
-
-def _refused(problem: str) -> Observation:
-    return Observation("no_code", problem[:_MOST_ERROR])
 
 
 def _response(seen: Observation) -> str:

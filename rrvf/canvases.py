@@ -17,6 +17,7 @@ from rrvf.scoring import Scoring, as_png
 from rrvf.scoring.charts import NO_BLOCK, ChartScoring
 from rrvf.scoring.pages import NO_HTML, PageScoring
 from rrvf.scoring.plots import PlotScoring
+from rrvf.tool_calls import fenced
 from rrvf.types import FigureRendering, Language, Mode, PageRendering, Sample, Status
 
 
@@ -75,11 +76,6 @@ def canvas_of(scoring: Scoring) -> Canvas:
     if isinstance(scoring, PageScoring):
         return PageCanvas(scoring.renderer)
     raise TypeError(f"no canvas for {type(scoring).__name__}")
-
-
-def fenced(code: str, language: Language) -> str:
-    """Code as a reply that every benchmark reads."""
-    return f"```{language}\n{code}\n```"
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class Reply:
         drop: Close the connection before the head, after the head, or after half of the body.
         stall: Say nothing until the server is closed, then drop.
         trickle: Send a head, then a blank now and then, and never an end.
-        wait_for: Say nothing until this is set.
+        wait_for: Say nothing until this is set, or the server is closed.
     """
 
     status: int = 200
@@ -76,6 +76,16 @@ class Reply:
     stall: bool = False
     trickle: bool = False
     wait_for: threading.Event | None = None
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether a client gets an answer out of it."""
+        if self.status != 200 or self.drop or self.stall or self.trickle:
+            return False
+        try:
+            return bool(json.loads(self.body)["choices"])
+        except (ValueError, LookupError, TypeError, RecursionError):
+            return False
 
 
 def completion(text: str | None = None, **message: Any) -> dict[str, Any]:
@@ -137,7 +147,7 @@ class ChatServer:
 
     Attributes:
         requests: In the order of their arrival.
-        answered: Text of a request -> how many times a whole 200 reply was sent for it.
+        answered: Text of a request -> how many times it was answered.
         most_at_once: The largest number of requests that were under way at a time.
     """
 
@@ -225,13 +235,11 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if request.path.partition("?")[0].endswith("/chat/completions"):
                 reply = owner.replier(request)
-            if reply.wait_for is not None:
-                reply.wait_for.wait()
-            if reply.stall:
-                owner.closing.wait()
+            gate = owner.closing if reply.stall else reply.wait_for
+            while gate and not gate.wait(0.05) and not owner.closing.is_set():
+                pass
         finally:
-            whole = reply.status == 200 and not (reply.drop or reply.stall or reply.trickle)
-            owner.left(request, answered=whole)
+            owner.left(request, answered=reply.is_answer)
         self.send(reply)
 
     def send(self, reply: Reply) -> None:

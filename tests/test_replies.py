@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rrvf.replies import (
     Reply,
+    all_python_blocks,
     clean_escapes,
     customized_preamble,
     extract_code,
@@ -429,3 +430,32 @@ def test_long_repetitions_are_read_in_one_pass(piece: str) -> None:
     prepare_official(f"{FENCE}python\n{completion}\n{FENCE}")
     prepare_fixed(f"{FENCE}python\n{completion}\n{FENCE}")
     part_two(completion)
+
+
+# --- Plot2Code's rule -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("completion", "code"),
+    [
+        ("", ""),
+        (" plt.plot([1])\n", "plt.plot([1])"),
+        (f"First:\n{fenced('a = 1')}\nthen\n{fenced('b = 2')}", "a = 1\nb = 2"),
+        (f"{fenced(' a = 1 ')} {fenced('')}", "a = 1\n"),
+        (fenced("a = 1", "py"), fenced("a = 1", "py")),
+        (fenced("a = 1", "Python"), fenced("a = 1", "Python")),
+        (fenced("a = 1", "python3"), "3\na = 1"),
+        (f"{FENCE}python\na = 1", f"{FENCE}python\na = 1"),
+        (f"{fenced('a = 1')}\n{FENCE}python\nb = 2", "a = 1"),
+        (f"{FENCE}python a = 1{FENCE}", "a = 1"),
+        (fenced(r"plt.title('\\n')"), r"plt.title('\\n')"),
+        (f"<think>{fenced('a = 1')}</think><answer>{fenced('b = 2')}</answer>", "a = 1\nb = 2"),
+    ],
+)
+def test_all_python_blocks(completion: str, code: str) -> None:
+    assert all_python_blocks(completion) == code
+
+
+def test_many_openings_take_no_time() -> None:
+    """A rule that started anew at each of them would take hours."""
+    assert all_python_blocks(f"{FENCE}python " * 200_001).count("\n") == 99_999

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import FrameType
 
 from vllm_server import NAME, ServerError, serve
 
@@ -31,7 +32,9 @@ CHARTS = ("bar_1", "line_1", "pie_1")
 ONE_PICTURE = MAX_PIXELS // 28**2 + 2
 """Tokens of the largest picture, with those before and after it."""
 
-UNREAD = ("no figure in the answer", "the answer is cut off")
+UNREAD = ("no figure in the answer", "cut off after")
+MAX_TOKENS = 64
+"""Of an answer; noise seldom ends by itself."""
 
 
 def main() -> int:
@@ -39,7 +42,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vllm-python", type=Path, required=True, help="with vLLM for CPU")
     python = parser.parse_args().vllm_python.absolute()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server is stopped on the way out
+    signal.signal(signal.SIGTERM, _leave)
     rubric = load_rubric("chartmimic_judge")
     with tempfile.TemporaryDirectory(prefix="rrvf-vllm-") as name:
         model = Path(name) / "model"
@@ -58,9 +61,9 @@ def main() -> int:
 def judge(url: str, rubric: Rubric) -> int:
     """Judge the charts at the server; 0 where everything is as it must be."""
     with Chat(ChatSettings(NAME, url, concurrency=2)) as chat:
-        scores = judged(ModelJudge(chat, rubric))
+        scores = judged(ModelJudge(chat, rubric, max_tokens=MAX_TOKENS))
         usage = chat.usage()
-        words = chat.ask([Message("user", (rubric.prompt.user,))], temperature=0).input_tokens or 0
+        words = chat.ask(_words(rubric), temperature=0, max_tokens=MAX_TOKENS).input_tokens or 0
     for chart, score in scores.items():
         print(f"{chart}: {score.value} ({score.details.get('reason')})")
     print(f"{usage.paid} answers, {usage.input_tokens} tokens read, {usage.output_tokens} written")
@@ -85,6 +88,18 @@ def judged(judge: ModelJudge) -> dict[str, Score]:
         return {
             chart: scoring.score(items[chart], {}).result.scores[judge.name] for chart in CHARTS
         }
+
+
+def _words(rubric: Rubric) -> list[Message]:
+    """The judge's question without its pictures."""
+    prompt = rubric.prompt
+    return [Message("system", (prompt.system,)), Message("user", (prompt.user,))]
+
+
+def _leave(signum: int, frame: FrameType | None) -> None:
+    """End as an exception does, so that the server is stopped."""
+    del frame
+    sys.exit(128 + signum)
 
 
 def _is_open(score: Score) -> bool:

@@ -93,8 +93,7 @@ SCRIPTS = {
 def loud(request: pytest.FixtureRequest, project: Path) -> Iterator[dict[str, str]]:
     """Files that everybody may read and that could not be overlooked; their addresses."""
     parent = Path("/tmp") if request.param == "temporary" else project
-    folder = parent / "rrvf-loud"
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix=".rrvf-loud-", dir=parent))
     Image.new("RGB", (500, 500), LOUD).save(folder / "picture.png")
     colour = "#{:02x}{:02x}{:02x}".format(*LOUD)
     body = f"<body style='background: {colour}'>{WORD}"
@@ -109,9 +108,7 @@ def loud(request: pytest.FixtureRequest, project: Path) -> Iterator[dict[str, st
     for path in (folder, *folder.iterdir()):
         path.chmod(0o755)
     yield {key: (folder / name).as_uri() for key, name in names.items()}
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
+    shutil.rmtree(folder)
 
 
 def colours(rendering: PageRendering) -> set[tuple[int, ...]]:

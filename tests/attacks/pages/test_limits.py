@@ -199,20 +199,18 @@ def test_an_annoying_script_is_shown(scripted: PageRenderer, show: Show, name: s
 # ------------------------------------------------------------------------------------- source
 
 
-def test_a_source_of_the_largest_size(tight: PageRenderer) -> None:
-    html = "<p>x</p><!--".ljust(TIGHT.source - 3, "x") + "-->"
-    assert len(html) == TIGHT.source
-    assert tight.render(html).blocks[0].text == "x"
+def test_a_source_of_the_largest_size(started: Any, show: Show) -> None:
+    html = "<p>x</p><!--".ljust(PATIENT.source - 3, "x") + "-->"
+    assert len(html) == PATIENT.source
+    assert show(started(limits=PATIENT), html).blocks[0].text == "x"
 
 
-def test_a_larger_source_is_refused(tight: PageRenderer) -> None:
-    rendering = tight.render("x" * (TIGHT.source + 1))
+@pytest.mark.parametrize("html", ["x" * (PATIENT.source + 1), "ü" * (PATIENT.source // 2 + 1)])
+def test_a_larger_source_is_refused(started: Any, html: str) -> None:
+    """Bytes count, not letters."""
+    rendering = started(limits=PATIENT).render(html)
     assert rendering.status == "code_error"
     assert "5 MB" in (rendering.error or "")
-
-
-def test_bytes_count_and_not_letters(tight: PageRenderer) -> None:
-    assert tight.render("ü" * (TIGHT.source // 2 + 1)).status == "code_error"
 
 
 # ------------------------------------------------------------------------------------ crashes

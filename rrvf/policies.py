@@ -1,0 +1,488 @@
+"""Policies: where completions come from.
+
+An endpoint (vLLM, OpenAI and their like), a checkpoint in this process (transformers, vLLM), or a
+file of what was answered before. A policy is shown messages and nothing else of a sample; its id
+only serves to find recorded answers.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import io
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from rrvf.benchmarks.predictions import load_predictions
+from rrvf.chat import Chat, EmptyAnswerError, Message, Picture
+from rrvf.errors import DataError, HarnessError, SetupError, boundary
+from rrvf.trajectories import Completion
+
+_MOST_PICTURES = 32
+_SPECIAL = re.compile(r"<\|(\w+)\|>")
+
+
+class Policy(Protocol):
+    """Continues a conversation; may be called from many threads at once."""
+
+    def protocol(self) -> Mapping[str, Any]:
+        """What moves its completions, for the record of a run."""
+        ...
+
+    def reply(
+        self,
+        messages: Sequence[Message],
+        *,
+        sample_id: str,
+        repeat: int,
+        stop: Sequence[str],
+        max_tokens: int,
+    ) -> Completion:
+        """The next completion.
+
+        Args:
+            messages: The conversation so far; the last one is not the assistant's.
+            sample_id: Of the sample it is about.
+            repeat: Which of several episodes of the sample it is.
+            stop: Where generation ends; the completion may lack the string itself.
+            max_tokens: Its length at most.
+
+        Raises:
+            HarnessError: None this time.
+            UserError: There will not be any.
+        """
+        ...
+
+
+# ---------------------------------------------------------------------------------- an endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointPolicy:
+    """A model behind an OpenAI-compatible server.
+
+    Attributes:
+        chat: The server and its model. Where it keeps answers, an episode that was interrupted is
+            not paid for again.
+        temperature: 0 for the likeliest words.
+        tools: Schemas of tools to offer natively; empty where the system message describes them.
+        parameters: Sent as they are, besides.
+    """
+
+    chat: Chat
+    temperature: float = 0.0
+    tools: tuple[Mapping[str, Any], ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def protocol(self) -> Mapping[str, Any]:
+        """Model, and how it is asked."""
+        return {
+            "policy": self.chat.settings.model,
+            "endpoint": self.chat.settings.endpoint_kind,
+            "temperature": self.temperature,
+            "parameters": dict(self.parameters),
+        }
+
+    def reply(
+        self,
+        messages: Sequence[Message],
+        *,
+        sample_id: str,
+        repeat: int,
+        stop: Sequence[str],
+        max_tokens: int,
+    ) -> Completion:
+        """Ask the server; a model that says nothing has said nothing."""
+        tools = {"tools": [dict(tool) for tool in self.tools]} if self.tools else {}
+        try:
+            answer = self.chat.ask(
+                messages,
+                repeat=repeat,
+                temperature=self.temperature,
+                max_tokens=max_tokens,
+                stop=list(stop),
+                **tools,
+                **self.parameters,
+            )
+        except EmptyAnswerError:
+            return Completion("", "stop", output_tokens=0)
+        return Completion(
+            answer.text,
+            answer.finish_reason,
+            answer.tool_calls,
+            answer.input_tokens,
+            answer.output_tokens,
+            answer.cached,
+        )
+
+
+# ------------------------------------------------------------------------------------- recorded
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPolicy:
+    """Says what was recorded, turn by turn, whatever it is shown.
+
+    Attributes:
+        turns: Sample id -> its completions. After the last one it says nothing more.
+        name: Of the recording.
+    """
+
+    turns: Mapping[str, Sequence[str]]
+    name: str = "recorded"
+
+    @classmethod
+    def load(cls, path: Path) -> RecordedPolicy:
+        """A file of predictions, or JSON lines with ``id`` and ``turns``, a list of strings.
+
+        Raises:
+            DataError: It cannot be used.
+        """
+        lines = path.read_bytes().splitlines() if path.suffix == ".jsonl" and path.exists() else []
+        if lines and b'"turns"' in lines[0]:
+            return cls(dict(_recorded(path, lines)), path.name)
+        predictions = load_predictions(path)
+        return cls({name: (text,) for name, text in predictions.items()}, path.name)
+
+    def protocol(self) -> Mapping[str, Any]:
+        """The file's name."""
+        return {"policy": self.name}
+
+    def reply(
+        self,
+        messages: Sequence[Message],
+        *,
+        sample_id: str,
+        repeat: int,
+        stop: Sequence[str],
+        max_tokens: int,
+    ) -> Completion:
+        """The next recorded completion."""
+        said = sum(message.role == "assistant" for message in messages)
+        turns = self.turns.get(sample_id, ())
+        return Completion(turns[said] if said < len(turns) else "", "stop")
+
+
+def _recorded(path: Path, lines: Sequence[bytes]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    seen: set[str] = set()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            name, turns = entry["id"], entry["turns"]
+            valid = isinstance(name, str) and isinstance(turns, list)
+            turns = tuple(cast("list[object]", turns)) if valid else ()
+        except (ValueError, KeyError, TypeError, RecursionError):
+            valid, name, turns = False, "", ()
+        if not valid or not all(isinstance(turn, str) for turn in turns):
+            raise DataError(f'{path}: line {number} has no "id" and "turns", a list of strings')
+        if name in seen:
+            raise DataError(f"{path}: line {number} records {name} again; keep one line each")
+        seen.add(name)
+        yield name, cast("tuple[str, ...]", turns)
+
+
+# ------------------------------------------------------------------------------ in this process
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One conversation that waits for a batch."""
+
+    messages: Sequence[Message]
+    stop: tuple[str, ...]
+    max_tokens: int
+    done: Future[Completion] = field(default_factory=Future[Completion])
+
+
+class BatchPolicy:
+    """A policy that generates for several conversations at once.
+
+    Whoever asks while a batch is generated waits, and all who wait make up the next batch. So
+    batches fill by themselves when many episodes are under way.
+
+    Args:
+        batch_size: Conversations at a time.
+    """
+
+    def __init__(self, batch_size: int = 8) -> None:
+        self._batch_size = batch_size
+        self._waiting: list[Asked] = []
+        self._list_lock = threading.Lock()
+        self._generating = threading.Lock()
+
+    def generate(self, batch: Sequence[Asked]) -> Sequence[Completion]:
+        """Completions of conversations with the same limits, in their order."""
+        raise NotImplementedError
+
+    def reply(
+        self,
+        messages: Sequence[Message],
+        *,
+        sample_id: str,
+        repeat: int,
+        stop: Sequence[str],
+        max_tokens: int,
+    ) -> Completion:
+        """Take part in the next batch."""
+        mine = Asked(messages, tuple(stop), max_tokens)
+        with self._list_lock:
+            self._waiting.append(mine)
+        while not mine.done.done():
+            with self._generating:
+                if not mine.done.done():
+                    self._run(self._next_batch())
+        return mine.done.result()
+
+    def _next_batch(self) -> list[Asked]:
+        """Those who have waited longest, as far as their limits agree."""
+        with self._list_lock:
+            first = self._waiting[0]
+            batch = [
+                one
+                for one in self._waiting
+                if (one.stop, one.max_tokens) == (first.stop, first.max_tokens)
+            ][: self._batch_size]
+            self._waiting = [one for one in self._waiting if one not in batch]
+        return batch
+
+    def _run(self, batch: Sequence[Asked]) -> None:
+        try:
+            with boundary("generating"):
+                for one, completion in zip(batch, self.generate(batch), strict=True):
+                    one.done.set_result(completion)
+        except BaseException as error:
+            told = error if isinstance(error, Exception) else HarnessError("interrupted")
+            for one in batch:
+                if not one.done.done():
+                    one.done.set_exception(told)
+            if told is not error:
+                raise
+
+
+class TransformersPolicy(BatchPolicy):
+    """A checkpoint in this process, through transformers.
+
+    Args:
+        model: Folder or name of a vision-language checkpoint.
+        temperature: 0 for the likeliest words.
+        batch_size: Conversations at a time.
+        device: ``cpu``, ``cuda`` and so on; by default a GPU where there is one.
+        dtype: Of the weights; ``auto`` is that of the checkpoint.
+
+    Raises:
+        SetupError: transformers or torch is missing, or the checkpoint cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        temperature: float = 0.0,
+        batch_size: int = 8,
+        device: str | None = None,
+        dtype: str = "auto",
+    ) -> None:
+        super().__init__(batch_size)
+        try:
+            import torch
+            import transformers
+        except ImportError as error:
+            raise SetupError(
+                f"a checkpoint needs transformers and torch: pip install 'rrvf[train]' ({error})"
+            ) from error
+        self._name, self._temperature = model, temperature
+        self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        hub: Any = transformers
+        try:
+            self._processor: Any = hub.AutoProcessor.from_pretrained(model)
+            self._model: Any = hub.AutoModelForImageTextToText.from_pretrained(model, dtype=dtype)
+        except (OSError, ValueError) as error:
+            raise SetupError(f"{model}: not a checkpoint to load: {_line(error)}") from error
+        self._processor.tokenizer.padding_side = "left"  # answers are written to the right
+        self._model = self._model.to(self._device).eval()
+
+    def protocol(self) -> Mapping[str, Any]:
+        """The checkpoint, and how it generates."""
+        return {
+            "policy": self._name,
+            "backend": "transformers",
+            "device": self._device,
+            "dtype": str(self._model.dtype),
+            "temperature": self._temperature,
+        }
+
+    def generate(self, batch: Sequence[Asked]) -> Sequence[Completion]:
+        """One call of the model for all."""
+        import torch
+
+        inputs: Any = self._inputs(batch)
+        sampled = self._temperature > 0
+        with torch.inference_mode():
+            tokens: Any = self._model.generate(
+                **inputs,
+                max_new_tokens=batch[0].max_tokens,
+                do_sample=sampled,
+                **({"temperature": self._temperature} if sampled else {}),
+                stop_strings=list(batch[0].stop) or None,
+                tokenizer=self._processor.tokenizer,
+            )
+        n_given = inputs["input_ids"].shape[1]
+        return [
+            self._completion(one, row, int(mask.sum()))
+            for one, row, mask in zip(
+                batch, tokens[:, n_given:].tolist(), inputs["attention_mask"], strict=True
+            )
+        ]
+
+    def _inputs(self, batch: Sequence[Asked]) -> Any:
+        conversations = [to_parts(one.messages) for one in batch]
+        texts = [
+            self._processor.apply_chat_template(parts, tokenize=False, add_generation_prompt=True)
+            for parts in conversations
+        ]
+        pictures = [_opened(one.messages) for one in batch]
+        # Without any picture the processor wants None.
+        images = pictures if any(pictures) else None
+        inputs = self._processor(text=texts, images=images, padding=True, return_tensors="pt")
+        return inputs.to(self._device)
+
+    def _completion(self, asked: Asked, tokens: list[int], n_given: int) -> Completion:
+        tokenizer = self._processor.tokenizer
+        ends = self._model.generation_config.eos_token_id
+        ends = set(cast("list[int]", ends) if isinstance(ends, list) else [ends])
+        ends.add(tokenizer.pad_token_id)
+        length = next((at for at, token in enumerate(tokens) if token in ends), len(tokens))
+        text = tokenizer.decode(tokens[:length], skip_special_tokens=True)
+        stopped = _cut(text, asked.stop)
+        full = length >= asked.max_tokens and stopped is None
+        return Completion(
+            text=text if stopped is None else stopped,
+            finish_reason="length" if full else "stop",
+            input_tokens=n_given,
+            output_tokens=length,
+        )
+
+
+class VllmPolicy(BatchPolicy):
+    """A checkpoint in this process, through vLLM.
+
+    Args:
+        model: Folder or name of a vision-language checkpoint.
+        temperature: 0 for the likeliest words.
+        batch_size: Conversations at a time; vLLM schedules among them.
+        options: Passed on to ``vllm.LLM``.
+
+    Raises:
+        SetupError: vLLM is missing.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        temperature: float = 0.0,
+        batch_size: int = 64,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(batch_size)
+        try:
+            self._vllm: Any = importlib.import_module("vllm")
+        except ImportError as error:
+            raise SetupError(
+                f"vLLM is missing ({error}); install it in an environment of its own, or serve "
+                "the checkpoint and give its --base-url"
+            ) from error
+        self._name, self._temperature = model, temperature
+        pictures = {"limit_mm_per_prompt": {"image": _MOST_PICTURES}}
+        self._model: Any = self._vllm.LLM(model=model, **pictures, **(options or {}))
+
+    def protocol(self) -> Mapping[str, Any]:
+        """The checkpoint, and how it generates."""
+        version = getattr(self._vllm, "__version__", "unknown")
+        return {
+            "policy": self._name,
+            "backend": f"vllm {version}",
+            "temperature": self._temperature,
+        }
+
+    def generate(self, batch: Sequence[Asked]) -> Sequence[Completion]:
+        """One call of vLLM for all."""
+        sampling = self._vllm.SamplingParams(
+            temperature=self._temperature,
+            max_tokens=batch[0].max_tokens,
+            stop=list(batch[0].stop),
+            include_stop_str_in_output=True,
+        )
+        conversations = [to_parts(one.messages, inline=True) for one in batch]
+        outputs = self._model.chat(conversations, sampling, use_tqdm=False)
+        return [
+            Completion(
+                text=output.outputs[0].text,
+                finish_reason=output.outputs[0].finish_reason,
+                input_tokens=len(output.prompt_token_ids or ()),
+                output_tokens=len(output.outputs[0].token_ids),
+            )
+            for output in outputs
+        ]
+
+
+# ---------------------------------------------------------------------------------------- texts
+
+
+def to_parts(messages: Sequence[Message], *, inline: bool = False) -> list[dict[str, Any]]:
+    """A conversation as chat templates take it.
+
+    What looks like a special token in a text is spelled out: a page that shows ``<|im_end|>`` must
+    neither end a turn nor stand for a picture.
+
+    Args:
+        messages: The conversation.
+        inline: Pictures as data URLs within; otherwise their places are marked.
+    """
+    return [
+        {
+            "role": message.role,
+            "content": [_part(part, inline=inline) for part in message.parts],
+        }
+        for message in messages
+    ]
+
+
+def _part(part: str | Picture, *, inline: bool) -> dict[str, Any]:
+    if isinstance(part, str):
+        plain = part.encode("utf-8", "replace").decode("utf-8")
+        return {"type": "text", "text": _SPECIAL.sub(r"<| \1 |>", plain)}
+    if not inline:
+        return {"type": "image"}
+    address = "data:image/png;base64," + base64.b64encode(part.png).decode("ascii")
+    return {"type": "image_url", "image_url": {"url": address}}
+
+
+def _opened(messages: Sequence[Message]) -> list[Any]:
+    """The pictures of a conversation, in their order."""
+    from PIL import Image
+
+    parts = [part for message in messages for part in message.parts]
+    return [
+        Image.open(io.BytesIO(part.png)).convert("RGB")
+        for part in parts
+        if isinstance(part, Picture)
+    ]
+
+
+def _cut(text: str, stop: Sequence[str]) -> str | None:
+    """The text up to the first stop string, with it; ``None`` where it has none."""
+    ends = [text.find(one) + len(one) for one in stop if one in text]
+    return text[: min(ends)] if ends else None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,69 @@
+"""``python -m vlmeval_plugin ARGS...``: VLMEvalKit's run.py, which knows our names."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rrvf.errors import RrvfError
+from vlmeval_plugin import settings
+from vlmeval_plugin.host import import_host, load_run
+from vlmeval_plugin.registration import register
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Register, take our own flags off, and hand the rest to run.py."""
+    try:
+        override, rest = settings.parse(sys.argv[1:] if arguments is None else arguments)
+        settings.current()
+        register(override)
+        run = load_run()
+    except RrvfError as error:
+        print(f"vlmeval_plugin: {error}", file=sys.stderr)
+        sys.exit(2)
+    _reroute(run)
+    os.environ.setdefault("RRVF_TRAJECTORIES", str(_work_dir(rest).absolute()))
+    sys.argv = [run.__file__, *rest]
+    run.load_env()
+    run.main()
+
+
+def _work_dir(arguments: Sequence[str]) -> Path:
+    """Where run.py will put predictions."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--work-dir", default="./outputs")
+    known, _ = parser.parse_known_args(arguments)
+    return Path(os.environ.get("MMEVAL_ROOT") or known.work_dir)
+
+
+def _reroute(run: Any) -> None:
+    """Two functions of run.py know model and data set by name only; ours are answered here.
+
+    With ``--base-url`` it would ask the server by a client of its own, whatever the model. And it
+    names a judge by itself for whatever has ChartMimic in its name, who would have to be paid.
+    """
+    from vlmeval_plugin import datasets, models
+
+    taken = import_host("vlmeval.dataset").DATASET_CLASSES
+    host_client, host_judge = run.LMDeployAPI, run.get_judge_kwargs
+    known = {name for one in datasets.EVERY if one in taken for name in one.supported_datasets()}
+
+    def client(**said: Any) -> Any:
+        return models.at_url(said) if said.get("model") in models.by_name() else host_client(**said)
+
+    def judge(dataset_name: str, dataset_type: str, args: Any) -> dict[str, Any]:
+        said: dict[str, Any] = host_judge(dataset_name, dataset_type, args)
+        if args.judge is None and known & set(dataset_name.split()):
+            said.pop("model", None)
+            named = settings.current()
+            if named.judge:
+                said["model"] = named.judge
+                said.setdefault("api_base", named.judge_base_url)
+        return said
+
+    run.LMDeployAPI = client
+    run.get_judge_kwargs = judge

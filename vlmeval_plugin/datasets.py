@@ -1,0 +1,192 @@
+"""The benchmarks as classes of VLMEvalKit. Importing this imports VLMEvalKit; ``register`` does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rrvf.benchmarks import chartmimic
+from rrvf.benchmarks.chartmimic import lmu_root
+from rrvf.benchmarks.chartmimic_download import Version, download
+from rrvf.canvases import Canvas, ChartCanvas, PageCanvas, PlotCanvas
+from rrvf.errors import DataError
+from rrvf.types import Sample
+from vlmeval_plugin.evaluation import evaluate, judge_options
+from vlmeval_plugin.host import import_host
+from vlmeval_plugin.sources import DEMO_CHARTS, PAGES, PLOTS, PREFIX, Source, md5, table
+
+_Base: Any = import_host("vlmeval.dataset.image_base").ImageBaseDataset
+_HostCharts: Any = import_host("vlmeval.dataset.chartmimic").ChartMimic
+_HOST_NAMES: tuple[str, ...] = tuple(_HostCharts.DATASET_URL)
+
+log = logging.getLogger("vlmeval.rrvf")
+
+
+class RRVFDataset(_Base):
+    """What all have in common: a table of questions and pictures, and our scoring."""
+
+    TYPE = "VQA"
+    SOURCES: ClassVar[Mapping[str, Source]] = {}
+    COLUMNS: ClassVar[Mapping[str, str]] = {}
+    """Our metric -> the column it has in VLMEvalKit's table, where that is another."""
+
+    PRIMARY: ClassVar[tuple[str, ...]] = ()
+    """Columns of which the first that was measured stands in VLMEvalKit's summary."""
+
+    CANVAS: ClassVar[type[Canvas]] = ChartCanvas
+    """Draws what a model tries out in the loop."""
+
+    @classmethod
+    def supported_datasets(cls) -> list[str]:
+        """Names that go after ``--data``."""
+        return list(cls.SOURCES)
+
+    def load_data(self, dataset: str) -> Any:
+        """The table, made where it is missing."""
+        return import_host("vlmeval.smp").load(str(table(dataset, self.SOURCES[dataset])))
+
+    def build_prompt(self, line: Any) -> list[dict[str, str]]:
+        """The question, then the picture, as ChartMimic asks."""
+        row = self.data.iloc[line] if isinstance(line, int) else line
+        (picture,) = self.dump_image(row)
+        return [
+            {"type": "text", "value": row["question"]},
+            {"type": "image", "value": picture},
+        ]
+
+    @classmethod
+    def keyed_samples(cls, dataset: str) -> dict[tuple[str, str], Sample]:
+        """The samples of a data set by the question and the picture's path in a row's message."""
+        rows: Any = cls(dataset=dataset)
+        samples = {sample.id: sample for sample in cls.SOURCES[dataset].samples()}
+        found: dict[tuple[str, str], Sample] = {}
+        for number in range(len(rows)):
+            text, picture = (part["value"] for part in rows.build_prompt(number))
+            sample = samples.get(str(rows.data.iloc[number]["index"]))
+            if sample is not None:
+                found[text, picture] = sample
+        return found
+
+    def evaluate(self, eval_file: str, **judge_kwargs: Any) -> Any:
+        """Score a prediction file.
+
+        Args:
+            eval_file: As VLMEvalKit wrote it.
+            judge_kwargs: ``model`` names the judge, ``api_base``, ``key`` and ``nproc`` say how to
+                ask it; without a model nobody judges.
+
+        Returns:
+            A DataFrame with a row for all samples, and one a task where there are several. It is
+            written beside the predictions, too, as is the run with its ``report.html``.
+        """
+        import pandas as pd
+
+        smp = import_host("vlmeval.smp")
+        frame: Any = pd.DataFrame(smp.load(eval_file))
+        judge = judge_options(judge_kwargs)
+        scored = evaluate(
+            self.SOURCES[self.dataset_name],
+            Path(eval_file),
+            [str(index) for index in frame["index"]],
+            judge,
+        )
+        rows = [
+            {self.COLUMNS.get(name, name): value for name, value in row.items()}
+            for row in scored.rows
+        ]
+        result: Any = pd.DataFrame(rows, dtype=object)
+        by = "" if judge is None else "_" + judge.model.replace("/", "--")
+        smp.dump(result, smp.get_intermediate_file_path(eval_file, f"{by}_score", "csv"))
+        return result
+
+    @classmethod
+    def report_primary_metric(cls, metrics: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The figure for VLMEvalKit's summary of a run, ``column -> value``."""
+        found = metrics or {}
+        names = [f"{start}{column}" for column in cls.PRIMARY for start in ("", "split=all|")]
+        measured: list[dict[str, Any]] = [{name: found[name]} for name in names if name in found]
+        return measured[0] if measured else {}
+
+
+def _host_table(name: str) -> Path:
+    """VLMEvalKit's own table of ChartMimic, with the scripts and pictures that it names.
+
+    Raises:
+        UserError: They are not here and cannot be fetched.
+    """
+    path = lmu_root() / f"{name}.tsv"
+    wanted = _HostCharts.DATASET_MD5[name]
+    if not path.is_file():
+        import_host("vlmeval.smp").download_file(_HostCharts.DATASET_URL[name], str(path))
+        if md5(path) != wanted:
+            path.unlink()
+            raise DataError(f"{path}: what was downloaded is another file (MD5); try again")
+    elif md5(path) != wanted:
+        log.warning("%s is not the published table (MD5); it is used as it stands", path)
+    files = lmu_root() / "images" / "ChartMimic"
+    version: Version = "v1" if "_v1_" in name else "v2"
+    if not (files / version).is_dir():
+        download(files, version=version)
+    return path
+
+
+def _published(name: str) -> Source:
+    return Source(chartmimic.NAME, lambda: _host_table(name))
+
+
+class RRVFChartMimic(RRVFDataset):
+    """ChartMimic with VLMEvalKit's own tables, questions and column names."""
+
+    SOURCES: ClassVar[Mapping[str, Source]] = {
+        **{PREFIX + name: _published(name) for name in _HOST_NAMES},
+        **DEMO_CHARTS,
+    }
+    COLUMNS: ClassVar[Mapping[str, str]] = {
+        "text": "text_score",
+        "layout": "layout_score",
+        "type": "chart_type_score",
+        "color": "color_score",
+        "gpt": "gpt_score",
+    }
+    PRIMARY = ("overall", "average")
+
+    def load_data(self, dataset: str) -> Any:
+        """The published table as it is; that of the demo is made."""
+        if dataset in DEMO_CHARTS:
+            return super().load_data(dataset)
+        return import_host("vlmeval.smp").load(str(self.SOURCES[dataset].data()))
+
+    def dump_image(self, line: Any) -> list[str]:
+        """Paths of a row's pictures."""
+        if "input_figure" not in line:
+            parent: Any = super()
+            return parent.dump_image(line)
+        return [str(lmu_root() / "images" / "ChartMimic" / line["input_figure"])]
+
+
+class RRVFChartMimicOverride(RRVFChartMimic):
+    """The same under VLMEvalKit's own names."""
+
+    SOURCES: ClassVar[Mapping[str, Source]] = {name: _published(name) for name in _HOST_NAMES}
+
+
+class RRVFPlot2Code(RRVFDataset):
+    """Plot2Code's matplotlib part."""
+
+    SOURCES = PLOTS
+    CANVAS = PlotCanvas
+    PRIMARY = ("text", "exec_rate")
+
+
+class RRVFWebSight(RRVFDataset):
+    """WebSight."""
+
+    SOURCES = PAGES
+    CANVAS = PageCanvas
+    PRIMARY = ("clip", "render_rate")
+
+
+CLASSES: tuple[type[RRVFDataset], ...] = (RRVFChartMimic, RRVFPlot2Code, RRVFWebSight)
+EVERY = (*CLASSES, RRVFChartMimicOverride)

@@ -1,0 +1,167 @@
+"""One prediction file of VLMEvalKit scored as ``rrvf score`` scores it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from rrvf.errors import HarnessError, UserError
+from rrvf.evaluate import score_predictions
+from rrvf.report import write_report
+from rrvf.run_folder import read_summary
+from rrvf.runs import JudgeOptions, prepared
+from rrvf.scoring import Item, Outcome, Scoring
+from rrvf.types import SampleResult
+from vlmeval_plugin.sources import Source
+
+FAILED = "Failed to obtain answer"
+"""How VLMEvalKit marks an answer that it could not get."""
+
+CELL = 32_767
+"""Characters that a cell of a spreadsheet holds; pandas cuts off the rest."""
+
+KEY_VARIABLE = "RRVF_JUDGE_KEY"
+_CHAT = "/chat/completions"
+
+log = logging.getLogger("vlmeval.rrvf")
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What came out.
+
+    Attributes:
+        rows: One for all samples, then one a task where there are several; metrics in the paper's
+            units, ``None`` where not measured.
+        folder: The run, with ``results.jsonl``, ``summary.json`` and ``report.html``.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    folder: Path
+
+
+def evaluate(
+    source: Source, predictions: Path, ids: Sequence[str], judge: JudgeOptions | None
+) -> Scored:
+    """Score the rows of a prediction file.
+
+    Args:
+        source: Of the samples.
+        predictions: As VLMEvalKit wrote it.
+        ids: The rows in it; samples without a row (``--limit``) are left out.
+        judge: Who fills the GPT column.
+
+    Raises:
+        UserError: Data or predictions that cannot be used, or something this machine lacks.
+    """
+    with prepared(source.benchmark, replace(source.options(predictions), judge=judge)) as found:
+        rows = set(ids)
+        items = [item for item in found[0] if item[0].id in rows]
+        if not items:
+            raise UserError(f"{predictions}: none of its rows is a sample of {source.benchmark}")
+        spoilt = {item[0].id: why for item in items if (why := _spoilt(item, predictions))}
+        if spoilt:
+            name, why = next(iter(spoilt.items()))
+            log.warning("%d answers are left unscored, such as %s: %s", len(spoilt), name, why)
+        scoring = cast("Scoring", _Withholding(found[1], spoilt))
+        for line in scoring.lacks():
+            log.warning(line)
+        folder = _folder(predictions, items, scoring)
+        workers = source.options(predictions).workers
+        with closing(score_predictions(items, scoring, folder, workers)) as stream:
+            results = list(_shown(stream, len(items)))
+        log.info("report: %s", write_report([folder], folder))
+        return Scored(_rows(items, results, scoring, read_summary(folder)), folder)
+
+
+def judge_options(said: Mapping[str, Any]) -> JudgeOptions | None:
+    """The judge in what VLMEvalKit passes to ``evaluate``; ``None`` where it names none.
+
+    As in VLMEvalKit, ``$OPENAI_API_BASE`` holds where no address is given, and the key is
+    ``$OPENAI_API_KEY`` unless one is given.
+    """
+    model = said.get("model")
+    if not model:
+        return None
+    address = said.get("api_base") or os.environ.get("OPENAI_API_BASE")
+    if said.get("key"):
+        os.environ[KEY_VARIABLE] = str(said["key"])
+    return JudgeOptions(
+        model=str(model),
+        base_url=address.removesuffix(_CHAT) if address else None,
+        concurrency=int(said.get("nproc") or JudgeOptions(model="").concurrency),
+        key_variable=KEY_VARIABLE if said.get("key") else "OPENAI_API_KEY",
+    )
+
+
+class _Withholding:
+    """A scoring that leaves some answers unscored, since their loss is not the model's fault."""
+
+    def __init__(self, scoring: Scoring, reasons: Mapping[str, str]) -> None:
+        self._scoring = scoring
+        self._reasons = reasons
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scoring, name)
+
+    def score(self, item: Item, scorers: Mapping[str, Any]) -> Outcome:
+        """As the scoring within, except for those answers."""
+        if item[0].id in self._reasons:
+            raise HarnessError(self._reasons[item[0].id])
+        return self._scoring.score(item, scorers)
+
+
+def _spoilt(item: Item, predictions: Path) -> str | None:
+    """Why an answer is not what the model said."""
+    completion = item[1]
+    if completion is None:
+        return None
+    if FAILED in completion:
+        return "no answer could be had; the same command with --reuse asks again"
+    if predictions.suffix == ".xlsx" and len(completion) >= CELL:
+        return f"cut off at {CELL} characters by the xlsx file; set PRED_FORMAT=tsv"
+    return None
+
+
+def _folder(predictions: Path, items: Sequence[Item], scoring: Scoring) -> Path:
+    """Beside the predictions; another for another judge, other settings or other samples."""
+    parts = [scoring.protocol(), scoring.environment(), [item[0].id for item in items]]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+    return predictions.with_name(f"{predictions.stem}_rrvf_{digest[:8]}").absolute()
+
+
+def _shown(results: Iterator[SampleResult], total: int) -> Iterator[SampleResult]:
+    """With VLMEvalKit's kind of progress bar."""
+    from tqdm import tqdm
+
+    return iter(cast("Any", tqdm)(results, total=total, desc="Scoring"))
+
+
+def _rows(
+    items: Sequence[Item],
+    results: Sequence[SampleResult],
+    scoring: Scoring,
+    summary: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    rows = [_row("all", summary["n_samples"], summary["metrics"], results)]
+    tasks = {item[0].id: item[0].task for item in items}
+    for task in sorted(set(tasks.values())):
+        chosen = [result for result in results if tasks[result.sample_id] == task]
+        rows.append(_row(task, len(chosen), scoring.metrics(chosen), chosen))
+    return rows if len(rows) > 2 else rows[:1]
+
+
+def _row(
+    split: str, n: int, metrics: Mapping[str, Any], results: Sequence[SampleResult]
+) -> dict[str, Any]:
+    unscored = sum(
+        any(score.value is None for score in result.scores.values()) for result in results
+    )
+    return {"split": split, "example_count": n, **metrics, "unscored": unscored}

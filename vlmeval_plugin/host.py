@@ -1,0 +1,56 @@
+"""VLMEvalKit itself: imported without what its import does to the process, and its ``run.py``."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import ssl
+import sys
+from pathlib import Path
+from typing import Any
+
+from rrvf.errors import SetupError
+
+_DEFAULT = "_create_default_https_context"
+_UNVERIFIED = "_create_unverified_context"
+
+
+def import_host(name: str = "vlmeval") -> Any:
+    """A module of VLMEvalKit.
+
+    Importing the package has HTTPS connections of the whole process go unverified, to fetch its
+    files; that is undone here, also where somebody else has imported it before.
+
+    Raises:
+        SetupError: It is not installed, or not whole.
+    """
+    before = getattr(ssl, _DEFAULT)
+    theirs = "vlmeval" in sys.modules and before is getattr(ssl, _UNVERIFIED)
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        if error.name in ("vlmeval", name):
+            raise SetupError(
+                "VLMEvalKit is not here: pip install 'rrvf[vlmeval]', or put a checkout of it on "
+                "PYTHONPATH"
+            ) from error
+        raise SetupError(f"VLMEvalKit cannot be imported: {error}") from error
+    finally:
+        setattr(ssl, _DEFAULT, ssl.create_default_context if theirs else before)
+
+
+def load_run() -> Any:
+    """VLMEvalKit's ``run.py`` as a module: inside the package, or beside it in a checkout.
+
+    Raises:
+        SetupError: There is none.
+    """
+    package = Path(import_host().__file__).parent
+    for path in (package / "run.py", package.parent / "run.py"):
+        spec = importlib.util.spec_from_file_location("vlmeval.run", path)
+        if path.is_file() and spec is not None and spec.loader is not None:
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[spec.name] = module
+            spec.loader.exec_module(module)
+            return module
+    raise SetupError(f"no run.py in {package} or beside it; install ms-vlmeval or take a checkout")

@@ -1,0 +1,294 @@
+"""RRVF's models as VLMEvalKit calls them: ``generate(message, dataset)``, one call a row.
+
+The single-turn names answer in one turn; those that end in ``-Loop`` render, are told what differs,
+and mend, all within that one call. Both are :func:`rrvf.agent.run_episode`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache as remembered
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rrvf.agent import AgentSettings, run_episode
+from rrvf.canvases import Canvas, ChartCanvas, Drawn, PageCanvas, PlotCanvas
+from rrvf.chat import Chat, ChatSettings
+from rrvf.errors import HarnessError, SetupError, UserError
+from rrvf.policies import EndpointPolicy, Policy, TransformersPolicy, VllmPolicy
+from rrvf.renderers import cache
+from rrvf.renderers.cache import write_atomically
+from rrvf.renderers.chart import ChartRenderer
+from rrvf.renderers.page import PageRenderer
+from rrvf.run_folder import PICTURES
+from rrvf.scoring import as_png
+from rrvf.teacher import ModelTeacher, PictureOnly, Teacher, teacher_prompt
+from rrvf.trajectories import Trajectory, to_json
+from rrvf.types import Language, Sample
+from vlmeval_plugin import settings
+from vlmeval_plugin.evaluation import FAILED
+
+FAIL_MESSAGE = f"{FAILED} via API."
+"""What VLMEvalKit looks for to ask again on the next run."""
+
+KEY_VARIABLE = "RRVF_POLICY_KEY"
+LOOP = "-Loop"
+_CHECKPOINTS: Mapping[str, tuple[str, Language]] = {
+    "RRVF-Chart-7B": ("chenzju/rrvf_chartmimic", "python"),
+    "RRVF-Web-7B": ("chenzju/rrvf_websight", "html"),
+}
+_CHAT = "/chat/completions"
+_CONCURRENCY = 256  # VLMEvalKit's --api-nproc is what bounds requests
+_NOT_SENT = ("custom_prompt", "verbose", "video_llm", "local_media", "stream", "use_vllm", "wait")
+"""Options of VLMEvalKit's own client that are no parameters of a completion."""
+
+log = logging.getLogger("vlmeval.rrvf")
+
+
+def by_name() -> dict[str, Callable[..., RRVFModel]]:
+    """Name -> what builds the model."""
+    names = [f"{name}{loop}" for name in _CHECKPOINTS for loop in ("", LOOP)]
+    return {name: partial(RRVFModel, model=name) for name in names}
+
+
+def at_url(said: Mapping[str, Any]) -> RRVFModel:
+    """A model at the server of ``--base-url``, from the options that run.py has for its client."""
+    return RRVFModel(**said)
+
+
+class RRVFModel:
+    """One of RRVF's models behind an endpoint, or loaded here.
+
+    Args:
+        model: One of our names.
+        api_base: Of an OpenAI-compatible server; without it, that of ``--policy-base-url``; without
+            both the checkpoint is loaded by vLLM where that is installed, else by transformers.
+        key: For the server; without it, ``$RRVF_POLICY_KEY`` or ``$OPENAI_API_KEY``.
+        max_tokens: Of one turn.
+        temperature: 0 for the likeliest words.
+        timeout: Seconds an answer may take.
+        retry: Attempts an answer.
+        parameters: ``top_p`` and whatever else the server understands.
+
+    Raises:
+        UserError: It cannot work here.
+    """
+
+    INTERLEAVE = True
+    allowed_types = ("text", "image")
+
+    def __init__(
+        self,
+        model: str,
+        api_base: str | None = None,
+        key: str | None = None,
+        max_tokens: int = 4096,
+        temperature: float = 0.0,
+        timeout: float = 1800.0,
+        retry: int = 6,
+        **parameters: Any,
+    ) -> None:
+        said = settings.current()
+        name = model.removesuffix(LOOP)
+        if name not in _CHECKPOINTS:
+            raise UserError(f"no model {model!r}; there are {', '.join(by_name())}")
+        published, language = _CHECKPOINTS[name]
+        checkpoint = said.policy_model or published
+        self._language: Language = language
+        url = api_base or said.policy_base_url
+        self.name = model
+        self._n_turns = said.max_turns if model.endswith(LOOP) else 1
+        self._max_tokens = max_tokens
+        self._remote = url is not None
+        if key:
+            os.environ[KEY_VARIABLE] = key
+        sent = {
+            name: value
+            for name, value in parameters.items()
+            if name not in _NOT_SENT and value is not None
+        }
+        self._policy: Policy
+        if url is None:
+            self._policy = _loaded(checkpoint, temperature)
+        else:
+            chat = Chat(
+                ChatSettings(
+                    checkpoint,
+                    url.removesuffix(_CHAT),
+                    KEY_VARIABLE if KEY_VARIABLE in os.environ else "OPENAI_API_KEY",
+                    concurrency=_CONCURRENCY,
+                    attempts=max(1, retry),
+                    timeout_seconds=timeout,
+                    deadline_seconds=max(timeout, 900.0),
+                )
+            )
+            self._policy = EndpointPolicy(chat, temperature, parameters=sent)
+        self._lock = threading.Lock()
+        self._stages: dict[str, _Stage] = {}
+
+    @property
+    def is_api(self) -> bool:
+        """VLMEvalKit may call from several threads; not where it runs one process a GPU."""
+        return self._remote or int(os.environ.get("WORLD_SIZE", "1")) == 1
+
+    def set_dump_image(self, function: object) -> None:
+        """VLMEvalKit offers its writer of pictures; messages hold paths already."""
+
+    def generate(self, message: Sequence[Mapping[str, str]], dataset: str | None = None) -> str:
+        """The answer to one row.
+
+        Args:
+            message: ``type`` (``text`` or ``image``) and ``value`` (a text, or a path).
+            dataset: The row's data set.
+
+        Returns:
+            What is scored; empty where the model gave no answer, and VLMEvalKit's mark of failure,
+            with the reason, where none could be had.
+        """
+        text = "\n".join(part["value"] for part in message if part["type"] == "text")
+        pictures = [part["value"] for part in message if part["type"] == "image"]
+        try:
+            if len(pictures) != 1:
+                raise UserError(f"{self.name} takes one picture, not {len(pictures)}")
+            stage = self._stage(dataset or "")
+            sample = stage.sample(text, pictures[0])
+            done = run_episode(self._policy, sample, stage.canvas, stage.teacher, stage.rules)
+        except (UserError, HarnessError) as error:
+            log.error("%s on %s: %s", self.name, dataset, error)
+            return f"{FAIL_MESSAGE} {error}"
+        self._note(done, dataset or "")
+        return f"{FAIL_MESSAGE} {done.error}" if done.failed else done.completion or ""
+
+    def _stage(self, dataset: str) -> _Stage:
+        with self._lock:
+            if dataset not in self._stages:
+                self._stages[dataset] = _stage(
+                    dataset, self._language, self._n_turns, self._max_tokens
+                )
+            return self._stages[dataset]
+
+    def _note(self, done: Trajectory, dataset: str) -> None:
+        """A line of ``<model>_<dataset>_trajectories.jsonl``, beside VLMEvalKit's predictions."""
+        root = settings.current().trajectories
+        if root is None:
+            return
+        folder = Path(root, self.name)
+
+        def add_picture(png: bytes) -> str:
+            name = cache_name(png)
+            if not (folder / PICTURES / name).exists():
+                write_atomically(folder / PICTURES / name, png)
+            return name
+
+        line = json.dumps(to_json(done, add_picture)) + "\n"
+        with self._lock:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{self.name}_{dataset}_trajectories.jsonl"
+            with path.open("a", encoding="ascii") as file:
+                file.write(line)
+
+
+def cache_name(png: bytes) -> str:
+    """As run folders name pictures."""
+    import hashlib
+
+    return hashlib.sha256(png).hexdigest()[:24] + ".png"
+
+
+def _loaded(checkpoint: str, temperature: float) -> Policy:
+    if importlib.util.find_spec("vllm") is not None:
+        return VllmPolicy(checkpoint, temperature=temperature)
+    try:
+        return TransformersPolicy(checkpoint, temperature=temperature)
+    except SetupError as error:
+        raise SetupError(f"{error}; or name a server by --base-url") from error
+
+
+# ------------------------------------------------------------------------------ a data set
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What the episodes of one data set have in common."""
+
+    canvas: Canvas
+    teacher: Teacher
+    rules: AgentSettings
+    samples: Mapping[tuple[str, str], Sample] = field(default_factory=dict[Any, Sample])
+
+    def sample(self, text: str, picture: str) -> Sample:
+        """The row's sample, with the question and the picture that VLMEvalKit asks with."""
+        known = self.samples.get((text, picture), Sample(Path(picture).stem))
+        return replace(known, prompt=text, image=Path(picture))
+
+
+def _stage(dataset: str, language: Language, n_turns: int, max_tokens: int) -> _Stage:
+    """Ours are drawn as they are scored, others by what the model writes."""
+    from vlmeval_plugin import datasets
+
+    kind = next((one for one in datasets.EVERY if dataset in one.supported_datasets()), None)
+    canvas = _Canvas(PageCanvas if language == "html" else ChartCanvas, language)
+    samples: Mapping[tuple[str, str], Sample] = {}
+    if kind is not None:
+        canvas = _Canvas(kind.CANVAS, "html" if kind.CANVAS is PageCanvas else "python")
+        samples = kind.keyed_samples(dataset) if n_turns > 1 else {}
+    rules = AgentSettings.of(canvas.language, max_turns=n_turns, turn_tokens=max_tokens)
+    return _Stage(canvas, _teacher(canvas.language), rules, samples)
+
+
+def _teacher(language: Language) -> Teacher:
+    said = settings.current()
+    if said.teacher is None:
+        return PictureOnly()
+    chat = Chat(
+        ChatSettings(said.teacher, said.teacher_base_url, concurrency=_CONCURRENCY),
+        cache.folder() / "chat",
+    )
+    return ModelTeacher(chat, teacher_prompt(language))
+
+
+@dataclass(frozen=True, slots=True)
+class _Canvas:
+    """A canvas whose renderer starts with the first drawing: one turn needs none."""
+
+    kind: type[Canvas]
+    language: Language
+
+    def target(self, sample: Sample) -> bytes:
+        """The picture in the message."""
+        png = as_png(sample.image)
+        if png is None:
+            raise HarnessError(f"the sample {sample.id} has no picture")
+        return png
+
+    def draw(self, sample: Sample, code: str) -> Drawn:
+        """As the benchmark draws."""
+        return _real(self.kind, settings.current().workers).draw(sample, code)
+
+
+_starting = threading.Lock()
+
+
+@remembered
+def _started(kind: type[Canvas], workers: int) -> Canvas:
+    if kind is PageCanvas:
+        pages = PageRenderer(workers=workers)
+        atexit.register(pages.close)
+        return PageCanvas(pages)
+    charts = ChartRenderer(workers=workers)
+    atexit.register(charts.close)
+    return PlotCanvas(charts) if kind is PlotCanvas else ChartCanvas(charts)
+
+
+def _real(kind: type[Canvas], workers: int) -> Canvas:
+    """One renderer a process and kind."""
+    with _starting:
+        return _started(kind, workers)

@@ -1,0 +1,116 @@
+"""Our own flags, kept in environment variables: they reach every process VLMEvalKit starts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from rrvf.errors import UserError
+from rrvf.types import Mode
+
+_FLAGS: Mapping[str, str] = {
+    "policy-base-url": "OpenAI-compatible server of our models; --base-url goes before it.",
+    "policy-model": "Name of the model at that server, if it is not the checkpoint's.",
+    "teacher": "Model that compares pictures for the ...-Loop models.",
+    "teacher-base-url": "OpenAI-compatible server of the teacher.",
+    "max-turns": "Turns of an episode of the ...-Loop models (5).",
+    "workers": "Executions at the same time (2).",
+    "score-mode": "official, or fixed: with the listed bugs of the official scorer mended.",
+    "plot2code-data": "Folder with Plot2Code, instead of the hub.",
+    "websight-data": "Folder or file with pages, instead of the hub.",
+    "trajectories": "Folder for the turns of our models, by default that of --work-dir.",
+}
+"""Flag -> help. The variable is the flag in capitals after ``RRVF_``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What flags or the environment say; ``None`` where they say nothing."""
+
+    policy_base_url: str | None = None
+    policy_model: str | None = None
+    teacher: str | None = None
+    teacher_base_url: str | None = None
+    max_turns: int = 5
+    workers: int = 2
+    score_mode: Mode = "official"
+    plot2code_data: str | None = None
+    websight_data: str | None = None
+    trajectories: str | None = None
+    judge: str | None = None
+    judge_base_url: str | None = None
+
+
+def parse(arguments: Sequence[str]) -> tuple[bool, list[str]]:
+    """Take our own flags off a command line and note them in the environment.
+
+    Returns:
+        Whether ``--override`` was among them, and what is left for VLMEvalKit.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m vlmeval_plugin",
+        description="VLMEvalKit's run.py with the benchmarks and models of RRVF. Options of our "
+        "own, each also an environment variable (--max-turns is RRVF_MAX_TURNS):",
+        usage="%(prog)s [--override] [our options] [options of VLMEvalKit's run.py]",
+        add_help=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--override", action="store_true", help="Score ChartMimic_* with our scorer, too."
+    )
+    for flag, text in _FLAGS.items():
+        parser.add_argument(f"--{flag}", metavar="X", help=text)
+    known, rest = parser.parse_known_args(arguments)
+    for flag in _FLAGS:
+        value = cast("str | None", getattr(known, flag.replace("-", "_")))
+        if value is not None:
+            os.environ[_variable(flag)] = value
+    if {"-h", "--help"} & set(rest):
+        parser.print_help()
+    return known.override, rest
+
+
+def current() -> Settings:
+    """What the environment says now.
+
+    Raises:
+        UserError: A value that cannot be.
+    """
+    said = {name: os.environ.get(_variable(name)) or None for name in Settings.__slots__}
+    return Settings(
+        policy_base_url=said["policy_base_url"],
+        policy_model=said["policy_model"],
+        teacher=said["teacher"],
+        teacher_base_url=said["teacher_base_url"],
+        max_turns=_count("max_turns", said["max_turns"], 5),
+        workers=_count("workers", said["workers"], 2),
+        score_mode=_mode(said["score_mode"]),
+        plot2code_data=said["plot2code_data"],
+        websight_data=said["websight_data"],
+        trajectories=said["trajectories"],
+        judge=said["judge"],
+        judge_base_url=said["judge_base_url"],
+    )
+
+
+def _variable(name: str) -> str:
+    return "RRVF_" + name.replace("-", "_").upper()
+
+
+def _count(name: str, value: str | None, default: int) -> int:
+    if value is None:
+        return default
+    if value.isdecimal() and int(value) > 0:
+        return int(value)
+    raise UserError(f"{_variable(name)} (--{name.replace('_', '-')}) must be 1 or more: {value!r}")
+
+
+def _mode(value: str | None) -> Mode:
+    if value is None or value == "official":
+        return "official"
+    if value == "fixed":
+        return "fixed"
+    raise UserError(f"RRVF_SCORE_MODE (--score-mode) must be official or fixed, not {value!r}")

@@ -1,0 +1,208 @@
+"""The benchmarks under the names that VLMEvalKit knows them by, and the tables it reads them from.
+
+A table lies in VLMEvalKit's data folder, ``$LMUData/<name>.tsv``, its pictures under
+``images/<name>``. It is made once from the benchmark's own samples; its MD5 and what it was made
+from stand beside it in ``<name>.md5``, and where one of them differs it is made anew.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import rrvf
+from rrvf.benchmarks import chartmimic, plot2code, websight
+from rrvf.benchmarks.chartmimic import lmu_root
+from rrvf.canvases import Canvas, ChartCanvas, PageCanvas, PlotCanvas
+from rrvf.demo import PAGE_SCORERS
+from rrvf.errors import SetupError, boundary
+from rrvf.renderers.cache import write_atomically
+from rrvf.renderers.chart import ChartRenderer
+from rrvf.renderers.page import PageRenderer
+from rrvf.runs import RunOptions
+from rrvf.scorers.rubrics import read_prompt
+from rrvf.types import Sample
+from vlmeval_plugin import settings
+
+PREFIX = "RRVF_"
+_COLUMNS = ("index", "question", "image_path", "task", "category")
+_PLOT2CODE = "TencentARC/Plot2Code"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the samples of one name come from, and how they are scored.
+
+    Attributes:
+        benchmark: As ``rrvf score`` calls it.
+        data: Finds the folder or file, fetching it where it is missing; what ``--data`` would name.
+        task: Of the samples, where the data has several.
+        scorers: ``None`` for the benchmark's own.
+        timeout: Seconds a rendering may take; ``None`` for the benchmark's own.
+    """
+
+    benchmark: str
+    data: Callable[[], Path]
+    task: Literal["direct", "conditional"] = "direct"
+    scorers: tuple[str, ...] | None = None
+    timeout: int | None = None
+
+    def samples(self) -> Sequence[Sample]:
+        """The samples, with the data set's own pictures where it has any."""
+        data = self.data()
+        if self.benchmark == plot2code.NAME:
+            found = plot2code.load_samples(data, task=self.task)
+            plot2code.require_drawable(found)
+            return found
+        if self.benchmark == websight.NAME:
+            return websight.load_samples(data, images=True)
+        return chartmimic.load_samples(data)
+
+    def options(self, predictions: Path) -> RunOptions:
+        """What ``rrvf score`` would be told."""
+        said = settings.current()
+        return RunOptions(
+            data=str(self.data()),
+            predictions=predictions,
+            workers=said.workers,
+            mode=said.score_mode,
+            scorers=self.scorers,
+            timeout=self.timeout,
+        )
+
+
+def _bundled(name: str) -> Callable[[], Path]:
+    return lambda: Path(rrvf.__file__).parent / "demo_data" / name / "references"
+
+
+def _plot2code() -> Path:
+    named = settings.current().plot2code_data
+    if named is not None:
+        return Path(named)
+    folder = lmu_root() / "images" / "Plot2Code"
+    if not any(folder.glob("**/metadata.jsonl")):
+        try:
+            import huggingface_hub
+
+            with boundary(f"downloading {_PLOT2CODE}"):
+                cast("Any", huggingface_hub).snapshot_download(
+                    _PLOT2CODE,
+                    repo_type="dataset",
+                    local_dir=folder,
+                    allow_patterns=f"data/{plot2code.DRAWN}/*",
+                )
+        except Exception as error:
+            raise SetupError(
+                f"cannot fetch {_PLOT2CODE} ({error}); fetch it elsewhere and name its folder with "
+                "--plot2code-data"
+            ) from error
+    return folder
+
+
+def _websight(name: str) -> Callable[[], Path]:
+    return lambda: Path(settings.current().websight_data or name)
+
+
+DEMO_CHARTS: Mapping[str, Source] = {
+    "RRVF_Demo_ChartMimic": Source(chartmimic.NAME, _bundled("charts"), timeout=5),
+}
+PLOTS: Mapping[str, Source] = {
+    "RRVF_Plot2Code": Source(plot2code.NAME, _plot2code),
+    "RRVF_Plot2Code_conditional": Source(plot2code.NAME, _plot2code, "conditional"),
+    "RRVF_Demo_Plot2Code": Source(plot2code.NAME, _bundled("plots"), timeout=5),
+}
+PAGES: Mapping[str, Source] = {
+    "RRVF_WebSight": Source(websight.NAME, _websight("websight")),
+    "RRVF_WebSight_v01": Source(websight.NAME, _websight("websight:v0.1")),
+    "RRVF_Demo_WebSight": Source(websight.NAME, _bundled("pages"), scorers=PAGE_SCORERS),
+}
+"""Name -> source. ChartMimic's own names follow from VLMEvalKit's, see ``datasets``."""
+
+
+# ------------------------------------------------------------------------------ tables
+
+
+def table(name: str, source: Source) -> Path:
+    """The table of a source in VLMEvalKit's data folder, made where it is missing or not its own.
+
+    Raises:
+        UserError: The samples cannot be had.
+        HarnessError: A reference cannot be drawn.
+    """
+    path, note = lmu_root() / f"{name}.tsv", lmu_root() / f"{name}.md5"
+    samples = source.samples()
+    origin = _origin(samples)
+    if path.is_file() and note.is_file():
+        noted = note.read_text(encoding="utf-8").split()
+        if noted == [md5(path), origin]:
+            return path
+    pictures = lmu_root() / "images" / name
+    with _canvas(source) as canvas, ThreadPoolExecutor(settings.current().workers) as pool:
+        for sample, png in zip(samples, pool.map(canvas.target, samples), strict=True):
+            write_atomically(pictures / _picture(sample), png)
+    write_atomically(path, _tsv(_row(sample, source) for sample in samples))
+    write_atomically(note, f"{md5(path)} {origin}\n".encode())
+    return path
+
+
+def md5(path: Path) -> str:
+    """As VLMEvalKit notes its tables."""
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def _origin(samples: Iterable[Sample]) -> str:
+    """Changes with whatever a table is made from."""
+    parts = [
+        (one.id, one.reference_code, one.prompt, one.task, str(one.image or "")) for one in samples
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+
+
+@contextmanager
+def _canvas(source: Source) -> Generator[Canvas]:
+    """Shows targets; a picture that the data set ships is taken as it is."""
+    workers = settings.current().workers
+    if source.benchmark == websight.NAME:
+        with PageRenderer(workers=workers) as renderer:
+            yield PageCanvas(renderer)
+    else:
+        canvas = PlotCanvas if source.benchmark == plot2code.NAME else ChartCanvas
+        with ChartRenderer(workers=workers) as renderer:
+            yield canvas(renderer)
+
+
+def _picture(sample: Sample) -> str:
+    """A file name; ids of outside data may hold anything."""
+    if re.fullmatch(r"\w[\w.-]{0,99}", sample.id, re.ASCII):
+        return f"{sample.id}.png"
+    return hashlib.sha256(sample.id.encode("utf-8", "replace")).hexdigest()[:24] + ".png"
+
+
+def _row(sample: Sample, source: Source) -> list[str]:
+    question = sample.prompt or _prompt(source)
+    return [sample.id, question, _picture(sample), sample.task, sample.tags.get("category", "")]
+
+
+def _prompt(source: Source) -> str:
+    """For data without prompts of its own."""
+    kind = "web" if source.benchmark == websight.NAME else "chart"
+    file = resources.files("rrvf") / "prompts" / f"{kind}_policy.md"
+    return read_prompt(file.read_text(encoding="utf-8")).user
+
+
+def _tsv(rows: Iterable[Sequence[str]]) -> bytes:
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    writer.writerows(rows)
+    return buffer.getvalue().encode("utf-8")
