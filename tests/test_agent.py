@@ -22,7 +22,7 @@ from rrvf.errors import HarnessError, SetupError, UserError
 from rrvf.policies import EndpointPolicy
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.renderers.page import PageRenderer
-from rrvf.replies import extract_code
+from rrvf.replies import extract_code, prepare_official
 from rrvf.scoring.charts import ChartScoring
 from rrvf.scoring.pages import PageScoring
 from rrvf.scoring.plots import PlotScoring
@@ -196,6 +196,12 @@ CASES = {
     "thought opened by the template": Case([f"Bars.</think><answer>{OK}"], "answered", [[]], OK),
     # answers
     "answer without a fence": Case([f"<answer>{OK}</answer>"], "answered", [[]], OK),
+    "answer with a fence of no language": Case(
+        [f"<answer>Here:\n```\n{OK}\n```</answer>"], "answered", [[]], OK
+    ),
+    "answer with a fence that is never closed": Case(
+        [f"<answer>```python\n{OK}"], "answered", [[]], OK
+    ),
     "answer in prose": Case(
         ["<answer>It cannot be done.</answer>"], "answered", [[]], "It cannot be done."
     ),
@@ -222,6 +228,8 @@ def test_an_episode(name: str) -> None:
     assert [[one.status for one in turn.observations] for turn in done.turns] == case.seen
     code = None if done.completion is None else extract_code(done.completion, "python")
     assert code == case.scored
+    # The strictest of the benchmarks finds it, too.
+    assert (prepare_official(done.completion or "") or None) == case.scored
     told = texts(policy.shown[-1]) if policy.shown else ""
     for part in case.told:
         assert part in told

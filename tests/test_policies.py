@@ -79,7 +79,7 @@ def test_an_endpoint_is_offered_tools_and_may_call_them() -> None:
 
 def test_an_endpoint_that_says_nothing_said_nothing() -> None:
     empty = completion("")
-    with served(lambda _: reply(empty)) as (chat, server):
+    with served(lambda _: reply(empty)) as (chat, _):
         policy = EndpointPolicy(chat)
         assert ask(policy).text == ""
         done = run_episode(policy, SAMPLE, FakeCanvas(), PictureOnly(), AgentSettings.of("python"))
@@ -87,7 +87,7 @@ def test_an_endpoint_that_says_nothing_said_nothing() -> None:
 
 
 def test_a_refused_question_is_an_error_of_the_policy() -> None:
-    with served(lambda _: error(400, "maximum context length is 2048")) as (chat, server):
+    with served(lambda _: error(400, "maximum context length is 2048")) as (chat, _):
         done = run_episode(
             EndpointPolicy(chat),
             SAMPLE,

@@ -92,7 +92,7 @@ def test_no_answer_is_told_and_counted(says: str | Exception) -> None:
 
 
 def test_a_server_that_takes_no_questions_ends_the_run() -> None:
-    with served(lambda _: error(401, "no key")) as (chat, server):
+    with served(lambda _: error(401, "no key")) as (chat, _):
         model = ModelTeacher(chat, teacher_prompt("python"))
         with pytest.raises(SetupError):
             feedback(model, TARGET, RENDERING)

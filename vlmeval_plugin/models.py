@@ -7,6 +7,7 @@ and mend, all within that one call. Both are :func:`rrvf.agent.run_episode`.
 from __future__ import annotations
 
 import atexit
+import hashlib
 import importlib.util
 import json
 import logging
@@ -170,37 +171,47 @@ class RRVFModel:
     def _stage(self, dataset: str) -> _Stage:
         with self._lock:
             if dataset not in self._stages:
-                self._stages[dataset] = _stage(
-                    dataset, self._language, self._n_turns, self._max_tokens
-                )
+                stage = _stage(dataset, self._language, self._n_turns, self._max_tokens)
+                self._stages[dataset] = stage
+                self._note_protocol(stage, dataset)
             return self._stages[dataset]
 
-    def _note(self, done: Trajectory, dataset: str) -> None:
-        """A line of ``<model>_<dataset>_trajectories.jsonl``, beside VLMEvalKit's predictions."""
+    def _folder(self) -> Path | None:
         root = settings.current().trajectories
-        if root is None:
+        return None if root is None else Path(root, self.name)
+
+    def _note_protocol(self, stage: _Stage, dataset: str) -> None:
+        """Who answered by which rules, and who looked."""
+        protocol = {
+            **stage.rules.protocol(),
+            "policy": dict(self._policy.protocol()),
+            "teacher": dict(stage.teacher.protocol()),
+        }
+        log.info("%s on %s: %s", self.name, dataset, protocol)
+        folder = self._folder()
+        if folder is not None:
+            data = json.dumps(protocol, indent=2) + "\n"
+            write_atomically(folder / f"{self.name}_{dataset}_protocol.json", data.encode())
+
+    def _note(self, done: Trajectory, dataset: str) -> None:
+        """A line of ``<model>_<dataset>_trajectories.jsonl``, beside VLMEvalKit's predictions.
+
+        Where a sample was asked again, its last line holds.
+        """
+        folder = self._folder()
+        if folder is None:
             return
-        folder = Path(root, self.name)
 
         def add_picture(png: bytes) -> str:
-            name = cache_name(png)
+            name = hashlib.sha256(png).hexdigest()[:24] + ".png"
             if not (folder / PICTURES / name).exists():
                 write_atomically(folder / PICTURES / name, png)
             return name
 
         line = json.dumps(to_json(done, add_picture)) + "\n"
-        with self._lock:
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{self.name}_{dataset}_trajectories.jsonl"
-            with path.open("a", encoding="ascii") as file:
-                file.write(line)
-
-
-def cache_name(png: bytes) -> str:
-    """As run folders name pictures."""
-    import hashlib
-
-    return hashlib.sha256(png).hexdigest()[:24] + ".png"
+        path = folder / f"{self.name}_{dataset}_trajectories.jsonl"
+        with self._lock, path.open("a", encoding="ascii") as file:
+            file.write(line)
 
 
 def _loaded(checkpoint: str, temperature: float) -> Policy:

@@ -12,7 +12,7 @@ from rrvf.chat.question import Answer, Message, Picture
 from rrvf.errors import UserError
 
 PRICES_DATE = "2026-06"
-"""Of the prices below, gathered from public pages and not checked with OpenAI; a user's own go first."""
+"""Of the prices below, from public pages, not checked with OpenAI; a user's own go first."""
 
 PRICES: Mapping[str, tuple[float, float]] = {
     "gpt-4-turbo": (10.00, 30.00),
