@@ -74,7 +74,7 @@ def test_closing_ends_what_is_being_shown(
 def test_recycled_browsers_leave_nothing(
     chromium: Path, folder: Path, browser_pid: Pid, gone: Gone, eventually: Eventually
 ) -> None:
-    limits = PageLimits(seconds=1)
+    limits = PageLimits(seconds=5)
     with PageRenderer(chromium, workers=1, javascript=True, limits=limits) as renderer:
         processes: list[int] = []
         for _ in range(2):

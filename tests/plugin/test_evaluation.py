@@ -1,0 +1,161 @@
+"""Tables for VLMEvalKit and the scoring of its prediction files, without VLMEvalKit itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from rrvf.benchmarks.predictions import load_predictions, read_tsv
+from rrvf.errors import UserError
+from tests.runs import rrvf, summary_of
+from vlmeval_plugin.evaluation import CELL, FAILED, evaluate, judge_options
+from vlmeval_plugin.sources import PLOTS, table
+
+NAME = "RRVF_Demo_Plot2Code"
+PLOTS_DATA = Path("rrvf", "demo_data", "plots")
+
+
+@pytest.fixture
+def lmu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """``$LMUData``."""
+    folder = tmp_path / "lmu"
+    folder.mkdir()
+    monkeypatch.setenv("LMUData", str(folder))
+    return folder
+
+
+@pytest.fixture
+def answers(project: Path) -> dict[str, str]:
+    return load_predictions(project / PLOTS_DATA / "predictions.jsonl")
+
+
+def workbook(path: Path, answers: Mapping[str, str]) -> Path:
+    book = openpyxl.Workbook()
+    book.active.append(["index", "question", "prediction"])
+    for name, text in answers.items():
+        book.active.append([name, "draw it", text])
+    book.save(path)
+    return path
+
+
+# ------------------------------------------------------------------------------ tables
+
+
+def test_a_table_has_questions_and_pictures_and_its_md5(lmu: Path) -> None:
+    path = table(NAME, PLOTS[NAME])
+    assert path == lmu / f"{NAME}.tsv"
+    rows = [row for _, row in read_tsv(path)]
+    assert [row["index"] for row in rows] == [
+        json.loads(line)["file_name"].removesuffix(".png")
+        for line in PLOTS[NAME].data().joinpath("metadata.jsonl").read_text().splitlines()
+    ]
+    for row in rows:
+        assert "matplotlib" in str(row["question"])
+        picture = lmu / "images" / NAME / str(row["image_path"])
+        assert picture.read_bytes().startswith(b"\x89PNG")
+    noted = (lmu / f"{NAME}.md5").read_text().split()[0]
+    assert noted == hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def test_the_reference_code_is_not_in_the_table(lmu: Path) -> None:
+    path = table(NAME, PLOTS[NAME])
+    text = path.read_text(encoding="utf-8")
+    for sample in PLOTS[NAME].samples():
+        assert sample.reference_code is not None
+        assert max(sample.reference_code.splitlines(), key=len) not in text
+
+
+def test_a_table_is_made_once_and_again_when_it_is_not_its_own(lmu: Path) -> None:
+    path = table(NAME, PLOTS[NAME])
+    original = path.read_bytes()
+    picture = next((lmu / "images" / NAME).iterdir())
+    picture.write_bytes(b"mine")
+    assert table(NAME, PLOTS[NAME]).read_bytes() == original
+    assert picture.read_bytes() == b"mine", "nothing was drawn again"
+    path.write_bytes(original.replace(b"Script", b"Poem", 1) + b" ")
+    assert table(NAME, PLOTS[NAME]).read_bytes() == original
+    assert picture.read_bytes() != b"mine"
+
+
+# ------------------------------------------------------------------------------ scoring
+
+
+def test_the_figures_are_those_of_rrvf_score(
+    tmp_path: Path, project: Path, answers: Mapping[str, str]
+) -> None:
+    predictions = workbook(tmp_path / f"M_{NAME}.xlsx", answers)
+    scored = evaluate(PLOTS[NAME], predictions, list(answers), judge_options({"model": "pixel"}))
+    done = rrvf(
+        *("score", "plot2code", "--data", project / PLOTS_DATA / "references"),
+        *("--predictions", predictions, "--out", tmp_path / "run"),
+        *("--judge", "pixel", "--timeout", "5"),
+    )
+    assert done.returncode == 0, done.stderr
+    metrics = summary_of(tmp_path / "run")["metrics"]
+    assert scored.rows == [
+        {"split": "all", "example_count": 6, **metrics, "unscored": 0},
+    ]
+    assert 0 < metrics["text"] < metrics["text_pass"] <= 100
+    assert scored.folder.parent == tmp_path
+    assert (scored.folder / "report.html").is_file()
+
+
+def test_only_the_rows_of_the_file_count(tmp_path: Path, answers: Mapping[str, str]) -> None:
+    two = {name: answers[name] for name in ("tides", "phases")}
+    scored = evaluate(PLOTS[NAME], workbook(tmp_path / "two.xlsx", two), list(two), None)
+    assert scored.rows[0]["example_count"] == 2
+    assert scored.rows[0]["exec_rate"] == 50.0
+    assert scored.rows[0]["gpt"] is None
+    every = evaluate(PLOTS[NAME], workbook(tmp_path / "two.xlsx", answers), list(answers), None)
+    assert every.folder != scored.folder, "a run of other samples is another run"
+
+
+def test_an_answer_that_got_lost_is_unscored_not_zero(
+    tmp_path: Path, answers: Mapping[str, str]
+) -> None:
+    long = answers["tides"] + " " * CELL
+    some = {
+        "tides": long[:CELL],
+        "orchard": f"{FAILED} via API. The server is gone.",
+        "phases": answers["phases"],
+    }
+    scored = evaluate(PLOTS[NAME], workbook(tmp_path / "some.xlsx", some), list(some), None)
+    lines = {
+        line["sample_id"]: line
+        for line in map(json.loads, (scored.folder / "results.jsonl").read_text().splitlines())
+    }
+    for name, why in (("tides", "PRED_FORMAT"), ("orchard", "--reuse")):
+        assert lines[name]["status"] == "harness_error"
+        assert lines[name]["scores"]["execution"]["value"] is None
+        assert why in lines[name]["error"]
+    assert lines["phases"]["scores"]["execution"]["value"] == 0.0
+    assert scored.rows[0]["exec_rate"] == 0.0
+    assert scored.rows[0]["unscored"] == 2
+
+
+def test_rows_of_other_data_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="belong to no sample"):
+        evaluate(PLOTS[NAME], workbook(tmp_path / "x.xlsx", {"nobody": "x"}), ["nobody"], None)
+
+
+# ------------------------------------------------------------------------------ judges
+
+
+def test_the_host_s_words_for_a_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_BASE", raising=False)
+    monkeypatch.setenv("RRVF_JUDGE_KEY", "")
+    assert judge_options({"nproc": 4, "api_base": "http://there/v1/chat/completions"}) is None
+    said = judge_options(
+        {"model": "big", "nproc": 4, "api_base": "http://there/v1/chat/completions", "key": "k"}
+    )
+    assert said is not None
+    assert (said.model, said.base_url, said.concurrency) == ("big", "http://there/v1", 4)
+    assert said.key_variable == "RRVF_JUDGE_KEY"
+    plain = judge_options({"model": "big"})
+    assert plain is not None
+    assert (plain.base_url, plain.key_variable) == (None, "OPENAI_API_KEY")

@@ -1,0 +1,285 @@
+"""The plugin in the real VLMEvalKit: its registers in this process, its run.py in another."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rrvf.benchmarks.predictions import load_predictions
+from rrvf.demo import PAGE_SCORERS
+from tests.chat_server import ChatServer, Reply, Request, answer, error
+from tests.runs import rrvf, summary_of
+
+pytestmark = [
+    pytest.mark.parity,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.filterwarnings("ignore"),  # what VLMEvalKit's own code warns of
+]
+
+DEMO = {
+    "RRVF_Demo_ChartMimic": ("chartmimic", "charts", ["--timeout", "5"]),
+    "RRVF_Demo_Plot2Code": ("plot2code", "plots", ["--timeout", "5"]),
+    "RRVF_Demo_WebSight": ("websight", "pages", ["--scorers", ",".join(PAGE_SCORERS)]),
+}
+HOST_COLUMNS = {
+    "text": "text_score",
+    "layout": "layout_score",
+    "type": "chart_type_score",
+    "color": "color_score",
+    "gpt": "gpt_score",
+}
+PLOT = "import matplotlib.pyplot as plt\nplt.bar([1, 2], [3, 4])\nplt.title('Tides')"
+
+
+@pytest.fixture(scope="session")
+def lmu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """``$LMUData`` for all of these tests."""
+    folder = tmp_path_factory.mktemp("lmu")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LMUData", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def host(lmu: Path) -> Any:
+    """VLMEvalKit's data sets, with ours registered."""
+    pytest.importorskip("vlmeval", reason="needs VLMEvalKit: make parity")
+    from vlmeval_plugin import register
+
+    register()
+    import vlmeval.dataset
+
+    return vlmeval.dataset
+
+
+def plugin(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """``python -m vlmeval_plugin``, run to its end."""
+    done = subprocess.run(
+        [sys.executable, "-m", "vlmeval_plugin", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        cwd=cwd,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def table_of(path: Path) -> dict[str, str]:
+    with path.open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    return row
+
+
+def episodes(folder: Path, model: str, dataset: str) -> list[dict[str, Any]]:
+    path = folder / model / f"{model}_{dataset}_trajectories.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+# ------------------------------------------------------------------------------ registering
+
+
+def test_registering_again_changes_nothing(host: Any) -> None:
+    from vlmeval.config import supported_VLM
+
+    from vlmeval_plugin import register
+
+    before = (list(host.DATASET_CLASSES), list(host.SUPPORTED_DATASETS), sorted(supported_VLM))
+    register()
+    after = (list(host.DATASET_CLASSES), list(host.SUPPORTED_DATASETS), sorted(supported_VLM))
+    assert before == after
+    ours = [name for name in after[1] if name.startswith("RRVF_")]
+    assert {*DEMO, "RRVF_ChartMimic_v1_direct", "RRVF_Plot2Code", "RRVF_WebSight"} <= set(ours)
+    assert max(Counter(ours).values()) == 1
+    for name in ("RRVF-Chart-7B", "RRVF-Chart-7B-Loop", "RRVF-Web-7B", "RRVF-Web-7B-Loop"):
+        assert name in supported_VLM
+
+
+def test_every_name_of_the_host_s_has_one_of_ours(host: Any) -> None:
+    theirs = [name for name in host.SUPPORTED_DATASETS if name.startswith("ChartMimic_")]
+    assert len(theirs) == 8
+    assert {f"RRVF_{name}" for name in theirs} <= set(host.SUPPORTED_DATASETS)
+
+
+def test_https_stays_verified(host: Any) -> None:
+    assert ssl._create_default_https_context is ssl.create_default_context
+
+
+def test_a_data_set_asks_by_text_and_picture(host: Any) -> None:
+    rows = host.build_dataset("RRVF_Demo_Plot2Code")
+    assert len(rows) == 6
+    text, picture = rows.build_prompt(0)
+    assert text["type"] == "text"
+    assert picture["type"] == "image"
+    assert Path(picture["value"]).read_bytes().startswith(b"\x89PNG")
+    samples = type(rows).keyed_samples("RRVF_Demo_Plot2Code")
+    assert samples[text["value"], picture["value"]].id == rows.data.iloc[0]["index"]
+
+
+@pytest.fixture
+def own_table(lmu: Path, shared_chartmimic: Path) -> Iterator[list[str]]:
+    """Two items of ChartMimic where VLMEvalKit looks for them, in a table of our making."""
+    names = sorted(path.stem for path in (shared_chartmimic / "golden").glob("*.py"))[:2]
+    files = lmu / "images" / "ChartMimic" / "v1" / "ori_500"
+    files.mkdir(parents=True)
+    rows = ["index\tquestion\tinput_figure\tground_truth_figure_code\ttask"]
+    for number, name in enumerate(names):
+        (files / f"{name}.py").write_bytes(
+            (shared_chartmimic / "golden" / f"{name}.py").read_bytes()
+        )
+        (files / f"{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+        path = f"v1/ori_500/{name}"
+        rows.append(f"{number}\tDraw {name}.\t{path}.png\t{path}.py\tdirect")
+    table = lmu / "ChartMimic_v1_direct.tsv"
+    table.write_text("\n".join(rows) + "\n")
+    yield names
+    table.unlink()
+
+
+def test_overriding_takes_the_host_s_names(host: Any, own_table: list[str], lmu: Path) -> None:
+    from vlmeval_plugin import register
+
+    kept = (list(host.DATASET_CLASSES), host.ChartMimic)
+    try:
+        register(override=True)
+        register()
+        rows = host.build_dataset("ChartMimic_v1_direct")
+        assert type(rows) is host.ChartMimic
+        assert type(rows).__module__ == "vlmeval_plugin.datasets"
+        text, picture = rows.build_prompt(1)
+        assert text["value"] == f"Draw {own_table[1]}."
+        assert picture["value"] == str(
+            lmu / "images" / "ChartMimic" / "v1" / "ori_500" / f"{own_table[1]}.png"
+        )
+    finally:
+        host.DATASET_CLASSES[:], host.ChartMimic = kept
+
+
+def test_not_overriding_leaves_them(host: Any) -> None:
+    first = next(
+        one for one in host.DATASET_CLASSES if "ChartMimic_v1_direct" in one.supported_datasets()
+    )
+    assert first.__module__ == "vlmeval.dataset.chartmimic"
+
+
+# ------------------------------------------------------------------------------ run.py
+
+
+def test_eval_mode_prints_what_rrvf_score_prints(
+    tmp_path: Path, project: Path, host: Any, web_browser: Path
+) -> None:
+    import pandas as pd
+
+    work = tmp_path / "w" / "GPT4o"
+    (work / "T20260101-000000").mkdir(parents=True)
+    for dataset, (_, folder, _) in DEMO.items():
+        found = load_predictions(project / "rrvf" / "demo_data" / folder / "predictions.jsonl")
+        frame = pd.DataFrame({"index": list(found), "prediction": list(found.values())})
+        name = f"GPT4o_{dataset}.xlsx"
+        frame.to_excel(work / "T20260101-000000" / name, index=False)
+    done = plugin(
+        *("--data", *DEMO, "--model", "GPT4o", "--mode", "eval", "--judge", "pixel"),
+        *("--work-dir", "w"),
+        cwd=tmp_path,
+    )
+    for dataset, (benchmark, folder, more) in DEMO.items():
+        (predictions,) = tmp_path.glob(f"w/GPT4o/GPT4o_{dataset}.xlsx")
+        out = tmp_path / benchmark
+        scored = rrvf(
+            *("score", benchmark, "--predictions", predictions, "--out", out, "--judge", "pixel"),
+            *("--data", project / "rrvf" / "demo_data" / folder / "references", *more),
+        )
+        assert scored.returncode == 0, scored.stderr
+        metrics: Mapping[str, float | None] = summary_of(out)["metrics"]
+        assert any(metrics.values())
+        names = HOST_COLUMNS if benchmark == "chartmimic" else {}
+        row = table_of(predictions.with_name(f"GPT4o_{dataset}_pixel_score.csv"))
+        for metric, value in metrics.items():
+            shown = "" if value is None else repr(value)
+            assert row[names.get(metric, metric)] == shown
+            assert shown in done.stdout
+        (report,) = work.glob(f"GPT4o_{dataset}_rrvf_*/report.html")
+        assert report.stat().st_size > 10_000
+
+
+def scripted(request: Request) -> Reply:
+    """Calls the tool once, where there is one, then answers; as a teacher, comments."""
+    if request.body["model"] == "teacher":
+        return answer("---Comments:\n-**Text**- The title differs.")
+    said = sum(message["role"] == "assistant" for message in request.body["messages"])
+    loop = any(message["role"] == "system" for message in request.body["messages"])
+    if loop and said == 0:
+        call = {"name": "python_render_and_compare_tool", "arguments": {"python_code": PLOT}}
+        return answer(f"<think>First.</think><tool_call>{json.dumps(call)}</tool_call>")
+    return answer(f"<think>Done.</think><answer>```python\n{PLOT}\n```</answer>")
+
+
+def test_all_mode_asks_once_or_in_turns(tmp_path: Path, host: Any) -> None:
+    dataset, models = "RRVF_Demo_Plot2Code", ("RRVF-Chart-7B", "RRVF-Chart-7B-Loop")
+    with ChatServer(scripted) as server:
+        done = plugin(
+            *("--data", dataset, "--model", *models, "--base-url", server.url, "--work-dir", "w"),
+            *("--teacher", "teacher", "--teacher-base-url", server.url, "--max-turns", "3"),
+            *("--api-nproc", "4", "--key", "sk-of-the-user"),
+            cwd=tmp_path,
+        )
+        asked = Counter(request.body["model"] for request in server.requests)
+        policy = [one for one in server.requests if one.body["model"] != "teacher"]
+    # Six samples: one turn each, then two each; the teacher sees each rendering once.
+    assert asked == {"chenzju/rrvf_chartmimic": 6 + 12, "teacher": 6}
+    assert {one.headers["Authorization"] for one in policy} == {"Bearer sk-of-the-user"}
+    for model, turns in zip(models, (1, 2), strict=True):
+        played = episodes(tmp_path / "w", model, dataset)
+        assert [len(one["turns"]) for one in played] == [turns] * 6
+        assert {one["stop_reason"] for one in played} == {"answered"}
+        assert load_predictions(tmp_path / "w" / model / f"{model}_{dataset}.xlsx")
+        assert (
+            table_of(tmp_path / "w" / model / f"{model}_{dataset}_score.csv")["exec_rate"]
+            == "100.0"
+        )
+    assert done.stdout.count("Run Summary Report") == 2
+    references = [
+        sample.reference_code for sample in host.build_dataset(dataset).SOURCES[dataset].samples()
+    ]
+    for request in policy:
+        assert not any(code and code in request.text for code in references)
+
+
+def test_a_run_that_was_cut_short_asks_only_for_what_is_missing(tmp_path: Path, host: Any) -> None:
+    dataset, model = "RRVF_Demo_Plot2Code", "RRVF-Chart-7B"
+    refused = threading.Event()
+
+    def flaky(request: Request) -> Reply:
+        if not refused.is_set():
+            refused.set()
+            return error(400, "not this one")
+        return scripted(request)
+
+    def run(url: str) -> None:
+        plugin(
+            *("--data", dataset, "--model", model, "--base-url", url, "--work-dir", "w"),
+            *("--reuse", "--mode", "all", "--api-nproc", "1"),
+            cwd=tmp_path,
+        )
+
+    score = tmp_path / "w" / model / f"{model}_{dataset}_score.csv"
+    with ChatServer(flaky) as server:
+        run(server.url)
+        assert len(server.requests) == 6
+        assert table_of(score)["unscored"] == "1"
+        run(server.url)
+        assert len(server.requests) == 7
+    row = table_of(score)
+    assert (row["unscored"], row["exec_rate"]) == ("0", "100.0")
