@@ -80,6 +80,13 @@ class ClipFailure(StrEnum):
     black = "black"
 
 
+class Unanswered(StrEnum):
+    """Values of ``--unanswered``."""
+
+    nothing = "nothing"
+    last_rendered = "last_rendered"
+
+
 class Reference(StrEnum):
     """Values of ``--reference``."""
 
@@ -177,8 +184,7 @@ def score(
     """Score existing predictions; goes on where an earlier run into OUT stopped."""
     from rrvf.runs import JudgeOptions, RunOptions, prepared
 
-    stripped = [name.strip() for name in (scorers or "").split(",")]
-    names = None if scorers is None else tuple(name for name in stripped if name)
+    names = _names(scorers)
     options = RunOptions(
         data=data,
         predictions=predictions,
@@ -216,6 +222,78 @@ def score(
         _run(items, scoring, out, workers)
         from rrvf.report import write_report
 
+        typer.echo(f"report: {write_report([out], out)}")
+
+
+@app.command("eval")
+def evaluate(
+    benchmark: Annotated[str, typer.Argument(help=", ".join(BENCHMARKS))],
+    data: Annotated[str, typer.Option(help="Dataset folder or file, or its name.")],
+    policy: Annotated[str, typer.Option(help="Model at the server, or a file of its answers.")],
+    out: Out,
+    base_url: Annotated[
+        str | None, typer.Option(help="Any OpenAI-compatible server; without it, OpenAI.")
+    ] = None,
+    max_turns: Annotated[int, typer.Option(min=1, help="Completions an episode.")] = 5,
+    teacher: Annotated[str | None, typer.Option(help="Model that comments.")] = None,
+    teacher_base_url: Annotated[str | None, typer.Option(help="Its server.")] = None,
+    attach_rendering: Annotated[
+        bool, typer.Option(help="Show the policy its renderings beside the comments.")
+    ] = True,
+    unanswered: Annotated[
+        Unanswered, typer.Option(help="What is scored of an episode without an answer.")
+    ] = Unanswered.nothing,
+    temperature: Annotated[float, typer.Option(min=0, help="Of the policy.")] = 0.0,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens a completion.")] = 4096,
+    concurrency: Annotated[int, typer.Option(min=1, help="Episodes that wait at a time.")] = 16,
+    key: Annotated[
+        str, typer.Option(help="Environment variable that holds the key.")
+    ] = "OPENAI_API_KEY",
+    workers: Workers = 2,
+    scorers: Annotated[
+        str | None, typer.Option(help="Comma-separated names or my.module:object.")
+    ] = None,
+    subset: Annotated[str | None, typer.Option(help="Subset of the folder, direct_600.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N samples.")] = None,
+    judge: Annotated[
+        str | None, typer.Option(help="Model that fills the GPT column, or pixel.")
+    ] = None,
+    judge_base_url: Annotated[str | None, typer.Option(help="The judge's server.")] = None,
+    chart_python: ChartPython = None,
+    browser: Browser = None,
+    confinement: Level = Confinement.auto,
+) -> None:
+    """Let a model play the loop, score its answers; goes on where an earlier run stopped."""
+    from rrvf.report import write_report
+    from rrvf.runs import JudgeOptions, LoopOptions, RunOptions, episodes
+
+    options = RunOptions(
+        data=data,
+        predictions=None,
+        workers=workers,
+        scorers=_names(scorers),
+        subset=subset,
+        limit=limit,
+        chart_python=chart_python,
+        browser=browser,
+        confinement=confinement.value,
+        judge=None if judge is None else JudgeOptions(model=judge, base_url=judge_base_url),
+    )
+    loop = LoopOptions(
+        policy=policy,
+        base_url=base_url,
+        teacher=teacher,
+        teacher_base_url=teacher_base_url,
+        max_turns=max_turns,
+        attach_rendering=attach_rendering,
+        unanswered=unanswered.value,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        concurrency=concurrency,
+        key_variable=key,
+    )
+    with episodes(benchmark, options, loop, out) as (items, scoring):
+        _run(items, scoring, out, workers)
         typer.echo(f"report: {write_report([out], out)}")
 
 
@@ -276,6 +354,13 @@ def setup_browser() -> None:
 
 
 # ---------------------------------------------------------------------------- shared parts
+
+
+def _names(scorers: str | None) -> tuple[str, ...] | None:
+    """The names in a list with commas; ``None`` for the benchmark's own."""
+    if scorers is None:
+        return None
+    return tuple(name.strip() for name in scorers.split(",") if name.strip())
 
 
 def _tell_missing(items: Sequence[Item]) -> None:

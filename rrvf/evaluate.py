@@ -65,8 +65,8 @@ def score_predictions(
         try:
             yield from results.values()
             todo = [item for item in items if item[0].id not in results]
-            # Who waits for a judge keeps no renderer busy: those bound themselves.
-            threads = workers + (scoring.judge.concurrency if scoring.judge else 0)
+            # Who waits for an answer keeps no renderer busy: those bound themselves.
+            threads = workers + scoring.waiting()
             for outcome in _in_parallel(todo, scoring, scorers, threads):
                 with boundary("writing results"):
                     result = _written(outcome, folder)

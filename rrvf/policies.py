@@ -402,7 +402,7 @@ class VllmPolicy(BatchPolicy):
             ) from error
         self._name, self._temperature = model, temperature
         pictures = {"limit_mm_per_prompt": {"image": _MOST_PICTURES}}
-        self._model: Any = self._vllm.LLM(model=model, **pictures, **(options or {}))
+        self._model: Any = self._vllm.LLM(model=model, **{**pictures, **(options or {})})
 
     def protocol(self) -> Mapping[str, Any]:
         """The checkpoint, and how it generates."""

@@ -73,7 +73,7 @@ class RunFolder:
 
     def add_picture(self, data: bytes) -> str:
         """Store a PNG by its content; returns the file name below ``renderings/``."""
-        name = hashlib.sha256(data).hexdigest()[:24] + ".png"
+        name = picture_name(data)
         path = self.path / PICTURES / name
         if not path.exists():
             write_atomically(path, data)
@@ -174,6 +174,11 @@ def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
             f"{path}: holds a run with other settings ({key}: {before.get(key)!r} there, "
             f"{now.get(key)!r} now); name another --out"
         )
+
+
+def picture_name(data: bytes) -> str:
+    """The file name of a PNG, by its content."""
+    return hashlib.sha256(data).hexdigest()[:24] + ".png"
 
 
 def _tells(name: str) -> tuple[bool, bool, str]:

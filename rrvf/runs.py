@@ -8,10 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from rrvf.agent import AgentSettings, Unanswered
 from rrvf.benchmarks import chartmimic, chartmimic_rules, plot2code, plot2code_rules, websight
 from rrvf.benchmarks.predictions import load_predictions, match
+from rrvf.canvases import canvas_of
 from rrvf.chat import Chat, ChatSettings
+from rrvf.episodes import LoopScoring, Trajectories
 from rrvf.errors import UserError
+from rrvf.policies import EndpointPolicy, Policy, RecordedPolicy
 from rrvf.renderers import cache
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.renderers.page import PageLimits, PageRenderer
@@ -24,7 +28,8 @@ from rrvf.scoring import Item, Scoring, pages, plots
 from rrvf.scoring.charts import ChartScoring
 from rrvf.scoring.pages import PageScoring
 from rrvf.scoring.plots import PlotScoring
-from rrvf.types import Mode
+from rrvf.teacher import ModelTeacher, PictureOnly, Teacher, teacher_prompt
+from rrvf.types import Language, Mode, Sample
 
 PIXEL = "pixel"
 """The embedded judge's name; everything else is a model's."""
@@ -34,10 +39,13 @@ Prepared = tuple[Sequence[Item], Scoring]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What ``rrvf score`` can be told; ``None`` stands for the benchmark's own default."""
+    """What a run can be told; ``None`` stands for the benchmark's own default.
+
+    Without ``predictions`` every sample is taken, with no answer yet.
+    """
 
     data: str
-    predictions: Path
+    predictions: Path | None
     workers: int = 2
     mode: Mode = "official"
     scorers: tuple[str, ...] | None = None
@@ -124,7 +132,7 @@ def prepared(benchmark: str, options: RunOptions) -> AbstractContextManager[Prep
 @contextmanager
 def _chartmimic(options: RunOptions) -> Generator[Prepared]:
     samples = chartmimic.load_samples(Path(options.data), subset=options.subset, task=options.task)
-    items = match(samples, load_predictions(options.predictions))[: options.limit]
+    items = _answered(samples, options)
     seconds = options.timeout or Limits().cpu_seconds
     # A script on a busy machine may wait long for its few seconds.
     limits = Limits(cpu_seconds=seconds, wall_seconds=max(60, 3 * seconds))
@@ -142,7 +150,7 @@ def _chartmimic(options: RunOptions) -> Generator[Prepared]:
 def _plot2code(options: RunOptions) -> Generator[Prepared]:
     samples = plot2code.load_samples(Path(options.data), subset=options.subset)
     plot2code.require_drawable(samples)
-    items = match(samples, load_predictions(options.predictions))[: options.limit]
+    items = _answered(samples, options)
     seconds = options.timeout or plot2code_rules.SECONDS
     limits = Limits(cpu_seconds=seconds, wall_seconds=max(60, 3 * seconds))
     names = plots.SCORERS if options.scorers is None else options.scorers
@@ -160,7 +168,7 @@ def _websight(options: RunOptions) -> Generator[Prepared]:
     images = options.reference == "image"
     data = Path(options.data)
     samples = websight.load_samples(data, images=images)
-    items = match(samples, load_predictions(options.predictions))[: options.limit]
+    items = _answered(samples, options)
     limits = PageLimits(seconds=options.timeout or PageLimits().seconds)
     with (
         judge_for(options.judge, "websight_judge") as judge,
@@ -184,6 +192,93 @@ def _websight(options: RunOptions) -> Generator[Prepared]:
                 judge,
             ),
         )
+
+
+def _answered(samples: Sequence[Sample], options: RunOptions) -> Sequence[Item]:
+    if options.predictions is None:
+        return [(sample, None) for sample in samples[: options.limit]]
+    return match(samples, load_predictions(options.predictions))[: options.limit]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopOptions:
+    """What ``rrvf eval`` can be told of the loop.
+
+    Attributes:
+        policy: A model's name at the server, or a file of recorded answers.
+        base_url: Of an OpenAI-compatible server; ``None`` is OpenAI.
+        teacher: A model's name; ``None`` for no teacher.
+        teacher_base_url: Likewise.
+        max_turns: Completions an episode.
+        attach_rendering: Show the policy its renderings.
+        unanswered: What is scored of an episode without an answer.
+        temperature: Of the policy.
+        max_tokens: Tokens a completion.
+        concurrency: Episodes that may wait at the same time.
+        key_variable: Environment variable with the key.
+    """
+
+    policy: str
+    base_url: str | None = None
+    teacher: str | None = None
+    teacher_base_url: str | None = None
+    max_turns: int = 5
+    attach_rendering: bool = True
+    unanswered: Unanswered = "nothing"
+    temperature: float = 0.0
+    max_tokens: int = 4096
+    concurrency: int = 16
+    key_variable: str = "OPENAI_API_KEY"
+
+
+@contextmanager
+def episodes(
+    benchmark: str, options: RunOptions, loop: LoopOptions, out: Path
+) -> Generator[Prepared]:
+    """As :func:`prepared`, the answers coming from episodes.
+
+    Raises:
+        UserError: As there; or the policy's file, key or server cannot be used.
+    """
+    with (
+        prepared(benchmark, options) as (items, scoring),
+        _policy(loop) as policy,
+        _teacher(loop, canvas_of(scoring).language) as teacher,
+    ):
+        canvas = canvas_of(scoring)
+        settings = AgentSettings.of(
+            canvas.language,
+            max_turns=loop.max_turns,
+            turn_tokens=loop.max_tokens,
+            attach_rendering=loop.attach_rendering,
+            unanswered=loop.unanswered,
+        )
+        kept = Trajectories(out)
+        waiting = loop.concurrency
+        yield items, LoopScoring(scoring, policy, canvas, teacher, settings, kept, waiting)
+
+
+@contextmanager
+def _policy(loop: LoopOptions) -> Generator[Policy]:
+    if Path(loop.policy).is_file():
+        yield RecordedPolicy.load(Path(loop.policy))
+        return
+    with _chat(loop, loop.policy, loop.base_url) as chat:
+        yield EndpointPolicy(chat, loop.temperature)
+
+
+@contextmanager
+def _teacher(loop: LoopOptions, language: Language) -> Generator[Teacher]:
+    if loop.teacher is None:
+        yield PictureOnly()
+        return
+    with _chat(loop, loop.teacher, loop.teacher_base_url) as chat:
+        yield ModelTeacher(chat, teacher_prompt(language))
+
+
+def _chat(loop: LoopOptions, model: str, base_url: str | None) -> Chat:
+    settings = ChatSettings(model, base_url, loop.key_variable, concurrency=loop.concurrency)
+    return Chat(settings, cache.folder() / "chat")
 
 
 def _clip_settings(options: RunOptions) -> ClipSettings:

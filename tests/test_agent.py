@@ -516,6 +516,16 @@ def test_closing_twice_is_closing_once(text: str) -> None:
     assert once[len(text) :] in ("", "</tool_call>", "</answer>")
 
 
+def test_a_thought_that_the_template_opened_may_name_a_tag() -> None:
+    assert closed("I <tool_call> next.</think><answer>x").endswith("</think><answer>x</answer>")
+
+
+def test_what_the_length_cut_off_is_not_mended() -> None:
+    cut = Completion("<think>Then I write the <answer> with", "length")
+    done, _ = run(cut)
+    assert (done.stop_reason, done.turns[0].completion) == ("token_budget", cut)
+
+
 def test_many_open_thoughts_take_no_time() -> None:
     text = "<think><answer></answer>" * 40_000
     assert closed(text) == text

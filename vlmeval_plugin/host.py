@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import ssl
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,8 @@ def import_host(name: str = "vlmeval") -> Any:
     Raises:
         SetupError: It is not installed, or not whole.
     """
-    before = getattr(ssl, _DEFAULT)
-    theirs = "vlmeval" in sys.modules and before is getattr(ssl, _UNVERIFIED)
     try:
+        _import_package()
         return importlib.import_module(name)
     except ImportError as error:
         if error.name in ("vlmeval", name):
@@ -35,6 +35,15 @@ def import_host(name: str = "vlmeval") -> Any:
                 "PYTHONPATH"
             ) from error
         raise SetupError(f"VLMEvalKit cannot be imported: {error}") from error
+
+
+@cache
+def _import_package() -> None:
+    """Once: what is set later is somebody's own wish."""
+    before = getattr(ssl, _DEFAULT)
+    theirs = "vlmeval" in sys.modules and before is getattr(ssl, _UNVERIFIED)
+    try:
+        importlib.import_module("vlmeval")
     finally:
         setattr(ssl, _DEFAULT, ssl.create_default_context if theirs else before)
 

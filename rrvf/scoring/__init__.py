@@ -83,6 +83,10 @@ class Scoring(Protocol):
         """What this machine lacks that would move scores, a line each that names the mend."""
         ...
 
+    def waiting(self) -> int:
+        """How many items may wait for somebody's answer at the same time."""
+        ...
+
     def close(self) -> None:
         """End what is under way."""
         ...
@@ -92,6 +96,11 @@ def score_names(scoring: Scoring) -> tuple[str, ...]:
     """Every score that a result has."""
     judge = scoring.judge
     return scoring.scorers if judge is None else (*scoring.scorers, judge.name)
+
+
+def waiting_for(judge: Judge | None) -> int:
+    """How many items a judge may be asked about at the same time."""
+    return 0 if judge is None else judge.concurrency
 
 
 def judge_protocol(judge: Judge | None) -> dict[str, Any] | None:

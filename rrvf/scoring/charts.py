@@ -20,6 +20,7 @@ from rrvf.scoring import (
     judge_protocol,
     judged,
     score_names,
+    waiting_for,
     with_hash,
     without_code,
 )
@@ -74,6 +75,10 @@ class ChartScoring:
     def lacks(self) -> Sequence[str]:
         """Nothing: a chart environment without its packages does not start."""
         return ()
+
+    def waiting(self) -> int:
+        """Those the judge is asked about."""
+        return waiting_for(self.judge)
 
     def close(self) -> None:
         """End what is under way."""

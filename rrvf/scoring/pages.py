@@ -23,6 +23,7 @@ from rrvf.scoring import (
     judge_protocol,
     judged,
     score_names,
+    waiting_for,
     with_hash,
     without_code,
 )
@@ -110,6 +111,10 @@ class PageScoring:
     def lacks(self) -> Sequence[str]:
         """Tailwind, which pages of v0.2 ask for."""
         return () if self.renderer.environment["tailwind"] else (NO_TAILWIND,)
+
+    def waiting(self) -> int:
+        """Those the judge is asked about."""
+        return waiting_for(self.judge)
 
     def close(self) -> None:
         """End what is under way."""

@@ -20,6 +20,7 @@ from rrvf.scoring import (
     judge_protocol,
     judged,
     score_names,
+    waiting_for,
     with_hash,
     without_code,
 )
@@ -71,6 +72,10 @@ class PlotScoring:
     def lacks(self) -> Sequence[str]:
         """Nothing."""
         return ()
+
+    def waiting(self) -> int:
+        """Those the judge is asked about."""
+        return waiting_for(self.judge)
 
     def close(self) -> None:
         """End what is under way."""

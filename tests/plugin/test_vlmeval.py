@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import ssl
 import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +217,8 @@ def scripted(request: Request) -> Reply:
     """Calls the tool once, where there is one, then answers; as a teacher, comments."""
     if request.body["model"] == "teacher":
         return answer("---Comments:\n-**Text**- The title differs.")
+    if request.body["model"] == "judge":
+        return answer("Rating: [[8]]")
     said = sum(message["role"] == "assistant" for message in request.body["messages"])
     loop = any(message["role"] == "system" for message in request.body["messages"])
     if loop and said == 0:
@@ -233,22 +234,22 @@ def test_all_mode_asks_once_or_in_turns(tmp_path: Path, host: Any) -> None:
             *("--data", dataset, "--model", *models, "--base-url", server.url, "--work-dir", "w"),
             *("--teacher", "teacher", "--teacher-base-url", server.url, "--max-turns", "3"),
             *("--api-nproc", "4", "--key", "sk-of-the-user"),
+            *("--judge", "judge", "--judge-base-url", server.url),
             cwd=tmp_path,
         )
         asked = Counter(request.body["model"] for request in server.requests)
-        policy = [one for one in server.requests if one.body["model"] != "teacher"]
-    # Six samples: one turn each, then two each; the teacher sees each rendering once.
-    assert asked == {"chenzju/rrvf_chartmimic": 6 + 12, "teacher": 6}
+        policy = [one for one in server.requests if "rrvf" in one.body["model"]]
+    # Six samples: one turn each, then two each; the teacher sees each rendering once. The judge is
+    # not paid twice for the same pictures.
+    assert asked == {"chenzju/rrvf_chartmimic": 6 + 12, "teacher": 6, "judge": 6}
     assert {one.headers["Authorization"] for one in policy} == {"Bearer sk-of-the-user"}
     for model, turns in zip(models, (1, 2), strict=True):
         played = episodes(tmp_path / "w", model, dataset)
         assert [len(one["turns"]) for one in played] == [turns] * 6
         assert {one["stop_reason"] for one in played} == {"answered"}
         assert load_predictions(tmp_path / "w" / model / f"{model}_{dataset}.xlsx")
-        assert (
-            table_of(tmp_path / "w" / model / f"{model}_{dataset}_score.csv")["exec_rate"]
-            == "100.0"
-        )
+        row = table_of(tmp_path / "w" / model / f"{model}_{dataset}_judge_score.csv")
+        assert (row["exec_rate"], row["gpt"]) == ("100.0", "8.0")
     assert done.stdout.count("Run Summary Report") == 2
     references = [
         sample.reference_code for sample in host.build_dataset(dataset).SOURCES[dataset].samples()
