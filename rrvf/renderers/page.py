@@ -34,7 +34,7 @@ __all__ = ["PageLimits", "PageRenderer"]
 
 CONFINEMENT_VARIABLE = "RRVF_CONFINEMENT"
 WATCH_AFTER, WATCH_EVERY = 0.5, 0.25
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS = 20.0
 EMPTY = b"<!DOCTYPE html><title></title>"
 SOURCES = ("page.py", "page_session.py", "page_snapshot.py", "browser.py", "web_assets.py")
 
@@ -290,25 +290,42 @@ class _Pool:
     # ------------------------------------------------------------------- one document
 
     async def _shown(self, session: Session, html: bytes) -> tuple[PageRendering, Session | None]:
-        """The outcome, and the session where it can go on."""
+        """The outcome, and the session where it can go on.
+
+        Where the browser fails, it may have been dead or dying for a reason of its own: the page is
+        shown once more in a new one before it is blamed.
+        """
         start = time.monotonic()
+        rendering = await self._attempt(session, html)
+        if isinstance(rendering, Exception):
+            self._discard(session)
+            session = await self._launched()
+            rendering = await self._attempt(session, html)
+        kept: Session | None = session
+        if isinstance(rendering, Exception) or rendering.status != "ok":
+            kept = self._discard(session)
+        if isinstance(rendering, Exception):
+            rendering = await self._blamed(rendering)
+        return replace(rendering, seconds=time.monotonic() - start), kept
+
+    async def _attempt(self, session: Session, html: bytes) -> PageRendering | Exception:
+        """The outcome, or what broke."""
         watcher = asyncio.ensure_future(self._watch(session))
+        outcome: PageRendering | Exception
         try:
             async with asyncio.timeout(self._limits.seconds):
-                rendering = await session.show(html)
-            return replace(rendering, seconds=time.monotonic() - start), session
+                outcome = await session.show(html)
         except TimeoutError:
-            failure = PageRendering(
+            outcome = PageRendering(
                 "timeout", f"the page was not drawn within {self._limits.seconds:g} s"
             )
         except Exception as error:
-            failure = await self._blamed(error)
+            outcome = error
         finally:
             watcher.cancel()
         if watcher.done() and not watcher.cancelled():
-            failure = PageRendering("out_of_memory", self._too_large())
-        self._discard(session)
-        return replace(failure, seconds=time.monotonic() - start), None
+            outcome = PageRendering("out_of_memory", self._too_large())
+        return outcome
 
     def _too_large(self) -> str:
         return f"the page took the browser over {self._limits.memory / 2**30:g} GiB of memory"

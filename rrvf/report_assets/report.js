@@ -945,6 +945,15 @@
     const target = state.entries.find(({ card }) => `#${card.id}` === location.hash);
     if (!target) return;
     fillEntry(target);
+    // What lies above takes its real height only when it is near: stay with the target until then,
+    // or until the reader moves.
+    const follow = new ResizeObserver(() => target.card.scrollIntoView());
+    follow.observe(byId("items"));
+    const stop = () => follow.disconnect();
+    for (const sign of ["wheel", "keydown", "pointerdown", "touchstart"]) {
+      window.addEventListener(sign, stop, { once: true, passive: true });
+    }
+    setTimeout(stop, 10000);
     target.card.scrollIntoView();
   }
 

@@ -1,4 +1,4 @@
-"""``make vlmeval-demo``: VLMEvalKit runs the loop on the bundled data, a script standing in for models.
+"""``make vlmeval-demo``: VLMEvalKit runs the loop on the bundled data; a script plays the models.
 
 A local server plays policy, teacher and judge. As a policy it tries the bundled answer to the
 picture it is shown by the tool, once, and gives it as its answer then. What VLMEvalKit has written
@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import rrvf
+from rrvf.agent import AgentSettings
 from rrvf.benchmarks.predictions import load_predictions, read_tsv
 from rrvf.replies import extract_code
 from rrvf.run_folder import read_summary
+from rrvf.scorers.model_judge import bounded
 from tests.chat_server import ChatServer, Reply, Request, answer
 from vlmeval_plugin.sources import DEMO_CHARTS, PAGES, PLOTS, Source, table
 
@@ -36,14 +38,15 @@ COMMENTS = "---Comments:\n-**Layout**- Compare it.\n-**Text**- Compare it."
 
 
 def recorded() -> dict[bytes, str]:
-    """Picture -> the bundled answer to it."""
+    """Picture, as a policy is shown it -> the bundled answer to it."""
     found: dict[bytes, str] = {}
     for name, source in SOURCES.items():
         path = table(name, source)
         answers = load_predictions(source.data().parent / "predictions.jsonl")
         for _, row in read_tsv(path):
             picture = path.parent / "images" / name / str(row["image_path"])
-            found[picture.read_bytes()] = answers[str(row["index"])]
+            shown = bounded(picture.read_bytes(), AgentSettings.of("python").max_pixels)
+            found[shown] = answers[str(row["index"])]
     return found
 
 
