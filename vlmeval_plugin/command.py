@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"vlmeval_plugin: {error}", file=sys.stderr)
         sys.exit(2)
     _reroute(run)
+    _preload()
     os.environ.setdefault("RRVF_TRAJECTORIES", str(_work_dir(rest).absolute()))
     sys.argv = [run.__file__, *rest]
     run.load_env()
     run.main()
+
+
+def _preload() -> None:
+    """With ``--api-mode`` run.py forks for evaluation while inference goes on in threads.
+
+    A module that a thread is just importing then would stay half imported in the child.
+    """
+    for name in ("openai", "playwright.async_api", "PIL.Image", "scipy.optimize"):
+        with suppress(ImportError):
+            importlib.import_module(name)
 
 
 def _work_dir(arguments: Sequence[str]) -> Path:
