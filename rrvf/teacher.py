@@ -18,12 +18,13 @@ from typing import Any, Protocol
 
 from rrvf.chat import Chat, Message, Picture
 from rrvf.errors import HarnessError, boundary
-from rrvf.scorers.model_judge import MAX_PIXELS, bounded
+from rrvf.scorers.model_judge import bounded
 from rrvf.scorers.rubrics import Prompt, read_prompt
 from rrvf.trajectories import TeacherPart
 from rrvf.types import Language
 
 TEMPERATURE = 0.0
+MAX_PIXELS = 2048 * 2048
 MAX_TOKENS = 1024
 NO_COMMENTS = "-**Comments**- No comments are available for this rendering; compare it yourself."
 BLANK = "-**Rendering**- It is blank: every pixel has the same colour."

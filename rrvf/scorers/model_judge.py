@@ -21,7 +21,7 @@ from rrvf.errors import HarnessError, boundary
 from rrvf.scorers.rubrics import Rubric
 from rrvf.types import Score
 
-MAX_PIXELS = 2048 * 2048
+MAX_PIXELS = 4096 * 4096
 MAX_TOKENS = 2048
 TEMPERATURE = 0.0
 CONFIDENCE = 0.95
@@ -39,9 +39,8 @@ class ModelJudge:
         rubric: What is asked and how the answer is read.
         repeats: How often each pair is judged. The score is the mean.
         max_pixels: A picture with more is scaled down to it, with its proportions kept, each
-            picture for itself and by the same rule. It bounds what an endpoint must take: a page
-            of 1280 x 16384 becomes 572 x 7327. Pages up to 3,276 high stay as they are. OpenAI's
-            models scale to a square of 2048 at most by themselves, so charts lose nothing there.
+            picture for itself and by the same rule. Charts at 350 dpi go as they are up to 12 by 11
+            inches, as officially, and pages up to 13,107 pixels high; scaling is the endpoint's.
         max_tokens: Of an answer. A longer one is cut off and unscored; a model that thinks aloud
             needs more.
     """
