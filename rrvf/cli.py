@@ -379,17 +379,25 @@ def _run(items: Sequence[Item], scoring: Scoring, out: Path, workers: int) -> Pa
     from rrvf.report import format_table
     from rrvf.run_folder import read_summary
 
-    for line in scoring.lacks():
-        typer.echo(line, err=True)
+    judge = scoring.judge
+    for line in (*scoring.lacks(), judge.expected(len(items)) if judge else None):
+        _tell(line)
     try:
         with closing(score_predictions(items, scoring, out, workers)) as results:
             for _ in _progress(results, len(items)):
                 pass
     except KeyboardInterrupt:
+        _tell(judge.spent() if judge else None)
         typer.echo(f"stopped; what is done stands in {out}, the same command goes on", err=True)
         raise typer.Exit(130) from None
+    _tell(judge.spent() if judge else None)
     typer.echo(format_table(read_summary(out)))
     return out
+
+
+def _tell(line: str | None) -> None:
+    if line:
+        typer.echo(line, err=True)
 
 
 def _progress(results: Iterator[SampleResult], total: int) -> Iterator[SampleResult]:

@@ -116,6 +116,10 @@ def test_gpt_and_overall_fill_in(tmp_path: Path, env: dict[str, str]) -> None:
     metrics = summary_of(tmp_path / "out")["metrics"]
     assert metrics["gpt"] == pytest.approx(62.0)
     assert metrics["overall"] == pytest.approx((metrics["average"] + 62.0) / 2)
+    before, after = done.stderr.splitlines()
+    assert before.startswith("judge: at most 1 questions, about ")
+    assert before.endswith("2,048 to write, cost unknown")
+    assert after.startswith("judge: 1 answers paid, 0 kept from before, 0 failed; 100 tokens read")
     [request] = server.requests
     reference, rendering = map(mean_color, request.pictures)
     assert reference[0] > reference[2] + 50, "the reference is shown first"
@@ -146,7 +150,8 @@ def test_an_unreadable_answer_is_unscored(tmp_path: Path, env: dict[str, str]) -
 def test_a_wrong_key_stops_at_once(tmp_path: Path, env: dict[str, str]) -> None:
     with ChatServer(lambda _: error(401, f"Incorrect API key provided: {KEY}")) as server:
         done = rrvf(*charts(tmp_path, 4), *with_judge(server), env=env)
-    assert_one_line(done, "OPENAI_API_KEY")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "OPENAI_API_KEY" in done.stderr.splitlines()[-1]
     assert KEY not in done.stderr
     assert len(server.requests) <= 4
     assert not any(
@@ -171,6 +176,7 @@ def test_a_killed_run_pays_nothing_twice(tmp_path: Path, env: dict[str, str]) ->
         n_paid = len(server.requests)
         again = rrvf(*command[:-5], tmp_path / "again", *with_judge(server), env=env)
         assert again.returncode == 0, again.stderr
+        assert "judge: 0 answers paid, 8 kept from before" in again.stderr
         assert len(server.requests) == n_paid, "a second run is free"
     assert 8 <= n_paid <= 8 + 16, "only what was on its way when the process was killed"
 

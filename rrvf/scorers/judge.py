@@ -30,6 +30,14 @@ class Judge(Protocol):
         """What moves its scores: model, kind of endpoint, rubric and its hash, repeats."""
         ...
 
+    def expected(self, n_pairs: int) -> str | None:
+        """One line on what so many pairs will take at most; ``None`` for a judge that is free."""
+        ...
+
+    def spent(self) -> str | None:
+        """One line on what was asked and paid so far; ``None`` for a judge that is free."""
+        ...
+
     def __call__(self, reference: bytes, rendering: bytes) -> Score:
         """How alike two PNGs are, in [0, 1]; unscored where no answer can be read.
 

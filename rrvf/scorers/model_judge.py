@@ -75,6 +75,27 @@ class ModelJudge:
             "max_tokens": self.max_tokens,
         }
 
+    def expected(self, n_pairs: int) -> str:
+        """Tokens and cost at most, for pictures of 2048 by 2048 and answers of full length."""
+        buffer = io.BytesIO()
+        Image.new("RGB", (2048, 2048)).save(buffer, "PNG")
+        question = self.messages(buffer.getvalue(), buffer.getvalue())
+        n_questions = n_pairs * self.repeats
+        most = self.chat.estimate(n_questions, question, self.max_tokens)
+        return (
+            f"judge: at most {n_questions} questions, about {most.input_tokens:,} tokens "
+            f"to read and {most.output_tokens:,} to write, {_dollars(most.cost)}"
+        )
+
+    def spent(self) -> str:
+        """Questions, tokens and cost so far."""
+        used = self.chat.usage()
+        return (
+            f"judge: {used.paid} answers paid, {used.from_cache} kept from before, "
+            f"{used.failures} failed; {used.input_tokens:,} tokens read, "
+            f"{used.output_tokens:,} written, {_dollars(used.cost)}"
+        )
+
     def __call__(self, reference: bytes, rendering: bytes) -> Score:
         """How alike two PNGs are: mean figure / scale; unscored where no answer can be read.
 
@@ -133,6 +154,10 @@ class ModelJudge:
             beginning = _shortened(" ".join(answer.text.split()), _REASON_CHARS)
             return _Reading(None, answer.text, f"no figure in the answer: {beginning!r}")
         return _Reading(value, answer.text, "")
+
+
+def _dollars(cost: float | None) -> str:
+    return "cost unknown" if cost is None else f"${cost:.2f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,12 @@ class PixelJudge:
             "window": WINDOW,
         }
 
+    def expected(self, n_pairs: int) -> None:
+        """Nothing is paid for."""
+
+    def spent(self) -> None:
+        """Nothing is paid for."""
+
     def __call__(self, reference: bytes, rendering: bytes) -> Score:
         """How alike two PNGs are, in [0, 1].
 
