@@ -1,0 +1,356 @@
+"""The reward of an episode: the scores that evaluation gives it, weighted and added up.
+
+``reward = w_v R_vision + w_f R_format + w_t R_tool``, the form of RRVF (arXiv 2507.20766). The
+paper does not publish weights or formulas. The defaults are those of DeepEyes, the framework it
+builds on: 0.8 for what the answer is worth, 0.2 for format (0 or -1), 1.2 for a successful tool
+call, given only where the answer is worth more than 0.5. Another reproduction names 0.2, 0.8, 1.0.
+
+* ``R_vision`` in [0, 1] is a weighted mean of scores of the final answer, by default a judge's.
+* ``R_format`` in [-1, 0] takes points off for a structure that is not the protocol's and for a
+  final code that does not run.
+* ``R_tool`` in [0, 1] counts tool calls whose code rendered, up to a cap, behind a gate.
+
+A score that could not be measured, through a fault of ours, makes the reward ``None``: the episode
+then takes no part in its group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rrvf.errors import HarnessError, UserError, boundary
+from rrvf.replies import extract_code, parse_reply
+from rrvf.scorers.pages import PageScorer, score_page
+from rrvf.scoring import Outcome, Scoring, score_names, unscored
+from rrvf.tool_calls import as_scored, with_closed_thought
+from rrvf.trajectories import Completion, Trajectory, Turn
+from rrvf.types import Language, PageRendering, Sample, SampleResult, Score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardSettings:
+    """How scores become a reward.
+
+    Attributes:
+        vision: Score -> its weight in R_vision; weights need not add up to 1. ``gpt`` is the
+            judge's.
+        vision_weight, format_weight, tool_weight: Of the three parts.
+        structure_penalty: Taken off R_format where the structure is not the protocol's.
+        running_penalty: Taken off R_format where there is no final code that runs.
+        tool_gate: R_tool is 0 unless R_vision is larger; ``None`` for no gate.
+        tool_cap: Successful calls that earn the whole of R_tool.
+    """
+
+    vision: Mapping[str, float] = field(default_factory=lambda: {"gpt": 1.0})
+    vision_weight: float = 0.8
+    format_weight: float = 0.2
+    tool_weight: float = 1.2
+    structure_penalty: float = 1.0
+    running_penalty: float = 1.0
+    tool_gate: float | None = 0.5
+    tool_cap: int = 1
+
+    def __post_init__(self) -> None:
+        weights = list(self.vision.values())
+        if not weights or min(weights) < 0 or sum(weights) <= 0:
+            raise UserError("R_vision needs scores with weights above 0, as in gpt=1")
+        if self.tool_cap < 1:
+            raise UserError(f"the cap of tool calls must be at least 1, not {self.tool_cap}")
+
+    def protocol(self) -> dict[str, Any]:
+        """For the record of a run."""
+        return {name: _plain(getattr(self, name)) for name in self.__slots__}
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def read_mix(text: str) -> dict[str, float]:
+    """Scores and weights as written in a configuration: ``gpt``, or ``text=1, layout=0.5``.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    mix: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, weight = part.partition("=")
+        try:
+            mix[name.strip()] = float(weight) if weight else 1.0
+        except ValueError as error:
+            raise UserError(f"{part!r} is no score with its weight, as in text=0.5") from error
+    return mix
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """The reward of one episode and its parts.
+
+    Attributes:
+        total: The weighted sum; ``None`` where a part could not be measured.
+        vision, format, tool: The parts, before their weights.
+        reason: Why there is none.
+    """
+
+    total: float | None
+    vision: float | None = None
+    format: float | None = None
+    tool: float | None = None
+    reason: str | None = None
+
+
+def reward_of(
+    trajectory: Trajectory, result: SampleResult, settings: RewardSettings, language: Language
+) -> Reward:
+    """Add up what an episode earned.
+
+    Args:
+        trajectory: The episode.
+        result: Of its answer, as evaluation scores it.
+        settings: Weights and gates.
+        language: Of the code.
+    """
+    if trajectory.failed:
+        return Reward(None, reason=trajectory.error or trajectory.stop_reason)
+    if result.status == "harness_error":
+        return Reward(None, reason=result.error or result.status)
+    for name in settings.vision:
+        score = result.scores.get(name)
+        if score is None or score.value is None:
+            why = "it was not asked for" if score is None else score.details.get("reason", "")
+            return Reward(None, reason=f"{name}: {why}")
+    vision = _mean(settings.vision, result.scores)
+    form = _format(trajectory, result, settings, language)
+    tool = _tool(trajectory, vision, settings)
+    total = (
+        settings.vision_weight * vision
+        + settings.format_weight * form
+        + settings.tool_weight * tool
+    )
+    return Reward(total, vision, form, tool)
+
+
+def _mean(weights: Mapping[str, float], scores: Mapping[str, Score]) -> float:
+    if len(weights) == 1:  # the score itself, bit for bit
+        return scores[next(iter(weights))].value or 0.0
+    weighted = (weight * (scores[name].value or 0.0) for name, weight in weights.items())
+    return sum(weighted) / sum(weights.values())
+
+
+def _format(
+    trajectory: Trajectory, result: SampleResult, settings: RewardSettings, language: Language
+) -> float:
+    lost = 0.0
+    if not well_formed(trajectory, language):
+        lost += settings.structure_penalty
+    if result.status != "ok":
+        lost += settings.running_penalty
+    return max(-1.0, -lost)
+
+
+def _tool(trajectory: Trajectory, vision: float, settings: RewardSettings) -> float:
+    if settings.tool_gate is not None and vision <= settings.tool_gate:
+        return 0.0
+    return min(successful_calls(trajectory), settings.tool_cap) / settings.tool_cap
+
+
+def successful_calls(trajectory: Trajectory) -> int:
+    """Tool calls whose code rendered."""
+    return sum(seen.status == "ok" for turn in trajectory.turns for seen in turn.observations)
+
+
+def well_formed(trajectory: Trajectory, language: Language) -> bool:
+    """Whether an episode keeps to the protocol.
+
+    Every turn thinks first and then either calls, so that the call is understood, or answers; the
+    answer stands between its tags and holds a block of code.
+    """
+    turns = trajectory.turns
+    if trajectory.stop_reason != "answered" or not turns:
+        return False
+    return all(_calls_well(turn) for turn in turns[:-1]) and _answers_well(turns[-1], language)
+
+
+def _calls_well(turn: Turn) -> bool:
+    understood = all(seen.status != "no_code" for seen in turn.observations)
+    return bool(turn.thought) and turn.action == "call" and understood
+
+
+def _answers_well(turn: Turn, language: Language) -> bool:
+    reply = parse_reply(with_closed_thought(turn.completion.text))
+    if not turn.thought or reply.answer is None or reply.tool_calls or reply.text:
+        return False
+    return f"```{language}" in reply.answer and bool(extract_code(reply.answer, language))
+
+
+# ----------------------------------------------------------------------------------- an episode
+
+
+@dataclass(frozen=True, slots=True)
+class Rewarded:
+    """An episode with its scores and its reward."""
+
+    trajectory: Trajectory
+    outcome: Outcome
+    reward: Reward
+
+
+@dataclass(frozen=True)
+class Rewarder:
+    """Scores episodes as evaluation does, and rewards them.
+
+    Attributes:
+        scoring: How answers are scored; the same as ``rrvf eval`` uses.
+        language: Of the code.
+        settings: Weights and gates.
+        picture_scorers: Further scorers by name that look at the two pictures alone, as CLIP does.
+
+    Raises:
+        UserError: R_vision names a score that is not measured.
+    """
+
+    scoring: Scoring
+    language: Language
+    settings: RewardSettings = field(default_factory=RewardSettings)
+    picture_scorers: Mapping[str, PageScorer] = field(default_factory=dict[str, PageScorer])
+
+    def __post_init__(self) -> None:
+        missing = [name for name in self.settings.vision if name not in self.names()]
+        if "gpt" in missing:
+            raise UserError("R_vision is a judge's score, and no judge is named; name one")
+        if missing:
+            measured = ", ".join(self.names())
+            raise UserError(f"R_vision names {', '.join(missing)}; measured are: {measured}")
+
+    def names(self) -> tuple[str, ...]:
+        """Every score that is measured."""
+        return (*score_names(self.scoring), *self.picture_scorers)
+
+    def __call__(self, sample: Sample, trajectory: Trajectory) -> Rewarded:
+        """Score and reward one episode; a failure of ours is told in the reward, never raised.
+
+        May be called from many threads at once.
+        """
+        item = (sample, trajectory.completion)
+        if trajectory.failed:
+            failure = HarnessError(trajectory.error or trajectory.stop_reason)
+            outcome = Outcome(unscored(item, score_names(self.scoring), failure))
+        else:
+            try:
+                with boundary(f"scoring {sample.id}"):
+                    outcome = self._with_pictures(
+                        self.scoring.score(item, self.scoring.find_scorers())
+                    )
+            except (HarnessError, UserError) as error:
+                # A judge that is gone must not end a training run: its steps are counted there.
+                failure = HarnessError(str(error))
+                outcome = Outcome(unscored(item, score_names(self.scoring), failure))
+        reward = reward_of(trajectory, outcome.result, self.settings, self.language)
+        return Rewarded(trajectory, outcome, reward)
+
+    def _with_pictures(self, outcome: Outcome) -> Outcome:
+        if not self.picture_scorers:
+            return outcome
+        result, shown = outcome.result, outcome.pictures
+        target = shown.get("reference")
+        scores = score_page(
+            self.picture_scorers,
+            None if target is None else PageRendering("ok", png=target),
+            PageRendering(result.status, png=shown.get("rendering")),
+        )
+        return replace(outcome, result=replace(result, scores={**result.scores, **scores}))
+
+
+# ------------------------------------------------------------------------- for other frameworks
+
+
+def as_trajectory(sample: Sample, completion: str, language: Language) -> Trajectory:
+    """A reply of a single turn, without the loop, as an episode of one turn."""
+    reply = parse_reply(with_closed_thought(completion))
+    answer = completion if reply.answer is None else as_scored(reply.answer, language)
+    turn = Turn(Completion(completion, "stop"), "answer", reply.think, answer)
+    return Trajectory(sample.id, (turn,), "answered", answer)
+
+
+@dataclass(frozen=True)
+class TrlReward:
+    """A reward function for TRL's trainers, where each completion is a whole answer.
+
+    The data set has the columns ``sample_id`` and ``reference_code`` (or ``sample``)::
+
+        with ChartRenderer() as renderer:
+            settings = RewardSettings(vision={"text": 1, "color": 1})
+            rewarder = Rewarder(ChartScoring(renderer), "python", settings)
+            trainer = GRPOTrainer(..., reward_funcs=TrlReward(rewarder))
+
+    Attributes:
+        rewarder: Scores and rewards.
+        concurrency: Completions at a time.
+    """
+
+    rewarder: Rewarder
+    concurrency: int = 16
+
+    @property
+    def __name__(self) -> str:
+        """What TRL logs it as."""
+        return "rrvf"
+
+    def __call__(
+        self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any
+    ) -> list[float | None]:
+        """A reward for each completion; ``None`` where it could not be measured."""
+        samples = _samples(columns, len(completions))
+        texts = [_text(completion) for completion in completions]
+        with ThreadPoolExecutor(self.concurrency) as pool:
+            return list(pool.map(self._one, samples, texts))
+
+    def _one(self, sample: Sample, text: str) -> float | None:
+        return self.rewarder(
+            sample, as_trajectory(sample, text, self.rewarder.language)
+        ).reward.total
+
+
+def _samples(columns: Mapping[str, Any], n_rows: int) -> list[Sample]:
+    if "sample" in columns:
+        return list(columns["sample"])
+    if "reference_code" not in columns:
+        raise UserError("the data set has no column reference_code (or sample) to compare with")
+    codes = columns["reference_code"]
+    names = columns.get("sample_id") or [str(number) for number in range(n_rows)]
+    return [Sample(str(name), code) for name, code in zip(names, codes, strict=True)]
+
+
+def _text(completion: Any) -> str:
+    """A completion of TRL's: a string, or the messages of an assistant."""
+    if isinstance(completion, str):
+        return completion
+    return "".join(str(message.get("content") or "") for message in completion)
+
+
+def verl_reward(rewarder: Rewarder) -> Callable[..., dict[str, float]]:
+    """A ``compute_score`` for verl: ``ground_truth`` is the reference's code.
+
+    verl knows no missing reward: where ours could not be measured it gets 0, and ``unscored`` is 1,
+    to be filtered by.
+    """
+
+    def compute_score(
+        data_source: str,
+        solution_str: str,
+        ground_truth: str,
+        extra_info: Mapping[str, Any] | None = None,
+    ) -> dict[str, float]:
+        sample = Sample(str((extra_info or {}).get("index", data_source)), ground_truth)
+        found = rewarder(sample, as_trajectory(sample, solution_str, rewarder.language)).reward
+        parts = {
+            "vision": found.vision or 0.0,
+            "format": found.format or 0.0,
+            "tool": found.tool or 0.0,
+        }
+        return {"score": found.total or 0.0, **parts, "unscored": float(found.total is None)}
+
+    return compute_score

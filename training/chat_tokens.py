@@ -1,0 +1,102 @@
+"""Conversations as tokens, token in, token out.
+
+What a model generated is never written out and read again: a rollout is the tokens of the prompt,
+then what was generated and what was observed in turns. The text around them comes from the chat
+template of the processor, so that an episode reads in training as it does in evaluation.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rrvf.chat import Message, Picture
+from rrvf.errors import UserError
+from rrvf.policies import to_parts
+
+_ASKED = Message("user", ("?",))
+_SAID = Message("assistant", ("!",))
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A piece of a conversation: its token ids, and its pictures in their order."""
+
+    ids: list[int]
+    pictures: list[Any] = field(default_factory=list[Any])
+
+
+class ChatTokens:
+    """Turns messages into tokens.
+
+    Args:
+        processor: Of a vision-language model, with a chat template.
+
+    Raises:
+        UserError: The template changes what was said before when a conversation goes on, so that
+            no rollout can be put together from its pieces.
+    """
+
+    def __init__(self, processor: Any) -> None:
+        self._processor = processor
+        self._tokenizer: Any = processor.tokenizer
+        self._after_reply = self._rendered([_ASKED, _SAID])
+        self._end_of_turn: str = self._after_reply.rpartition("!")[2]
+        longer = self._rendered([_ASKED, _SAID, _ASKED])
+        if not longer.startswith(self._after_reply):
+            raise UserError(
+                "the chat template rewrites earlier turns of a conversation; "
+                "training needs one that keeps them, as rrvf/prompts/qwen_tools.jinja does"
+            )
+
+    @property
+    def end_token(self) -> int:
+        """That ends a turn."""
+        return int(self._tokenizer.eos_token_id)
+
+    def prompt(self, messages: Sequence[Message]) -> Tokens:
+        """Everything up to where the model begins to write."""
+        return self._tokens(self._rendered(messages, asks=True), messages)
+
+    def continuation(self, messages: Sequence[Message], *, ended: bool) -> Tokens:
+        """What stands between a reply and the next one.
+
+        Args:
+            messages: What the model is told after its reply.
+            ended: The reply's own tokens include the end of the turn.
+        """
+        whole = self._rendered([_ASKED, _SAID, *messages], asks=True)
+        text = self._end_of_turn + whole[len(self._after_reply) :]
+        if ended and self._tokenizer.eos_token:
+            text = text.removeprefix(self._tokenizer.eos_token)
+        return self._tokens(text, messages)
+
+    def text(self, ids: Sequence[int], *, special: bool = False) -> str:
+        """Tokens as text."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=not special))
+
+    def _rendered(self, messages: Sequence[Message], *, asks: bool = False) -> str:
+        return str(
+            self._processor.apply_chat_template(
+                to_parts(messages), tokenize=False, add_generation_prompt=asks
+            )
+        )
+
+    def _tokens(self, text: str, messages: Sequence[Message]) -> Tokens:
+        pictures = opened(messages)
+        given = self._processor(text=[text], images=[pictures] if pictures else None)
+        return Tokens(list(given["input_ids"][0]), pictures)
+
+
+def opened(messages: Sequence[Message]) -> list[Any]:
+    """The pictures of some messages, in their order, as PIL images in RGB."""
+    from PIL import Image
+
+    return [
+        Image.open(io.BytesIO(part.png)).convert("RGB")
+        for message in messages
+        for part in message.parts
+        if isinstance(part, Picture)
+    ]

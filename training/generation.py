@@ -1,0 +1,128 @@
+"""One turn of generation for many conversations, by whatever the trainer generates with."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from training.chat_tokens import ChatTokens, Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What a model wrote.
+
+    Attributes:
+        ids: Its tokens, an end-of-turn token included.
+        ended: It ended its turn by itself, rather than by a stop string or the limit.
+        cut: It was cut off at the limit.
+        logprobs: Of each token as it was sampled; ``None`` where the trainer computes them.
+    """
+
+    ids: list[int]
+    ended: bool
+    cut: bool
+    logprobs: list[float] | None = None
+
+
+def stop_arguments(*, vllm: bool, stop: Sequence[str], image_token: int | None) -> dict[str, Any]:
+    """What TRL's ``generation_kwargs`` must hold so that turns end where they shall.
+
+    With transformers :func:`generate` sees to it itself.
+    """
+    if not vllm:
+        return {}
+    # A generated picture token would stand for a picture that is not there.
+    bias = {} if image_token is None else {"logit_bias": {image_token: -100.0}}
+    return {"stop": list(stop), "include_stop_str_in_output": True, **bias}
+
+
+def generate(
+    trainer: Any, chat: ChatTokens, prompts: Sequence[Tokens], stop: Sequence[str]
+) -> list[Generated]:
+    """Let the model go on with every conversation.
+
+    Every rank must call this equally often; with vLLM also with equally many conversations.
+    """
+    if trainer.use_vllm:
+        return _with_vllm(trainer, chat, prompts, stop)
+    return _with_transformers(trainer, chat, prompts, stop)
+
+
+def _with_vllm(
+    trainer: Any, chat: ChatTokens, prompts: Sequence[Tokens], stop: Sequence[str]
+) -> list[Generated]:
+    shown = [prompt.pictures or None for prompt in prompts]
+    _, replies, logprobs, _ = trainer.vllm_generation.generate(
+        prompts=[prompt.ids for prompt in prompts],
+        images=shown if any(shown) else None,
+        num_generations=1,
+    )
+    limit = trainer.max_completion_length
+    found: list[Generated] = []
+    for ids, of_tokens in zip(replies, logprobs, strict=True):
+        ended = bool(ids) and ids[-1] in trainer.eos_token_ids
+        stopped = ended or any(tag in chat.text(ids) for tag in stop)
+        chosen = [float("nan") if one[0] is None else float(one[0]) for one in of_tokens]
+        found.append(Generated(list(ids), ended, len(ids) >= limit and not stopped, chosen))
+    return found
+
+
+def _with_transformers(
+    trainer: Any, chat: ChatTokens, prompts: Sequence[Tokens], stop: Sequence[str]
+) -> list[Generated]:
+    import torch
+    from trl.models import unwrap_model_for_generation
+
+    inputs = model_inputs(trainer, prompts)
+    tokenizer = trainer.processing_class.tokenizer
+    config = copy.deepcopy(trainer.generation_config)
+    config.stop_strings = list(stop)
+    if not trainer.model.training:  # evaluation takes the likeliest words
+        config.update(do_sample=False, temperature=1.0, top_p=1.0, top_k=50, min_p=None)
+    with (
+        unwrap_model_for_generation(
+            trainer.model_wrapped,
+            trainer.accelerator,
+            gather_deepspeed3_params=trainer.args.ds3_gather_for_generation,
+            generation_kwargs=trainer.generation_kwargs,
+            gradient_checkpointing_kwargs=trainer.args.gradient_checkpointing_kwargs,
+        ) as model,
+        torch.no_grad(),
+    ):
+        rows = model.generate(**inputs, generation_config=config, tokenizer=tokenizer)
+    ends = {*trainer.eos_token_ids, tokenizer.pad_token_id}
+    replies = rows[:, inputs["input_ids"].shape[1] :].tolist()
+    return [_generated(row, ends, chat, stop) for row in replies]
+
+
+def _generated(row: list[int], ends: set[int], chat: ChatTokens, stop: Sequence[str]) -> Generated:
+    """One row: after a stop string there is padding, which may be an end token, too."""
+    length = next((at for at, token in enumerate(row) if token in ends), len(row))
+    stopped = any(tag in chat.text(row[:length]) for tag in stop)
+    ended = length < len(row) and not stopped
+    return Generated(row[: length + ended], ended, length == len(row) and not stopped)
+
+
+def model_inputs(trainer: Any, prompts: Sequence[Tokens]) -> dict[str, Any]:
+    """Conversations as the tensors of one batch, padded on the left, on the trainer's device."""
+    import torch
+
+    longest = max(len(prompt.ids) for prompt in prompts)
+    pad = trainer.processing_class.tokenizer.pad_token_id
+    rows = [[pad] * (longest - len(prompt.ids)) + prompt.ids for prompt in prompts]
+    mask = [[0] * (longest - len(prompt.ids)) + [1] * len(prompt.ids) for prompt in prompts]
+    device = trainer.accelerator.device
+    inputs: dict[str, Any] = {
+        "input_ids": torch.tensor(rows, device=device),
+        "attention_mask": torch.tensor(mask, device=device),
+    }
+    pictures = [picture for prompt in prompts for picture in prompt.pictures]
+    if pictures:
+        seen = trainer.processing_class.image_processor(images=pictures, return_tensors="pt")
+        inputs |= {name: value.to(device) for name, value in seen.items()}
+        image = trainer.model.config.image_token_id
+        inputs["mm_token_type_ids"] = (inputs["input_ids"] == image).long()
+    return inputs

@@ -1,0 +1,91 @@
+"""The model in training and its processor."""
+
+from __future__ import annotations
+
+import importlib
+from importlib import resources
+from typing import Any
+
+from rrvf.errors import SetupError, UserError
+from training.settings import RunArguments
+
+_VISION = "visual"
+"""How Qwen's vision-language models call their vision tower."""
+
+
+def load_processor(run: RunArguments) -> Any:
+    """The checkpoint's processor, with the template that ships unless its own is asked for.
+
+    Raises:
+        UserError: There is no such checkpoint.
+    """
+    hub: Any = importlib.import_module("transformers")
+    if not run.model:
+        raise UserError("no model: name a checkpoint, as in model: Qwen/Qwen2.5-VL-7B-Instruct")
+    try:
+        processor = hub.AutoProcessor.from_pretrained(run.model)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{run.model}: no processor to load: {_line(error)}") from error
+    if not hasattr(processor, "image_processor"):
+        raise UserError(f"{run.model} is no vision-language model: its processor takes no pictures")
+    processor.tokenizer.padding_side = "left"  # answers are written to the right
+    if not run.own_template:
+        template = resources.files("rrvf") / "prompts" / "qwen_tools.jinja"
+        processor.chat_template = template.read_text(encoding="utf-8")
+    return processor
+
+
+def load_model(run: RunArguments, arguments: Any) -> Any:
+    """The checkpoint's weights, in 32 bit unless training is in 16.
+
+    Raises:
+        UserError: They cannot be loaded.
+    """
+    torch: Any = importlib.import_module("torch")
+    hub: Any = importlib.import_module("transformers")
+    dtype = torch.bfloat16 if arguments.bf16 else torch.float32
+    try:
+        model = hub.AutoModelForImageTextToText.from_pretrained(run.model, dtype=dtype)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{run.model}: no weights to load: {_line(error)}") from error
+    if run.freeze_vision:
+        freeze_vision(model)
+    return model
+
+
+def freeze_vision(model: Any) -> None:
+    """Leave the vision tower, its merger included, out of training.
+
+    Raises:
+        UserError: There is none by the name that is known.
+    """
+    frozen = [
+        parameter for name, parameter in model.named_parameters() if f".{_VISION}." in f".{name}"
+    ]
+    if not frozen:
+        raise UserError(f"freeze_vision: {type(model).__name__} has no part called {_VISION}")
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+
+
+def lora(run: RunArguments, model: Any) -> Any:
+    """The settings of LoRA, ``None`` where all weights are trained.
+
+    Raises:
+        SetupError: peft is missing.
+    """
+    if run.lora_rank == 0:
+        return None
+    try:
+        peft: Any = importlib.import_module("peft")
+    except ImportError as error:
+        raise SetupError(f"LoRA needs peft: pip install 'rrvf[train]' ({error})") from error
+    # Attention and MLP of the language model; the vision tower has projections of the same names.
+    pattern = r"(?!.*visual).*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+    return peft.LoraConfig(
+        r=run.lora_rank, lora_alpha=run.lora_alpha, target_modules=pattern, task_type="CAUSAL_LM"
+    )
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,318 @@
+"""Rollouts: the episodes of a batch, played side by side by the loop of evaluation.
+
+A turn of all of them is one batch of generation; then everything they asked for is rendered and
+commented on in parallel. An episode that ends is scored at once, while the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from rrvf.agent import STOP, AgentSettings, Episode, respond
+from rrvf.canvases import Canvas
+from rrvf.errors import HarnessError, UserError, boundary
+from rrvf.rewards import Rewarded, Rewarder
+from rrvf.teacher import Teacher
+from rrvf.trajectories import STOP_REASONS, Completion, Observation, Trajectory
+from rrvf.types import Sample
+from training.chat_tokens import ChatTokens, Tokens
+from training.generation import Generated, generate
+from training.watchdog import Watchdog
+
+Generate = Callable[[Any, ChatTokens, Sequence[Tokens], Sequence[str]], list[Generated]]
+
+
+@dataclass(frozen=True)
+class World:
+    """What episodes are played with; the same parts as in evaluation.
+
+    Attributes:
+        canvas: Where code is drawn.
+        teacher: Who comments.
+        settings: The rules.
+        rewarder: Who scores and rewards.
+        max_tokens: Of a whole rollout after its prompt, observations included.
+        concurrency: Renderings, comments and judgements under way at a time.
+    """
+
+    canvas: Canvas
+    teacher: Teacher
+    settings: AgentSettings
+    rewarder: Rewarder
+    max_tokens: int = 8192
+    concurrency: int = 64
+
+
+@dataclass
+class Rollout:
+    """One episode with its tokens.
+
+    Attributes:
+        sample: What it is about.
+        episode: Its state; ``None`` where it could not begin.
+        prompt: Tokens before the first completion.
+        ids: Tokens after the prompt.
+        mask: 1 for each token that the model wrote, 0 for what it was told.
+        logprobs: Of each token as it was sampled, 0 for what it was told.
+        pictures: Of the whole rollout, in the order of its tokens.
+        failed: Why it could not begin.
+    """
+
+    sample: Sample
+    prompt: list[int]
+    episode: Episode | None = None
+    ids: list[int] = field(default_factory=list[int])
+    mask: list[int] = field(default_factory=list[int])
+    logprobs: list[float] = field(default_factory=list[float])
+    pictures: list[Any] = field(default_factory=list[Any])
+    failed: Trajectory | None = None
+    scored: Future[Rewarded] | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Another completion is due."""
+        return self.episode is not None and self.episode.stop_reason is None
+
+    def so_far(self) -> Tokens:
+        """What the model is shown next."""
+        return Tokens(self.prompt + self.ids, self.pictures)
+
+    def wrote(self, reply: Generated) -> None:
+        """The model generated."""
+        self.ids += reply.ids
+        self.mask += [1] * len(reply.ids)
+        self.logprobs += reply.logprobs or [0.0] * len(reply.ids)
+
+    def was_told(self, tokens: Tokens) -> None:
+        """The model is told something."""
+        self.ids += tokens.ids
+        self.mask += [0] * len(tokens.ids)
+        self.logprobs += [0.0] * len(tokens.ids)
+        self.pictures += tokens.pictures
+
+    def trajectory(self) -> Trajectory:
+        """The finished episode."""
+        if self.failed is not None:
+            return self.failed
+        assert self.episode is not None
+        return self.episode.trajectory()
+
+
+class Rollouts:
+    """Plays the episodes of a batch; TRL's ``rollout_func``.
+
+    Args:
+        world: What they are played with.
+        chat: The model's tokens.
+        watchdog: Told what is under way.
+        generate: Continues conversations: :func:`training.generation.generate`.
+    """
+
+    def __init__(
+        self, world: World, chat: ChatTokens, watchdog: Watchdog, generate: Generate = generate
+    ) -> None:
+        self._world, self._chat, self._watchdog = world, chat, watchdog
+        self._generate = generate
+        self._pool = ThreadPoolExecutor(world.concurrency, thread_name_prefix="rollout")
+
+    def close(self) -> None:
+        """End what is under way."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def __call__(self, prompts: Sequence[Any], trainer: Any) -> dict[str, list[Any]]:
+        """Play one episode for each sample of the trainer's batch.
+
+        Returns:
+            By TRL's names: the tokens, ``env_mask``, and for each rollout its ``pictures`` and
+            ``rewarded``.
+        """
+        return self.play(trainer.batch_samples, trainer)
+
+    def play(self, samples: Sequence[Sample], trainer: Any) -> dict[str, list[Any]]:
+        """As above, for these samples."""
+        with self._watchdog.phase("prompts", f"{len(samples)} samples"):
+            rollouts = list(self._pool.map(self._begun, samples, _repeats(samples)))
+        for rollout in rollouts:
+            self._score_if_over(rollout)
+        turn = 0
+        while n_slots := self._slots(rollouts, trainer):
+            turn += 1
+            self._turn(rollouts, n_slots, turn, trainer)
+        with self._watchdog.phase("judge", f"{len(rollouts)} rollouts"):
+            rewarded = [_result(rollout) for rollout in rollouts]
+        vllm = bool(trainer.use_vllm)
+        return {
+            "prompt_ids": [rollout.prompt for rollout in rollouts],
+            "completion_ids": [rollout.ids for rollout in rollouts],
+            "logprobs": [rollout.logprobs for rollout in rollouts] if vllm else None,
+            "env_mask": [rollout.mask for rollout in rollouts],
+            "pictures": [rollout.pictures for rollout in rollouts],
+            "rewarded": rewarded,
+        }  # pyright: ignore[reportReturnType]
+
+    # ---------------------------------------------------------------------------- a turn
+
+    def _begun(self, sample: Sample, repeat: int) -> Rollout:
+        settings = self._world.settings
+        end = [self._chat.end_token]
+        try:
+            with boundary(f"preparing {sample.id}"):
+                target = self._world.canvas.target(sample)
+                episode = Episode(sample.id, sample.prompt, target, settings, repeat)
+                prompt = self._chat.prompt(episode.messages())
+        except (HarnessError, UserError) as error:
+            failed = Trajectory(sample.id, (), "harness_error", error=str(error), repeat=repeat)
+            # TRL needs a token; its mask keeps it out of the loss.
+            return Rollout(sample, end, ids=list(end), mask=[0], logprobs=[0.0], failed=failed)
+        return Rollout(sample, prompt.ids, episode, pictures=list(prompt.pictures))
+
+    def _slots(self, rollouts: Sequence[Rollout], trainer: Any) -> int:
+        """How many conversations every rank generates for next; 0 where all are over.
+
+        Ranks that generate unequally often wait for each other for ever: one whose episodes are
+        over generates along, until those of all ranks are. vLLM shares a batch out by its length,
+        which must be the same everywhere.
+        """
+        n_active = sum(rollout.goes_on for rollout in rollouts)
+        with self._watchdog.phase("wait", "for the other ranks' turn"):
+            most = most_of_all(n_active, trainer.accelerator)
+        if most == 0:
+            return 0
+        return most if trainer.use_vllm else max(1, n_active)
+
+    def _turn(self, rollouts: Sequence[Rollout], n_slots: int, turn: int, trainer: Any) -> None:
+        active = [rollout for rollout in rollouts if rollout.goes_on]
+        shown = [rollout.so_far() for rollout in active]
+        idle = Tokens([self._chat.end_token])
+        padded = shown + [idle] * (n_slots - len(shown))
+        with self._watchdog.phase("generate", f"turn {turn}, {len(active)} conversations"):
+            replies = self._generate(trainer, self._chat, padded, STOP)
+        with self._watchdog.phase("render", f"turn {turn}"):
+            list(self._pool.map(self._advance, active, replies[: len(active)]))
+
+    def _advance(self, rollout: Rollout, reply: Generated) -> None:
+        """What a completion asks for, one conversation."""
+        episode = rollout.episode
+        assert episode is not None
+        rollout.wrote(reply)
+        try:
+            with boundary(f"rendering for {rollout.sample.id}"):
+                self._answer(rollout, episode, reply)
+        except (HarnessError, UserError) as error:
+            episode.end("harness_error", str(error))
+        self._score_if_over(rollout)
+
+    def _answer(self, rollout: Rollout, episode: Episode, reply: Generated) -> None:
+        n_known = len(episode.messages())
+        requests = episode.take(as_completion(self._chat, reply))
+        if episode.stop_reason is not None:
+            return
+        episode.observe([self._respond(request, rollout, episode) for request in requests])
+        if episode.stop_reason is not None:
+            return
+        told = episode.messages()[n_known + 1 :]  # after what the model said itself
+        tokens = self._chat.continuation(told, ended=reply.ended)
+        if len(rollout.ids) + len(tokens.ids) >= self._world.max_tokens:
+            episode.end("token_budget")
+        else:
+            rollout.was_told(tokens)
+
+    def _respond(self, request: Any, rollout: Rollout, episode: Episode) -> Observation:
+        world = self._world
+        return respond(request, rollout.sample, world.canvas, world.teacher, episode)
+
+    def _score_if_over(self, rollout: Rollout) -> None:
+        if not rollout.goes_on and rollout.scored is None:
+            rollout.scored = self._pool.submit(
+                self._world.rewarder, rollout.sample, rollout.trajectory()
+            )
+
+
+def as_completion(chat: ChatTokens, reply: Generated) -> Completion:
+    """What was generated, as the loop reads it: up to the first stop string."""
+    text = chat.text(reply.ids)
+    ends = [text.find(tag) + len(tag) for tag in STOP if tag in text]
+    return Completion(
+        text=text[: min(ends)] if ends else text,
+        finish_reason="length" if reply.cut else "stop",
+        output_tokens=len(reply.ids),
+    )
+
+
+def most_of_all(number: int, accelerator: Any) -> int:
+    """The largest of every rank's number."""
+    if accelerator.num_processes == 1:
+        return number
+    import torch
+
+    mine = torch.tensor([number], device=accelerator.device)
+    return int(accelerator.gather(mine).max())
+
+
+def _repeats(samples: Sequence[Sample]) -> list[int]:
+    """Which episode of its sample each one is."""
+    seen: dict[str, int] = {}
+    numbers: list[int] = []
+    for sample in samples:
+        numbers.append(seen.get(sample.id, 0))
+        seen[sample.id] = numbers[-1] + 1
+    return numbers
+
+
+def _result(rollout: Rollout) -> Rewarded:
+    assert rollout.scored is not None
+    return rollout.scored.result()
+
+
+Log = Callable[[str, float], None]
+
+
+def log_metrics(
+    rewarded: Sequence[Rewarded], seconds: Mapping[str, float], log: Log, n_tokens: int
+) -> None:
+    """Log what a batch of rollouts amounts to, one value a rollout, so that means add up.
+
+    Args:
+        rewarded: The rollouts.
+        seconds: By phase.
+        log: TRL's, which averages over a step and over ranks.
+        n_tokens: That the model wrote.
+    """
+    for one in rewarded:
+        for name, value in measures(one).items():
+            if value is not None:
+                log(name, value)
+    for phase, taken in seconds.items():
+        log(f"seconds/{phase}", taken)
+    if generating := seconds.get("generate"):
+        log("tokens_per_second", n_tokens / generating)
+
+
+def measures(one: Rewarded) -> dict[str, float | None]:
+    """What is logged of a rollout; ``None`` where it does not apply."""
+    trajectory, result, reward = one.trajectory, one.outcome.result, one.reward
+    seen = [observation for turn in trajectory.turns for observation in turn.observations]
+    ours = trajectory.failed or result.status == "harness_error"
+    ok = result.status == "ok"
+    found: dict[str, float | None] = {
+        "reward/vision": reward.vision,
+        "reward/format": reward.format,
+        "reward/tool": reward.tool,
+        "unscored": float(reward.total is None),
+        "harness_failures": float(ours),
+        "runnable": None if ours else float(ok),
+        "likeness_of_runnable": reward.vision if ok else None,
+        "turns": float(len(trajectory.turns)),
+        "tool_calls": float(len(seen)),
+        "tool_failures": float(sum(one.status != "ok" for one in seen)),
+        "teacher_failures": float(trajectory.n_teacher("failed")),
+        **{f"stop/{name}": float(trajectory.stop_reason == name) for name in STOP_REASONS},
+    }
+    for name, score in result.scores.items():
+        found[f"score/{name}"] = score.value
+    judged = result.scores.get("gpt")
+    found["judge_failures"] = None if judged is None else float(judged.value is None)
+    return found

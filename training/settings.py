@@ -1,0 +1,91 @@
+"""What a training run can be told beside TRL's own arguments; each is a key of the YAML file."""
+
+# ruff: noqa: RUF009  the helper only spells a field out
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Task = Literal["chart", "web"]
+
+
+def _told(help_text: str, default: Any) -> Any:
+    return field(default=default, metadata={"help": help_text})
+
+
+@dataclass
+class DataArguments:
+    """What is trained on."""
+
+    data: str | None = _told(
+        "ChartMimic, Plot2Code or WebSight folder, folder of pictures, or "
+        "synthetic:charts?level=1-3&n=1000&seed=0",
+        None,
+    )
+    task: Task = _told("chart: matplotlib scripts; web: HTML pages.", "chart")
+    references: bool = _told(
+        "Compare with the reference's code. By default only pictures are used, as in the paper.",
+        False,
+    )
+    held_out: int = _told("Samples set aside for evaluation.", 0)
+    eval_data: str | None = _told("Samples for evaluation from elsewhere.", None)
+    allow_test_items: bool = _told("Train on a benchmark's test items all the same.", False)
+    split_seed: int = _told("Of the choice of held-out samples.", 0)
+    max_samples: int | None = _told("Only the first so many.", None)
+
+
+@dataclass
+class WorldArguments:
+    """Renderers, teacher, judge and the rules of an episode."""
+
+    max_turns: int = _told("Completions an episode.", 5)
+    max_calls: int = _told("Tool calls a turn that are run.", 4)
+    max_rollout_tokens: int = _told("Of an episode after its prompt, with observations.", 8192)
+    attach_rendering: bool = _told("Show the policy its renderings beside the comments.", True)
+    unanswered: Literal["nothing", "last_rendered"] = _told(
+        "What counts of an episode without an answer.", "nothing"
+    )
+    max_pixels: int = _told("Larger pictures are scaled down for the policy.", 1024 * 1024)
+    teacher: str | None = _told("Model that comments; without one the rendering speaks.", None)
+    teacher_base_url: str | None = _told("Its OpenAI-compatible server.", None)
+    judge: str | None = _told("Model that judges, or pixel.", None)
+    judge_base_url: str | None = _told("Its OpenAI-compatible server.", None)
+    judge_rubric: str = _told("vision_reward, or a benchmark's own rubric.", "vision_reward")
+    key_variable: str = _told("Environment variable with the servers' key.", "OPENAI_API_KEY")
+    clip: bool = _told("Measure CLIP similarity, so that reward_vision can name it.", False)
+    clip_weights: str | None = _told("open_clip tag, or a file.", None)
+    concurrency: int = _told("Renderings, comments and judgements at a time.", 64)
+    workers: int = _told("Renderings at a time, on each rank.", 2)
+    timeout: int | None = _told("Seconds a rendering may take: 60 of CPU, 10 a page.", None)
+    chart_python: str | None = _told("Interpreter that draws charts.", None)
+    browser: str | None = _told("Chromium that shows pages.", None)
+    confinement: str | None = _told("Level of confinement.", None)
+
+
+@dataclass
+class RewardArguments:
+    """How scores become a reward; see ``rrvf.rewards``."""
+
+    reward_vision: str = _told("Scores with weights, as in gpt, or text=1, layout=1.", "gpt")
+    vision_weight: float = _told("Of R_vision.", 0.8)
+    format_weight: float = _told("Of R_format.", 0.2)
+    tool_weight: float = _told("Of R_tool.", 1.2)
+    structure_penalty: float = _told("Off R_format for a structure not the protocol's.", 1.0)
+    running_penalty: float = _told("Off R_format where no final code runs.", 1.0)
+    tool_gate: float | None = _told("R_tool needs an R_vision above; null for no gate.", 0.5)
+    tool_cap: int = _told("Successful calls that earn the whole of R_tool.", 1)
+
+
+@dataclass
+class RunArguments:
+    """The model, and how the run is watched."""
+
+    model: str = _told("Folder or name of a vision-language checkpoint.", "")
+    freeze_vision: bool = _told("Leave the vision tower as it is.", False)
+    own_template: bool = _told("Keep the checkpoint's chat template.", False)
+    lora_rank: int = _told("LoRA of this rank; 0 trains all weights.", 0)
+    lora_alpha: int = _told("Of LoRA.", 32)
+    resume: bool = _told("Go on from the last whole checkpoint, where there is one.", True)
+    rollouts_every: int = _told("Steps between batches whose episodes are kept for reading.", 20)
+    patience: float = _told("Seconds without progress before every rank's state is told.", 600.0)
+    max_lost_batches: int = _told("Batches without any reward in a row that end the run.", 3)

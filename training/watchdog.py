@@ -1,0 +1,113 @@
+"""Who is doing what: seconds by phase, and a warning when a rank is stuck in one.
+
+A hang of distributed training is silent: some ranks wait in a collective for one that never comes.
+Each rank writes the phase it is in into a small file; a rank that stays in one for long tells what
+all of them are doing, so that the one that waits for something else stands out.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+IDLE = "training"
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """What a rank does.
+
+    Attributes:
+        phase: Its name.
+        detail: Turn, numbers.
+        since: Wall clock, in seconds.
+    """
+
+    phase: str
+    detail: str
+    since: float
+
+
+class Watchdog:
+    """Keeps the time of phases, and tells about ranks that are stuck.
+
+    Args:
+        folder: Shared by all ranks; a file a rank is written there.
+        rank: This one.
+        patience: Seconds in one phase before it is told; again after each further stretch of it.
+    """
+
+    def __init__(self, folder: Path, rank: int, patience: float = 600.0) -> None:
+        self._folder, self._rank, self._patience = folder, rank, patience
+        self._doing = Doing(IDLE, "", time.time())
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._done = threading.Event()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._write()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def phase(self, name: str, detail: str = "") -> Generator[None]:
+        """What happens inside belongs to this phase."""
+        before, began = self._doing, time.monotonic()
+        self._doing = Doing(name, detail, time.time())
+        self._write()
+        try:
+            yield
+        finally:
+            self._seconds[name] += time.monotonic() - began
+            self._doing = Doing(before.phase, before.detail, time.time())
+            self._write()
+
+    def taken(self) -> dict[str, float]:
+        """Seconds by phase since the last call."""
+        seconds = dict(self._seconds)
+        self._seconds.clear()
+        return seconds
+
+    def close(self) -> None:
+        """Watch no longer."""
+        self._done.set()
+
+    def report(self) -> str:
+        """What every rank does, a line each."""
+        now = time.time()
+        lines: list[str] = []
+        for path in sorted(self._folder.glob("rank_*.json")):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                told = json.loads(path.read_bytes())
+                detail = f" ({told['detail']})" if told["detail"] else ""
+                waited = now - float(told["since"])
+                lines.append(f"rank {told['rank']}: {told['phase']}{detail} for {waited:.0f} s")
+        return "; ".join(lines)
+
+    def _write(self) -> None:
+        doing = self._doing
+        told = {
+            "rank": self._rank,
+            "phase": doing.phase,
+            "detail": doing.detail,
+            "since": doing.since,
+        }
+        # A full or missing disk must not end a training run for the sake of this file.
+        with suppress(OSError):
+            (self._folder / f"rank_{self._rank}.json").write_text(json.dumps(told))
+
+    def _watch(self) -> None:
+        told_at = 0.0
+        while not self._done.wait(min(5.0, self._patience / 4)):
+            doing = self._doing
+            waited = time.time() - max(doing.since, told_at)
+            if waited >= self._patience:
+                told_at = time.time()
+                logger.warning("no progress for %.0f s: %s", waited, self.report())

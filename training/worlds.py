@@ -1,0 +1,136 @@
+"""From the settings of a run to the world its episodes are played in: the parts of evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields
+from pathlib import Path
+
+from rrvf.agent import AgentSettings
+from rrvf.canvases import Canvas, ChartCanvas, canvas_of
+from rrvf.chat import Chat, ChatSettings
+from rrvf.errors import UserError
+from rrvf.picture_scoring import PictureScoring
+from rrvf.renderers import cache
+from rrvf.renderers.chart import ChartRenderer, Limits
+from rrvf.renderers.page import PageLimits, PageRenderer
+from rrvf.rewards import Rewarder, RewardSettings, read_mix
+from rrvf.runs import JudgeOptions, judge_for
+from rrvf.scorers.clip import ClipSettings
+from rrvf.scorers.judge import Judge
+from rrvf.scorers.pages import PageScorer, find_page_scorers
+from rrvf.scoring import Scoring
+from rrvf.scoring.charts import ChartScoring
+from rrvf.scoring.pages import PageScoring
+from rrvf.teacher import ModelTeacher, PictureOnly, Teacher, teacher_prompt
+from rrvf.types import Language
+from training.rollouts import World
+from training.settings import DataArguments, RewardArguments, WorldArguments
+
+
+@contextmanager
+def open_world(
+    data: DataArguments, told: WorldArguments, reward: RewardArguments, turn_tokens: int
+) -> Generator[World]:
+    """Renderers, connections and rules; they last as long as the context.
+
+    Args:
+        data: Whether charts or pages, and with or without references.
+        told: Everything else of the world.
+        reward: Weights and gates.
+        turn_tokens: Of a completion.
+
+    Raises:
+        UserError: Something is missing, or does not fit together.
+    """
+    if told.max_rollout_tokens <= turn_tokens:
+        raise UserError(
+            f"max_rollout_tokens ({told.max_rollout_tokens}) must be more than a completion's "
+            f"max_completion_length ({turn_tokens})"
+        )
+    language: Language = "python" if data.task == "chart" else "html"
+    settings = AgentSettings.of(
+        language,
+        max_turns=told.max_turns,
+        max_calls=told.max_calls,
+        turn_tokens=turn_tokens,
+        attach_rendering=told.attach_rendering,
+        unanswered=told.unanswered,
+        max_pixels=told.max_pixels,
+    )
+    with ExitStack() as stack:
+        judge = stack.enter_context(judge_for(_judge_options(told), told.judge_rubric))
+        teacher = stack.enter_context(_teacher(told, language))
+        scoring, canvas = stack.enter_context(_scoring(data, told, judge))
+        rewarder = Rewarder(scoring, language, reward_settings(reward), _picture_scorers(told))
+        yield World(canvas, teacher, settings, rewarder, told.max_rollout_tokens, told.concurrency)
+
+
+def reward_settings(told: RewardArguments) -> RewardSettings:
+    """The settings that a configuration spells out."""
+    given = {one.name: getattr(told, one.name) for one in fields(told)}
+    return RewardSettings(vision=read_mix(given.pop("reward_vision")), **given)
+
+
+def _judge_options(told: WorldArguments) -> JudgeOptions | None:
+    if told.judge is None:
+        return None
+    return JudgeOptions(
+        model=told.judge,
+        base_url=told.judge_base_url,
+        rubric=told.judge_rubric,
+        concurrency=told.concurrency,
+        key_variable=told.key_variable,
+    )
+
+
+@contextmanager
+def _teacher(told: WorldArguments, language: Language) -> Generator[Teacher]:
+    if told.teacher is None:
+        yield PictureOnly()
+        return
+    settings = ChatSettings(
+        told.teacher, told.teacher_base_url, told.key_variable, concurrency=told.concurrency
+    )
+    with Chat(settings, cache.folder() / "chat") as chat:
+        yield ModelTeacher(chat, teacher_prompt(language))
+
+
+@contextmanager
+def _scoring(
+    data: DataArguments, told: WorldArguments, judge: Judge | None
+) -> Generator[tuple[Scoring, Canvas]]:
+    """Against the reference's code, or against the picture alone."""
+    if data.task == "chart":
+        seconds = told.timeout or Limits().cpu_seconds
+        limits = Limits(cpu_seconds=seconds, wall_seconds=max(60, 3 * seconds))
+        python = _path(told.chart_python)
+        with ChartRenderer(python, told.workers, limits, told.confinement) as charts:
+            canvas = ChartCanvas(charts)
+            if data.references:
+                yield ChartScoring(charts, judge=judge), canvas
+            else:
+                yield PictureScoring(canvas, judge), canvas
+        return
+    page_limits = PageLimits(seconds=told.timeout or PageLimits().seconds)
+    with PageRenderer(
+        _path(told.browser), told.workers, page_limits, confinement=told.confinement
+    ) as pages:
+        names = ("execution", "block_match", "text", "position", "color")
+        scoring = PageScoring(
+            pages,
+            names if data.references else ("execution",),
+            reference="html" if data.references else "image",
+            judge=judge,
+        )
+        yield scoring, canvas_of(scoring)
+
+
+def _picture_scorers(told: WorldArguments) -> dict[str, PageScorer]:
+    names = ("clip",) if told.clip else ()
+    return find_page_scorers(names, ClipSettings(weights=told.clip_weights))
+
+
+def _path(given: str | None) -> Path | None:
+    return None if given is None else Path(given)
