@@ -41,7 +41,7 @@ class ChatTokens:
 
     def __init__(self, processor: Any) -> None:
         self._processor = processor
-        self._tokenizer: Any = processor.tokenizer
+        self.tokenizer: Any = processor.tokenizer
         self._after_reply = self._rendered([_ASKED, _SAID])
         self._end_of_turn: str = self._after_reply.rpartition("!")[2]
         longer = self._rendered([_ASKED, _SAID, _ASKED])
@@ -54,7 +54,7 @@ class ChatTokens:
     @property
     def end_token(self) -> int:
         """That ends a turn."""
-        return int(self._tokenizer.eos_token_id)
+        return int(self.tokenizer.eos_token_id)
 
     def prompt(self, messages: Sequence[Message]) -> Tokens:
         """Everything up to where the model begins to write."""
@@ -69,13 +69,13 @@ class ChatTokens:
         """
         whole = self._rendered([_ASKED, _SAID, *messages], asks=True)
         text = self._end_of_turn + whole[len(self._after_reply) :]
-        if ended and self._tokenizer.eos_token:
-            text = text.removeprefix(self._tokenizer.eos_token)
+        if ended and self.tokenizer.eos_token:
+            text = text.removeprefix(self.tokenizer.eos_token)
         return self._tokens(text, messages)
 
     def text(self, ids: Sequence[int], *, special: bool = False) -> str:
         """Tokens as text."""
-        return str(self._tokenizer.decode(list(ids), skip_special_tokens=not special))
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=not special))
 
     def _rendered(self, messages: Sequence[Message], *, asks: bool = False) -> str:
         return str(

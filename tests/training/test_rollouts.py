@@ -1,0 +1,359 @@
+"""Rollouts by a scripted model through the real trainer: tokens, masks, pictures, losses."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from trl import GRPOConfig
+
+from rrvf.agent import AgentSettings
+from rrvf.chat import Message, Picture
+from rrvf.errors import UserError
+from rrvf.policies import to_parts
+from tests.episodes import answer, call
+from tests.training.worlds import ScriptedModel, fake_world, samples, tokens_of
+from training.chat_tokens import ChatTokens
+from training.generation import Generated
+from training.grpo import prepare, rows
+from training.models import load_model
+from training.rollouts import Rollouts, World, as_completion
+from training.settings import RunArguments
+from training.trainer import RrvfTrainer
+from training.watchdog import Watchdog
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+SEES = "<think>Bars.</think>" + call("ok blue")
+MENDS = "<think>Red ones.</think>" + call("ok red")
+ENDS = "." + answer("ok red")
+TWO_TURNS = (SEES, ENDS)
+THREE_TURNS = (SEES, MENDS, ENDS)
+
+
+@contextmanager
+def trainer_for(
+    folder: Path, tiny: Path, processor: Any, world: World, model: Any, **arguments: Any
+) -> Iterator[RrvfTrainer]:
+    """The real trainer around a scripted model."""
+    given = {
+        "per_device_train_batch_size": 4,
+        "num_generations": 4,
+        "max_completion_length": 200,
+        "logging_steps": 1,
+        "report_to": [],
+        "use_cpu": True,
+        "save_strategy": "no",
+        "max_steps": 1,
+        **arguments,
+    }
+    config = GRPOConfig(output_dir=str(folder), **given)
+    prepare(config, processor)
+    watchdog = Watchdog(folder / "ranks", 0)
+    rollouts = Rollouts(world, ChatTokens(processor), watchdog, model)
+    data = samples(4)
+    yield RrvfTrainer(
+        samples={sample.id: sample for sample in data},
+        rollouts=rollouts,
+        watchdog=watchdog,
+        model=load_model(RunArguments(model=str(tiny)), config),
+        args=config,
+        train_dataset=rows(data),
+        processing_class=processor,
+    )
+    rollouts.close()
+    watchdog.close()
+
+
+def batch(trainer: RrvfTrainer, n: int = 4) -> dict[str, Any]:
+    """One batch of rollouts of the same sample, as the trainer prepares it for the loss."""
+    row = {"prompt": [{"role": "user", "content": "s0"}], "sample_id": "s0"}
+    trainer.model.train()
+    trainer.current_gradient_accumulation_steps = 1  # as the training loop sets it
+    return trainer._generate_and_score_completions([dict(row) for _ in range(n)])
+
+
+def by_colour(*colours: str) -> ScriptedModel:
+    """Conversation k calls once, then answers with its own colour."""
+    return ScriptedModel(
+        lambda number, turn: SEES if turn == 0 else "." + answer(f"ok {colours[number]}")
+    )
+
+
+# ------------------------------------------------------------------------------------- tokens
+
+
+@pytest.mark.parametrize("script", [TWO_TURNS, THREE_TURNS], ids=["two", "three"])
+def test_only_what_the_model_wrote_is_trained_on(
+    tmp_path: Path, tiny: Path, processor: Any, script: Sequence[str]
+) -> None:
+    model = ScriptedModel(lambda _, turn: script[turn])
+    with trainer_for(tmp_path, tiny, processor, fake_world(), model) as trainer:
+        output = batch(trainer)
+    chat = ChatTokens(processor)
+    ids, counts = output["completion_ids"][0], output["completion_mask"][0]
+    mask = output["tool_mask"][0]
+    kept = int(counts.sum())
+    pieces: list[tuple[int, list[int]]] = []
+    for token, own in zip(ids[:kept].tolist(), mask[:kept].tolist(), strict=True):
+        if not pieces or pieces[-1][0] != own:
+            pieces.append((own, []))
+        pieces[-1][1].append(token)
+    written = [chat.text(piece, special=True) for own, piece in pieces if own]
+    assert written == [
+        text.removeprefix(".") + "<|im_end|>" * text.startswith(".") for text in script
+    ]
+    told = [chat.text(piece, special=True) for own, piece in pieces if not own]
+    assert len(told) == len(script) - 1
+    for text in told:
+        assert text.startswith("<|im_end|>\n<|im_start|>user\n<tool_response>---Comments:\n")
+        assert text.endswith("<|vision_end|><|im_end|>\n<|im_start|>assistant\n")
+        assert "The bars are red, not blue." in text
+
+
+def test_a_rollout_reads_as_the_conversation_of_evaluation(
+    tmp_path: Path, tiny: Path, processor: Any
+) -> None:
+    model = ScriptedModel(lambda _, turn: THREE_TURNS[turn])
+    world, shown = fake_world(), []
+    rollouts = Rollouts(world, ChatTokens(processor), Watchdog(tmp_path, 0), model)
+    begun = rollouts._begun
+
+    def begin(*given: Any) -> Any:
+        shown.append(begun(*given))
+        return shown[-1]
+
+    rollouts._begun = begin  # type: ignore[method-assign]
+    with trainer_for(tmp_path, tiny, processor, world, model) as trainer:
+        found = rollouts.play(samples(1), trainer)
+    chat = ChatTokens(processor)
+    text = chat.text(found["prompt_ids"][0] + found["completion_ids"][0], special=True)
+    collapsed = re.sub(r"(<\|image_pad\|>)+", "<|image_pad|>", text)
+    last = Message("assistant", (ENDS.removeprefix("."),))
+    conversation = [*shown[0].episode.messages(), last]
+    rendered = processor.apply_chat_template(to_parts(conversation), tokenize=False)
+    assert collapsed + "\n" == rendered
+    assert collapsed.count("<|image_pad|>") == len(found["pictures"][0]) == 3
+
+
+def test_text_after_a_stop_string_is_not_read_but_stays_in_the_rollout(processor: Any) -> None:
+    chat = ChatTokens(processor)
+    ids = tokens_of(chat, SEES + "\nand more")
+    completion = as_completion(chat, Generated(ids, False, False))
+    assert completion.text == SEES
+    assert completion.output_tokens == len(ids)
+
+
+def test_a_template_that_rewrites_earlier_turns_is_refused(processor: Any) -> None:
+    class Forgetful:
+        tokenizer = processor.tokenizer
+
+        def apply_chat_template(self, messages: list[Any], **_: Any) -> str:
+            return f"{len(messages)} messages, the last: {messages[-1]}"
+
+    with pytest.raises(UserError, match="rewrites earlier turns"):
+        ChatTokens(Forgetful())
+
+
+# -------------------------------------------------------------------------------------- losses
+
+
+def test_gradients_are_zero_on_what_the_model_was_told(
+    tmp_path: Path, tiny: Path, processor: Any
+) -> None:
+    model = by_colour("red", "green", "blue", "red")
+    with trainer_for(tmp_path, tiny, processor, fake_world(), model) as trainer:
+        output = batch(trainer)
+        kept = []
+        whole = trainer._get_per_token_logps_and_entropies
+
+        def keep(*args: Any, **kwargs: Any) -> Any:
+            logps, *rest = whole(*args, **kwargs)
+            logps.retain_grad()
+            kept.append(logps)
+            return logps, *rest
+
+        trainer._get_per_token_logps_and_entropies = keep  # type: ignore[method-assign]
+        trainer.compute_loss(trainer.model, output).backward()
+    own = (output["completion_mask"] * output["tool_mask"]).bool()
+    gradient = kept[0].grad
+    assert (gradient[~own] == 0).all()
+    rewarded = own & (output["advantages"].unsqueeze(1).abs() > 1e-3)
+    assert rewarded.any()
+    assert (gradient[rewarded] != 0).all()
+
+
+def loss_with(trainer: RrvfTrainer, output: dict[str, Any], old: torch.Tensor) -> float:
+    with torch.no_grad():
+        given = {**output, "old_per_token_logps": old}
+        return float(trainer.compute_loss(trainer.model, given))
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["of the prompt", "of the second turn"])
+def test_a_changed_pixel_of_any_turn_changes_the_loss(
+    tmp_path: Path, tiny: Path, processor: Any, which: int, one_thread: None
+) -> None:
+    model = by_colour("red", "green", "blue", "red")
+    with trainer_for(tmp_path, tiny, processor, fake_world(), model) as trainer:
+        output = batch(trainer)
+        assert output["num_images"] == [2, 2, 2, 2]
+        with torch.no_grad():
+            logps, _, _ = trainer._get_per_token_logps_and_entropies(
+                trainer.model,
+                torch.cat([output["prompt_ids"], output["completion_ids"]], 1),
+                torch.cat([output["prompt_mask"], output["completion_mask"]], 1),
+                output["completion_ids"].size(1),
+                **{
+                    name: output[name]
+                    for name in (
+                        "pixel_values",
+                        "image_grid_thw",
+                        "num_images",
+                        "mm_token_type_ids",
+                    )
+                },
+            )
+        before = loss_with(trainer, output, logps)
+        assert before == loss_with(trainer, output, logps)
+        rows_of = output["image_grid_thw"].prod(-1).tolist()
+        pixels = output["pixel_values"].clone()
+        pixels[sum(rows_of[:which])] += 0.5
+        after = loss_with(trainer, {**output, "pixel_values": pixels}, logps)
+    assert after != before
+
+
+def test_a_group_without_spread_or_without_any_reward_moves_nothing(
+    tmp_path: Path, tiny: Path, processor: Any
+) -> None:
+    alike = by_colour("red", "red", "red", "red")
+    with trainer_for(tmp_path / "a", tiny, processor, fake_world(), alike) as trainer:
+        assert batch(trainer)["advantages"].abs().max() < 1e-6
+    lost = fake_world(lost=["s0"])
+    with trainer_for(tmp_path / "b", tiny, processor, lost, by_colour(*["red"] * 4)) as trainer:
+        output = batch(trainer)
+        loss = trainer.compute_loss(trainer.model, output)
+    assert output["tool_mask"].sum() == 0
+    assert float(output["num_items_in_batch"]) == 1
+    assert float(loss) == 0.0
+
+
+def test_an_unscored_rollout_takes_no_part_in_its_group(
+    tmp_path: Path, tiny: Path, processor: Any
+) -> None:
+    """The same rewards with and without a lost rollout beside them give the same advantages."""
+    rewards = {"red": 2.0, "green": 0.16}
+    model = ScriptedModel(
+        lambda number, turn: (
+            SEES
+            if turn == 0
+            else "." + answer(("ok red", "broken now", "ok green", "ok green")[number])
+        )
+    )
+    with trainer_for(tmp_path, tiny, processor, fake_world(), model) as trainer:
+        output = batch(trainer)
+        tokens = int((output["completion_mask"] * output["tool_mask"]).sum())
+        told = trainer._metrics["train"]
+    scored = torch.tensor([rewards["red"], rewards["green"], rewards["green"]])
+    expected = (scored - scored.mean()) / (scored.std() + 1e-4)
+    assert torch.allclose(output["advantages"][[0, 2, 3]], expected, atol=1e-4)
+    assert output["advantages"][1] == 0
+    assert output["tool_mask"][1].sum() == 0
+    assert float(output["num_items_in_batch"]) == tokens
+    assert told["unscored"] == [0.25]
+    assert told["runnable"] == [1.0]
+
+
+# ------------------------------------------------------------------------------------ the batch
+
+
+def test_episodes_of_any_length_share_a_batch_and_are_counted(
+    tmp_path: Path, tiny: Path, processor: Any
+) -> None:
+    says = {
+        "s0": THREE_TURNS,
+        "s1": ("." + answer("ok red"),),
+        "s2": ("Just words.",),
+        "s3": (call("broken"),),
+        "no_target": (),
+    }
+    data = [replace(samples(1)[0], id=name) for name in says]
+
+    class ByTarget(ScriptedModel):
+        """Knows whose turn it is by who still goes on."""
+
+    order = {0: ["s0", "s1", "s2", "s3"], 1: ["s0"], 2: ["s0"]}
+    model = ByTarget(lambda number, turn: says[order[turn][number]][turn])
+    world = fake_world()
+    with trainer_for(tmp_path, tiny, processor, world, model) as trainer:
+        rollouts = Rollouts(world, ChatTokens(processor), Watchdog(tmp_path, 0), model)
+        found = rollouts.play(data, trainer)
+    assert model.n_conversations == [4, 1, 1]
+    stops = [one.trajectory.stop_reason for one in found["rewarded"]]
+    assert stops == ["answered", "answered", "no_action", "harness_error", "harness_error"]
+    rewards = [one.reward.total for one in found["rewarded"]]
+    # 0.8 vision + 0.2 format + 1.2 tool, by hand: the second answers without a call.
+    assert rewards == [pytest.approx(2.0), pytest.approx(0.8), pytest.approx(-0.2), None, None]
+    assert all(found["completion_ids"])
+    assert found["env_mask"][4] == [0]
+
+
+def test_an_observation_that_does_not_fit_ends_the_episode(
+    tmp_path: Path, tiny: Path, processor: Any
+) -> None:
+    model = ScriptedModel(lambda _, turn: THREE_TURNS[turn])
+    chat = ChatTokens(processor)
+    world = fake_world(max_tokens=len(tokens_of(chat, SEES)) + 10)
+    with trainer_for(tmp_path, tiny, processor, world, model) as trainer:
+        rollouts = Rollouts(world, chat, Watchdog(tmp_path, 0), model)
+        found = rollouts.play(samples(1), trainer)
+    assert found["rewarded"][0].trajectory.stop_reason == "token_budget"
+    assert all(found["env_mask"][0])
+
+
+def test_a_rank_whose_episodes_are_over_generates_along(
+    tmp_path: Path, tiny: Path, processor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another rank's conversations go on for two turns more than ours."""
+    model = ScriptedModel(lambda number, turn: ENDS)
+    others = iter([1, 1, 1, 0])
+    monkeypatch.setattr(
+        "training.rollouts.most_of_all", lambda mine, accelerator: max(mine, next(others))
+    )
+    world = fake_world()
+    with trainer_for(tmp_path, tiny, processor, world, model) as trainer:
+        rollouts = Rollouts(world, ChatTokens(processor), Watchdog(tmp_path, 0), model)
+        found = rollouts.play(samples(2), trainer)
+    assert model.n_conversations == [2, 1, 1]
+    assert [len(one.trajectory.turns) for one in found["rewarded"]] == [1, 1]
+
+
+def test_where_nothing_can_be_measured_training_stops_in_one_line(
+    tmp_path: Path, tiny: Path, processor: Any
+) -> None:
+    world = fake_world(lost=["s0", "s1", "s2", "s3"])
+    model = ScriptedModel(lambda _, turn: TWO_TURNS[turn])
+    with (
+        trainer_for(tmp_path, tiny, processor, world, model, max_steps=9) as trainer,
+        pytest.raises(UserError, match=r"3 batches in a row: the judge is down"),
+    ):
+        trainer.train()
+    assert trainer.state.global_step == 2
+
+
+def test_pictures_are_shown_as_evaluation_shows_them(processor: Any) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (56, 28), "red").save(out, "PNG")
+    chat = ChatTokens(processor)
+    tokens = chat.prompt([Message("user", ("Draw.", Picture(out.getvalue())))])
+    text = chat.text(tokens.ids, special=True)
+    assert text.count("<|image_pad|>") == 2  # 28 x 28 pixels a token
+    assert [picture.size for picture in tokens.pictures] == [(56, 28)]
+    assert AgentSettings.of("python").system() not in text
