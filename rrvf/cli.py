@@ -5,17 +5,31 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
-from enum import StrEnum
+from contextlib import closing, contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 import rrvf
 from rrvf.errors import RrvfError
+from rrvf.flags import (
+    Browser,
+    ChartPython,
+    EpisodeFlags,
+    JudgeFlags,
+    Level,
+    PolicyFlags,
+    RunFlags,
+    TeacherFlags,
+    Workers,
+    grouped,
+    said,
+)
 
 if TYPE_CHECKING:
+    from rrvf.evaluate import Executor
+    from rrvf.runs import LoopOptions, RunOptions
     from rrvf.scoring import Item, Scoring
     from rrvf.types import SampleResult
 
@@ -30,68 +44,14 @@ app = typer.Typer(
 )
 
 
-class ModeName(StrEnum):
-    """Values of ``--mode``."""
-
-    official = "official"
-    fixed = "fixed"
-
-
-class Confinement(StrEnum):
-    """Values of ``--confinement``."""
-
-    auto = "auto"
-    namespaces = "namespaces"
-    landlock = "landlock"
-    seccomp = "seccomp"
-    rlimits = "rlimits"
-
-
-class Kind(StrEnum):
-    """What ``rrvf render`` draws."""
-
-    chart = "chart"
-    web = "web"
-
-
 Out = Annotated[Path, typer.Option(help="Folder of the run; a run begun there goes on.")]
-Workers = Annotated[int, typer.Option(min=1, help="Executions at the same time.")]
-ChartPython = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="RRVF_CHART_PYTHON", help="Interpreter that draws, with the plotting packages."
-    ),
+Where = Annotated[
+    Literal["local", "ray"], typer.Option(help="Score on this machine, or on a Ray cluster.")
 ]
-Level = Annotated[
-    Confinement,
-    typer.Option(envvar="RRVF_CONFINEMENT", help="Level to use; below landlock only if named."),
+RayAddress = Annotated[
+    str | None, typer.Option(help="host:port of the cluster; else the one this machine is in.")
 ]
-
-
-Browser = Annotated[
-    Path | None, typer.Option(envvar="RRVF_CHROMIUM", help="Chromium that shows web pages.")
-]
-
-
-class ClipFailure(StrEnum):
-    """Values of ``--clip-failure``."""
-
-    zero = "zero"
-    black = "black"
-
-
-class Unanswered(StrEnum):
-    """Values of ``--unanswered``."""
-
-    nothing = "nothing"
-    last_rendered = "last_rendered"
-
-
-class Reference(StrEnum):
-    """Values of ``--reference``."""
-
-    html = "html"
-    image = "image"
+Benchmark = Annotated[str, typer.Argument(help=", ".join(BENCHMARKS))]
 
 
 @app.callback(invoke_without_command=True)
@@ -110,18 +70,22 @@ def demo(
     workers: Workers = 2,
     chart_python: ChartPython = None,
     browser: Browser = None,
-    confinement: Level = Confinement.auto,
+    confinement: Level = "auto",
 ) -> None:
     """Score small bundled sets of answers, print the tables, write OUT/report.html."""
-    from rrvf.demo import demo_runs
+    from rrvf.demo import demo_runs, play_episode
     from rrvf.errors import SetupError
     from rrvf.report import write_report
 
     runs: list[Path] = []
-    for run in demo_runs(workers, chart_python, browser, confinement.value):
+    for run in demo_runs(workers, chart_python, browser, confinement):
         try:
             with run.prepared() as (items, scoring):
                 runs.append(_run(items, scoring, out / run.folder, workers))
+                if run.episode is not None:
+                    episode = out / f"episode-{run.episode}"
+                    typer.echo(play_episode(run.episode, items, scoring, episode))
+                    runs.append(episode)
         except SetupError as error:
             if not runs:
                 raise
@@ -130,190 +94,70 @@ def demo(
 
 
 @app.command()
+@grouped
 def score(
-    benchmark: Annotated[str, typer.Argument(help=", ".join(BENCHMARKS))],
-    data: Annotated[str, typer.Option(help="Dataset folder or file, or its name.")],
+    benchmark: Benchmark,
     predictions: Annotated[Path, typer.Option(help="JSONL, or a VLMEvalKit prediction file.")],
     out: Out,
-    workers: Workers = 2,
-    mode: Annotated[ModeName, typer.Option(help="Official scores, or with bugs mended.")] = (
-        ModeName.official
-    ),
-    scorers: Annotated[
-        str | None, typer.Option(help="Comma-separated names or my.module:object.")
-    ] = None,
-    subset: Annotated[str | None, typer.Option(help="Subset of the folder, direct_600.")] = None,
-    task: Annotated[str | None, typer.Option(help="direct or customized.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N samples.")] = None,
-    timeout: Annotated[
-        int | None, typer.Option(min=1, help="Seconds a rendering may take: 60 of CPU, 10 a page.")
-    ] = None,
-    chart_python: ChartPython = None,
-    browser: Browser = None,
-    reference: Annotated[
-        Reference, typer.Option(help="Compare pages with the HTML's rendering, or the image.")
-    ] = Reference.html,
-    javascript: Annotated[bool, typer.Option(help="Let pages run their scripts.")] = False,
-    reuse_pages: Annotated[
-        bool, typer.Option(help="One page for all, not a context each.")
-    ] = False,
-    clip_model: Annotated[str | None, typer.Option(help="open_clip model.")] = None,
-    clip_weights: Annotated[
-        str | None,
-        typer.Option(envvar="RRVF_CLIP_WEIGHTS", help="open_clip tag, or a local file."),
-    ] = None,
-    clip_failure: Annotated[
-        ClipFailure, typer.Option(help="A failed page scores zero, or as a black picture.")
-    ] = ClipFailure.zero,
-    judge: Annotated[
-        str | None, typer.Option(help="Model that fills the GPT column, or pixel.")
-    ] = None,
-    judge_base_url: Annotated[
-        str | None, typer.Option(help="Any OpenAI-compatible server; without it, OpenAI.")
-    ] = None,
-    judge_rubric: Annotated[str | None, typer.Option(help="Another than the benchmark's.")] = None,
-    judge_prompt: Annotated[Path | None, typer.Option(help="Text for the rubric's own.")] = None,
-    judge_repeats: Annotated[int, typer.Option(min=1, help="Answers a pair; gives a mean.")] = 1,
-    judge_concurrency: Annotated[int, typer.Option(min=1, help="Questions at a time.")] = 16,
-    judge_key: Annotated[
-        str, typer.Option(help="Environment variable that holds the key.")
-    ] = "OPENAI_API_KEY",
-    max_cost: Annotated[float | None, typer.Option(help="USD the judge may cost.")] = None,
-    confinement: Level = Confinement.auto,
+    run: RunFlags,
+    judge: JudgeFlags,
+    executor: Where = "local",
+    ray_address: RayAddress = None,
 ) -> None:
     """Score existing predictions; goes on where an earlier run into OUT stopped."""
-    from rrvf.runs import JudgeOptions, RunOptions, prepared
+    from rrvf.report import write_report
+    from rrvf.runs import prepared
 
-    names = _names(scorers)
-    options = RunOptions(
-        data=data,
-        predictions=predictions,
-        workers=workers,
-        mode=mode.value,
-        scorers=names,
-        subset=subset,
-        task=task,
-        limit=limit,
-        timeout=timeout,
-        chart_python=chart_python,
-        browser=browser,
-        reference=reference.value,
-        javascript=javascript,
-        reuse_pages=reuse_pages,
-        clip_model=clip_model,
-        clip_weights=clip_weights,
-        clip_failure=clip_failure.value,
-        confinement=confinement.value,
-        judge=None
-        if judge is None
-        else JudgeOptions(
-            model=judge,
-            base_url=judge_base_url,
-            rubric=judge_rubric,
-            prompt=judge_prompt,
-            repeats=judge_repeats,
-            concurrency=judge_concurrency,
-            max_cost=max_cost,
-            key_variable=judge_key,
-        ),
-    )
+    options = _options(run, judge, predictions)
+    where = None if executor == "local" else _on_ray(benchmark, options, None, ray_address)
     with prepared(benchmark, options) as (items, scoring):
         _tell_missing(items)
-        _run(items, scoring, out, workers)
-        from rrvf.report import write_report
-
+        _run(items, scoring, out, run.workers, where)
         typer.echo(f"report: {write_report([out], out)}")
 
 
 @app.command("eval")
+@grouped
 def evaluate(
-    benchmark: Annotated[str, typer.Argument(help=", ".join(BENCHMARKS))],
-    data: Annotated[str, typer.Option(help="Dataset folder or file, or its name.")],
-    policy: Annotated[str, typer.Option(help="Model at the server, or a file of its answers.")],
+    benchmark: Benchmark,
     out: Out,
-    base_url: Annotated[
-        str | None, typer.Option(help="Any OpenAI-compatible server; without it, OpenAI.")
-    ] = None,
-    max_turns: Annotated[int, typer.Option(min=1, help="Completions an episode.")] = 5,
-    teacher: Annotated[str | None, typer.Option(help="Model that comments.")] = None,
-    teacher_base_url: Annotated[str | None, typer.Option(help="Its server.")] = None,
-    attach_rendering: Annotated[
-        bool, typer.Option(help="Show the policy its renderings beside the comments.")
-    ] = True,
-    unanswered: Annotated[
-        Unanswered, typer.Option(help="What is scored of an episode without an answer.")
-    ] = Unanswered.nothing,
-    temperature: Annotated[float, typer.Option(min=0, help="Of the policy.")] = 0.0,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens a completion.")] = 4096,
-    concurrency: Annotated[int, typer.Option(min=1, help="Episodes that wait at a time.")] = 16,
-    key: Annotated[
-        str, typer.Option(help="Environment variable that holds the key.")
-    ] = "OPENAI_API_KEY",
-    workers: Workers = 2,
-    scorers: Annotated[
-        str | None, typer.Option(help="Comma-separated names or my.module:object.")
-    ] = None,
-    subset: Annotated[str | None, typer.Option(help="Subset of the folder, direct_600.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N samples.")] = None,
-    judge: Annotated[
-        str | None, typer.Option(help="Model that fills the GPT column, or pixel.")
-    ] = None,
-    judge_base_url: Annotated[str | None, typer.Option(help="The judge's server.")] = None,
-    chart_python: ChartPython = None,
-    browser: Browser = None,
-    confinement: Level = Confinement.auto,
+    policy: PolicyFlags,
+    episode: EpisodeFlags,
+    teacher: TeacherFlags,
+    run: RunFlags,
+    judge: JudgeFlags,
+    executor: Where = "local",
+    ray_address: RayAddress = None,
 ) -> None:
     """Let a model play the loop, score its answers; goes on where an earlier run stopped."""
     from rrvf.report import write_report
-    from rrvf.runs import JudgeOptions, LoopOptions, RunOptions, episodes
+    from rrvf.runs import LoopOptions, episodes
 
-    options = RunOptions(
-        data=data,
-        predictions=None,
-        workers=workers,
-        scorers=_names(scorers),
-        subset=subset,
-        limit=limit,
-        chart_python=chart_python,
-        browser=browser,
-        confinement=confinement.value,
-        judge=None if judge is None else JudgeOptions(model=judge, base_url=judge_base_url),
-    )
-    loop = LoopOptions(
-        policy=policy,
-        base_url=base_url,
-        teacher=teacher,
-        teacher_base_url=teacher_base_url,
-        max_turns=max_turns,
-        attach_rendering=attach_rendering,
-        unanswered=unanswered.value,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        concurrency=concurrency,
-        key_variable=key,
-    )
+    loop = LoopOptions(**said(policy, episode, teacher))
+    options = _options(run, judge)
+    where = None if executor == "local" else _on_ray(benchmark, options, loop, ray_address)
     with episodes(benchmark, options, loop, out) as (items, scoring):
-        _run(items, scoring, out, workers)
+        _run(items, scoring, out, run.workers, where)
         typer.echo(f"report: {write_report([out], out)}")
 
 
 @app.command()
 def render(
-    kind: Annotated[Kind, typer.Argument(help="chart or web")],
+    kind: Annotated[Literal["chart", "web"], typer.Argument(help="chart or web")],
     file: Annotated[Path, typer.Argument(help="The script or page.")],
     out: Annotated[Path, typer.Option(help="The PNG to write.")],
     chart_python: ChartPython = None,
     browser: Browser = None,
     javascript: Annotated[bool, typer.Option(help="Let the page run its scripts.")] = False,
-    confinement: Level = Confinement.auto,
+    confinement: Level = "auto",
 ) -> None:
     """Draw one script or page, confined; a chart as a judge would see it."""
     from rrvf.renderers import single
 
-    if kind is Kind.web:
-        typer.echo(single.show_file(file, out, browser, confinement.value, javascript=javascript))
+    if kind == "web":
+        typer.echo(single.show_file(file, out, browser, confinement, javascript=javascript))
     else:
-        typer.echo(single.draw_file(file, out, chart_python, confinement.value))
+        typer.echo(single.draw_file(file, out, chart_python, confinement))
 
 
 @app.command()
@@ -331,13 +175,13 @@ def report(
 def doctor(
     chart_python: ChartPython = None,
     browser: Browser = None,
-    confinement: Level = Confinement.auto,
+    confinement: Level = "auto",
 ) -> None:
     """Tell what this machine offers: confinement, packages, fonts, browser, CLIP weights."""
     from rrvf.doctor import examine
 
     wrong = False
-    for finding in examine(chart_python, browser, confinement.value):
+    for finding in examine(chart_python, browser, confinement):
         mark = {True: "ok", False: "!!", None: "  "}[finding.ok]
         typer.echo(f"{mark} {finding.what + ':':<20} {finding.found}")
         wrong = wrong or finding.ok is False
@@ -356,11 +200,15 @@ def setup_browser() -> None:
 # ---------------------------------------------------------------------------- shared parts
 
 
-def _names(scorers: str | None) -> tuple[str, ...] | None:
-    """The names in a list with commas; ``None`` for the benchmark's own."""
-    if scorers is None:
-        return None
-    return tuple(name.strip() for name in scorers.split(",") if name.strip())
+def _options(run: RunFlags, judge: JudgeFlags, predictions: Path | None = None) -> RunOptions:
+    """What the library is told of a run; the scorers come with commas."""
+    from rrvf.runs import JudgeOptions, RunOptions
+
+    values = said(run)
+    if run.scorers is not None:
+        names = (name.strip() for name in run.scorers.split(","))
+        values["scorers"] = tuple(name for name in names if name)
+    return RunOptions(predictions=predictions, judge=JudgeOptions(**said(judge)), **values)
 
 
 def _tell_missing(items: Sequence[Item]) -> None:
@@ -373,30 +221,52 @@ def _tell_missing(items: Sequence[Item]) -> None:
         )
 
 
-def _run(items: Sequence[Item], scoring: Scoring, out: Path, workers: int) -> Path:
+def _on_ray(
+    benchmark: str, options: RunOptions, loop: LoopOptions | None, address: str | None
+) -> Executor:
+    from rrvf.ray_executor import on_ray
+
+    return on_ray(benchmark, options, loop, address)
+
+
+def _run(
+    items: Sequence[Item],
+    scoring: Scoring,
+    out: Path,
+    workers: int,
+    executor: Executor | None = None,
+) -> Path:
     """Score with a progress bar, then print the table."""
     from rrvf.evaluate import score_predictions
     from rrvf.report import format_table
     from rrvf.run_folder import read_summary
+    from rrvf.runs import spent
+
+    def costs() -> Iterator[str]:
+        # On a cluster every slot asks for itself, and nothing was asked from here.
+        return iter(()) if executor else spent(scoring)
 
     judge = scoring.judge
-    for line in (*scoring.lacks(), judge.expected(len(items)) if judge else None):
-        _tell(line)
+    _tell(*scoring.lacks(), judge.expected(len(items)) if judge else None)
     try:
-        with closing(score_predictions(items, scoring, out, workers)) as results:
+        with (
+            # Ray tells of lost nodes on stdout, which is for the table.
+            redirect_stdout(sys.stderr if executor else sys.stdout),
+            closing(score_predictions(items, scoring, out, workers, executor)) as results,
+        ):
             for _ in _progress(results, len(items)):
                 pass
     except KeyboardInterrupt:
-        _tell(judge.spent() if judge else None)
+        _tell(*costs())
         typer.echo(f"stopped; what is done stands in {out}, the same command goes on", err=True)
         raise typer.Exit(130) from None
-    _tell(judge.spent() if judge else None)
+    _tell(*costs())
     typer.echo(format_table(read_summary(out)))
     return out
 
 
-def _tell(line: str | None) -> None:
-    if line:
+def _tell(*lines: str | None) -> None:
+    for line in filter(None, lines):
         typer.echo(line, err=True)
 
 

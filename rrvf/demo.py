@@ -1,23 +1,37 @@
-"""The bundled demo: a dozen charts and some pages, with answers in which every status occurs."""
+"""The bundled demo: a dozen charts and some pages, with answers in which every status occurs.
+
+After them, one episode of a chart and one of a page go through the loop, renderers and all. What
+policy and teacher say in it was recorded; the teacher says it over HTTP.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+import json
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
+from rrvf.agent import AgentSettings
 from rrvf.benchmarks import chartmimic, plot2code, websight
 from rrvf.benchmarks.predictions import load_predictions, match
+from rrvf.canvases import canvas_of
+from rrvf.chat import Chat, ChatSettings
+from rrvf.demo_teacher import MODEL, recorded_teacher
+from rrvf.episodes import LoopScoring, Trajectories
+from rrvf.evaluate import score_predictions
+from rrvf.policies import RecordedPolicy
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.renderers.page import PageRenderer
 from rrvf.runs import Prepared
 from rrvf.scorers.pixel_judge import PixelJudge
-from rrvf.scoring import Item
+from rrvf.scoring import Item, Scoring
 from rrvf.scoring.charts import ChartScoring
 from rrvf.scoring.pages import PageScoring
 from rrvf.scoring.plots import PlotScoring
+from rrvf.teacher import ModelTeacher, teacher_prompt
 from rrvf.types import Sample
 
 LIMITS = Limits(cpu_seconds=5, wall_seconds=60)
@@ -34,11 +48,13 @@ class DemoRun:
     Attributes:
         title: For a person.
         folder: Where its run lies below the demo's folder.
+        episode: The recording to play afterwards, with the same renderer; it is a run of its own.
         prepared: Gives items and scoring, the renderer running as long as the context lasts.
     """
 
     title: str
     folder: str
+    episode: str | None
     prepared: Callable[[], AbstractContextManager[Prepared]]
 
 
@@ -62,9 +78,62 @@ def demo_runs(
         with PageRenderer(browser, workers, confinement=confinement) as renderer:
             yield demo_pages(), PageScoring(renderer, PAGE_SCORERS, judge=PixelJudge())
 
-    yield DemoRun("ChartMimic", ".", charts)
-    yield DemoRun("Plot2Code", plot2code.NAME, plots)
-    yield DemoRun("WebSight", websight.NAME, pages)
+    yield DemoRun("ChartMimic", ".", "charts", charts)
+    yield DemoRun("Plot2Code", plot2code.NAME, None, plots)
+    yield DemoRun("WebSight", websight.NAME, "pages", pages)
+
+
+def play_episode(name: str, items: Sequence[Item], scoring: Scoring, out: Path) -> str:
+    """Play and score what was recorded, unless the folder holds it already.
+
+    Args:
+        name: Of the recording, ``charts`` or ``pages``.
+        items: Among them the one that it is about.
+        scoring: How its answer is scored; its renderer draws meanwhile.
+        out: Folder of the episode's run.
+
+    Returns:
+        How it went, in a line.
+    """
+    recorded = resources.files("rrvf") / "demo_data" / "episodes" / f"{name}.jsonl"
+    entry = json.loads(recorded.read_text("utf-8"))
+    [sample] = [sample for sample, _ in items if sample.id == entry["id"]]
+    with (
+        _recorded(entry, scoring, Trajectories(out)) as loop,
+        closing(score_predictions([(sample, None)], loop, out, workers=1)) as results,
+    ):
+        [result] = results
+    if result.episode is None or not result.episode.by_turn:
+        return f"episode {sample.id} failed: {result.error}"
+    episode, turns = result.episode, result.episode.by_turn
+    means = [_mean(turn.scores) for turn in turns if turn.status == "ok"]
+    return (
+        f"episode {sample.id}, policy and teacher recorded: {episode.n_turns} turns, "
+        f"{episode.teacher.get('asked', 0)} comments, {episode.stop_reason}; mean score "
+        f"{means[0]:.2f} at first, {means[-1]:.2f} at last"
+    )
+
+
+@contextmanager
+def _recorded(
+    entry: Mapping[str, Any], scoring: Scoring, kept: Trajectories
+) -> Generator[LoopScoring]:
+    """The loop with a recorded policy and a server that has the teacher's recorded comments."""
+    policy = RecordedPolicy({entry["id"]: entry["turns"]}, "recorded turns, no model")
+    canvas = canvas_of(scoring)
+    with recorded_teacher(entry["comments"]) as url:
+        # On this machine: no key, and nothing that many attempts would mend.
+        asked = ChatSettings(MODEL, url, key_variable="RRVF_DEMO_HAS_NO_KEY", attempts=2)
+        with Chat(asked) as chat:
+            teacher = ModelTeacher(chat, teacher_prompt(canvas.language))
+            settings = AgentSettings.of(canvas.language)
+            yield LoopScoring(scoring, policy, canvas, teacher, settings, kept, concurrency=1)
+
+
+def _mean(scores: Mapping[str, float | None]) -> float:
+    """Of what is compared once there is a picture, 0 to 100."""
+    values = [scores[name] or 0.0 for name in scores if name not in ("execution", "pixel")]
+    return 100 * sum(values) / len(values)
 
 
 def demo_items() -> list[Item]:

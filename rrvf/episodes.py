@@ -11,21 +11,22 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from rrvf.agent import AgentSettings, run_episode
 from rrvf.canvases import Canvas
-from rrvf.errors import HarnessError
+from rrvf.errors import HarnessError, boundary
 from rrvf.policies import Policy
 from rrvf.renderers.cache import write_atomically
 from rrvf.run_folder import PICTURES, picture_name
 from rrvf.scorers.judge import Judge
-from rrvf.scoring import Item, Outcome, Scoring, with_hash
+from rrvf.scoring import Item, Outcome, Scoring, score_names, unscored, with_hash
 from rrvf.teacher import Teacher
-from rrvf.trajectories import Trajectory, from_json, to_json
-from rrvf.types import Sample, SampleResult
+from rrvf.tool_calls import fenced
+from rrvf.trajectories import TeacherPart, Trajectory, from_json, to_json
+from rrvf.types import EpisodeResult, Language, Sample, SampleResult, TurnScores
 
 TRAJECTORIES = "trajectories.jsonl"
 
@@ -42,6 +43,7 @@ class LoopScoring:
         settings: The rules of an episode.
         kept: Where trajectories are kept.
         concurrency: Episodes that may wait for the policy or the teacher at the same time.
+        score_turns: Score the code of every turn as well, by all scorers but a judge that is paid.
     """
 
     inner: Scoring
@@ -51,6 +53,7 @@ class LoopScoring:
     settings: AgentSettings
     kept: Trajectories
     concurrency: int = 16
+    score_turns: bool = True
 
     @property
     def benchmark(self) -> str:
@@ -76,7 +79,7 @@ class LoopScoring:
         inner = {name: value for name, value in self.inner.protocol().items() if name != "hash"}
         loop = {
             "policy": dict(self.policy.protocol()),
-            "loop": dict(self.settings.protocol()),
+            "loop": {**self.settings.protocol(), "score_turns": self.score_turns},
             "teacher": dict(self.teacher.protocol()),
         }
         return with_hash({**inner, **loop})
@@ -104,19 +107,98 @@ class LoopScoring:
     def score(self, item: Item, scorers: Mapping[str, Any]) -> Outcome:
         """Play, then score what came of it.
 
+        Where the episode failed through no fault of the policy's, its sample is left unscored.
+
         Raises:
-            HarnessError: The episode failed through no fault of the policy's.
+            HarnessError: The answer cannot be scored.
         """
         sample, _ = item
         trajectory = self.kept.find(sample.id) or self._played(sample)
         if trajectory.failed:
-            raise HarnessError(trajectory.error or trajectory.stop_reason)
-        return self.inner.score((sample, trajectory.completion), scorers)
+            error = HarnessError(trajectory.error or trajectory.stop_reason)
+            outcome = Outcome(unscored((sample, None), score_names(self), error))
+        else:
+            outcome = self.inner.score((sample, trajectory.completion), scorers)
+        episode = self._told(sample, trajectory, scorers, outcome.result)
+        return replace(outcome, result=replace(outcome.result, episode=episode))
 
     def _played(self, sample: Sample) -> Trajectory:
         trajectory = run_episode(self.policy, sample, self.canvas, self.teacher, self.settings)
         self.kept.add(trajectory)
         return trajectory
+
+    def _told(
+        self,
+        sample: Sample,
+        trajectory: Trajectory,
+        scorers: Mapping[str, Any],
+        final: SampleResult,
+    ) -> EpisodeResult:
+        parts = {part: trajectory.n_teacher(part) for part in get_args(TeacherPart)}
+        scored = self.score_turns and not trajectory.failed
+        return EpisodeResult(
+            stop_reason=trajectory.stop_reason,
+            n_turns=len(trajectory.turns),
+            teacher={part: number for part, number in parts.items() if number},
+            by_turn=self._by_turn(sample, trajectory, scorers, final) if scored else None,
+        )
+
+    def _by_turn(
+        self,
+        sample: Sample,
+        trajectory: Trajectory,
+        scorers: Mapping[str, Any],
+        final: SampleResult,
+    ) -> tuple[TurnScores, ...]:
+        """What each code of the episode is worth; code that comes again is not drawn again."""
+        scoring, language = _free(self.inner), self.canvas.language
+        names = score_names(scoring)
+        known = {_bare(trajectory.completion, language): final}
+        told: list[TurnScores] = []
+        for turn, written in enumerate(trajectory.turns, start=1):
+            for call, seen in enumerate(written.observations, start=1):
+                if seen.code is None:
+                    continue
+                reply = fenced(seen.code, language)
+                bare = _bare(reply, language)
+                if bare not in known:
+                    known[bare] = _scored(scoring, (sample, reply), scorers)
+                told.append(_turn_scores(turn, call, known[bare], names))
+        if trajectory.stop_reason == "answered":
+            told.append(_turn_scores(len(trajectory.turns), None, final, names))
+        return tuple(told)
+
+
+def _free(scoring: Scoring) -> Scoring:
+    """The same scoring without a model as judge, which is paid; an embedded one is not."""
+    if scoring.judge is None or scoring.judge.name != "gpt":
+        return scoring
+    return replace(cast("Any", scoring), judge=None)
+
+
+def _bare(reply: str | None, language: Language) -> str | None:
+    """The code of a reply that is one block and nothing else; ``None`` of any other."""
+    opening = f"```{language}\n"
+    text = (reply or "").strip()
+    if not text.startswith(opening) or not text.endswith("```"):
+        return None
+    return text.removeprefix(opening).removesuffix("```").strip("\n")
+
+
+def _scored(scoring: Scoring, item: Item, scorers: Mapping[str, Any]) -> SampleResult:
+    """The code of one turn; a failure of ours leaves its scores open and the others alone."""
+    try:
+        with boundary(f"scoring a turn of {item[0].id}"):
+            return scoring.score(item, scorers).result
+    except HarnessError as error:
+        return unscored(item, score_names(scoring), error)
+
+
+def _turn_scores(
+    turn: int, call: int | None, result: SampleResult, names: Sequence[str]
+) -> TurnScores:
+    values = {name: result.scores[name].value for name in names}
+    return TurnScores(turn, call, result.status, values)
 
 
 @dataclass

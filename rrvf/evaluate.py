@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rrvf.benchmarks.means import n_unscored
+from rrvf.by_turn import summarize_episodes
 from rrvf.errors import HarnessError, UserError, boundary
 from rrvf.run_folder import RunFolder, to_json
 from rrvf.scoring import Item, Outcome, Scoring, score_names, unscored
@@ -40,10 +42,36 @@ def item_key(item: Item) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
+class Executor(Protocol):
+    """Where items are scored."""
+
+    def __call__(
+        self, items: Sequence[Item], scoring: Scoring, scorers: Mapping[str, Any], workers: int
+    ) -> Generator[Outcome]:
+        """One outcome an item, as they are finished; what is under way ends with the generator.
+
+        Args:
+            items: What to score.
+            scoring: How, as this process would.
+            scorers: Those of ``scoring``.
+            workers: Executions at the same time.
+
+        Raises:
+            UserError: Nothing can be scored there, or no longer.
+        """
+        ...
+
+
 def score_predictions(
-    items: Sequence[Item], scoring: Scoring, out: Path, workers: int = 2
+    items: Sequence[Item],
+    scoring: Scoring,
+    out: Path,
+    workers: int = 2,
+    executor: Executor | None = None,
 ) -> Generator[SampleResult]:
     """Score every item, writing as it goes; items that the folder already holds come first.
+
+    Only this process writes, wherever items are scored: by ``executor``, else in threads here.
 
     Whether it ends, is closed early or is interrupted: ``summary.json`` then tells what there is.
     Who may leave early closes it (:func:`contextlib.closing`); what is under way then ends with
@@ -65,13 +93,13 @@ def score_predictions(
         try:
             yield from results.values()
             todo = [item for item in items if item[0].id not in results]
-            # Who waits for an answer keeps no renderer busy: those bound themselves.
-            threads = workers + scoring.waiting()
-            for outcome in _in_parallel(todo, scoring, scorers, threads):
-                with boundary("writing results"):
-                    result = _written(outcome, folder)
-                results[result.sample_id] = result
-                yield result
+            outcomes = (executor or in_threads)(todo, scoring, scorers, workers)
+            with closing(outcomes):
+                for outcome in outcomes:
+                    with boundary("writing results"):
+                        result = _written(outcome, folder)
+                    results[result.sample_id] = result
+                    yield result
         finally:
             in_order = [results[item[0].id] for item in items if item[0].id in results]
             summary = summarize(in_order, len(items), scoring)
@@ -93,11 +121,13 @@ def _written(outcome: Outcome, folder: RunFolder) -> SampleResult:
     return result
 
 
-def _in_parallel(
-    items: Sequence[Item], scoring: Scoring, scorers: Mapping[str, Any], threads: int
-) -> Iterator[Outcome]:
-    """Outcomes as they are finished; a bounded number under way."""
+def in_threads(
+    items: Sequence[Item], scoring: Scoring, scorers: Mapping[str, Any], workers: int
+) -> Generator[Outcome]:
+    """The executor of one machine: outcomes as they are finished, a bounded number under way."""
     waiting = iter(items)
+    # Who waits for an answer keeps no renderer busy: those bound themselves.
+    threads = workers + scoring.waiting()
     with ThreadPoolExecutor(threads, thread_name_prefix="score") as pool:
         running: set[Future[Outcome]] = set()
         try:
@@ -128,4 +158,5 @@ def summarize(results: Sequence[SampleResult], n_samples: int, scoring: Scoring)
         metrics=scoring.metrics(results),
         environment=scoring.environment(),
         protocol=scoring.protocol(),
+        episodes=summarize_episodes(results, scoring.metrics),
     )

@@ -84,6 +84,7 @@ class EndpointPolicy:
         """Model, and how it is asked."""
         return {
             "policy": self.chat.settings.model,
+            "backend": "endpoint",
             "endpoint": self.chat.settings.endpoint_kind,
             "temperature": self.temperature,
             "parameters": dict(self.parameters),
@@ -152,7 +153,7 @@ class RecordedPolicy:
 
     def protocol(self) -> Mapping[str, Any]:
         """The file's name."""
-        return {"policy": self.name}
+        return {"policy": self.name, "backend": "recorded"}
 
     def reply(
         self,
@@ -276,9 +277,11 @@ class TransformersPolicy(BatchPolicy):
         batch_size: Conversations at a time.
         device: ``cpu``, ``cuda`` and so on; by default a GPU where there is one.
         dtype: Of the weights; ``auto`` is that of the checkpoint.
+        parameters: Of generation besides, such as ``top_p``; of no effect at temperature 0.
 
     Raises:
-        SetupError: transformers or torch is missing, or the checkpoint cannot be loaded.
+        SetupError: transformers or torch is missing, the checkpoint cannot be loaded, or the device
+            does not take it.
     """
 
     def __init__(
@@ -289,6 +292,7 @@ class TransformersPolicy(BatchPolicy):
         batch_size: int = 8,
         device: str | None = None,
         dtype: str = "auto",
+        parameters: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(batch_size)
         try:
@@ -299,15 +303,19 @@ class TransformersPolicy(BatchPolicy):
                 f"a checkpoint needs transformers and torch: pip install 'rrvf[train]' ({error})"
             ) from error
         self._name, self._temperature = model, temperature
+        self._parameters = dict(parameters or {})
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         hub: Any = transformers
         try:
             self._processor: Any = hub.AutoProcessor.from_pretrained(model)
             self._model: Any = hub.AutoModelForImageTextToText.from_pretrained(model, dtype=dtype)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ImportError) as error:
             raise SetupError(f"{model}: not a checkpoint to load: {_line(error)}") from error
         self._processor.tokenizer.padding_side = "left"  # answers are written to the right
-        self._model = self._model.to(self._device).eval()
+        try:
+            self._model = self._model.to(self._device).eval()
+        except (RuntimeError, AssertionError) as error:  # torch has no better one for this
+            raise SetupError(f"device {self._device!r} cannot be used: {_line(error)}") from error
 
     def protocol(self) -> Mapping[str, Any]:
         """The checkpoint, and how it generates."""
@@ -317,6 +325,7 @@ class TransformersPolicy(BatchPolicy):
             "device": self._device,
             "dtype": str(self._model.dtype),
             "temperature": self._temperature,
+            "parameters": self._parameters,
         }
 
     def generate(self, batch: Sequence[Asked]) -> Sequence[Completion]:
@@ -325,12 +334,13 @@ class TransformersPolicy(BatchPolicy):
 
         inputs: Any = self._inputs(batch)
         sampled = self._temperature > 0
+        sampling = {"temperature": self._temperature, **self._parameters} if sampled else {}
         with torch.inference_mode():
             tokens: Any = self._model.generate(
                 **inputs,
                 max_new_tokens=batch[0].max_tokens,
                 do_sample=sampled,
-                **({"temperature": self._temperature} if sampled else {}),
+                **sampling,
                 stop_strings=list(batch[0].stop) or None,
                 tokenizer=self._processor.tokenizer,
             )
@@ -378,6 +388,7 @@ class VllmPolicy(BatchPolicy):
         model: Folder or name of a vision-language checkpoint.
         temperature: 0 for the likeliest words.
         batch_size: Conversations at a time; vLLM schedules among them.
+        parameters: Of sampling besides, such as ``top_p`` and ``seed``.
         options: Passed on to ``vllm.LLM``.
 
     Raises:
@@ -390,6 +401,7 @@ class VllmPolicy(BatchPolicy):
         *,
         temperature: float = 0.0,
         batch_size: int = 64,
+        parameters: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(batch_size)
@@ -401,6 +413,7 @@ class VllmPolicy(BatchPolicy):
                 "the checkpoint and give its --base-url"
             ) from error
         self._name, self._temperature = model, temperature
+        self._parameters = dict(parameters or {})
         pictures = {"limit_mm_per_prompt": {"image": _MOST_PICTURES}}
         self._model: Any = self._vllm.LLM(model=model, **{**pictures, **(options or {})})
 
@@ -411,6 +424,7 @@ class VllmPolicy(BatchPolicy):
             "policy": self._name,
             "backend": f"vllm {version}",
             "temperature": self._temperature,
+            "parameters": self._parameters,
         }
 
     def generate(self, batch: Sequence[Asked]) -> Sequence[Completion]:
@@ -420,6 +434,7 @@ class VllmPolicy(BatchPolicy):
             max_tokens=batch[0].max_tokens,
             stop=list(batch[0].stop),
             include_stop_str_in_output=True,
+            **self._parameters,
         )
         conversations = [to_parts(one.messages, inline=True) for one in batch]
         outputs = self._model.chat(conversations, sampling, use_tqdm=False)

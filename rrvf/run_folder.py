@@ -14,12 +14,20 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rrvf.errors import DataError, UserError
 from rrvf.renderers.cache import write_atomically
-from rrvf.types import STATUSES, BenchmarkResult, SampleResult, Score
+from rrvf.types import (
+    STATUSES,
+    BenchmarkResult,
+    EpisodeResult,
+    SampleResult,
+    Score,
+    TurnScores,
+)
 
 RESULTS = "results.jsonl"
 SUMMARY = "summary.json"
@@ -91,6 +99,8 @@ class RunFolder:
             "protocol": dict(summary.protocol),
             "environment": dict(summary.environment),
         }
+        if summary.episodes:
+            data["episodes"] = dict(summary.episodes)
         write_atomically(self.path / SUMMARY, (json.dumps(data, indent=2) + "\n").encode())
 
     def _take_up(self) -> dict[str, SampleResult]:
@@ -133,6 +143,8 @@ def _parsed(line: bytes) -> tuple[SampleResult | None, object]:
 def _ours(result: SampleResult) -> bool:
     """A value that is missing may be had on another try."""
     missing = any(score.value is None for score in result.scores.values())
+    turns = result.episode.by_turn if result.episode is not None else None
+    missing |= any(None in turn.scores.values() for turn in turns or ())
     return missing or result.status == "harness_error"
 
 
@@ -191,7 +203,7 @@ def to_json(result: SampleResult) -> dict[str, Any]:
     scores = {
         name: {"value": score.value, **score.details} for name, score in result.scores.items()
     }
-    return {
+    line = {
         "sample_id": result.sample_id,
         "status": result.status,
         "error": result.error,
@@ -203,6 +215,7 @@ def to_json(result: SampleResult) -> dict[str, Any]:
         "other_mode": dict(result.other_mode),
         "tags": dict(result.tags),
     }
+    return line if result.episode is None else line | {"episode": asdict(result.episode)}
 
 
 def from_json(entry: Mapping[str, Any]) -> SampleResult:
@@ -228,6 +241,17 @@ def from_json(entry: Mapping[str, Any]) -> SampleResult:
         pictures=entry["pictures"],
         other_mode=entry["other_mode"],
         tags=entry["tags"],
+        episode=_episode(entry["episode"]) if "episode" in entry else None,
+    )
+
+
+def _episode(entry: Mapping[str, Any]) -> EpisodeResult:
+    turns = entry["by_turn"]
+    return EpisodeResult(
+        stop_reason=entry["stop_reason"],
+        n_turns=entry["n_turns"],
+        teacher=entry["teacher"],
+        by_turn=None if turns is None else tuple(TurnScores(**turn) for turn in turns),
     )
 
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+import re
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rrvf.agent import AgentSettings, Unanswered
 from rrvf.benchmarks import chartmimic, chartmimic_rules, plot2code, plot2code_rules, websight
 from rrvf.benchmarks.predictions import load_predictions, match
 from rrvf.canvases import canvas_of
-from rrvf.chat import Chat, ChatSettings
+from rrvf.chat import Chat, ChatSettings, Usage
 from rrvf.episodes import LoopScoring, Trajectories
 from rrvf.errors import UserError
-from rrvf.policies import EndpointPolicy, Policy, RecordedPolicy
+from rrvf.policies import (
+    EndpointPolicy,
+    Policy,
+    RecordedPolicy,
+    TransformersPolicy,
+    VllmPolicy,
+)
 from rrvf.renderers import cache
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.renderers.page import PageLimits, PageRenderer
@@ -23,16 +31,31 @@ from rrvf.scorers.clip import ClipSettings
 from rrvf.scorers.judge import Judge
 from rrvf.scorers.model_judge import ModelJudge
 from rrvf.scorers.pixel_judge import PixelJudge
-from rrvf.scorers.rubrics import load_rubric
+from rrvf.scorers.rubrics import load_rubric, own_prompt
 from rrvf.scoring import Item, Scoring, pages, plots
 from rrvf.scoring.charts import ChartScoring
 from rrvf.scoring.pages import PageScoring
 from rrvf.scoring.plots import PlotScoring
 from rrvf.teacher import ModelTeacher, PictureOnly, Teacher, teacher_prompt
+from rrvf.tool_calls import CHART_TOOL, PAGE_TOOL, RenderTool
 from rrvf.types import Language, Mode, Sample
 
 PIXEL = "pixel"
 """The embedded judge's name; everything else is a model's."""
+
+Backend = Literal["endpoint", "transformers", "vllm"]
+Source = Literal["endpoint", "transformers", "vllm", "recorded"]
+
+_SERVED = ("base_url", "policy_max_cost", "native_tools")
+_UNUSED: Mapping[Source, Sequence[str]] = {
+    "endpoint": ("batch_size", "device"),
+    # Which episodes share a batch is left to chance, and with it what a seed would give.
+    "transformers": (*_SERVED, "seed"),
+    "vllm": (*_SERVED, "device"),
+    "recorded": (*_SERVED, "batch_size", "device", "top_p", "seed"),
+}
+_FILES = (".jsonl", ".json", ".xlsx", ".tsv")
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Prepared = tuple[Sequence[Item], Scoring]
 
@@ -41,10 +64,11 @@ Prepared = tuple[Sequence[Item], Scoring]
 class RunOptions:
     """What a run can be told; ``None`` stands for the benchmark's own default.
 
-    Without ``predictions`` every sample is taken, with no answer yet.
+    Without ``predictions`` every sample is taken, with no answer yet; without ``data`` there is
+    none, as for a node of a cluster, which is sent its samples.
     """
 
-    data: str
+    data: str | None
     predictions: Path | None
     workers: int = 2
     mode: Mode = "official"
@@ -70,7 +94,8 @@ class JudgeOptions:
     """Who judges.
 
     Attributes:
-        model: Name at the server, or ``pixel`` for the embedded judge.
+        model: Name at the server, or ``pixel`` for the embedded judge; ``None`` for no judge, and
+            then nothing else may be said of one.
         base_url: Of an OpenAI-compatible server; ``None`` is OpenAI.
         rubric: Another than the benchmark's own.
         prompt: A file with the text to use instead of the rubric's.
@@ -80,7 +105,7 @@ class JudgeOptions:
         key_variable: Environment variable with the key.
     """
 
-    model: str
+    model: str | None
     base_url: str | None = None
     rubric: str | None = None
     prompt: Path | None = None
@@ -88,6 +113,13 @@ class JudgeOptions:
     concurrency: int = 16
     max_cost: float | None = None
     key_variable: str = "OPENAI_API_KEY"
+
+    def __post_init__(self) -> None:
+        if self.model is None:
+            for name in ("base_url", "rubric", "prompt", "max_cost"):
+                if getattr(self, name) is not None:
+                    flag = _flag(name if name == "max_cost" else f"judge_{name}")
+                    raise UserError(f"--{flag} is of no use without --judge MODEL")
 
 
 @contextmanager
@@ -101,7 +133,7 @@ def judge_for(options: JudgeOptions | None, rubric: str) -> Generator[Judge | No
     Raises:
         UserError: It cannot work at all.
     """
-    if options is None:
+    if options is None or options.model is None:
         yield None
     elif options.model == PIXEL:
         yield PixelJudge()
@@ -131,7 +163,8 @@ def prepared(benchmark: str, options: RunOptions) -> AbstractContextManager[Prep
 
 @contextmanager
 def _chartmimic(options: RunOptions) -> Generator[Prepared]:
-    samples = chartmimic.load_samples(Path(options.data), subset=options.subset, task=options.task)
+    load = partial(chartmimic.load_samples, subset=options.subset, task=options.task)
+    samples = _samples(load, options)
     items = _answered(samples, options)
     seconds = options.timeout or Limits().cpu_seconds
     # A script on a busy machine may wait long for its few seconds.
@@ -148,7 +181,7 @@ def _chartmimic(options: RunOptions) -> Generator[Prepared]:
 
 @contextmanager
 def _plot2code(options: RunOptions) -> Generator[Prepared]:
-    samples = plot2code.load_samples(Path(options.data), subset=options.subset)
+    samples = _samples(partial(plot2code.load_samples, subset=options.subset), options)
     plot2code.require_drawable(samples)
     items = _answered(samples, options)
     seconds = options.timeout or plot2code_rules.SECONDS
@@ -166,9 +199,7 @@ def _plot2code(options: RunOptions) -> Generator[Prepared]:
 @contextmanager
 def _websight(options: RunOptions) -> Generator[Prepared]:
     images = options.reference == "image"
-    data = Path(options.data)
-    samples = websight.load_samples(data, images=images)
-    items = _answered(samples, options)
+    items = _answered(_samples(partial(websight.load_samples, images=images), options), options)
     limits = PageLimits(seconds=options.timeout or PageLimits().seconds)
     with (
         judge_for(options.judge, "websight_judge") as judge,
@@ -188,10 +219,14 @@ def _websight(options: RunOptions) -> Generator[Prepared]:
                 pages.SCORERS if options.scorers is None else options.scorers,
                 _clip_settings(options),
                 options.reference,
-                websight.protocol(data),
+                {} if options.data is None else websight.protocol(Path(options.data)),
                 judge,
             ),
         )
+
+
+def _samples(load: Callable[[Path], Sequence[Sample]], options: RunOptions) -> Sequence[Sample]:
+    return [] if options.data is None else load(Path(options.data))
 
 
 def _answered(samples: Sequence[Sample], options: RunOptions) -> Sequence[Item]:
@@ -205,30 +240,110 @@ class LoopOptions:
     """What ``rrvf eval`` can be told of the loop.
 
     Attributes:
-        policy: A model's name at the server, or a file of recorded answers.
+        policy: A model's name at the server, a checkpoint, or a file of recorded answers.
+        backend: ``None`` finds out: a server for a name or with ``base_url``, transformers for a
+            folder with a checkpoint.
         base_url: Of an OpenAI-compatible server; ``None`` is OpenAI.
-        teacher: A model's name; ``None`` for no teacher.
-        teacher_base_url: Likewise.
+        key_variable: Environment variable with its key.
+        policy_max_cost: USD.
+        batch_size: Conversations that a checkpoint in this process continues at a time.
+        device: Where transformers puts it.
+        temperature, top_p, seed: Of sampling.
+        max_tokens: Tokens a completion.
+        policy_prompt: A file whose system message is told instead of ours; with a user part, that
+            is asked where a sample has no instruction of its own.
+        native_tools: Offer the tool by the endpoint, not in words.
+        tool_name, tool_argument: Of the tool, instead of the paper's; both or neither.
         max_turns: Completions an episode.
+        max_episode_tokens: Tokens that the policy may write in an episode.
+        max_seconds: After which an episode begins no further turn.
         attach_rendering: Show the policy its renderings.
         unanswered: What is scored of an episode without an answer.
-        temperature: Of the policy.
-        max_tokens: Tokens a completion.
         concurrency: Episodes that may wait at the same time.
-        key_variable: Environment variable with the key.
+        teacher: A model's name; ``None`` for no teacher.
+        teacher_base_url, teacher_key_variable, teacher_max_cost: As for the policy.
+        teacher_prompt: A file with the text to use instead of ours.
     """
 
     policy: str
+    backend: Backend | None = None
     base_url: str | None = None
-    teacher: str | None = None
-    teacher_base_url: str | None = None
+    key_variable: str = "OPENAI_API_KEY"
+    policy_max_cost: float | None = None
+    batch_size: int | None = None
+    device: str | None = None
+    temperature: float = 0.0
+    top_p: float | None = None
+    seed: int | None = None
+    max_tokens: int = 4096
+    policy_prompt: Path | None = None
+    native_tools: bool = False
+    tool_name: str | None = None
+    tool_argument: str | None = None
     max_turns: int = 5
+    max_episode_tokens: int | None = None
+    max_seconds: float | None = None
     attach_rendering: bool = True
     unanswered: Unanswered = "nothing"
-    temperature: float = 0.0
-    max_tokens: int = 4096
     concurrency: int = 16
-    key_variable: str = "OPENAI_API_KEY"
+    teacher: str | None = None
+    teacher_base_url: str | None = None
+    teacher_key_variable: str = "OPENAI_API_KEY"
+    teacher_max_cost: float | None = None
+    teacher_prompt: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.teacher is None:
+            of_a_teacher = ("teacher_base_url", "teacher_max_cost", "teacher_prompt")
+            self._refuse(of_a_teacher, "without --teacher MODEL")
+        if (self.tool_name is None) != (self.tool_argument is None):
+            raise UserError("--tool-name and --tool-argument go together; give both")
+        for name in (self.tool_name, self.tool_argument):
+            if name is not None and not _TOOL_NAME.fullmatch(name):
+                raise UserError(f"{name!r} names no tool or argument; use letters, digits, _ and -")
+        source = self.source()
+        backend = "with recorded answers" if source == "recorded" else f"with --backend {source}"
+        self._refuse(_UNUSED[source], backend)
+
+    def source(self) -> Source:
+        """Where completions come from: the backend that was named, or the one that fits.
+
+        Raises:
+            UserError: None does.
+        """
+        path = Path(self.policy)
+        if path.is_file():
+            if self.backend is not None:
+                raise UserError(f"{path} is a file of recorded answers; leave --backend out")
+            return "recorded"
+        if self.backend is not None or self.base_url is not None:
+            return self.backend or "endpoint"
+        if (path / "config.json").is_file():
+            return "transformers"
+        if path.is_dir():
+            raise UserError(f"{path}: no checkpoint (config.json is missing)")
+        if path.is_absolute() or self.policy.startswith(".") or path.suffix in _FILES:
+            raise UserError(
+                f"{path}: no such file or folder; name answers, a checkpoint or a model"
+            )
+        if not self.policy.strip():
+            raise UserError("--policy names no model")
+        return "endpoint"
+
+    def _refuse(self, names: Sequence[str], why: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and value is not False:
+                raise UserError(f"--{_flag(name)} is of no use {why}")
+
+    def sampling(self) -> dict[str, Any]:
+        """What is said of sampling besides the temperature."""
+        said = {"top_p": self.top_p, "seed": self.seed}
+        return {name: value for name, value in said.items() if value is not None}
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", "-")
 
 
 @contextmanager
@@ -238,33 +353,69 @@ def episodes(
     """As :func:`prepared`, the answers coming from episodes.
 
     Raises:
-        UserError: As there; or the policy's file, key or server cannot be used.
+        UserError: As there; or the policy's file, checkpoint, key or server cannot be used.
     """
     with (
         prepared(benchmark, options) as (items, scoring),
-        _policy(loop) as policy,
+        _policy(loop, canvas_of(scoring).language) as policy,
         _teacher(loop, canvas_of(scoring).language) as teacher,
     ):
         canvas = canvas_of(scoring)
-        settings = AgentSettings.of(
-            canvas.language,
-            max_turns=loop.max_turns,
-            turn_tokens=loop.max_tokens,
-            attach_rendering=loop.attach_rendering,
-            unanswered=loop.unanswered,
-        )
+        rules = _rules(loop, canvas.language)
         kept = Trajectories(out)
         waiting = loop.concurrency
-        yield items, LoopScoring(scoring, policy, canvas, teacher, settings, kept, waiting)
+        yield items, LoopScoring(scoring, policy, canvas, teacher, rules, kept, waiting)
+
+
+def _rules(loop: LoopOptions, language: Language) -> AgentSettings:
+    """The rules of an episode, with the user's prompt and tool where there are any."""
+    rules = AgentSettings.of(
+        language,
+        tool=_tool(loop, language),
+        max_turns=loop.max_turns,
+        turn_tokens=loop.max_tokens,
+        max_tokens=loop.max_episode_tokens,
+        max_seconds=loop.max_seconds,
+        attach_rendering=loop.attach_rendering,
+        unanswered=loop.unanswered,
+        native_calls=loop.native_tools,
+    )
+    if loop.policy_prompt is None:
+        return rules
+    own = own_prompt(loop.policy_prompt, needs="system")
+    return replace(rules, prompt=replace(own, user=own.user or rules.prompt.user))
+
+
+def _tool(loop: LoopOptions, language: Language) -> RenderTool:
+    tool = CHART_TOOL if language == "python" else PAGE_TOOL
+    if loop.tool_name is None or loop.tool_argument is None:
+        return tool
+    return replace(tool, name=loop.tool_name, argument=loop.tool_argument)
 
 
 @contextmanager
-def _policy(loop: LoopOptions) -> Generator[Policy]:
-    if Path(loop.policy).is_file():
+def _policy(loop: LoopOptions, language: Language) -> Generator[Policy]:
+    source = loop.source()
+    if source == "endpoint":
+        # A single turn has no tool.
+        offered = loop.native_tools and loop.max_turns > 1
+        tools = (_tool(loop, language).schema(),) if offered else ()
+        limit = loop.policy_max_cost
+        with _chat(loop, loop.policy, loop.base_url, loop.key_variable, limit) as chat:
+            yield EndpointPolicy(chat, loop.temperature, tools, loop.sampling())
+    elif source == "recorded":
         yield RecordedPolicy.load(Path(loop.policy))
-        return
-    with _chat(loop, loop.policy, loop.base_url) as chat:
-        yield EndpointPolicy(chat, loop.temperature)
+    else:
+        yield _checkpoint(loop, source)
+
+
+def _checkpoint(loop: LoopOptions, source: Literal["transformers", "vllm"]) -> Policy:
+    given: dict[str, Any] = {"temperature": loop.temperature, "parameters": loop.sampling()}
+    if loop.batch_size is not None:
+        given["batch_size"] = loop.batch_size
+    if source == "vllm":
+        return VllmPolicy(loop.policy, **given)
+    return TransformersPolicy(loop.policy, device=loop.device, **given)
 
 
 @contextmanager
@@ -272,13 +423,41 @@ def _teacher(loop: LoopOptions, language: Language) -> Generator[Teacher]:
     if loop.teacher is None:
         yield PictureOnly()
         return
-    with _chat(loop, loop.teacher, loop.teacher_base_url) as chat:
-        yield ModelTeacher(chat, teacher_prompt(language))
+    own = loop.teacher_prompt
+    prompt = teacher_prompt(language) if own is None else own_prompt(own)
+    key, limit = loop.teacher_key_variable, loop.teacher_max_cost
+    with _chat(loop, loop.teacher, loop.teacher_base_url, key, limit) as chat:
+        yield ModelTeacher(chat, prompt)
 
 
-def _chat(loop: LoopOptions, model: str, base_url: str | None) -> Chat:
-    settings = ChatSettings(model, base_url, loop.key_variable, concurrency=loop.concurrency)
+def _chat(
+    loop: LoopOptions, model: str, base_url: str | None, key: str, max_cost: float | None
+) -> Chat:
+    settings = ChatSettings(model, base_url, key, concurrency=loop.concurrency, max_cost=max_cost)
     return Chat(settings, cache.folder() / "chat")
+
+
+# ------------------------------------------------------------------------------- what it costs
+
+
+def spent(scoring: Scoring) -> Iterator[str]:
+    """A line on what each of policy, teacher and judge was asked and paid so far."""
+    if isinstance(scoring, LoopScoring):
+        if isinstance(scoring.policy, EndpointPolicy):
+            yield _spent("policy", scoring.policy.chat.usage())
+        if isinstance(scoring.teacher, ModelTeacher):
+            yield _spent("teacher", scoring.teacher.chat.usage())
+    if scoring.judge is not None and (line := scoring.judge.spent()):
+        yield line
+
+
+def _spent(who: str, used: Usage) -> str:
+    cost = "cost unknown" if used.cost is None else f"${used.cost:.2f}"
+    return (
+        f"{who}: {used.paid} answers paid, {used.from_cache} kept from before, "
+        f"{used.failures} failed; {used.input_tokens:,} tokens read, "
+        f"{used.output_tokens:,} written, {cost}"
+    )
 
 
 def _clip_settings(options: RunOptions) -> ClipSettings:

@@ -241,6 +241,41 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnScores:
+    """What one piece of an episode's code is worth.
+
+    Attributes:
+        turn: From 1.
+        call: Which call of the turn, from 1; ``None`` for the answer.
+        status: Of its rendering.
+        scores: Scorer -> value in [0, 1]; ``None`` where it could not be measured.
+    """
+
+    turn: int
+    call: int | None
+    status: Status
+    scores: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeResult:
+    """How an answer came about.
+
+    Attributes:
+        stop_reason: Why the episode ended.
+        n_turns: Completions.
+        teacher: ``asked``, ``failed``, ``not_asked`` -> number of renderings.
+        by_turn: Calls that held code, and the answer, in their order; ``None`` where turns were
+            not scored.
+    """
+
+    stop_reason: str
+    n_turns: int
+    teacher: Mapping[str, int] = field(default_factory=dict[str, int])
+    by_turn: tuple[TurnScores, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SampleResult:
     """One line of ``results.jsonl``.
 
@@ -249,6 +284,7 @@ class SampleResult:
         completion: The model's raw reply, ``None`` where none was found.
         pictures: ``reference`` and ``rendering`` -> file name below the run's ``renderings/``.
         other_mode: Scorer -> F1 in the mode that was not asked for, only where the two differ.
+        episode: How the answer came about, where the loop was played.
     """
 
     sample_id: str
@@ -261,11 +297,16 @@ class SampleResult:
     pictures: Mapping[str, str] = field(default_factory=dict[str, str])
     other_mode: Mapping[str, float] = field(default_factory=dict[str, float])
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    episode: EpisodeResult | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkResult:
-    """The table of one run, as written to ``summary.json``."""
+    """The table of one run, as written to ``summary.json``.
+
+    Attributes:
+        episodes: Counts and means by turn where the loop was played, see :mod:`rrvf.by_turn`.
+    """
 
     benchmark: str
     n_samples: int
@@ -274,3 +315,4 @@ class BenchmarkResult:
     metrics: Mapping[str, float | None]
     environment: Mapping[str, Any] = field(default_factory=dict[str, Any])
     protocol: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    episodes: Mapping[str, Any] = field(default_factory=dict[str, Any])

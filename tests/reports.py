@@ -17,8 +17,26 @@ from typing import Any
 
 import pytest
 
+from rrvf.trajectories import Trajectory, to_json
+
 LOW_LEVEL = ("text", "layout", "type", "color")
 SIDES = ("reference", "rendering")
+
+
+HOSTILE = [
+    "<img src=x onerror=window.pwned=1>",
+    "</script><script>window.pwned=2</script>",
+    "<!--<script>",
+    "--><svg onload=window.pwned=3>",
+    "]]>&lt;b&gt;&amp;",
+    "' onmouseover='window.pwned=4' \" autofocus onfocus=\"window.pwned=5",
+    "javascript:window.pwned=6",
+    "${window.pwned=7}",
+    "$data $script",
+    "\u2028\u2029\u202etxet desrever\x00\x07",
+    "\ud800 lone",
+]
+"""What a model might write to get out of where it is shown."""
 
 
 # --- run folders --------------------------------------------------------------------------------
@@ -108,6 +126,13 @@ def add_picture(run: Path, content: bytes) -> str:
     (run / "renderings").mkdir(parents=True, exist_ok=True)
     (run / "renderings" / name).write_bytes(content)
     return name
+
+
+def add_episodes(run: Path, *episodes: Trajectory) -> None:
+    """As the loop writes them."""
+    lines = [to_json(episode, lambda data: add_picture(run, data)) for episode in episodes]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (run / "trajectories.jsonl").write_text(text, encoding="utf-8")
 
 
 class Blocks(HTMLParser):

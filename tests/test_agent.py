@@ -215,6 +215,26 @@ CASES = {
         [Completion("", "tool_calls", (ToolCall("c", TOOL, '{"python_code": '),)), answer(OK)],
         "answered", [["no_code"], []], OK, ["not valid JSON"],
     ),
+    "native call, unknown tool": Case(
+        [Completion("", "tool_calls", (native(OK, name="zoom_in"),)), answer(OK)],
+        "answered", [["no_code"], []], OK, ["'zoom_in'", TOOL],
+    ),
+    "native call and a written one": Case(
+        [Completion(call("oops"), "tool_calls", (native(OK),)), answer(OK)],
+        "answered", [["ok"], []], OK,
+    ),
+    "native call and answer": Case(
+        [Completion(answer(OK), "tool_calls", (native("oops"),))], "answered", [[]], OK
+    ),
+    # what follows an open call might be its code: it is asked to write the call anew
+    "call never closed, then an answer": Case(
+        [THINK + call("oops").removesuffix("</tool_call>") + answer(OK), answer(OK)],
+        "answered", [["no_code"], []], OK, ["not valid JSON"],
+    ),
+    "call never closed, then another": Case(
+        [call(OK).removesuffix("</tool_call>") + call(OK), answer(OK)],
+        "answered", [["no_code"], []], OK, ["not valid JSON"],
+    ),
     "blank rendering": Case([call("blank"), answer(OK)], "answered", [["ok"], []], OK, [BLANK]),
 }  # fmt: skip
 

@@ -8,14 +8,14 @@ import re
 import struct
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import rrvf as package
-from rrvf import cli
+from rrvf import cli, flags, runs
 from rrvf.errors import UserError
 from rrvf.scoring.pages import NO_TAILWIND
 from rrvf.types import STATUSES
@@ -560,7 +560,9 @@ def test_a_bar_is_shown_on_a_terminal_only(
 # ------------------------------------------------------------------------ the other commands
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["score", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["score", "--help"], ["eval", "--help"], ["--version"]]
+)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys\nfrom rrvf.cli import main\n"
@@ -587,6 +589,53 @@ def test_help_names_the_commands_and_options(call: Any, monkeypatch: pytest.Monk
     for option in ("--data", "--predictions", "--out", "--workers", "--mode", "--scorers"):
         assert option in said
     assert "--limit" in said
+
+
+def test_options_are_those_of_the_library() -> None:
+    groups: dict[type, tuple[type, ...]] = {
+        runs.RunOptions: (flags.RunFlags,),
+        runs.JudgeOptions: (flags.JudgeFlags,),
+        runs.LoopOptions: (flags.PolicyFlags, flags.EpisodeFlags, flags.TeacherFlags),
+    }
+    for options, parts in groups.items():
+        library = {field.name: field.default for field in fields(options)}
+        shown = [field for part in parts for field in fields(part)]
+        assert len({field.name for field in shown}) == len(shown)
+        apart = {"predictions", "judge"} if options is runs.RunOptions else set()
+        assert {field.name for field in shown} == set(library) - apart
+        differing = {field.name for field in shown if field.default != library[field.name]}
+        # There the command line says what the library takes None for.
+        assert differing <= {"confinement", "model"}
+
+
+def test_an_option_is_told_to_the_library(
+    call: Any, small: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+
+    def noted(benchmark: str, *options: Any) -> None:
+        told.extend(options)
+        raise UserError("enough")
+
+    monkeypatch.setattr("rrvf.runs.episodes", noted)
+    rubric = ["--judge", "j", "--judge-repeats", 3, "--judge-key", "K", "--max-cost", 2]
+    loop = ["--policy", "p", "--no-attach-rendering", "--key", "L", "--teacher", "t"]
+    at = small.index("--predictions")
+    common = [*small[2:at], *small[at + 2 :], "--reuse-pages", "--clip-failure", "black"]
+    said = call("eval", "websight", *common, *rubric, *loop, "--teacher-key", "M", "--limit", 4)
+    assert said.err == "rrvf: enough\n"
+    options, rules, _ = told
+    assert (options.reuse_pages, options.javascript) == (True, False)
+    assert (options.clip_failure, options.limit, options.confinement) == ("black", 4, "auto")
+    judge = runs.JudgeOptions(model="j", repeats=3, key_variable="K", max_cost=2.0)
+    assert options.judge == judge
+    assert rules == runs.LoopOptions(
+        policy="p",
+        attach_rendering=False,
+        key_variable="L",
+        teacher="t",
+        teacher_key_variable="M",
+    )
 
 
 def test_doctor_tells_what_this_machine_offers() -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.runs import lines_of, values
+
 PARTS = (
     "Part 1: Importing Libraries",
     "Part 2: Data Preparation",
@@ -73,16 +75,21 @@ def predictions(charts: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def results(chart_python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The lines of ``rrvf demo``'s results, drawn by each chart environment."""
+def demo(chart_python: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder and the output of ``rrvf demo``, drawn by each chart environment."""
     out = tmp_path_factory.mktemp("demo")
     command = [sys.executable, "-m", "rrvf", "demo", "--out", str(out)]
     done = subprocess.run(
         [*command, "--chart-python", str(chart_python)], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    lines = (out / "results.jsonl").read_text(encoding="utf-8").splitlines()
-    return {line["sample_id"]: line for line in map(json.loads, lines)}
+    return out, done.stdout
+
+
+@pytest.fixture(scope="module")
+def results(demo: tuple[Path, str]) -> dict[str, Any]:
+    """The lines of its results."""
+    return lines_of(demo[0])
 
 
 def test_every_reference_has_one_answer(
@@ -154,3 +161,19 @@ def test_colours_stay_within_the_deterministic_ten(results: dict[str, Any]) -> N
         matched = len(details["pairs"])
         assert 0 < matched + len(details["missing"]) <= 10, name
         assert 0 < matched + len(details["extra"]) <= 10, name
+
+
+@pytest.mark.slow
+def test_the_episode_plays_on_every_matplotlib_line(demo: tuple[Path, str]) -> None:
+    out, said = demo
+    assert "episode bar_1, policy and teacher recorded: 4 turns, 2 comments, answered" in said
+    assert said.count("Exec rate") == 2, "an episode has no table"
+    line = lines_of(out / "episode-charts")["bar_1"]
+    assert [turn["status"] for turn in line["episode"]["by_turn"]] == [
+        "ok",
+        "code_error",
+        "ok",
+        "ok",
+    ]
+    assert {values(line)[name] for name in ("text", "layout", "type", "color")} == {1.0}
+    assert "recorded turns, no model" in (out / "report.html").read_text(encoding="utf-8")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import json
 import os
 import signal
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rrvf.errors import UserError
+from rrvf.runs import JudgeOptions, LoopOptions
+from rrvf.tool_calls import RenderTool
 from tests.chat_server import ChatServer, Reply, Request, answer, error
 from tests.runs import (
     assert_one_line,
@@ -127,3 +133,222 @@ def test_a_dead_server_stops_with_one_line(tmp_path: Path, env: dict[str, str]) 
     dead = "http://127.0.0.1:9/v1"
     done = rrvf(*command(tmp_path, 3, "--policy", "m", "--base-url", dead), env=env)
     assert_one_line(done, "127.0.0.1:9")
+
+
+# ------------------------------------------------------------------------------ its options
+
+
+def sha256(system: str, user: str) -> str:
+    return hashlib.sha256(f"{system}\0{user}".encode()).hexdigest()
+
+
+def test_a_tool_is_offered_natively_by_ones_own_names(tmp_path: Path, env: dict[str, str]) -> None:
+    def native(request: Request) -> Reply:
+        if request.number:
+            return answer(f"<answer>```python\n{BETTER}\n```</answer>")
+        function = {"name": "draw", "arguments": json.dumps({"script": FIRST})}
+        return answer(None, tool_calls=[{"id": "c1", "type": "function", "function": function}])
+
+    named = ("--native-tools", "--tool-name", "draw", "--tool-argument", "script")
+    with ChatServer(native) as server:
+        words = command(tmp_path, 1, "--policy", "m", "--base-url", server.url, *named)
+        sampled = ("--top-p", 0.9, "--seed", 0, "--temperature", 0.5, "--max-tokens", 99)
+        done = rrvf(*words, *sampled, "--mode", "fixed", "--timeout", 20, env=env)
+    assert done.returncode == 0, done.stderr
+    first, second = (request.body for request in server.requests)
+    assert first["tools"] == second["tools"] == [RenderTool("draw", "script", "python").schema()]
+    assert "<tool_call>" not in first["messages"][0]["content"]
+    sent = {name: first[name] for name in ("top_p", "seed", "temperature", "max_tokens")}
+    assert sent == {"top_p": 0.9, "seed": 0, "temperature": 0.5, "max_tokens": 99}
+    [trajectory] = trajectories(tmp_path / "out")
+    assert [one["code"] for one in trajectory["turns"][0]["observations"]] == [FIRST]
+    protocol = summary_of(tmp_path / "out")["protocol"]
+    assert protocol["mode"] == "fixed"
+    assert protocol["loop"]["tool"] == "draw(script)"
+    assert protocol["policy"]["backend"] == "endpoint"
+    assert protocol["policy"]["parameters"] == {"top_p": 0.9, "seed": 0}
+    assert protocol["teacher"]["teacher"] is None
+
+
+def test_ones_own_prompts_are_sent_and_recorded(tmp_path: Path, env: dict[str, str]) -> None:
+    (tmp_path / "policy.md").write_text("# System\nYou draw. {how_to_call}\n# User\nDraw this.\n")
+    (tmp_path / "teacher.md").write_text("What differs?")
+    with ChatServer(policy) as server, ChatServer(lambda _: answer(COMMENTS)) as teacher:
+        loop = (
+            "--policy",
+            "m",
+            "--base-url",
+            server.url,
+            "--policy-prompt",
+            tmp_path / "policy.md",
+        )
+        taught = ("--teacher", "t", "--teacher-base-url", teacher.url, "--teacher-key", "T_KEY")
+        prompted = (*taught, "--teacher-prompt", tmp_path / "teacher.md")
+        keys = {**env, "T_KEY": "sk-teacher-77"}
+        done = rrvf(*command(tmp_path, 1, *loop, *prompted), env=keys)
+    assert done.returncode == 0, done.stderr
+    first, [asked] = server.requests[0], teacher.requests
+    assert first.text.startswith("You draw. Write <tool_call>")
+    assert asked.text == "What differs?"
+    assert first.headers["Authorization"] == f"Bearer {env['OPENAI_API_KEY']}"
+    assert asked.headers["Authorization"] == "Bearer sk-teacher-77"
+    protocol = summary_of(tmp_path / "out")["protocol"]
+    told = sha256("You draw. {how_to_call}", "Draw this.")
+    assert protocol["loop"]["policy_prompt_sha256"] == told
+    assert protocol["teacher"]["prompt_sha256"] == sha256("", "What differs?")
+    paid, commented = done.stderr.splitlines()
+    assert paid.startswith("policy: 2 answers paid, 0 kept from before, 0 failed; 200 tokens read")
+    assert commented.startswith("teacher: 1 answers paid")
+
+
+def test_a_judge_is_asked_as_in_score(tmp_path: Path, env: dict[str, str]) -> None:
+    (tmp_path / "judge.md").write_text("How alike, of ten?")
+    turns = [f"<answer>{FIRST}</answer>"]
+    (tmp_path / "recorded.jsonl").write_text(json.dumps({"id": "line_0", "turns": turns}) + "\n")
+    with ChatServer(lambda request: answer(f"Score: {6 + request.number % 2}")) as server:
+        judged = ("--judge", "j", "--judge-base-url", server.url, "--judge-repeats", 2)
+        worded = ("--judge-rubric", "vision_reward", "--judge-prompt", tmp_path / "judge.md")
+        words = command(tmp_path, 1, "--policy", tmp_path / "recorded.jsonl", *judged, *worded)
+        done = rrvf(*words, env=env)
+    assert done.returncode == 0, done.stderr
+    assert {request.text for request in server.requests} == {"How alike, of ten?"}
+    assert lines_of(tmp_path / "out")["line_0"]["scores"]["gpt"]["value"] == pytest.approx(0.65)
+    protocol = summary_of(tmp_path / "out")["protocol"]
+    assert (protocol["judge"]["rubric"], protocol["judge"]["repeats"]) == ("vision_reward", 2)
+    assert protocol["policy"] == {"policy": "recorded.jsonl", "backend": "recorded"}
+
+
+def test_an_episode_ends_at_its_budget(tmp_path: Path, env: dict[str, str]) -> None:
+    with ChatServer(policy) as server:  # which counts 10 tokens an answer
+        words = command(tmp_path, 1, "--policy", "m", "--base-url", server.url)
+        budget = ("--max-episode-tokens", 10, "--max-seconds", 600)
+        done = rrvf(*words, *budget, "--unanswered", "last_rendered", env=env)
+    assert done.returncode == 0, done.stderr
+    [trajectory] = trajectories(tmp_path / "out")
+    assert (trajectory["stop_reason"], len(server.requests)) == ("token_budget", 1)
+    assert server.requests[0].body["max_tokens"] == 10
+    assert lines_of(tmp_path / "out")["line_0"]["code"].strip() == FIRST.strip()
+    assert summary_of(tmp_path / "out")["protocol"]["loop"]["max_seconds"] == 600
+
+
+def test_a_limit_of_cost_needs_a_price(tmp_path: Path, env: dict[str, str]) -> None:
+    with ChatServer(policy) as server:
+        words = command(tmp_path, 1, "--policy", "m", "--base-url", server.url)
+        done = rrvf(*words, "--policy-max-cost", 1, env=env)
+    assert_one_line(done, "price of 'm'")
+    assert server.requests == []
+
+
+@pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("transformers", "torch", "torchvision"))),
+    reason="needs transformers, torch, torchvision",
+)
+def test_a_checkpoint_plays_in_this_process(tmp_path: Path, env: dict[str, str]) -> None:
+    from training import tiny_model
+
+    model = tiny_model.build(tmp_path / "model")
+    data = resources.files("rrvf") / "demo_data" / "charts" / "references"
+    words = ["eval", "chartmimic", "--data", data, "--limit", 1, "--out", tmp_path / "out"]
+    given = ("--policy", model, "--device", "cpu", "--batch-size", 2, "--max-tokens", 8)
+    done = rrvf(*words, *given, "--temperature", 0.7, "--top-p", 0.9, env=env)
+    assert done.returncode == 0, done.stderr
+    [trajectory] = trajectories(tmp_path / "out")
+    said = trajectory["turns"][0]
+    assert 0 < said["output_tokens"] <= 8
+    assert said["input_tokens"] > 100, "the system message, the question and the picture"
+    summary = summary_of(tmp_path / "out")
+    assert summary["n_unscored"]["execution"] == 0
+    card = summary["protocol"]["policy"]
+    assert (card["policy"], card["backend"], card["device"]) == (str(model), "transformers", "cpu")
+    assert card["parameters"] == {"top_p": 0.9}
+
+
+# ------------------------------------------------------------------------------ mistakes
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a file of answers, a checkpoint and an empty folder."""
+    (tmp_path / "answers.jsonl").write_text("{}")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("said", "source"),
+    [
+        ({"policy": "gpt-4o"}, "endpoint"),
+        ({"policy": "chenzju/rrvf_chartmimic"}, "endpoint"),
+        ({"policy": "chenzju/rrvf_chartmimic", "backend": "vllm"}, "vllm"),
+        ({"policy": "model"}, "transformers"),
+        ({"policy": "model", "backend": "vllm"}, "vllm"),
+        ({"policy": "model", "base_url": "http://localhost/v1"}, "endpoint"),
+        ({"policy": "answers.jsonl"}, "recorded"),
+    ],
+)
+def test_where_completions_come_from(here: Path, said: dict[str, Any], source: str) -> None:
+    assert LoopOptions(**said).source() == source
+
+
+@pytest.mark.parametrize(
+    ("said", "part"),
+    [
+        ({"policy": "answers.jsonl", "backend": "endpoint"}, "leave --backend out"),
+        ({"policy": "answers.jsonl", "base_url": "http://x"}, "--base-url is of no use with rec"),
+        ({"policy": "gone.jsonl"}, "gone.jsonl: no such file"),
+        ({"policy": "./gone"}, "no such file"),
+        ({"policy": "empty"}, "config.json is missing"),
+        ({"policy": " "}, "names no model"),
+        ({"policy": "model", "native_tools": True}, "--native-tools is of no use with --backend t"),
+        ({"policy": "model", "seed": 0}, "--seed is of no use"),
+        ({"policy": "m", "backend": "vllm", "device": "cpu"}, "--device is of no use"),
+        ({"policy": "m", "backend": "vllm", "base_url": "http://x"}, "--base-url is of no use"),
+        ({"policy": "m", "batch_size": 3}, "--batch-size is of no use with --backend endpoint"),
+        ({"policy": "m", "teacher_base_url": "http://x"}, "no use without --teacher MODEL"),
+        ({"policy": "m", "teacher_prompt": Path("x")}, "--teacher-prompt is of no use"),
+        ({"policy": "m", "tool_name": "draw"}, "give both"),
+        ({"policy": "m", "tool_argument": "code"}, "give both"),
+        ({"policy": "m", "tool_name": "draw it", "tool_argument": "code"}, "'draw it' names no"),
+    ],
+)
+def test_what_does_not_go_together(here: Path, said: dict[str, Any], part: str) -> None:
+    with pytest.raises(UserError) as caught:
+        LoopOptions(**said)
+    assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "flag"),
+    [
+        ({"base_url": "http://x"}, "--judge-base-url"),
+        ({"rubric": "x"}, "--judge-rubric"),
+        ({"max_cost": 1.0}, "--max-cost"),
+    ],
+)
+def test_a_judge_that_is_not_named(said: dict[str, Any], flag: str) -> None:
+    with pytest.raises(UserError, match=f"^{flag} is of no use without --judge"):
+        JudgeOptions(model=None, **said)
+
+
+def test_mistakes_are_one_line(tmp_path: Path, env: dict[str, str]) -> None:
+    teacher = ("--policy", "m", "--teacher-base-url", "http://x")
+    assert_one_line(rrvf(*command(tmp_path, 1, *teacher), env=env), "--teacher-base-url is of no")
+    (tmp_path / "prompt.md").write_text("Draw.")
+    prompt = ("--policy", "m", "--policy-prompt", tmp_path / "prompt.md")
+    assert_one_line(rrvf(*command(tmp_path, 1, *prompt), env=env), "below '# System'")
+    done = rrvf(*command(tmp_path, 1, "--policy", "m", "--backend", "llama"), env=env)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "transformers" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("backend", ["transformers", "vllm"])
+def test_a_backend_that_is_not_installed(tmp_path: Path, env: dict[str, str], backend: str) -> None:
+    (tmp_path / "stubs").mkdir()
+    (tmp_path / "stubs" / f"{backend}.py").write_text("raise ImportError('it is not there')")
+    stubbed = {**env, "PYTHONPATH": str(tmp_path / "stubs")}
+    done = rrvf(*command(tmp_path, 1, "--policy", "m", "--backend", backend), env=stubbed)
+    assert_one_line(done, "it is not there", "install")

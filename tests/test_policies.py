@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -136,7 +137,7 @@ def test_recorded_turns_are_said_in_their_order(tmp_path: Path) -> None:
     assert [turn.action for turn in done.turns] == ["call", "answer"]
     for unknown in ("pie_1", "line_1"):
         assert ask(policy, unknown).text == ""
-    assert policy.protocol() == {"policy": "turns.jsonl"}
+    assert policy.protocol() == {"policy": "turns.jsonl", "backend": "recorded"}
 
 
 def test_recorded_predictions_are_single_turns(tmp_path: Path) -> None:
@@ -326,9 +327,50 @@ class TestTransformers:
         first = wild.generate(asked("Draw."))[0].text
         assert first != wild.generate(asked("Draw."))[0].text
 
+    def test_the_likeliest_of_a_narrow_nucleus(
+        self, checkpoint: Path, policy: TransformersPolicy
+    ) -> None:
+        narrow = {"top_p": 1e-6}
+        sampled = TransformersPolicy(
+            str(checkpoint), device="cpu", temperature=2.0, parameters=narrow
+        )
+        assert sampled.generate(asked("Draw.")) == policy.generate(asked("Draw."))
+        assert sampled.protocol()["parameters"] == narrow
+
+    def test_a_device_that_is_not_there(self, checkpoint: Path) -> None:
+        with pytest.raises(SetupError, match="device 'warp' cannot be used"):
+            TransformersPolicy(str(checkpoint), device="warp")
+
     def test_a_folder_without_a_checkpoint(self, tmp_path: Path) -> None:
         with pytest.raises(SetupError, match="not a checkpoint"):
             TransformersPolicy(str(tmp_path))
+
+
+def test_vllm_is_asked_with_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    sampled: list[dict[str, Any]] = []
+
+    class Model:
+        def __init__(self, **_: object) -> None: ...
+
+        def chat(self, conversations: list[Any], sampling: Any, use_tqdm: bool) -> list[Any]:
+            sampled.append(sampling)
+            said = SimpleNamespace(text="Two", finish_reason="stop", token_ids=[5, 6])
+            return [SimpleNamespace(outputs=[said], prompt_token_ids=[1]) for _ in conversations]
+
+    fake = SimpleNamespace(LLM=Model, SamplingParams=dict, __version__="0.11.0")
+    monkeypatch.setitem(sys.modules, "vllm", fake)
+    policy = VllmPolicy("m", temperature=0.7, parameters={"top_p": 0.9, "seed": 3})
+    assert ask(policy) == Completion("Two", "stop", input_tokens=1, output_tokens=2)
+    [sampling] = sampled
+    assert {**sampling, "stop": tuple(sampling["stop"])} == {
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "seed": 3,
+        "max_tokens": 7,
+        "stop": STOP,
+        "include_stop_str_in_output": True,
+    }
+    assert policy.protocol()["parameters"] == {"top_p": 0.9, "seed": 3}
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

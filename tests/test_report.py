@@ -21,6 +21,7 @@ from rrvf.errors import DataError, UserError
 from rrvf.report import format_table, write_report
 from tests import reports
 from tests.reports import (
+    HOSTILE,
     LOW_LEVEL,
     Blocks,
     Open,
@@ -108,20 +109,6 @@ def test_a_page_that_cannot_be_written_is_a_users_error(tmp_path: Path) -> None:
 
 # --- what is in the file ------------------------------------------------------------------------
 
-HOSTILE = [
-    "<img src=x onerror=window.pwned=1>",
-    "</script><script>window.pwned=2</script>",
-    "<!--<script>",
-    "--><svg onload=window.pwned=3>",
-    "]]>&lt;b&gt;&amp;",
-    "' onmouseover='window.pwned=4' \" autofocus onfocus=\"window.pwned=5",
-    "javascript:window.pwned=6",
-    "${window.pwned=7}",
-    "$data $script",
-    "\u2028\u2029\u202etxet desrever\x00\x07",
-    "\ud800 lone",
-]
-
 
 def test_no_string_leaves_the_data_block(tmp_path: Path) -> None:
     items = [item(f"{index} {text}", error=text, code=text) for index, text in enumerate(HOSTILE)]
@@ -162,8 +149,9 @@ def test_policy_allows_this_script_and_this_style_only(tmp_path: Path) -> None:
     assert set(addresses) <= {"data:,", "#items"}
 
 
-def test_the_script_has_no_way_to_parse_a_string() -> None:
-    script = (resources.files("rrvf") / "report_assets" / "report.js").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["report.js", "episodes.js"])
+def test_the_script_has_no_way_to_parse_a_string(name: str) -> None:
+    script = (resources.files("rrvf") / "report_assets" / name).read_text(encoding="utf-8")
     sinks = r"innerHTML|outerHTML|insertAdjacent|document\.write|DOMParser|ContextualFragment"
     runners = r"\beval\b|Function\(|cssText|srcdoc|import\("
     assert re.search(f"{sinks}|{runners}", script) is None
@@ -441,6 +429,20 @@ def test_histograms_count_items_by_score(open_page: Open, tmp_path: Path) -> Non
     assert seen.page.locator(".histogram").first.locator("rect.failed").count() == 1
     legend = seen.page.locator("#statuses li").all_inner_texts()
     assert [" ".join(text.split()) for text in legend] == ["ok 6 85.7 %", "code error 1 14.3 %"]
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_few_histograms_keep_the_size_of_their_figures(
+    open_page: Open, tmp_path: Path, width: int
+) -> None:
+    entry = item("a")
+    entry["scores"] = {name: score(0.5) for name in ("text", "pixel")}
+    run = write_run(tmp_path / "run", [entry], summary(1))
+    seen = open_page(write_report([run], tmp_path), viewport={"width": width, "height": 800})
+    texts = seen.page.locator(".histogram svg text")
+    assert texts.count() == 6
+    heights = texts.evaluate_all("all => all.map(t => t.getBoundingClientRect().height)")
+    assert max(heights) < 22, "a line of the page's own text is 22.5 pixels high"
 
 
 def detailed_item() -> dict[str, Any]:

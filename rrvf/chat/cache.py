@@ -7,12 +7,12 @@ so that several processes may share the folder. An entry that cannot be read cou
 from __future__ import annotations
 
 import json
-import secrets
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rrvf.chat.question import Answer, ToolCall
+from rrvf.files import write_atomically
 
 _T = TypeVar("_T")
 
@@ -33,15 +33,7 @@ def store(folder: Path, key: str, answer: Answer) -> None:
     """
     entry = asdict(answer)
     del entry["cached"]
-    path = _path(folder, key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.parent / f".part-{secrets.token_hex(8)}"
-    try:
-        part.write_text(json.dumps(entry), encoding="ascii")
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    write_atomically(_path(folder, key), json.dumps(entry).encode("ascii"))
 
 
 def _path(folder: Path, key: str) -> Path:

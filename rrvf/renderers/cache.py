@@ -10,13 +10,13 @@ import base64
 import contextlib
 import json
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rrvf.errors import SetupError
+from rrvf.files import write_atomically
 from rrvf.types import (
     STATUSES,
     Color,
@@ -85,20 +85,6 @@ def _store(kind: str, key: str, rendering: Rendering | FigureRendering) -> None:
             entry[name] = base64.b64encode(entry[name]).decode("ascii")
     with contextlib.suppress(OSError):
         write_atomically(_path(kind, key), json.dumps(entry).encode("ascii"))
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is either whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not tempfile: its files are for their owner alone, whatever the umask says.
-    part = path.parent / f".part-{secrets.token_hex(8)}"
-    try:
-        with part.open("xb") as stream:
-            stream.write(data)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def _picture(data: str | None) -> bytes | None:

@@ -31,7 +31,7 @@
       if (value === true) element.setAttribute(name, "");
       else if (value !== false && value != null) element.setAttribute(name, String(value));
     }
-    element.append(...children.flat().filter((child) => child != null && child !== false));
+    element.append(...children.flat(Infinity).filter((child) => child != null && child !== false));
     return element;
   }
 
@@ -88,6 +88,14 @@
   const isUnscored = (item) =>
     Object.values(item.scores).some((score) => !isNumber(score.value));
   const otherMode = (mode) => ({ official: "fixed", fixed: "official" })[mode] ?? "other mode";
+
+  const episodes = makeEpisodes({ h, svg, isolate, isNumber, percent, plural, label, asObject,
+    asList, asText, scoreOf, inPanelOrder, hasAverage, statusLabel, statusTitle,
+    highlighted: (text) => highlighted(text),
+    frame: (...parts) => frame(...parts),
+    sizeOf: (name) => (Object.hasOwn(DATA.sizes, name) ? DATA.sizes[name] : null),
+    source: (name) => (Object.hasOwn(DATA.pictures, name) ? DATA.pictures[name] : null),
+  });
 
   const runButtons = new Map();
 
@@ -199,12 +207,25 @@
   function renderHistograms(run) {
     byId("distributions").hidden = run.items.length === 0;
     const scorers = scorersOf(run);
-    byId("histograms").replaceChildren(
-      ...scorers.map((scorer) => histogram(scorer, run.items)));
+    showPlots(byId("histograms"), scorers.map((scorer) => histogram(scorer, run.items)));
     byId("histogram-note").textContent =
       "Number of items by score, 0 to 100. Grey: items whose code did not work. " +
       "The line marks the mean over the scored items" + (hasAverage(scorers)
         ? "; Average is the mean of an item's Text, Layout, Type and Color." : ".");
+  }
+
+  // Cards keep a size at which their figures read well, however few they are.
+  function showPlots(box, plots) {
+    box.style.setProperty("--count", plots.length);
+    box.replaceChildren(...plots);
+  }
+
+  function renderByTurn(run) {
+    const { counts, plots, note } = episodes.figure(run);
+    byId("by-turn").hidden = run.episodes === null;
+    byId("by-turn-counts").replaceChildren(isolate(counts));
+    showPlots(byId("by-turn-plots"), plots);
+    byId("by-turn-note").textContent = plots.length ? note : "";
   }
 
   function histogram(scorer, items) {
@@ -265,6 +286,7 @@
       modesDiffer(item) && h("span", { class: "badge differ",
         title: "official and fixed give different values" }, "≠ modes differ"),
       isUnscored(item) && h("span", { class: "badge unscored" }, "unscored"),
+      episodes.badge(item),
       Object.entries(item.tags).filter(([, value]) => value !== item.id).map(([key, value]) =>
         h("span", { class: "tag" }, isolate(key), " ", isolate(value))),
       h("span", { class: "figures" }, h("span", { class: "muted small" }, seconds), " ",
@@ -293,6 +315,7 @@
       h("div", { class: "panels" }, order.map((name) => panel(run, item, name))),
       item.code === null ? "" : codeBlock("Code as executed", asText(item.code), true),
       item.reply === null ? "" : codeBlock("The model's reply", asText(item.reply), false),
+      episodes.section(run, item, (pair) => openViewer(card, pair)) ?? "",
       item.shortened ? h("p", { class: "muted small" },
         "Shortened here; results.jsonl holds everything.") : "");
   }
@@ -771,6 +794,7 @@
     renderCard(run);
     renderStatuses(run);
     renderHistograms(run);
+    renderByTurn(run);
     renderSorts(run);
     renderFilters(run);
     Object.assign(byId("search"), { value: "", placeholder: run.items[0]?.id ?? "" });
@@ -856,20 +880,21 @@
 
   // --- the viewer ---------------------------------------------------------------------------
 
-  function openViewer(card) {
+  // `pair` is what is compared: the item, or what it was at an earlier turn.
+  function openViewer(card, pair) {
     state.difference = card.querySelector(".difference") !== null;
-    view(entryOf.get(card));
+    view(entryOf.get(card), pair);
     byId("viewer").showModal();
     if (state.run.pages) byId("viewer-pictures").focus(); // the arrow keys scroll
   }
 
-  function view(entry) {
-    state.viewed = entry;
+  function view(entry, pair = entry.item) {
+    Object.assign(state, { viewed: entry, pair });
     const place = state.shown.indexOf(entry);
-    byId("viewer-title").replaceChildren(isolate(entry.item.id));
+    byId("viewer-title").replaceChildren(isolate(pair.id));
     byId("viewer-place").textContent = `${place + 1} of ${state.shown.length}`;
     const box = byId("viewer-pictures");
-    const shown = pictures(state.run, entry.item, null);
+    const shown = pictures(state.run, pair, null);
     box.className = shown.className;
     box.replaceChildren(...shown.children);
     box.scrollTop = 0;
@@ -879,9 +904,9 @@
   }
 
   function compareInViewer() {
-    const { item } = state.viewed;
-    const possible = isComparable(item);
-    showDifference(byId("viewer-pictures"), state.run, item, possible && state.difference, null);
+    const possible = isComparable(state.pair);
+    showDifference(byId("viewer-pictures"), state.run, state.pair, possible && state.difference,
+      null);
     byId("viewer-difference").disabled = !possible;
     byId("viewer-difference").setAttribute("aria-pressed", String(possible && state.difference));
   }
@@ -893,6 +918,7 @@
 
   // The list follows the viewer: closing it leaves the reader at the item last seen.
   function closeViewer() {
+    if (state.pair !== state.viewed.item) return; // the browser goes back to the turn
     fillEntry(state.viewed);
     state.viewed.card.scrollIntoView({ block: "start" });
     state.viewed.card.querySelector("h3 a").focus({ preventScroll: true });

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from statistics import fmean
+from typing import Literal
 
 from rrvf.errors import DataError, UserError
 
@@ -82,19 +83,30 @@ def load_rubric(name: str, prompt_file: Path | None = None) -> Rubric:
         shipped = resources.files("rrvf") / "prompts" / f"{name}.md"
         prompt = read_prompt(shipped.read_text(encoding="utf-8"))
     else:
-        prompt = _own_prompt(prompt_file)
+        prompt = own_prompt(prompt_file)
     return Rubric(name, prompt, parse, scale, own_words=prompt_file is not None)
 
 
-def _own_prompt(path: Path) -> Prompt:
+def own_prompt(path: Path, needs: Literal["system", "user"] = "user") -> Prompt:
+    """The prompt in a file of the user's; see :func:`load_rubric` for its form.
+
+    Args:
+        path: UTF-8 text.
+        needs: The part that cannot be left out.
+
+    Raises:
+        DataError: It cannot be read, or says nothing.
+    """
     try:
         prompt = read_prompt(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8; save the prompt as UTF-8 text") from error
-    if not prompt.user:
+    if needs == "user" and not prompt.user:
         raise DataError(f"{path}: asks nothing; write the question, below '# User' if at all")
+    if needs == "system" and not prompt.system:
+        raise DataError(f"{path}: has no system message; write it below '# System'")
     return prompt
 
 

@@ -1,0 +1,169 @@
+"""How well episodes overlap: waiting for models, waiting for renderings, and nothing else.
+
+``python benchmarks/loop_overlap.py`` plays 32 episodes of three turns (two calls, an answer), 16 at
+a time, with a policy and a teacher that answer after one second each: the tests' own server, in
+this process. ``rrvf eval`` runs as a whole process, charts are really drawn, the caches are empty.
+
+The ideal is the larger of two times:
+
+* waiting: episodes / concurrency x the answers that an episode waits for, one after another;
+* rendering: CPU seconds of the chart server and of all scripts, divided by the cores.
+
+The target is a wall time below 1.3 times that, start and end of the command included. Other
+programs move it: how much CPU they took meanwhile is printed, and how many times the ideal it is on
+the CPU that they left. Where they leave no core idle, that last figure hides time lost by waiting:
+only a run on a quiet machine tells.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from tests.chat_server import ChatServer, Reply, Request, answer  # noqa: E402
+from tests.episodes import call  # noqa: E402
+
+CHARTS = HERE.parent / "rrvf" / "demo_data" / "charts" / "references"
+NAMES = ("area_1", "bar_1", "heatmap_1", "line_1", "multi_1", "pie_1", "scatter_1", "violin_1")
+"""Those that take no more than a chart usually takes."""
+
+EPISODES, CONCURRENCY, SECONDS = 32, 16, 1.0
+TURNS, COMMENTS = 3, 2
+TARGET = 1.3
+
+
+def titled(name: str, title: str) -> str:
+    """A chart of the demo with another title, so that no two are the same."""
+    before, save, after = (CHARTS / f"{name}.py").read_text().partition("plt.savefig(")
+    return f"{before}plt.suptitle({title!r})\n{save}{after}"
+
+
+@dataclass
+class Models:
+    """Policy and teacher; a sample is known by its picture."""
+
+    seen: list[bytes] = field(default_factory=list)
+
+    def reply(self, request: Request) -> Reply:
+        """What either says, after a while."""
+        target = request.pictures[0]
+        if target not in self.seen:
+            self.seen.append(target)
+        number = self.seen.index(target)
+        time.sleep(SECONDS)
+        if request.body["model"] == "teacher":
+            return answer("-**Text**- the title is another one")
+        turn = request.text.count("<tool_response>")
+        code = titled(NAMES[number % len(NAMES)], f"{number} {turn}")
+        said = call(code) if turn < TURNS - 1 else f"<answer>```python\n{code}\n```</answer>"
+        return answer(f"<think>Turn {turn} of {number}.</think>{said}")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the command took, in seconds: on the wall, of CPU itself, of CPU for rendering."""
+
+    wall: float
+    own: float
+    rendering: float
+
+
+def measured(work: Path, url: str, cores: int) -> Cost:
+    """Run ``rrvf eval`` once."""
+    data = work / "references"
+    data.mkdir()
+    for number in range(EPISODES):
+        code = titled(NAMES[number % len(NAMES)], f"chart {number}")
+        (data / f"chart_{number}.py").write_text(code)
+    told = work / "cost.json"
+    command = [sys.executable, __file__, "--inside", str(told), "eval", "chartmimic"]
+    command += ["--data", str(data), "--out", str(work / "run"), "--workers", str(cores)]
+    command += ["--policy", "policy", "--base-url", url, "--concurrency", str(CONCURRENCY)]
+    command += ["--teacher", "teacher", "--teacher-base-url", url]
+    key = {"RRVF_CACHE_DIR": str(work / "cache"), "OPENAI_API_KEY": "none"}
+    start = time.perf_counter()
+    subprocess.run(command, env={**os.environ, **key}, check=True, stdout=subprocess.DEVNULL)
+    wall = time.perf_counter() - start
+    return Cost(wall, **json.loads(told.read_text()))
+
+
+def inside(told: Path, arguments: list[str]) -> None:
+    """The command, in this process; notes what it cost."""
+    from rrvf.cli import main as rrvf
+
+    sys.argv = ["rrvf", *arguments]
+    try:
+        rrvf()
+    finally:
+        used = {"own": resource.RUSAGE_SELF, "rendering": resource.RUSAGE_CHILDREN}
+        told.write_text(json.dumps({name: _cpu(who) for name, who in used.items()}))
+
+
+def _cpu(who: int) -> float:
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
+
+
+def busy() -> float:
+    """CPU seconds that this machine has used since it started."""
+    user, nice, system, _, _, irq, softirq, *_ = map(
+        int, Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    )
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
+def checked(run: Path, n_answers: int) -> None:
+    """Every episode went as it was meant to, and nobody was spared an answer.
+
+    Raises:
+        SystemExit: One did not.
+    """
+    lines = (run / "trajectories.jsonl").read_text().splitlines()
+    for line in map(json.loads, lines):
+        seen = [one["teacher"] for turn in line["turns"] for one in turn["observations"]]
+        if line["stop_reason"] != "answered" or seen != ["asked"] * COMMENTS:
+            raise SystemExit(f"{line['sample_id']}: {line['stop_reason']}, {seen}")
+    if len(lines) != EPISODES or n_answers != EPISODES * (TURNS + COMMENTS):
+        raise SystemExit(f"{len(lines)} episodes, {n_answers} answers")
+
+
+def main() -> None:
+    """Measure and print."""
+    cores = len(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory(prefix="rrvf-overlap-") as folder:
+        work = Path(folder)
+        before, own = busy(), _cpu(resource.RUSAGE_SELF)
+        with ChatServer(Models().reply) as server:
+            cost = measured(work, server.url, cores)
+        own = _cpu(resource.RUSAGE_SELF) - own
+        others = busy() - before - own - cost.own - cost.rendering
+        checked(work / "run", len(server.requests))
+    waiting = EPISODES / CONCURRENCY * (TURNS + COMMENTS) * SECONDS
+    rendering = cost.rendering / cores
+    ideal = max(waiting, rendering)
+    left = max(waiting, cost.rendering / (cores - others / cost.wall))
+    print(f"{EPISODES} episodes of {TURNS} turns, {CONCURRENCY} at a time, {cores} cores")
+    print(f"waiting for answers        {waiting:6.1f} s")
+    print(f"CPU of rendering / cores   {rendering:6.1f} s")
+    print(f"CPU of the command itself  {cost.own:6.1f} s, of the two servers {own:.1f} s")
+    print(f"CPU of other programs      {others:6.1f} s")
+    print(f"wall time                  {cost.wall:6.1f} s")
+    print(f"times the ideal            {cost.wall / ideal:6.2f} (target: below {TARGET})")
+    print(f"... on the CPU left by others {cost.wall / left:3.2f}")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--inside"]:
+        inside(Path(sys.argv[2]), sys.argv[3:])
+    else:
+        main()

@@ -1,0 +1,94 @@
+"""What a run's episodes were, and how good the code was after each turn.
+
+Means by turn number alone mislead: the episodes that reach a late turn are others than those that
+end early. So every turn has two means:
+
+* ``metrics``: over the episodes with code in that turn; ``n`` says how many these are.
+* ``carried``: over all ``n_carried`` episodes, each with the last code it had shown by then. One
+  that stopped keeps its last scores, one without any code yet counts as 0. An episode whose first
+  code could not be scored through our fault is left out of that score at every turn; where later
+  code could not, the score before it stands.
+
+Both are computed by the benchmark's own rule for its table. What a turn shows is the code of its
+last call, or the answer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rrvf.types import EpisodeResult, SampleResult, Score, Status, TurnScores
+
+Metrics = Callable[[Sequence[SampleResult]], Mapping[str, float | None]]
+"""Results -> the columns of the table."""
+
+
+def summarize_episodes(results: Sequence[SampleResult], metrics: Metrics) -> dict[str, Any]:
+    """The ``episodes`` of a ``summary.json``; empty where no loop was played."""
+    episodes = [result.episode for result in results if result.episode is not None]
+    if not episodes:
+        return {}
+    lengths = Counter(episode.n_turns for episode in episodes)
+    teacher: Counter[str] = Counter()
+    for episode in episodes:
+        teacher.update(episode.teacher)
+    return {
+        "n": len(episodes),
+        "turns": {str(length): lengths[length] for length in sorted(lengths)},
+        "stop_reasons": dict(Counter(episode.stop_reason for episode in episodes)),
+        "teacher": dict(teacher),
+        "by_turn": _by_turn(episodes, metrics),
+    }
+
+
+def _by_turn(episodes: Sequence[EpisodeResult], metrics: Metrics) -> list[dict[str, Any]]:
+    scored = [episode.by_turn for episode in episodes if episode.by_turn is not None]
+    shown = [entry for entries in scored for entry in entries]
+    names = list(dict.fromkeys(name for entry in shown for name in entry.scores))
+    n_turns = max((entry.turn for entry in shown), default=0)
+    carried = [list(_carried(entries, names, n_turns)) for entries in scored]
+    rows: list[dict[str, Any]] = []
+    for turn in range(1, n_turns + 1):
+        own = [_last_of(entries, turn) for entries in scored]
+        there = [_result(entry.status, entry.scores) for entry in own if entry is not None]
+        rows.append(
+            {
+                "turn": turn,
+                "n": len(there),
+                "n_carried": len(scored),
+                "metrics": _measured(metrics(there)),
+                "carried": _measured(metrics([states[turn - 1] for states in carried])),
+            }
+        )
+    return rows
+
+
+def _last_of(entries: Sequence[TurnScores], turn: int) -> TurnScores | None:
+    return next((entry for entry in reversed(entries) if entry.turn == turn), None)
+
+
+def _carried(
+    entries: Sequence[TurnScores], names: Sequence[str], n_turns: int
+) -> Iterator[SampleResult]:
+    """An episode as it stood after each turn."""
+    unknown = {name for name in names if entries and entries[0].scores.get(name) is None}
+    status: Status = "no_code"
+    known: dict[str, float | None] = {name: None if name in unknown else 0.0 for name in names}
+    for turn in range(1, n_turns + 1):
+        entry = _last_of(entries, turn)
+        if entry is not None:
+            status = entry.status
+            told = {name: value for name, value in entry.scores.items() if value is not None}
+            known |= {name: value for name, value in told.items() if name not in unknown}
+        yield _result(status, known)
+
+
+def _result(status: Status, scores: Mapping[str, float | None]) -> SampleResult:
+    """As the benchmark's rule takes it."""
+    return SampleResult("", status, None, 0.0, {name: Score(v) for name, v in scores.items()})
+
+
+def _measured(table: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: value for name, value in table.items() if value is not None}

@@ -1,0 +1,521 @@
+"""Scoring on the nodes of a Ray cluster: same files, same numbers as on this machine.
+
+A :class:`Slot` is an actor: one execution at a time, with a renderer and connections of its own.
+This process hands out items, takes up what comes back and alone writes the run. A slot is used
+after it has shown that it scores as this process would: same protocol, same versions, same
+confinement. When one is lost, with its node or alone, its items go to others.
+
+* Samples travel whole, pictures included; a node needs neither data nor predictions. What else an
+  option names (an interpreter, a browser, weights, a prompt, recorded answers) is looked for on
+  each node under the same path.
+* Keys never travel: options hold names of environment variables, and a slot reads its node's own.
+* An item that was there three times when a slot ended is given up and left unscored; the third
+  time it is alone there, so that no other is taken for the guilty one.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import platform
+import socket
+import tempfile
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from rrvf.episodes import LoopScoring
+from rrvf.errors import HarnessError, RrvfError, SetupError, UserError, boundary
+from rrvf.evaluate import score_item
+from rrvf.runs import JudgeOptions, LoopOptions, RunOptions, episodes, prepared
+from rrvf.scoring import Item, Outcome, Scoring, score_names, unscored
+from rrvf.trajectories import Trajectory
+from rrvf.types import Sample
+
+Build = Callable[[], AbstractContextManager[Scoring]]
+"""Opens on a node what scores there. It is pickled: a module's function, with its options."""
+
+LOSSES = 3
+"""After so many an item is given up; after so many slots that never opened, the run."""
+
+NO_CLUSTER = (
+    "no Ray cluster answers {address}; start one (ray start --head) or name one "
+    "(--ray-address host:port)"
+)
+
+_Options = TypeVar("_Options", RunOptions, JudgeOptions, LoopOptions)
+_ANSWER_SECONDS = 10.0
+_CLOSING_SECONDS = 10.0
+_PATIENCE_SECONDS = 30.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RayExecutor:
+    """Scores items as Ray actors; see :class:`rrvf.evaluate.Executor`.
+
+    Attributes:
+        build: Opens what scores on a node. Its renderer and its connections serve one slot.
+        address: Of the cluster, ``host:port``; ``None`` for ``$RAY_ADDRESS``, else the one that
+            was started on this machine.
+    """
+
+    build: Build
+    address: str | None = None
+
+    def __call__(
+        self, items: Sequence[Item], scoring: Scoring, scorers: Mapping[str, Any], workers: int
+    ) -> Generator[Outcome]:
+        """Score on ``workers`` slots; see :class:`rrvf.evaluate.Executor`.
+
+        Raises:
+            UserError: No Ray, no cluster, or a node that would score otherwise.
+        """
+        if not items:
+            return
+        with _connected(self.address) as ray:
+            crew = _Crew(ray, self.build, scoring, items, workers)
+            try:
+                yield from crew.outcomes()
+            finally:
+                crew.close()
+
+
+@contextmanager
+def _connected(address: str | None) -> Generator[Any]:
+    """The module ``ray``, connected; a connection that is there already is used and left."""
+    # Under "uv run" Ray would copy the working folder, whatever lies in it, to every node.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise SetupError("--executor ray needs Ray: pip install 'rrvf[ray]'") from error
+    module = cast("Any", ray)
+    if module.is_initialized():
+        yield module
+        return
+    found = _found(address)
+    try:
+        module.init(found, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:  # another version of Ray or Python there, and the like
+        raise SetupError(
+            f"{found}: the Ray cluster cannot be used: {_first_line(error)}"
+        ) from error
+    try:
+        yield module
+    finally:
+        module.shutdown()
+
+
+def _found(address: str | None) -> str:
+    """The address of a cluster that answers: Ray itself would wait for one for ever."""
+    noted = Path(os.environ.get("RAY_TMPDIR") or "/tmp", "ray", "ray_current_cluster")
+    with suppress(OSError):
+        address = address or os.environ.get("RAY_ADDRESS") or noted.read_text().strip()
+    if not address:
+        raise SetupError(NO_CLUSTER.format(address="on this machine"))
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise SetupError(NO_CLUSTER.format(address=f"at {address}")) from error
+    return address
+
+
+def _first_line(error: object) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+# --------------------------------------------------------------------------- from options
+
+
+def on_ray(
+    benchmark: str,
+    options: RunOptions,
+    loop: LoopOptions | None = None,
+    address: str | None = None,
+) -> RayExecutor:
+    """The executor of a run with these options; with ``loop``, of one that plays episodes.
+
+    Questions that may be under way at a time are shared out among the slots.
+
+    Raises:
+        UserError: Something was asked for that only a single process can keep.
+    """
+    costs = [options.judge and options.judge.max_cost]
+    if loop is not None:
+        costs += [loop.policy_max_cost, loop.teacher_max_cost]
+        if loop.source() in ("transformers", "vllm"):
+            raise UserError(
+                "--executor ray needs a policy behind a server (vllm serve, --base-url), or "
+                "recorded answers; a checkpoint would be loaded once for each of the workers"
+            )
+    if any(cost is not None for cost in costs):
+        raise UserError("a limit of cost is kept by one process; leave it out with --executor ray")
+    build = partial(scoring_on_node, benchmark, _for_slot(options), _loop_for_slot(options, loop))
+    return RayExecutor(build, address)
+
+
+def _for_slot(options: RunOptions) -> RunOptions:
+    judge = options.judge
+    if judge is not None:
+        judge = _absolute(replace(judge, concurrency=-(-judge.concurrency // options.workers)))
+    weights = options.clip_weights
+    if weights is not None and Path(weights).is_file():
+        weights = str(Path(weights).absolute())
+    own = replace(options, workers=1, judge=judge, clip_weights=weights)
+    return _absolute(replace(own, data=None, predictions=None, limit=None))
+
+
+def _loop_for_slot(options: RunOptions, loop: LoopOptions | None) -> LoopOptions | None:
+    if loop is None:
+        return None
+    policy = str(Path(loop.policy).absolute()) if loop.source() == "recorded" else loop.policy
+    share = -(-loop.concurrency // options.workers)
+    return _absolute(replace(loop, policy=policy, concurrency=share))
+
+
+def _absolute(options: _Options) -> _Options:
+    """The same, its paths no matter of the working folder."""
+    given = {one.name: getattr(options, one.name) for one in fields(options)}
+    paths = {name: path.absolute() for name, path in given.items() if isinstance(path, Path)}
+    return replace(options, **paths)
+
+
+@contextmanager
+def scoring_on_node(
+    benchmark: str, options: RunOptions, loop: LoopOptions | None
+) -> Generator[Scoring]:
+    """What scores items that are sent to it.
+
+    Args:
+        benchmark: Its name.
+        options: Without data and predictions.
+        loop: For items that are episodes yet to be played.
+    """
+    if loop is None:
+        with prepared(benchmark, options) as (_, scoring):
+            yield scoring
+        return
+    # Every item brings the place for its trajectory with it.
+    with episodes(benchmark, options, loop, Path(os.devnull)) as (_, scoring):
+        yield scoring
+
+
+# ------------------------------------------------------------------------------- what travels
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """An item on its way to a slot.
+
+    Attributes:
+        item: As it stands here.
+        image: Contents of the sample's picture, ``None`` where it has none that can be read.
+        played: Its episode, where an earlier start played it.
+    """
+
+    item: Item
+    image: bytes | None
+    played: Trajectory | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What comes back: the outcome, and the episode if one was played for it."""
+
+    outcome: Outcome
+    played: Trajectory | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A user's mistake, in one line; as data, because exceptions travel with their traceback."""
+
+    message: str
+
+
+@dataclass(slots=True)
+class InMemory:
+    """Stands for :class:`rrvf.episodes.Trajectories`; what was played is taken home."""
+
+    before: Trajectory | None = None
+    added: Trajectory | None = None
+
+    def find(self, sample_id: str) -> Trajectory | None:
+        """The episode that was played before."""
+        found = self.before is not None and self.before.sample_id == sample_id
+        return self.before if found else None
+
+    def add(self, trajectory: Trajectory) -> None:
+        """Keep the episode that was played now."""
+        self.added = trajectory
+
+
+# ---------------------------------------------------------------------------------- on a node
+
+
+class Slot:
+    """One execution at a time on a node; an actor whose methods run in several threads."""
+
+    def __init__(self, build: Build) -> None:
+        self._build = build
+        self._open = ExitStack()
+
+    def open(self) -> tuple[str, Mapping[str, Any]] | Refusal:
+        """Start what draws and asks; returns the node's name and what moves scores there."""
+        try:
+            with boundary("opening a renderer"):
+                self._scoring = self._open.enter_context(self._build())
+                self._scorers = self._scoring.find_scorers()
+                return platform.node(), moves_scores(self._scoring)
+        except RrvfError as error:
+            return Refusal(f"{platform.node()}: {error}")
+
+    def score(self, parcel: Parcel) -> Parts | Refusal:
+        """Score one item, playing its episode first where that is how this is scored."""
+        kept = InMemory(parcel.played)
+        scoring = self._scoring
+        if isinstance(scoring, LoopScoring):
+            scoring = replace(scoring, kept=kept)
+        try:
+            with _unpacked(parcel) as item:
+                return Parts(score_item(item, scoring, self._scorers), kept.added)
+        except UserError as error:
+            return Refusal(f"{platform.node()}: {error}")
+
+    def close(self) -> None:
+        """End what is under way."""
+        scoring = getattr(self, "_scoring", None)
+        if scoring is not None:
+            scoring.close()
+        self._open.close()
+
+
+@contextmanager
+def _unpacked(parcel: Parcel) -> Generator[Item]:
+    """The item, its picture a file on this node."""
+    sample, completion = parcel.item
+    if parcel.image is None or sample.image is None:
+        yield parcel.item
+        return
+    with tempfile.TemporaryDirectory(prefix="rrvf-") as folder:
+        image = Path(folder) / sample.image.name
+        image.write_bytes(parcel.image)
+        yield replace(sample, image=image), completion
+
+
+def moves_scores(scoring: Scoring) -> dict[str, Any]:
+    """What must be the same wherever items of one run are scored.
+
+    Where the data are from is left out, and with it the hash: only one process reads them.
+    """
+    protocol = {k: v for k, v in scoring.protocol().items() if k not in ("data", "hash")}
+    return {
+        "protocol": protocol,
+        "environment": scoring.environment(),
+        "lacks": list(scoring.lacks()),
+    }
+
+
+def difference(here: object, there: object, name: str = "") -> str | None:
+    """The first setting that differs, with both values; ``None`` where all are the same."""
+    if isinstance(here, Mapping) and isinstance(there, Mapping):
+        ours, theirs = cast("Mapping[str, Any]", here), cast("Mapping[str, Any]", there)
+        for key in {**ours, **theirs}:
+            found = difference(ours.get(key), theirs.get(key), f"{name}.{key}".lstrip("."))
+            if found:
+                return found
+        return None
+    return None if here == there else f"{name}: {there!r} there, {here!r} here"
+
+
+# --------------------------------------------------------------------------- in this process
+
+
+@dataclass(eq=False)
+class _Task:
+    item: Item
+    losses: int = 0
+
+
+@dataclass(eq=False)
+class _Member:
+    """A slot, seen from here."""
+
+    actor: Any
+    is_open: bool = False
+    tasks: list[_Task] = field(default_factory=list[_Task])
+
+
+class _Crew:
+    """The slots of one run, and what is left to do.
+
+    Args:
+        ray: The module.
+        build: As in :class:`RayExecutor`.
+        scoring: How this process would score.
+        items: What to score.
+        workers: Slots.
+    """
+
+    def __init__(
+        self, ray: Any, build: Build, scoring: Scoring, items: Sequence[Item], workers: int
+    ) -> None:
+        self._ray = ray
+        self._build = build
+        self._scoring = scoring
+        self._kept = scoring.kept if isinstance(scoring, LoopScoring) else None
+        self._expected = moves_scores(scoring)
+        self._workers = workers
+        # Who waits for an answer keeps no renderer busy.
+        self._threads = 1 + math.ceil(scoring.waiting() / workers)
+        self._left = len(items)
+        self._todo = deque(_Task(item) for item in items)
+        self._suspects: deque[_Task] = deque()
+        self._members: list[_Member] = []
+        self._under_way: dict[Any, tuple[_Member, _Task | None]] = {}
+        self._stillborn = 0
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Every item's, as they are finished."""
+        while self._left:
+            self._fill()
+            for outcome in self._next():
+                self._left -= 1
+                yield outcome
+
+    def close(self) -> None:
+        """End every slot, and what it has under way."""
+        closing = [member.actor.close.remote() for member in self._members if member.is_open]
+        if closing:
+            self._ray.wait(closing, num_returns=len(closing), timeout=_CLOSING_SECONDS)
+        for member in self._members:
+            self._ray.kill(member.actor)
+
+    # ------------------------------------------------------------------- giving out
+
+    def _fill(self) -> None:
+        while len(self._members) < min(self._workers, self._left):
+            self._hire()
+        for member in self._members:
+            while member.is_open and (task := self._task_for(member)):
+                member.tasks.append(task)
+                ref = member.actor.score.remote(self._parcel(task.item))
+                self._under_way[ref] = member, task
+
+    def _hire(self) -> None:
+        options = {
+            "num_cpus": 1,
+            "max_restarts": 0,
+            "max_concurrency": self._threads + 1,  # one is free to close
+            "scheduling_strategy": "SPREAD",
+        }
+        member = _Member(self._ray.remote(Slot).options(**options).remote(self._build))
+        self._members.append(member)
+        self._under_way[member.actor.open.remote()] = member, None
+
+    def _task_for(self, member: _Member) -> _Task | None:
+        if self._suspects and not member.tasks:
+            return self._suspects.popleft()
+        alone = any(_is_suspect(task) for task in member.tasks)
+        if alone or len(member.tasks) >= self._threads or not self._todo:
+            return None
+        return self._todo.popleft()
+
+    def _parcel(self, item: Item) -> Parcel:
+        sample = item[0]
+        return Parcel(item, _image(sample), self._kept and self._kept.find(sample.id))
+
+    # ------------------------------------------------------------------- taking up
+
+    def _next(self) -> Iterable[Outcome]:
+        """Wait for something to come back; what that amounts to."""
+        ready, _ = self._ray.wait(list(self._under_way), timeout=_PATIENCE_SECONDS)
+        if not ready:
+            if not any(member.is_open for member in self._members):
+                _log.warning("waiting for a free CPU in the Ray cluster")
+            return ()
+        ref = ready[0]
+        member, task = self._under_way.pop(ref)
+        try:
+            said = self._ray.get(ref)
+        except self._ray.exceptions.RayTaskError as error:  # it came back, with an exception
+            if task is None:
+                raise SetupError(f"a node cannot score: {_cause(error)}") from error
+            member.tasks.remove(task)
+            return (self._given_up(task, _cause(error)),)
+        except self._ray.exceptions.RayError as error:
+            return self._lost(member, task, error)
+        if isinstance(said, Refusal):
+            raise UserError(said.message)
+        if task is None:
+            self._opened(member, *said)
+            return ()
+        member.tasks.remove(task)
+        return (self._taken(said),)
+
+    def _opened(self, member: _Member, node: str, found: Mapping[str, Any]) -> None:
+        differs = difference(self._expected, found)
+        if differs:
+            raise SetupError(
+                f"the node {node} would score otherwise than this machine ({differs}); give all "
+                "nodes the same packages, fonts and confinement"
+            )
+        member.is_open = True
+        self._stillborn = 0
+
+    def _taken(self, parts: Parts) -> Outcome:
+        if parts.played is not None and self._kept is not None:
+            with boundary("writing a trajectory"):
+                self._kept.add(parts.played)
+        return parts.outcome
+
+    def _lost(self, member: _Member, task: _Task | None, error: Exception) -> list[Outcome]:
+        """A slot is gone: its items go elsewhere, or are given up."""
+        self._members.remove(member)
+        for ref in [ref for ref, (its, _) in self._under_way.items() if its is member]:
+            del self._under_way[ref]
+        with suppress(Exception):  # it may be alive and out of reach
+            self._ray.kill(member.actor)
+        if task is None:
+            self._stillborn += 1
+            if self._stillborn >= LOSSES:
+                raise SetupError(
+                    "no slot could be opened in the Ray cluster; is the same rrvf installed on "
+                    f"every node? ({_first_line(error)})"
+                ) from error
+        given_up: list[Outcome] = []
+        for lost in member.tasks:
+            lost.losses += 1
+            if lost.losses >= LOSSES:
+                reason = f"it was under way {LOSSES} times when a slot was lost: "
+                given_up.append(self._given_up(lost, reason + _first_line(error)))
+            else:
+                (self._suspects if _is_suspect(lost) else self._todo).appendleft(lost)
+        return given_up
+
+    def _given_up(self, task: _Task, reason: str) -> Outcome:
+        error = HarnessError(f"scoring {task.item[0].id}: {reason}")
+        return Outcome(unscored(task.item, score_names(self._scoring), error))
+
+
+def _is_suspect(task: _Task) -> bool:
+    return task.losses == LOSSES - 1
+
+
+def _image(sample: Sample) -> bytes | None:
+    """A picture that cannot be read fails where it is used, as it would here."""
+    with suppress(OSError):
+        return None if sample.image is None else sample.image.read_bytes()
+    return None
+
+
+def _cause(error: Any) -> str:
+    cause = error.cause
+    return f"{type(cause).__name__}: {_first_line(cause)}"

@@ -1,0 +1,151 @@
+"""What the page is given: every item bounded, finite, with every key present."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from rrvf import __version__
+from rrvf.report.episodes import episode_payload, run_episodes_payload
+from rrvf.report.pictures import Pictures
+from rrvf.report.reading import Run
+from rrvf.report.table import LABELS, PAGES, known_summary, run_title, table_columns, why_null
+from rrvf.report.values import (
+    MAX_CODE,
+    MAX_ENTRIES,
+    MAX_ERROR,
+    MAX_TEXT,
+    Json,
+    clip,
+    mapping,
+    number,
+)
+from rrvf.types import STATUSES, Language
+
+
+def page_payload(runs: Sequence[Run], pictures: Pictures) -> Json:
+    """Everything that the page shows, as JSON.
+
+    Args:
+        runs: As read.
+        pictures: Theirs.
+    """
+    names = [run.folder.resolve().name for run in runs]
+    if len(set(names)) < len(names):
+        names = [str(run.folder) for run in runs]
+    # One table a benchmark, in the order of their first runs.
+    tables: dict[str, dict[str, None]] = {}
+    for run in runs:
+        tables.setdefault(run_title(run.summary or {}), {}).update(
+            dict.fromkeys(table_columns(known_summary(run)))
+        )
+    return {
+        "version": __version__,
+        "statuses": list(STATUSES),
+        "tables": [{"title": title, "columns": list(keys)} for title, keys in tables.items()],
+        "labels": LABELS,
+        "notes": list(pictures.notes),
+        "pictures": dict(pictures.sources),
+        "sizes": dict(pictures.sizes),
+        "runs": [
+            _run_payload(run, name, tables[run_title(run.summary or {})], pictures.sources)
+            | {"table": list(tables).index(run_title(run.summary or {}))}
+            for run, name in zip(runs, names, strict=True)
+        ],
+    }
+
+
+def _run_payload(run: Run, name: str, keys: Iterable[str], sources: Mapping[str, str]) -> Json:
+    summary = run.summary or {}
+    metrics = mapping(summary.get("metrics"))
+    protocol = mapping(summary.get("protocol"))
+    environment = mapping(summary.get("environment"))
+    pages = known_summary(run).get("benchmark") == PAGES
+    language: Language = "html" if pages else "python"
+    items = [_item(line, sources, run.episodes, language) for line in run.lines]
+    values = {key: number(metrics.get(key)) for key in keys}
+    return {
+        "name": name,
+        "title": run_title(summary),
+        "pages": pages,
+        "finished": summary.get("finished", run.summary is not None) is True,
+        "has_summary": run.summary is not None,
+        "notes": list(run.notes),
+        "n_samples": number(summary.get("n_samples")),
+        "n_scored": number(summary.get("n_scored")),
+        "n_unscored": clip(mapping(summary.get("n_unscored"))),
+        "metrics": values,
+        "why": {key: why_null(key, run) for key in keys if values[key] is None},
+        "mode": clip(protocol.get("mode")),
+        "confinement": _confinement(environment),
+        "protocol": clip(protocol),
+        "environment": clip(environment),
+        "episodes": run_episodes_payload(summary),
+        "items": items,
+    }
+
+
+def _item(
+    line: Mapping[str, Any],
+    sources: Mapping[str, str],
+    episodes: Mapping[str, Json],
+    language: Language,
+) -> Json:
+    """One item as the page takes it: bounded, finite, with every key present."""
+    code, reply = line.get("code"), line.get("completion")
+    scores = {str(k): mapping(v) for k, v in mapping(line.get("scores")).items()}
+    shown_scores = clip(scores)
+    shown: Json = {
+        "id": clip(line.get("sample_id")),
+        "status": clip(str(line.get("status"))),
+        "error": clip(line.get("error"), text=MAX_ERROR),
+        "seconds": number(line.get("seconds")),
+        "code": clip(code, text=MAX_CODE),
+        # The reply repeats the code; it explains something only where no code was found in it.
+        "reply": None if code else clip(reply, text=MAX_CODE),
+        "tags": clip(mapping(line.get("tags"))),
+        "other": clip(mapping(line.get("other_mode"))),
+        "scores": shown_scores,
+    }
+    named = mapping(line.get("pictures"))
+    for side in ("reference", "rendering"):
+        name = named.get(side)
+        shown[side] = name if isinstance(name, str) and name in sources else None
+        shown[f"{side}_lost"] = isinstance(name, str) and name not in sources
+    shown["shortened"] = _is_shortened(shown_scores, scores) or (
+        isinstance(code, str) and len(code) > MAX_CODE
+    )
+    played = episodes.get(line["sample_id"])
+    shown["episode"] = played and episode_payload(played, line, language, sources)
+    return shown
+
+
+def _is_shortened(shown: Mapping[str, Any], scores: Mapping[str, Any]) -> bool:
+    """Whether a list or table of scores lost entries; a text cut short shows its own ellipsis."""
+    return any(
+        len(shown.get(scorer, ())) < len(details)
+        or any(
+            isinstance(value, list | dict) and len(cast("list[Any]", value)) > MAX_ENTRIES
+            for value in details.values()
+        )
+        for scorer, details in scores.items()
+    )
+
+
+def _confinement(environment: Mapping[str, Any]) -> str | None:
+    """The confinement level, wherever the environment keeps it, as one line."""
+    for key, value in environment.items():
+        if "confinement" in key:
+            level = mapping(value).get("level", value)
+            return (level if isinstance(level, str) else _flags(level))[:MAX_TEXT]
+    nested = (_confinement(mapping(value)) for value in environment.values())
+    return next((level for level in nested if level is not None), None)
+
+
+def _flags(value: Any) -> str:
+    """``{"files": true, "network": false}`` as "files, no network"; anything else as JSON."""
+    flags = mapping(value)
+    if not flags or not all(isinstance(on, bool) for on in flags.values()):
+        return json.dumps(value)
+    return ", ".join(name if on else f"no {name}" for name, on in flags.items())

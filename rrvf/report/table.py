@@ -1,0 +1,147 @@
+"""The table of a run, as plain text, and what there is to say about its columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rrvf.report.reading import Run
+from rrvf.report.values import MAX_TEXT, clip, counted, mapping, number
+from rrvf.types import STATUSES
+
+NULL = "–"
+"""How a figure that was not measured is shown; never as 0."""
+
+LABELS = {
+    "execution": "Execution",
+    "exec_rate": "Exec rate",
+    "render_rate": "Render rate",
+    "text": "Text",
+    "layout": "Layout",
+    "type": "Type",
+    "color": "Color",
+    "average": "Average",
+    "clip": "CLIP",
+    "pixel": "Pixel",
+    "clip_design2code": "CLIP (Design2Code)",
+    "block_match": "Block match",
+    "position": "Position",
+    "gpt": "GPT",
+    "overall": "Overall",
+    "text_pass": "Text (pass)",
+    "gpt_pass": "GPT (pass)",
+}
+_CHARTMIMIC = ("exec_rate", "text", "layout", "type", "color", "average", "gpt", "overall")
+_COLUMNS = {
+    "chartmimic": _CHARTMIMIC,
+    "plot2code": ("exec_rate", "text", "gpt", "text_pass", "gpt_pass"),
+    "websight": ("render_rate", "clip", "gpt"),
+}
+"""Columns of a run without figures; one with figures has them in the order of its summary."""
+
+PAGES = "websight"
+_PAGE_SCORERS = frozenset({"clip", "clip_design2code", "block_match", "position"})
+_RATES = frozenset({"exec_rate", "render_rate"})
+"""Columns that count the scorer ``execution``."""
+
+_TITLES = {"chartmimic": "ChartMimic", "plot2code": "Plot2Code", "websight": "WebSight"}
+
+
+def format_table(summary: Mapping[str, Any]) -> str:
+    """Set a run's metrics as the paper's table, in Markdown that also reads well as plain text.
+
+    Args:
+        summary: The contents of ``summary.json``.
+
+    Returns:
+        The table, a figure that was not measured as "–", then one line for the samples and their
+        statuses and, where there are any, one for the unscored counts. No final line break.
+    """
+    metrics = mapping(summary.get("metrics"))
+    columns = [(key, LABELS.get(key, key)) for key in table_columns(summary)]
+    cells = [_figure(metrics.get(key)) for key, _ in columns]
+    widths = [max(len(label), len(cell)) for (_, label), cell in zip(columns, cells, strict=True)]
+    rows = [
+        [label.rjust(width) for (_, label), width in zip(columns, widths, strict=True)],
+        ["-" * (width - 1) + ":" for width in widths],
+        [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)],
+    ]
+    table = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([*table, "", *_footer(summary)])
+
+
+def table_columns(summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """ChartMimic's columns, or another benchmark's metrics in the order of its summary."""
+    own = tuple(mapping(summary.get("metrics")))
+    benchmark = summary.get("benchmark")
+    usual = _COLUMNS.get(benchmark if isinstance(benchmark, str) else "chartmimic", _CHARTMIMIC)
+    is_chartmimic = usual is _CHARTMIMIC and set(own) <= set(_CHARTMIMIC)
+    return usual if is_chartmimic or not own else own
+
+
+def known_summary(run: Run) -> Mapping[str, Any]:
+    """The summary; without one, the benchmark as far as the items tell it."""
+    if run.summary is not None:
+        return run.summary
+    scorers = {name for line in run.lines for name in mapping(line.get("scores"))}
+    return {"benchmark": PAGES} if scorers & _PAGE_SCORERS else {}
+
+
+def _footer(summary: Mapping[str, Any]) -> list[str]:
+    statuses = mapping(summary.get("statuses"))
+    order = [*STATUSES, *(key for key in statuses if key not in STATUSES)]
+    listed = ", ".join(f"{key} {statuses[key]}" for key in order if statuses.get(key))
+    mode = mapping(summary.get("protocol")).get("mode")
+    parts = [
+        run_title(summary),
+        counted(summary.get("n_samples", 0), "sample") + (f" ({listed})" if listed else ""),
+        *([f"mode {mode}"] if mode else []),
+    ]
+    if summary.get("finished") is False:
+        parts.append("unfinished")
+    lines = [" · ".join(parts)]
+    unscored = {k: n for k, n in mapping(summary.get("n_unscored")).items() if n}
+    if unscored:
+        listed = ", ".join(f"{LABELS.get(key, key)} {count}" for key, count in unscored.items())
+        lines.append(f"Not scored, and in no mean: {listed}")
+    return lines
+
+
+def why_null(metric: str, run: Run) -> str:
+    """Say why a figure of the table is missing."""
+    if run.summary is None:
+        return "the run is unfinished"
+    unscored = mapping(run.summary.get("n_unscored"))
+    if metric == "overall":
+        return "needs both Average and GPT"
+    if metric == "average":
+        return "needs Text, Layout, Type and Color"
+    scorer = "execution" if metric in _RATES else metric.removesuffix("_pass")
+    if n_items := unscored.get(scorer):
+        return f"not scored: {counted(n_items, 'item')}{_main_reason(scorer, run.lines)}"
+    return "no judge was named for this run" if scorer == "gpt" else "not measured in this run"
+
+
+def _main_reason(scorer: str, lines: Iterable[Mapping[str, Any]]) -> str:
+    """What most items without a value say of it, as the end of a sentence."""
+    scores = (mapping(mapping(line.get("scores")).get(scorer)) for line in lines)
+    reasons = Counter(
+        reason for score in scores
+        if score.get("value") is None and isinstance(reason := score.get("reason"), str)
+    )  # fmt: skip
+    if not reasons:
+        return ""
+    reason, _ = reasons.most_common(1)[0]
+    return f", {'mostly: ' if len(reasons) > 1 else ''}{clip(reason)}"
+
+
+def run_title(summary: Mapping[str, Any]) -> str:
+    """The benchmark's name, for a person."""
+    name = summary.get("benchmark")
+    return _TITLES.get(name, name[:MAX_TEXT]) if isinstance(name, str) else "Unfinished run"
+
+
+def _figure(value: Any) -> str:
+    figure = number(value)
+    return NULL if figure is None else f"{figure:.2f}"

@@ -1,0 +1,106 @@
+"""What a Ray cluster is given to do in the tests: ``python -m tests.ray_scenarios ADDRESS``.
+
+Prints what became of every scenario. Nodes draw by lookup, so that a slot can be told to end, to
+refuse or to be of another version.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rrvf.errors import UserError
+from rrvf.ray_executor import RayExecutor
+from rrvf.renderers.chart import ChartScript
+from rrvf.scoring import Item, Outcome, Scoring
+from rrvf.scoring.charts import ChartScoring
+from rrvf.types import Rendering
+from tests.runs import FakeRenderer, fenced, sample
+
+ENDS, OURS, REFUSES = "ends", "harness_error", "no_setup"
+
+
+class EndingRenderer(FakeRenderer):
+    """Ends its process where a script says so."""
+
+    def render(self, script: ChartScript, **more: object) -> Rendering:
+        if ENDS in script.official:
+            os._exit(1)
+        return super().render(script, **more)
+
+
+class Crowded(ChartScoring):
+    """Takes several items at once, and tells what it is shown as the sample's picture."""
+
+    def waiting(self) -> int:
+        return 6
+
+    def score(self, item: Item, scorers: Mapping[str, Any]) -> Outcome:
+        outcome = super().score(item, scorers)
+        image = item[0].image
+        if image is None:
+            return outcome
+        shown = f"{image.name}: {image.read_bytes().decode()} on {os.getpid()}"
+        return replace(outcome, result=replace(outcome.result, error=shown))
+
+
+@contextmanager
+def fake(version: str = "3.9.4") -> Generator[Scoring]:
+    yield Crowded(EndingRenderer(versions={"matplotlib": version}))
+
+
+@contextmanager
+def ending() -> Generator[Scoring]:
+    os._exit(1)
+    yield
+
+
+def answers(*codes: str) -> list[Item]:
+    return [(sample(f"s{n}"), fenced(code)) for n, code in enumerate(codes)]
+
+
+def played(address: str, items: list[Item], build: Any = fake) -> dict[str, Any] | str:
+    """Status, error and text score by sample; or the one line that ended it."""
+    with fake() as scoring:
+        execute = RayExecutor(build, address)
+        try:
+            outcomes = list(execute(items, scoring, scoring.find_scorers(), 2))
+        except UserError as error:
+            return str(error)
+    return {
+        outcome.result.sample_id: (
+            outcome.result.status,
+            outcome.result.error,
+            outcome.result.scores["text"].value,
+        )
+        for outcome in outcomes
+    }
+
+
+def main(address: str) -> None:
+    fine = ["ok target slow"] * 10
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "picture.png"
+        picture.write_text("seen")
+        pictured = [(replace(sample("s0"), image=picture), fenced("ok target"))]
+        told = {
+            "many": played(address, answers(*fine, f"ok {ENDS}", *fine, "code_error", OURS)),
+            "refuses": played(address, answers(REFUSES)),
+            "unlike": played(address, answers("ok"), partial(fake, "3.8.4")),
+            "never opens": played(address, answers("ok"), ending),
+            "picture": played(address, pictured),
+            "pid": os.getpid(),
+        }
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
