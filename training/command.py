@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from rrvf.errors import RrvfError
 
@@ -24,11 +26,29 @@ def run_as_command(main: Callable[[], None]) -> None:
 
 
 def prepare_backend() -> None:
-    """Let DeepSpeed run where there is no GPU, before anything asks it for a backend."""
-    import torch
-
+    """Let several processes run where there is no GPU, before anything else asks for a backend."""
+    torch: Any = importlib.import_module("torch")
     if torch.cuda.is_available():
         return
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        os.environ.setdefault("ACCELERATE_USE_CPU", "true")
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return
+    # DeepSpeed would wait for oneCCL, which is rarely there; its ZeRO-3 needs a backend of its own
+    # before the model is made.
+    deepspeed: Any = importlib.import_module("deepspeed")
+    deepspeed.init_distributed(dist_backend="gloo")
+
+
+def tell_ranks() -> None:
+    """Let accelerate know of the ranks; without a GPU it counts one under DeepSpeed (1.15)."""
+    torch: Any = importlib.import_module("torch")
+    ranks: Any = torch.distributed
+    if torch.cuda.is_available() or not ranks.is_initialized():
+        return
+    accelerate: Any = importlib.import_module("accelerate")
+    state = accelerate.PartialState()
+    if state.num_processes < ranks.get_world_size():
+        state.num_processes = ranks.get_world_size()
+        state.process_index = ranks.get_rank()
+        state.local_process_index = int(os.environ.get("LOCAL_RANK", "0"))
+        state.backend = ranks.get_backend()

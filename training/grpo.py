@@ -7,19 +7,24 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rrvf.errors import UserError
+from rrvf.errors import HarnessError, UserError
 from rrvf.types import Sample
-from training.command import run_as_command
+from training.command import run_as_command, tell_ranks
+from training.data import TrainingData, apart, load, split
 from training.settings import DataArguments, RewardArguments, RunArguments, WorldArguments
+
+if TYPE_CHECKING:
+    from training.rollouts import World
 
 logger = logging.getLogger(__name__)
 
@@ -43,52 +48,108 @@ def train(
     Raises:
         UserError: The settings cannot be used, or nothing can be measured any more.
     """
+    from training.worlds import open_world
+
+    tell_ranks()
+    samples, held_out, card = open_data(data)
+    told = {"world": asdict(world_told), "run": asdict(run), "reward": asdict(reward)}
+    with open_world(
+        samples.language,
+        world_told,
+        reward,
+        turn_tokens=arguments.max_completion_length,
+        with_reference=data.setting == "with_reference",
+    ) as world:
+        if arguments.process_index == 0:
+            write_card(Path(arguments.output_dir), {"data": card, **told}, world, arguments)
+        train_in(world, samples, held_out, run, arguments)
+
+
+def train_in(
+    world: World,
+    samples: TrainingData,
+    held_out: TrainingData | None,
+    run: RunArguments,
+    arguments: Any,
+) -> None:
+    """Train in a world that stands; goes on from the last whole checkpoint.
+
+    Raises:
+        UserError: As :func:`train`.
+    """
     from training.chat_tokens import ChatTokens
     from training.checkpoints import MarkWhole, last_whole
     from training.models import load_model, load_processor, lora
     from training.records import RolloutLog
     from training.rollouts import Rollouts
-    from training.samples import training_samples
     from training.trainer import RrvfTrainer
     from training.watchdog import Watchdog
-    from training.worlds import open_world
 
-    samples, held_out, card = training_samples(data)
-    out = Path(arguments.output_dir)
+    out, rank = Path(arguments.output_dir), arguments.process_index
+    processor = load_processor(run)
+    prepare(arguments, processor)
+    find = finder([part.with_canvas(world.canvas) for part in (samples, held_out) if part])
     with ExitStack() as stack:
-        processor = load_processor(run)
-        prepare(arguments, processor)
-        turn_tokens = arguments.max_completion_length
-        world = stack.enter_context(open_world(data, world_told, reward, turn_tokens))
-        watchdog = Watchdog(out / "ranks", arguments.process_index, run.patience)
+        watchdog = Watchdog(out / "ranks", rank, run.patience)
         stack.callback(watchdog.close)
-        rollouts = Rollouts(world, ChatTokens(processor), watchdog)
+        rollouts = Rollouts(world, ChatTokens(processor), watchdog, find)
         stack.callback(rollouts.close)
         model = load_model(run, arguments)
-        trainer = RrvfTrainer(
-            samples={sample.id: sample for sample in (*samples, *held_out)},
+        trainer: Any = RrvfTrainer(
             rollouts=rollouts,
             watchdog=watchdog,
             max_lost_batches=run.max_lost_batches,
-            on_rollouts=RolloutLog(out, run.rollouts_every, arguments.process_index),
+            on_rollouts=RolloutLog(out, run.rollouts_every, rank),
             model=model,
             args=arguments,
-            train_dataset=rows(samples),
-            eval_dataset=rows(held_out) if held_out else None,
+            train_dataset=rows(samples.ids),
+            eval_dataset=rows(held_out.ids) if held_out else None,
             processing_class=processor,
             peft_config=lora(run, model),
             callbacks=[MarkWhole()],
         )
-        if arguments.process_index == 0:
-            told = {"data": asdict(data), "world": asdict(world_told), "run": asdict(run)}
-            write_card(out, {**told, "reward": asdict(reward), "card": card}, world, arguments)
         checkpoint = last_whole(out) if run.resume else None
         if checkpoint is not None:
             logger.info("going on from %s", checkpoint)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         trainer.save_model(str(out / "final"))
-        if arguments.process_index == 0:
+        if rank == 0:
             processor.save_pretrained(out / "final")
+
+
+def open_data(told: DataArguments) -> tuple[TrainingData, TrainingData | None, dict[str, Any]]:
+    """What is trained on, what is held out, and what the run's card says of both.
+
+    Raises:
+        UserError: It cannot be used.
+    """
+    if not told.data:
+        raise UserError("no data: name a source, as in data: synthetic:charts?level=1-3&n=1000")
+    data = load(told.data, setting=told.setting, allow_test_items=told.allow_test_items)
+    if told.held_out_data is not None:
+        # Measuring on test items is what they are for.
+        held_out = load(told.held_out_data, setting=told.setting, allow_test_items=True)
+        if held_out.benchmark != data.benchmark:
+            raise UserError(f"{told.held_out_data} is no data of {data.benchmark}")
+        parts = apart(data, held_out)
+        return parts.train, parts.held_out, parts.card()
+    if told.held_out == 0:
+        return data, None, {"train": data.card()}
+    parts = split(data, held_out=told.held_out, seed=told.split_seed)
+    return parts.train, parts.held_out, parts.card()
+
+
+def finder(parts: Sequence[TrainingData]) -> Callable[[str], Sample]:
+    """Id -> sample, of any of these parts."""
+
+    def find(sample_id: str) -> Sample:
+        for part in parts:
+            sample = part.find(sample_id)
+            if sample is not None:
+                return sample
+        raise HarnessError(f"no sample {sample_id}")
+
+    return find
 
 
 def prepare(arguments: Any, processor: Any) -> None:
@@ -104,6 +165,8 @@ def prepare(arguments: Any, processor: Any) -> None:
     from rrvf.agent import STOP
     from training.generation import stop_arguments
 
+    if arguments.deepspeed and arguments.use_cpu:
+        raise UserError("use_cpu switches DeepSpeed off; without a GPU it needs no such setting")
     if arguments.use_transformers_continuous_batching:
         raise UserError("use_transformers_continuous_batching does not take pictures; leave it out")
     if arguments.num_generations_eval is None:
@@ -117,19 +180,15 @@ def prepare(arguments: Any, processor: Any) -> None:
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 
-def rows(samples: Sequence[Sample]) -> Any:
+def rows(ids: Sequence[str]) -> Any:
     """A data set of TRL's that names samples; their pictures and code stay out of it."""
-    from datasets import Dataset
-
-    return Dataset.from_list(
-        [
-            {"prompt": [{"role": "user", "content": sample.id}], "sample_id": sample.id}
-            for sample in samples
-        ]
+    datasets: Any = importlib.import_module("datasets")
+    return datasets.Dataset.from_list(
+        [{"prompt": [{"role": "user", "content": name}], "sample_id": name} for name in ids]
     )
 
 
-def write_card(out: Path, told: Mapping[str, Any], world: Any, arguments: Any) -> None:
+def write_card(out: Path, told: Mapping[str, Any], world: World, arguments: Any) -> None:
     """The record of what this run is: settings, data, what scores and who judges."""
     out.mkdir(parents=True, exist_ok=True)
     scoring = world.rewarder.scoring
@@ -147,9 +206,9 @@ def write_card(out: Path, told: Mapping[str, Any], world: Any, arguments: Any) -
 
 def main() -> None:
     """The command."""
-    from trl import GRPOConfig, TrlParser
-
-    parser = TrlParser((DataArguments, WorldArguments, RewardArguments, RunArguments, GRPOConfig))
+    trl: Any = importlib.import_module("trl")
+    ours = (DataArguments, WorldArguments, RewardArguments, RunArguments)
+    parser = trl.TrlParser((*ours, trl.GRPOConfig))
     data, world, reward, run, arguments = parser.parse_args_and_config()
     train(data, world, reward, run, arguments)
 

@@ -108,13 +108,20 @@ class Rollouts:
         world: What they are played with.
         chat: The model's tokens.
         watchdog: Told what is under way.
+        find: Id -> sample; may draw its picture.
         generate: Continues conversations: :func:`training.generation.generate`.
     """
 
     def __init__(
-        self, world: World, chat: ChatTokens, watchdog: Watchdog, generate: Generate = generate
+        self,
+        world: World,
+        chat: ChatTokens,
+        watchdog: Watchdog,
+        find: Callable[[str], Sample],
+        generate: Generate = generate,
     ) -> None:
         self._world, self._chat, self._watchdog = world, chat, watchdog
+        self._find = find
         self._generate = generate
         self._pool = ThreadPoolExecutor(world.concurrency, thread_name_prefix="rollout")
 
@@ -122,19 +129,19 @@ class Rollouts:
         """End what is under way."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def __call__(self, prompts: Sequence[Any], trainer: Any) -> dict[str, list[Any]]:
+    def __call__(self, prompts: Sequence[Any], trainer: Any) -> dict[str, list[Any] | None]:
         """Play one episode for each sample of the trainer's batch.
 
         Returns:
             By TRL's names: the tokens, ``env_mask``, and for each rollout its ``pictures`` and
             ``rewarded``.
         """
-        return self.play(trainer.batch_samples, trainer)
+        return self.play(trainer.batch_ids, trainer)
 
-    def play(self, samples: Sequence[Sample], trainer: Any) -> dict[str, list[Any]]:
-        """As above, for these samples."""
-        with self._watchdog.phase("prompts", f"{len(samples)} samples"):
-            rollouts = list(self._pool.map(self._begun, samples, _repeats(samples)))
+    def play(self, ids: Sequence[str], trainer: Any) -> dict[str, list[Any] | None]:
+        """As above, for the samples of these ids."""
+        with self._watchdog.phase("prompts", f"{len(ids)} samples"):
+            rollouts = list(self._pool.map(self._begun, ids, _repeats(ids)))
         for rollout in rollouts:
             self._score_if_over(rollout)
         turn = 0
@@ -151,15 +158,17 @@ class Rollouts:
             "env_mask": [rollout.mask for rollout in rollouts],
             "pictures": [rollout.pictures for rollout in rollouts],
             "rewarded": rewarded,
-        }  # pyright: ignore[reportReturnType]
+        }
 
     # ---------------------------------------------------------------------------- a turn
 
-    def _begun(self, sample: Sample, repeat: int) -> Rollout:
+    def _begun(self, sample_id: str, repeat: int) -> Rollout:
         settings = self._world.settings
         end = [self._chat.end_token]
+        sample = Sample(sample_id)
         try:
-            with boundary(f"preparing {sample.id}"):
+            with boundary(f"preparing {sample_id}"):
+                sample = self._find(sample_id)
                 target = self._world.canvas.target(sample)
                 episode = Episode(sample.id, sample.prompt, target, settings, repeat)
                 prompt = self._chat.prompt(episode.messages())
@@ -252,13 +261,13 @@ def most_of_all(number: int, accelerator: Any) -> int:
     return int(accelerator.gather(mine).max())
 
 
-def _repeats(samples: Sequence[Sample]) -> list[int]:
+def _repeats(ids: Sequence[str]) -> list[int]:
     """Which episode of its sample each one is."""
     seen: dict[str, int] = {}
     numbers: list[int] = []
-    for sample in samples:
-        numbers.append(seen.get(sample.id, 0))
-        seen[sample.id] = numbers[-1] + 1
+    for sample_id in ids:
+        numbers.append(seen.get(sample_id, 0))
+        seen[sample_id] = numbers[-1] + 1
     return numbers
 
 

@@ -1,12 +1,9 @@
 """What a training run can be told beside TRL's own arguments; each is a key of the YAML file."""
 
-# ruff: noqa: RUF009  the helper only spells a field out
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
-
-Task = Literal["chart", "web"]
 
 
 def _told(help_text: str, default: Any) -> Any:
@@ -15,23 +12,17 @@ def _told(help_text: str, default: Any) -> Any:
 
 @dataclass
 class DataArguments:
-    """What is trained on."""
+    """What is trained on; sources are named as in :mod:`training.data`."""
 
-    data: str | None = _told(
-        "ChartMimic, Plot2Code or WebSight folder, folder of pictures, or "
-        "synthetic:charts?level=1-3&n=1000&seed=0",
-        None,
-    )
-    task: Task = _told("chart: matplotlib scripts; web: HTML pages.", "chart")
-    references: bool = _told(
-        "Compare with the reference's code. By default only pictures are used, as in the paper.",
-        False,
+    data: str = _told("As in synthetic:charts?level=1-3&n=1000 or images:FOLDER.", "")
+    setting: Literal["images_only", "with_reference"] = _told(
+        "Only pictures, as in the paper, or references' code for scorers that need it.",
+        "images_only",
     )
     held_out: int = _told("Samples set aside for evaluation.", 0)
-    eval_data: str | None = _told("Samples for evaluation from elsewhere.", None)
-    allow_test_items: bool = _told("Train on a benchmark's test items all the same.", False)
+    held_out_data: str | None = _told("Samples for evaluation from elsewhere.", None)
     split_seed: int = _told("Of the choice of held-out samples.", 0)
-    max_samples: int | None = _told("Only the first so many.", None)
+    allow_test_items: bool = _told("Train on a benchmark's test items all the same.", False)
 
 
 @dataclass

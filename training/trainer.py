@@ -4,16 +4,17 @@ Written for TRL 1.16, whose ``rollout_func`` forgets pictures that come up in a 
 of the data set would reach the loss.
 """
 
+# TRL says nothing of most of its types.
+# pyright: basic
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from trl import GRPOTrainer
 
 from rrvf.errors import UserError
 from rrvf.rewards import Rewarded
-from rrvf.types import Sample
 from training.rollouts import Rollouts, log_metrics
 from training.watchdog import Watchdog
 
@@ -25,8 +26,7 @@ class RrvfTrainer(GRPOTrainer):
     """GRPO whose completions are episodes.
 
     Args:
-        samples: By id; the data sets' rows name them in the column ``sample_id``.
-        rollouts: Plays the episodes.
+        rollouts: Plays the episodes of the samples that the rows name in ``sample_id``.
         watchdog: Told what is under way.
         max_lost_batches: After so many batches in a row in which no reward could be measured,
             training stops.
@@ -37,15 +37,14 @@ class RrvfTrainer(GRPOTrainer):
     def __init__(
         self,
         *,
-        samples: Mapping[str, Sample],
         rollouts: Rollouts,
         watchdog: Watchdog,
         max_lost_batches: int = 3,
         on_rollouts: Callable[[Sequence[Rewarded], int, str], None] | None = None,
         **arguments: Any,
     ) -> None:
-        self.batch_samples: list[Sample] = []
-        self._samples, self._watchdog = samples, watchdog
+        self.batch_ids: list[str] = []
+        self._watchdog = watchdog
         self._max_lost_batches, self._n_lost_batches = max_lost_batches, 0
         self._on_rollouts = on_rollouts
         self._unscored: list[bool] = []
@@ -61,7 +60,7 @@ class RrvfTrainer(GRPOTrainer):
         return (*parts, extra, shown if any(pictures) else None, pictures)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        self.batch_samples = [self._samples[row[SAMPLE]] for row in inputs]
+        self.batch_ids = [row[SAMPLE] for row in inputs]
         try:
             output = super()._generate_and_score_completions(inputs)
         finally:

@@ -26,20 +26,26 @@ from rrvf.scoring.pages import PageScoring
 from rrvf.teacher import ModelTeacher, PictureOnly, Teacher, teacher_prompt
 from rrvf.types import Language
 from training.rollouts import World
-from training.settings import DataArguments, RewardArguments, WorldArguments
+from training.settings import RewardArguments, WorldArguments
 
 
 @contextmanager
 def open_world(
-    data: DataArguments, told: WorldArguments, reward: RewardArguments, turn_tokens: int
+    language: Language,
+    told: WorldArguments,
+    reward: RewardArguments,
+    *,
+    turn_tokens: int,
+    with_reference: bool,
 ) -> Generator[World]:
     """Renderers, connections and rules; they last as long as the context.
 
     Args:
-        data: Whether charts or pages, and with or without references.
-        told: Everything else of the world.
+        language: Of charts (``python``) or pages (``html``).
+        told: Renderers, teacher, judge, rules.
         reward: Weights and gates.
         turn_tokens: Of a completion.
+        with_reference: Samples have the code that answers are compared with.
 
     Raises:
         UserError: Something is missing, or does not fit together.
@@ -49,7 +55,6 @@ def open_world(
             f"max_rollout_tokens ({told.max_rollout_tokens}) must be more than a completion's "
             f"max_completion_length ({turn_tokens})"
         )
-    language: Language = "python" if data.task == "chart" else "html"
     settings = AgentSettings.of(
         language,
         max_turns=told.max_turns,
@@ -62,7 +67,7 @@ def open_world(
     with ExitStack() as stack:
         judge = stack.enter_context(judge_for(_judge_options(told), told.judge_rubric))
         teacher = stack.enter_context(_teacher(told, language))
-        scoring, canvas = stack.enter_context(_scoring(data, told, judge))
+        scoring, canvas = stack.enter_context(_scoring(language, told, judge, with_reference))
         rewarder = Rewarder(scoring, language, reward_settings(reward), _picture_scorers(told))
         yield World(canvas, teacher, settings, rewarder, told.max_rollout_tokens, told.concurrency)
 
@@ -99,16 +104,16 @@ def _teacher(told: WorldArguments, language: Language) -> Generator[Teacher]:
 
 @contextmanager
 def _scoring(
-    data: DataArguments, told: WorldArguments, judge: Judge | None
+    language: Language, told: WorldArguments, judge: Judge | None, with_reference: bool
 ) -> Generator[tuple[Scoring, Canvas]]:
     """Against the reference's code, or against the picture alone."""
-    if data.task == "chart":
+    if language == "python":
         seconds = told.timeout or Limits().cpu_seconds
         limits = Limits(cpu_seconds=seconds, wall_seconds=max(60, 3 * seconds))
         python = _path(told.chart_python)
         with ChartRenderer(python, told.workers, limits, told.confinement) as charts:
             canvas = ChartCanvas(charts)
-            if data.references:
+            if with_reference:
                 yield ChartScoring(charts, judge=judge), canvas
             else:
                 yield PictureScoring(canvas, judge), canvas
@@ -120,8 +125,8 @@ def _scoring(
         names = ("execution", "block_match", "text", "position", "color")
         scoring = PageScoring(
             pages,
-            names if data.references else ("execution",),
-            reference="html" if data.references else "image",
+            names if with_reference else ("execution",),
+            reference="html" if with_reference else "image",
             judge=judge,
         )
         yield scoring, canvas_of(scoring)

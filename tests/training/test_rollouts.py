@@ -6,7 +6,6 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from rrvf.chat import Message, Picture
 from rrvf.errors import UserError
 from rrvf.policies import to_parts
 from tests.episodes import answer, call
-from tests.training.worlds import ScriptedModel, fake_world, samples, tokens_of
+from tests.training.worlds import ScriptedModel, fake_world, sample, tokens_of
 from training.chat_tokens import ChatTokens
 from training.generation import Generated
 from training.grpo import prepare, rows
@@ -58,15 +57,13 @@ def trainer_for(
     config = GRPOConfig(output_dir=str(folder), **given)
     prepare(config, processor)
     watchdog = Watchdog(folder / "ranks", 0)
-    rollouts = Rollouts(world, ChatTokens(processor), watchdog, model)
-    data = samples(4)
+    rollouts = Rollouts(world, ChatTokens(processor), watchdog, sample, model)
     yield RrvfTrainer(
-        samples={sample.id: sample for sample in data},
         rollouts=rollouts,
         watchdog=watchdog,
         model=load_model(RunArguments(model=str(tiny)), config),
         args=config,
-        train_dataset=rows(data),
+        train_dataset=rows(["s0", "s1", "s2", "s3"]),
         processing_class=processor,
     )
     rollouts.close()
@@ -124,7 +121,7 @@ def test_a_rollout_reads_as_the_conversation_of_evaluation(
 ) -> None:
     model = ScriptedModel(lambda _, turn: THREE_TURNS[turn])
     world, shown = fake_world(), []
-    rollouts = Rollouts(world, ChatTokens(processor), Watchdog(tmp_path, 0), model)
+    rollouts = Rollouts(world, ChatTokens(processor), Watchdog(tmp_path, 0), sample, model)
     begun = rollouts._begun
 
     def begin(*given: Any) -> Any:
@@ -133,7 +130,7 @@ def test_a_rollout_reads_as_the_conversation_of_evaluation(
 
     rollouts._begun = begin  # type: ignore[method-assign]
     with trainer_for(tmp_path, tiny, processor, world, model) as trainer:
-        found = rollouts.play(samples(1), trainer)
+        found = rollouts.play(["s0"], trainer)
     chat = ChatTokens(processor)
     text = chat.text(found["prompt_ids"][0] + found["completion_ids"][0], special=True)
     collapsed = re.sub(r"(<\|image_pad\|>)+", "<|image_pad|>", text)
@@ -284,7 +281,6 @@ def test_episodes_of_any_length_share_a_batch_and_are_counted(
         "s3": (call("broken"),),
         "no_target": (),
     }
-    data = [replace(samples(1)[0], id=name) for name in says]
 
     class ByTarget(ScriptedModel):
         """Knows whose turn it is by who still goes on."""
@@ -293,8 +289,8 @@ def test_episodes_of_any_length_share_a_batch_and_are_counted(
     model = ByTarget(lambda number, turn: says[order[turn][number]][turn])
     world = fake_world()
     with trainer_for(tmp_path, tiny, processor, world, model) as trainer:
-        rollouts = Rollouts(world, ChatTokens(processor), Watchdog(tmp_path, 0), model)
-        found = rollouts.play(data, trainer)
+        rollouts = Rollouts(world, ChatTokens(processor), Watchdog(tmp_path, 0), sample, model)
+        found = rollouts.play(list(says), trainer)
     assert model.n_conversations == [4, 1, 1]
     stops = [one.trajectory.stop_reason for one in found["rewarded"]]
     assert stops == ["answered", "answered", "no_action", "harness_error", "harness_error"]
@@ -312,8 +308,8 @@ def test_an_observation_that_does_not_fit_ends_the_episode(
     chat = ChatTokens(processor)
     world = fake_world(max_tokens=len(tokens_of(chat, SEES)) + 10)
     with trainer_for(tmp_path, tiny, processor, world, model) as trainer:
-        rollouts = Rollouts(world, chat, Watchdog(tmp_path, 0), model)
-        found = rollouts.play(samples(1), trainer)
+        rollouts = Rollouts(world, chat, Watchdog(tmp_path, 0), sample, model)
+        found = rollouts.play(["s0"], trainer)
     assert found["rewarded"][0].trajectory.stop_reason == "token_budget"
     assert all(found["env_mask"][0])
 
@@ -329,8 +325,8 @@ def test_a_rank_whose_episodes_are_over_generates_along(
     )
     world = fake_world()
     with trainer_for(tmp_path, tiny, processor, world, model) as trainer:
-        rollouts = Rollouts(world, ChatTokens(processor), Watchdog(tmp_path, 0), model)
-        found = rollouts.play(samples(2), trainer)
+        rollouts = Rollouts(world, ChatTokens(processor), Watchdog(tmp_path, 0), sample, model)
+        found = rollouts.play(["s0", "s1"], trainer)
     assert model.n_conversations == [2, 1, 1]
     assert [len(one.trajectory.turns) for one in found["rewarded"]] == [1, 1]
 

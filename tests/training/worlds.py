@@ -123,5 +123,6 @@ def tokens_of(chat: ChatTokens, text: str) -> list[int]:
     return list(chat.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def samples(n: int) -> list[Sample]:
-    return [Sample(f"s{number}", "reference", prompt="Draw this chart.") for number in range(n)]
+def sample(sample_id: str) -> Sample:
+    """The sample of an id."""
+    return Sample(sample_id, "reference", prompt="Draw this chart.")

@@ -1,0 +1,548 @@
+"""What is trained on: samples from benchmarks' data, pictures of one's own, and the generator.
+
+A source is named in one line, ``KIND:PLACE?OPTION=VALUE&...``:
+
+* ``synthetic:charts?level=1-3&n=1000&seed=0``, ``synthetic:pages?...``, ``synthetic:tiny?n=...``:
+  made up, levels rising from first to last, so that unshuffled they are a curriculum;
+* ``images:FOLDER?kind=charts`` (or ``pages``): every PNG and JPEG in it and below;
+* ``charts:FOLDER`` of ``<id>.py``, ``pages:PATH`` as WebSight's evaluation reads it: one's own;
+* ``websight:hub?start=20000&stop=120000&n=5000&seed=0&version=v0.2``, or ``websight:PATH``;
+* ``chartmimic:PATH?subset=...`` and ``plot2code:PATH?subset=...``: these are test items.
+
+All but ``synthetic`` and the hub take ``limit=N``. Test items are refused unless that is asked for,
+and the card says so. With the setting ``images_only``, which is the paper's (arXiv 2507.20766), a
+sample comes without its code; ``with_reference`` keeps it for scorers that need it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+from urllib.parse import parse_qsl
+
+from rrvf.benchmarks import chartmimic, plot2code, websight
+from rrvf.benchmarks.websight_download import Config, HubSlice, fetch, picture_suffix
+from rrvf.canvases import Canvas
+from rrvf.errors import DataError
+from rrvf.files import write_atomically
+from rrvf.renderers import cache
+from rrvf.run_folder import picture_name
+from rrvf.types import Language, Sample
+from training.synthetic_charts import LEVELS, VERSION, synthetic_chart, synthetic_tiny
+from training.synthetic_pages import synthetic_page
+
+Setting = Literal["images_only", "with_reference"]
+
+MOST_SYNTHETIC = 1_000_000
+"""In one source: sources of different seeds have no id in common."""
+
+_LANGUAGES: Mapping[str, Language] = {
+    chartmimic.NAME: "python",
+    plot2code.NAME: "python",
+    websight.NAME: "html",
+}
+_BENCHMARKS = {"charts": chartmimic.NAME, "tiny": chartmimic.NAME, "pages": websight.NAME}
+_PICTURES = (".png", ".jpg", ".jpeg")
+_TEST_FOLDER = re.compile(r"(?:direct|ori|customized)_\d+")
+
+
+# ----------------------------------------------------------------------------------- the source
+
+
+@dataclass(frozen=True, slots=True)
+class DataSpec:
+    """A source as it was named.
+
+    Attributes:
+        text: All of it.
+        kind: What stands before the colon.
+        place: A path, or ``charts``, ``pages``, ``tiny``, ``hub``.
+        options: Whatever follows the question mark.
+    """
+
+    text: str
+    kind: str
+    place: str
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def parse(cls, text: str) -> DataSpec:
+        """Read a source's name.
+
+        Raises:
+            DataError: It names no kind, no place, or options that the kind does not have.
+        """
+        kind, colon, rest = text.partition(":")
+        place, mark, query = rest.rpartition("?") if "?" in rest else (rest, "", "")
+        if not colon or kind not in _SOURCES:
+            raise DataError(
+                f'data "{text}": begin with what it is, one of '
+                f"{', '.join(f'{name}:' for name in _SOURCES)} as in images:FOLDER"
+            )
+        if not place:
+            raise DataError(f'data "{text}": nothing stands after "{kind}:"; name a folder')
+        try:
+            pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if mark else []
+        except ValueError as error:
+            raise DataError(f'data "{text}": "{query}" is not OPTION=VALUE&...') from error
+        spec = cls(text, kind, place, dict(pairs))
+        spec.require(_SOURCES[kind].options)
+        return spec
+
+    def require(self, known: Iterable[str]) -> None:
+        """Refuse options that are not known.
+
+        Raises:
+            DataError: There is one.
+        """
+        known = sorted(known)
+        for name in self.options:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = f' Did you mean "{close[0]}"?' if close else ""
+                raise DataError(
+                    f'data "{self.text}": no option "{name}".{hint} Available: {", ".join(known)}'
+                )
+
+    def number(self, name: str, default: int, least: int = 0) -> int:
+        """An option that is a whole number.
+
+        Raises:
+            DataError: It is not, or it is too small.
+        """
+        value = self.options.get(name, str(default))
+        if not re.fullmatch(r"\d{1,12}", value) or int(value) < least:
+            raise DataError(
+                f'data "{self.text}": {name}={value}; give a whole number from {least} on'
+            )
+        return int(value)
+
+    def choice(self, name: str, known: Sequence[str]) -> str:
+        """An option that is one of some words, the first by default.
+
+        Raises:
+            DataError: It is none.
+        """
+        value = self.options.get(name, known[0])
+        if value not in known:
+            raise DataError(f'data "{self.text}": {name}={value}; give one of {", ".join(known)}')
+        return value
+
+    def limited(self, samples: Sequence[Sample]) -> Sequence[Sample]:
+        """The first so many samples, if there is a limit."""
+        return samples[: self.number("limit", len(samples), least=1)]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Samples, read and drawn when they are asked for; ``len``, ``[number]`` and ``for`` work.
+
+    Attributes:
+        spec: Where they are from.
+        setting: Whether they come with their code.
+        benchmark: By whose rules they are drawn and scored.
+        test_items: Some are test items of a benchmark.
+    """
+
+    spec: DataSpec
+    setting: Setting
+    benchmark: str
+    test_items: bool
+    _read: Callable[[int], Sample] = field(repr=False)
+    _chosen: Sequence[int] = field(repr=False)
+    _canvas: Canvas | None = field(default=None, repr=False)
+
+    @property
+    def language(self) -> Language:
+        """What their code is written in."""
+        return _LANGUAGES[self.benchmark]
+
+    def with_canvas(self, canvas: Canvas) -> TrainingData:
+        """The same, able to draw targets that have code and no picture."""
+        return replace(self, _canvas=canvas)
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def __getitem__(self, number: int) -> Sample:
+        """A sample; with ``images_only`` its picture is a file, drawn once and kept.
+
+        Raises:
+            HarnessError: Its picture cannot be drawn.
+            ValueError: It has to be drawn, and there is no canvas.
+        """
+        sample = self.as_read(number)
+        if self.setting == "with_reference":
+            return sample
+        return replace(sample, reference_code=None, image=sample.image or self._drawn(sample))
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[number] for number in range(len(self)))
+
+    def as_read(self, number: int) -> Sample:
+        """A sample with all that the source has of it, its code included; draws nothing."""
+        return self._read(self._chosen[number])
+
+    def part(self, numbers: Sequence[int]) -> TrainingData:
+        """Some of the samples."""
+        return replace(self, _chosen=[self._chosen[number] for number in numbers])
+
+    def _drawn(self, sample: Sample) -> Path:
+        if self._canvas is None:
+            raise ValueError("a canvas is needed to draw pictures: with_canvas(...)")
+        png = self._canvas.target(sample)
+        path = cache.folder() / "targets" / picture_name(png)
+        if not path.exists():
+            write_atomically(path, png)
+        return path
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """Every sample's id, in their order; draws nothing."""
+        return tuple(self.as_read(number).id for number in range(len(self)))
+
+    @cached_property
+    def _numbers(self) -> Mapping[str, int]:
+        return {sample_id: number for number, sample_id in enumerate(self.ids)}
+
+    def find(self, sample_id: str) -> Sample | None:
+        """The sample of this id."""
+        number = self._numbers.get(sample_id)
+        return None if number is None else self[number]
+
+    def card(self) -> dict[str, Any]:
+        """What a run's card says of the data; plain JSON."""
+        card: dict[str, Any] = {
+            "source": self.spec.text,
+            "setting": self.setting,
+            "benchmark": self.benchmark,
+            "test_items": self.test_items,
+            "n": len(self),
+            "ids_sha256": _digest("\n".join(self.ids).encode("utf-8", "surrogatepass")),
+        }
+        if self.spec.kind == "synthetic":
+            card |= {"seed": self.spec.number("seed", 0), "generator": VERSION}
+        return card
+
+
+def load(
+    spec: str, *, setting: Setting = "images_only", allow_test_items: bool = False
+) -> TrainingData:
+    """Find the samples of a source; nothing is drawn yet.
+
+    Args:
+        spec: See the head of this module.
+        setting: Whether samples keep their code.
+        allow_test_items: Train on what benchmarks test with.
+
+    Raises:
+        DataError: On anything that cannot be used; one line that names the mend.
+        SetupError: A package or the network is missing.
+    """
+    named = DataSpec.parse(spec)
+    if setting not in get_args(Setting):
+        raise DataError(f'no setting "{setting}"; give one of {", ".join(get_args(Setting))}')
+    source = _SOURCES[named.kind]
+    benchmark = source.benchmark(named)
+    test_items = source.is_test(named)
+    if test_items and not allow_test_items:
+        raise DataError(
+            f'data "{spec}": these are test items of a benchmark, whose scores mean nothing once '
+            "they were trained on; name other data, or set allow_test_items: true"
+        )
+    read, number = source.open(named)
+    if setting == "with_reference" and named.kind == "images":
+        raise DataError(f'data "{spec}": pictures have no code; set setting: images_only')
+    return TrainingData(named, setting, benchmark, test_items, read, range(number))
+
+
+# ------------------------------------------------------------------------------------ the split
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Two parts that have no id, no code and no picture in common.
+
+    Attributes:
+        train: To learn from.
+        held_out: To measure on.
+        seed: Of the draw; ``None`` where both parts were given.
+        n_dropped: Samples in neither: their id, code or picture is that of a held-out one.
+    """
+
+    train: TrainingData
+    held_out: TrainingData
+    seed: int | None
+    n_dropped: int
+
+    def card(self) -> dict[str, Any]:
+        """What a run's card says of the data; plain JSON."""
+        return {
+            "train": self.train.card(),
+            "held_out": self.held_out.card(),
+            "split_seed": self.seed,
+            "n_dropped": self.n_dropped,
+        }
+
+
+def split(data: TrainingData, *, held_out: int, seed: int = 0) -> Split:
+    """Hold some samples out, all different from each other and from those that are left.
+
+    Which ones depends on seed and ids alone: the order of a hash, not that of the samples.
+
+    Raises:
+        DataError: Too few samples, or nothing left to train on.
+    """
+    marks = [fingerprints(data.as_read(place)) for place in range(len(data))]
+    order = sorted(range(len(data)), key=lambda place: _rank(seed, data.ids[place]))
+    held: set[int] = set()
+    seen: set[str] = set()
+    for place in order:
+        if len(held) < held_out and not marks[place] & seen:
+            held.add(place)
+            seen |= marks[place]
+    kept = [place for place in range(len(data)) if not marks[place] & seen]
+    if len(held) < held_out or not kept:
+        raise DataError(
+            f'data "{data.spec.text}": {len(data)} samples, too few different ones to hold '
+            f"{held_out} out and train on the others; hold fewer out or name more data"
+        )
+    n_dropped = len(data) - len(kept) - len(held)
+    return Split(data.part(kept), data.part(sorted(held)), seed, n_dropped)
+
+
+def apart(data: TrainingData, held_out: TrainingData) -> Split:
+    """Data without what has its id, code or picture in common with other data.
+
+    Raises:
+        DataError: Nothing is left to train on.
+    """
+    seen = {
+        mark for place in range(len(held_out)) for mark in fingerprints(held_out.as_read(place))
+    }
+    kept = [place for place in range(len(data)) if not fingerprints(data.as_read(place)) & seen]
+    if not kept:
+        raise DataError(
+            f'data "{data.spec.text}": all of it is held out as "{held_out.spec.text}"; '
+            "name other data"
+        )
+    return Split(data.part(kept), held_out, None, len(data) - len(kept))
+
+
+def fingerprints(sample: Sample) -> frozenset[str]:
+    """Hashes of its id, of its code but for blanks at the ends, and of its picture's file.
+
+    Raises:
+        DataError: The picture cannot be read.
+    """
+    marks = {"id " + sample.id}
+    if sample.reference_code is not None:
+        code = sample.reference_code.strip().encode("utf-8", "surrogatepass")
+        marks.add("code " + _digest(code))
+    if sample.image is not None:
+        marks.add("picture " + _digest(_bytes(sample.image)))
+    return frozenset(marks)
+
+
+def _rank(seed: int, sample_id: str) -> bytes:
+    return hashlib.sha256(f"{seed}:{sample_id}".encode("utf-8", "surrogatepass")).digest()
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+# ---------------------------------------------------------------------------------- the sources
+
+_Opened = tuple[Callable[[int], Sample], int]
+"""Number -> sample, and how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One kind of source: its options and how it is read."""
+
+    options: tuple[str, ...]
+    open: Callable[[DataSpec], _Opened]
+    is_test: Callable[[DataSpec], bool]
+    benchmark: Callable[[DataSpec], str]
+
+
+def _listed(load_samples: Callable[[DataSpec], Sequence[Sample]]) -> Callable[[DataSpec], _Opened]:
+    def opened(spec: DataSpec) -> _Opened:
+        samples = spec.limited(load_samples(spec))
+        return samples.__getitem__, len(samples)
+
+    return opened
+
+
+def _chartmimic(spec: DataSpec) -> Sequence[Sample]:
+    return chartmimic.load_samples(
+        Path(spec.place), subset=spec.options.get("subset"), task="direct"
+    )
+
+
+def _charts(spec: DataSpec) -> Sequence[Sample]:
+    """A flat folder: the benchmark's own layout would lead on to its subsets."""
+    folder = Path(spec.place)
+    if not folder.is_dir() or not any(folder.glob("*.py")):
+        raise DataError(f"{folder}: no folder with <id>.py in it; name the folder itself")
+    return chartmimic.load_samples(folder, task="direct")
+
+
+def _plot2code(spec: DataSpec) -> Sequence[Sample]:
+    samples = plot2code.load_samples(Path(spec.place), subset=spec.options.get("subset"))
+    plot2code.require_drawable(samples)
+    return samples
+
+
+def _websight(spec: DataSpec) -> Sequence[Sample]:
+    if spec.place != "hub":
+        spec.require(("limit",))
+        return _pages(spec)
+    spec.require((*_HUB, "limit"))
+    return websight.load_samples(fetch(_hub_slice(spec)))
+
+
+_HUB = ("start", "stop", "n", "seed", "version")
+
+
+def _hub_slice(spec: DataSpec) -> HubSlice:
+    version = cast("Config", spec.choice("version", ("v0.2", "v0.1")))
+    start = spec.number("start", HubSlice().stop)
+    stop = spec.number("stop", start + 10_000, least=start + 1)
+    count = spec.number("n", 1000, least=1)
+    if count > stop - start:
+        raise DataError(f'data "{spec.text}": n={count}, but only {stop - start} rows; name more')
+    return HubSlice(version, start, stop, count, spec.number("seed", 0))
+
+
+def _pages(spec: DataSpec) -> Sequence[Sample]:
+    path = Path(spec.place)
+    if not path.exists():
+        raise DataError(f"{path}: no such folder or file; name a folder of <id>.html")
+    return websight.load_samples(path)
+
+
+def _images(spec: DataSpec) -> Sequence[Sample]:
+    folder = Path(spec.place)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; name the folder that holds the pictures")
+    names = sorted(_picture_names(folder))
+    if not names:
+        raise DataError(f"{folder}: no .png, .jpg or .jpeg in it or below; name another folder")
+    for name in names:
+        if picture_suffix(_bytes(folder / name, 12)) is None:
+            raise DataError(f"{folder / name}: no PNG or JPEG; remove it or replace it")
+    return [Sample(name, image=folder / name) for name in names]
+
+
+def _picture_names(folder: Path) -> Iterator[str]:
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if path.suffix.lower() in _PICTURES and not hidden and path.is_file():
+            yield name.as_posix()
+
+
+def _bytes(path: Path, most: int = -1) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}; mend or remove it") from error
+
+
+def _synthetic(spec: DataSpec) -> _Opened:
+    family = _family(spec)
+    if family == "tiny":
+        spec.require(("n", "seed"))
+    number = spec.number("n", 1000, least=1)
+    if number > MOST_SYNTHETIC:
+        raise DataError(f'data "{spec.text}": n={number}; at most {MOST_SYNTHETIC} in one source')
+    first = spec.number("seed", 0) * MOST_SYNTHETIC
+    lowest, highest = _levels(spec)
+
+    def made(place: int) -> Sample:
+        level = lowest + place * (highest - lowest + 1) // number
+        if family == "tiny":
+            return synthetic_tiny(first + place)
+        return (synthetic_chart if family == "charts" else synthetic_page)(first + place, level)
+
+    return made, number
+
+
+def _family(spec: DataSpec) -> str:
+    if spec.place not in _BENCHMARKS:
+        raise DataError(f'data "{spec.text}": synthetic: and one of {", ".join(_BENCHMARKS)}')
+    return spec.place
+
+
+def _levels(spec: DataSpec) -> tuple[int, int]:
+    """The lowest and the highest level."""
+    text = spec.options.get("level", "1-5")
+    match = re.fullmatch(r"(\d)(?:-(\d))?", text)
+    low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not LEVELS[0] <= low <= high <= LEVELS[-1]:
+        raise DataError(f'data "{spec.text}": level={text}; give one of 1 to 5, or a range as 1-3')
+    return low, high
+
+
+def _never(_: DataSpec) -> bool:
+    return False
+
+
+def _always(_: DataSpec) -> bool:
+    return True
+
+
+def _named_so(spec: DataSpec) -> bool:
+    """The path says that it leads to a subset of a benchmark."""
+    return _names_a_subset(Path(spec.place).resolve().parts)
+
+
+def _names_a_subset(parts: Iterable[str]) -> bool:
+    return any(_TEST_FOLDER.fullmatch(part) or part in plot2code.SUBSET_SIZES for part in parts)
+
+
+def _holds_a_subset(spec: DataSpec) -> bool:
+    """As :func:`_named_so`, or a folder of that name lies below."""
+    folder = Path(spec.place)
+    below = (name.split("/") for name in _picture_names(folder)) if folder.is_dir() else ()
+    return _named_so(spec) or any(_names_a_subset(parts) for parts in below)
+
+
+def _scored_rows(spec: DataSpec) -> bool:
+    """Rows of the hub that the default evaluation draws from."""
+    if spec.place != "hub":
+        return _named_so(spec)
+    chosen, scored = _hub_slice(spec), HubSlice()
+    return chosen.start < scored.stop and chosen.stop > scored.start
+
+
+def _is(benchmark: str) -> Callable[[DataSpec], str]:
+    return lambda _: benchmark
+
+
+_SOURCES: Mapping[str, _Source] = {
+    "synthetic": _Source(
+        ("level", "n", "seed"), _synthetic, _never, lambda spec: _BENCHMARKS[_family(spec)]
+    ),
+    "images": _Source(
+        ("kind", "limit"),
+        _listed(_images),
+        _holds_a_subset,
+        lambda spec: _BENCHMARKS[spec.choice("kind", ("charts", "pages"))],
+    ),
+    "charts": _Source(("limit",), _listed(_charts), _named_so, _is(chartmimic.NAME)),
+    "pages": _Source(("limit",), _listed(_pages), _named_so, _is(websight.NAME)),
+    "websight": _Source((*_HUB, "limit"), _listed(_websight), _scored_rows, _is(websight.NAME)),
+    "chartmimic": _Source(("subset", "limit"), _listed(_chartmimic), _always, _is(chartmimic.NAME)),
+    "plot2code": _Source(("subset", "limit"), _listed(_plot2code), _always, _is(plot2code.NAME)),
+}
