@@ -1,0 +1,346 @@
+"""The reward is the metric: the parts of an episode's reward are the scores evaluation gave it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rrvf.agent import AgentSettings
+from rrvf.canvases import ChartCanvas, canvas_of
+from rrvf.demo import PAGE_SCORERS, demo_items, demo_pages
+from rrvf.episodes import LoopScoring, Trajectories
+from rrvf.errors import HarnessError, UserError
+from rrvf.evaluate import score_predictions
+from rrvf.picture_scoring import PictureScoring
+from rrvf.policies import RecordedPolicy
+from rrvf.renderers.chart import ChartRenderer, Limits
+from rrvf.renderers.page import PageRenderer
+from rrvf.replies import extract_code
+from rrvf.rewards import (
+    Reward,
+    Rewarder,
+    RewardSettings,
+    TrlReward,
+    as_trajectory,
+    read_mix,
+    reward_of,
+    verl_reward,
+    well_formed,
+)
+from rrvf.scorers.pixel_judge import PixelJudge
+from rrvf.scoring import Item, Outcome
+from rrvf.scoring.charts import ChartScoring
+from rrvf.scoring.pages import PageScoring
+from rrvf.teacher import PictureOnly
+from rrvf.trajectories import Completion, Observation, Trajectory, Turn
+from rrvf.types import PageRendering, Sample, SampleResult, Score
+from tests.episodes import answer, call
+
+LIMITS = Limits(cpu_seconds=5, wall_seconds=60)
+MIX = {"text": 1.0, "layout": 0.5, "type": 1.0, "color": 2.0}
+
+
+def episode_of(*texts: str, seen: str = "ok", stop: str = "answered", **more: Any) -> Trajectory:
+    """Turns that call, then one that answers; every call is answered alike."""
+    turns = []
+    for text in texts[:-1]:
+        shown = Observation(seen, "", "code")  # type: ignore[arg-type]
+        turns.append(Turn(Completion(text), "call", "thought", observations=(shown,)))
+    turns.append(Turn(Completion(texts[-1]), "answer", "thought", "```python\ncode\n```"))
+    return Trajectory("s", tuple(turns), stop, **more)  # type: ignore[arg-type]
+
+
+def result_of(status: str = "ok", **values: float | None) -> SampleResult:
+    scores = {
+        name: Score(value, {} if value is not None else {"reason": "the judge is down"})
+        for name, value in values.items()
+    }
+    return SampleResult("s", status, None, 0.0, scores)  # type: ignore[arg-type]
+
+
+CALLS = "<think>a</think>" + call("code")
+GOOD = episode_of(CALLS, answer("code"))
+
+
+# ----------------------------------------------------------------------- the metric, bit for bit
+
+
+def played(scoring: Any, items: list[Item], out: Path) -> list[SampleResult]:
+    """What ``rrvf eval`` does with recorded answers, drafts first."""
+    turns = {
+        sample.id: (f"<think>A draft.</think>{call(extract_code(text, 'python') or 'x')}", text)
+        for sample, text in items
+        if text is not None
+    }
+    canvas = canvas_of(scoring)
+    settings = AgentSettings.of(canvas.language)
+    loop = LoopScoring(
+        scoring, RecordedPolicy(turns), canvas, PictureOnly(), settings, Trajectories(out)
+    )
+    asked = [(sample, None) for sample, _ in items]
+    with closing(score_predictions(asked, loop, out)) as results:
+        return list(results)
+
+
+def stored(out: Path) -> dict[str, dict[str, Any]]:
+    lines = (out / "results.jsonl").read_text().splitlines()
+    return {entry["sample_id"]: entry["scores"] for entry in map(json.loads, lines)}
+
+
+def test_the_parts_of_a_chart_s_reward_are_its_scores_bit_for_bit(tmp_path: Path) -> None:
+    items = demo_items()
+    with ChartRenderer(workers=2, limits=LIMITS) as renderer:
+        played(ChartScoring(renderer, judge=PixelJudge()), items, tmp_path)
+    written, kept = stored(tmp_path), Trajectories(tmp_path)
+    n_compared = 0
+    with ChartRenderer(workers=2, limits=LIMITS) as renderer:
+        rewarder = Rewarder(
+            ChartScoring(renderer, judge=PixelJudge()), "python", RewardSettings(vision=MIX)
+        )
+        for sample, _ in items:
+            trajectory = kept.find(sample.id)
+            if trajectory is None:
+                continue
+            found = rewarder(sample, trajectory)
+            for name, score in found.outcome.result.scores.items():
+                assert score.value == written[sample.id][name]["value"], (sample.id, name)
+                n_compared += 1
+            if found.reward.vision is not None:
+                weighted = sum(
+                    weight * written[sample.id][name]["value"] for name, weight in MIX.items()
+                )
+                assert found.reward.vision == weighted / sum(MIX.values())
+            alone = reward_of(
+                trajectory, found.outcome.result, RewardSettings(vision={"pixel": 1}), "python"
+            )
+            if written[sample.id]["pixel"]["value"] is not None:
+                assert alone.vision == written[sample.id]["pixel"]["value"]
+    assert n_compared >= 6 * 10
+
+
+def test_the_parts_of_a_page_s_reward_are_its_scores_bit_for_bit(tmp_path: Path) -> None:
+    items = demo_pages()[:3]
+    with PageRenderer(workers=2) as renderer:
+        scoring = PageScoring(renderer, PAGE_SCORERS, judge=PixelJudge())
+        with closing(score_predictions(items, scoring, tmp_path)) as results:
+            evaluated = {result.sample_id: result for result in results}
+        rewarder = Rewarder(scoring, "html", RewardSettings(vision={"block_match": 1.0}))
+        for sample, text in items:
+            found = rewarder(sample, as_trajectory(sample, text or "", "html"))
+            assert found.reward.vision == evaluated[sample.id].scores["block_match"].value
+
+
+# ------------------------------------------------------------------------------------ the sum
+
+
+def test_the_defaults_are_those_of_deepeyes() -> None:
+    """0.8 x likeness + 0.2 x format + 1.2 x tool, the last only above 0.5."""
+    settings = RewardSettings()
+    good = reward_of(GOOD, result_of(gpt=0.75), settings, "python")
+    assert good == Reward(pytest.approx(0.8 * 0.75 + 0.0 + 1.2), 0.75, 0.0, 1.0)
+    unlike = reward_of(GOOD, result_of(gpt=0.5), settings, "python")
+    assert unlike == Reward(pytest.approx(0.4), 0.5, 0.0, 0.0)
+    broken = reward_of(GOOD, result_of("code_error", gpt=0.0), settings, "python")
+    assert broken == Reward(pytest.approx(-0.2), 0.0, -1.0, 0.0)
+
+
+def test_weights_penalties_and_caps_are_settings() -> None:
+    settings = RewardSettings(
+        vision={"text": 1, "color": 3},
+        vision_weight=1.0,
+        format_weight=0.5,
+        tool_weight=2.0,
+        structure_penalty=0.25,
+        running_penalty=0.5,
+        tool_gate=None,
+        tool_cap=4,
+    )
+    unstructured = episode_of(CALLS, "```python\ncode\n```")
+    found = reward_of(unstructured, result_of(text=0.4, color=0.8), settings, "python")
+    assert found.vision == pytest.approx((0.4 + 3 * 0.8) / 4)
+    assert (found.format, found.tool) == (-0.25, 0.25)
+    assert found.total == pytest.approx(0.7 - 0.125 + 0.5)
+    lost = reward_of(
+        episode_of(CALLS, "words", stop="no_action"),
+        result_of("no_code", text=0.0, color=0.0),
+        settings,
+        "python",
+    )
+    assert lost.format == -0.75
+
+
+@pytest.mark.parametrize(
+    ("trajectory", "result", "reason"),
+    [
+        (GOOD, result_of(gpt=None), "gpt: the judge is down"),
+        (GOOD, result_of("harness_error", gpt=None), "harness_error"),
+        (GOOD, result_of(text=1.0), "gpt: it was not asked for"),
+        (
+            episode_of(CALLS, stop="policy_error", error="the server is gone"),
+            result_of(gpt=1.0),
+            "the server is gone",
+        ),
+    ],
+    ids=["judge", "renderer", "not asked", "policy"],
+)
+def test_a_fault_of_ours_is_no_reward_and_no_zero(
+    trajectory: Trajectory, result: SampleResult, reason: str
+) -> None:
+    found = reward_of(trajectory, result, RewardSettings(), "python")
+    assert found == Reward(None, reason=reason)
+
+
+def test_a_score_beside_the_reward_may_be_missing() -> None:
+    found = reward_of(GOOD, result_of(gpt=0.5, pixel=None), RewardSettings(), "python")
+    assert found.total is not None
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        "<think>a</think><answer>no code</answer>",
+        "<answer>```python\nx\n```</answer>",
+        "<think>a</think>```python\nx\n```",
+        "<think>a</think>words<answer>```python\nx\n```</answer>",
+        f"<think>a</think>{call('x')}<answer>```python\nx\n```</answer>",
+        "<think>a</think><answer>```html\nx\n```</answer>",
+    ],
+    ids=["no block", "no thought", "no tags", "text outside", "a call too", "other language"],
+)
+def test_what_is_not_the_protocol(last: str) -> None:
+    thought = None if "<think>" not in last else "a"
+    turns = (*GOOD.turns[:-1], Turn(Completion(last), "answer", thought, "x"))
+    assert well_formed(GOOD, "python")
+    assert not well_formed(replace(GOOD, turns=turns), "python")
+
+
+def test_calls_that_were_not_understood_break_the_structure_and_earn_nothing() -> None:
+    trajectory = episode_of(CALLS, answer("code"), seen="no_code")
+    assert not well_formed(trajectory, "python")
+    found = reward_of(trajectory, result_of(gpt=0.9), RewardSettings(), "python")
+    assert (found.format, found.tool) == (-1.0, 0.0)
+    failed = episode_of(CALLS, answer("code"), seen="code_error")
+    assert well_formed(failed, "python")  # it was understood; that its code failed is no structure
+    assert reward_of(failed, result_of(gpt=0.9), RewardSettings(), "python").tool == 0.0
+
+
+# -------------------------------------------------------------------------------- the settings
+
+
+def test_a_mix_is_read_from_one_line() -> None:
+    assert read_mix("gpt") == {"gpt": 1.0}
+    assert read_mix("text=1, layout=0.5") == {"text": 1.0, "layout": 0.5}
+    with pytest.raises(UserError, match="text=high"):
+        read_mix("text=high")
+    for nothing in ({}, {"text": 0.0}, {"text": 1.0, "color": -1.0}):
+        with pytest.raises(UserError, match="weights above 0"):
+            RewardSettings(vision=nothing)
+    with pytest.raises(UserError, match="at least 1"):
+        RewardSettings(tool_cap=0)
+
+
+class Scores:
+    """A scoring that always answers the same."""
+
+    scorers = ("execution", "text")
+    judge = None
+
+    def __init__(self, result: SampleResult | Exception) -> None:
+        self.result = result
+
+    def find_scorers(self) -> dict[str, Any]:
+        return {}
+
+    def score(self, item: Item, scorers: Any) -> Outcome:
+        if isinstance(self.result, Exception):
+            raise self.result
+        return Outcome(self.result, {"reference": b"target", "rendering": b"drawn"})
+
+
+def test_a_score_that_is_not_measured_is_refused_before_training() -> None:
+    with pytest.raises(UserError, match="no judge is named"):
+        Rewarder(Scores(result_of()), "python")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="names clip; measured are: execution, text"):
+        Rewarder(Scores(result_of()), "python", RewardSettings(vision={"clip": 1}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("fault", [HarnessError("down"), UserError("no server"), OSError("disk")])
+def test_a_fault_while_scoring_is_told_and_not_raised(fault: Exception) -> None:
+    rewarder = Rewarder(Scores(fault), "python", RewardSettings(vision={"text": 1}))  # type: ignore[arg-type]
+    found = rewarder(Sample("s"), GOOD)
+    assert found.reward.total is None
+    assert found.outcome.result.status == "harness_error"
+    assert str(fault) in (found.reward.reason or "")
+
+
+def test_scorers_of_pictures_join_the_mix() -> None:
+    shown: list[tuple[bytes | None, bytes | None]] = []
+
+    def half(target: PageRendering, page: PageRendering) -> Score:
+        shown.append((target.png, page.png))
+        return Score(0.5)
+
+    rewarder = Rewarder(
+        Scores(result_of(text=1.0, execution=1.0)),  # type: ignore[arg-type]
+        "python",
+        RewardSettings(vision={"text": 1, "half": 1}),
+        {"half": half},
+    )
+    assert rewarder(Sample("s"), GOOD).reward.vision == 0.75
+    assert shown == [(b"target", b"drawn")]
+
+
+# ------------------------------------------------------------------- pictures, other frameworks
+
+
+def test_a_picture_without_code_is_enough(tmp_path: Path) -> None:
+    """The paper's setting: the target is a picture; answers are drawn and compared with it."""
+    code = "import matplotlib.pyplot as plt\nplt.bar([1, 2], [3, 4], color='red')\n"
+    with ChartRenderer(workers=1, limits=LIMITS) as renderer:
+        canvas = ChartCanvas(renderer)
+        target = tmp_path / "target.png"
+        target.write_bytes(canvas.draw(Sample("s"), code).png or b"")
+        sample = Sample("s", image=target)
+        rewarder = Rewarder(
+            PictureScoring(canvas, PixelJudge()), "python", RewardSettings(vision={"pixel": 1})
+        )
+        same = rewarder(sample, as_trajectory(sample, f"```python\n{code}```", "python"))
+        other = rewarder(
+            sample, as_trajectory(sample, f"```python\n{code.replace('3, 4', '1, 9')}```", "python")
+        )
+        none = rewarder(sample, as_trajectory(sample, "I cannot.", "python"))
+        lost = rewarder(Sample("s", image=tmp_path / "gone.png"), GOOD)
+    assert same.reward.vision == 1.0
+    assert other.reward.vision is not None
+    assert 0 < other.reward.vision < 1
+    assert (none.outcome.result.status, none.reward.vision) == ("no_code", 0.0)
+    assert lost.reward.total is None
+
+
+def test_trl_and_verl_get_the_same_rewards() -> None:
+    rewarder = Rewarder(Scores(result_of(text=0.5)), "python", RewardSettings(vision={"text": 1}))  # type: ignore[arg-type]
+    text = answer("x")
+    expected = rewarder(Sample("s", "y"), as_trajectory(Sample("s"), text, "python")).reward.total
+    conversation = [{"role": "assistant", "content": text}]
+    trl = TrlReward(rewarder)
+    assert trl.__name__ == "rrvf"
+    found = trl(["p", "p"], [text, conversation], reference_code=["y", "y"], sample_id=["a", "b"])
+    assert found == [expected, expected]
+    with pytest.raises(UserError, match="reference_code"):
+        trl(["p"], [text])
+    score = verl_reward(rewarder)("charts", text, "y")
+    assert score["score"] == expected
+    assert score["unscored"] == 0.0
+    lost = Rewarder(Scores(HarnessError("down")), "python", RewardSettings(vision={"text": 1}))  # type: ignore[arg-type]
+    assert TrlReward(lost)(["p"], [text], reference_code=["y"]) == [None]
+    assert verl_reward(lost)("charts", text, "y")["unscored"] == 1.0
+
+
+def test_pages_are_read_as_html() -> None:
+    page = as_trajectory(Sample("s"), "<think>a</think><answer><p>Hi</p></answer>", "html")
+    assert page.completion == "```html\n<p>Hi</p>\n```"
