@@ -27,16 +27,22 @@ class Generated:
     logprobs: list[float] | None = None
 
 
-def stop_arguments(*, vllm: bool, stop: Sequence[str], image_token: int | None) -> dict[str, Any]:
-    """What TRL's ``generation_kwargs`` must hold so that turns end where they shall.
+def sampling(*, vllm: bool, stop: Sequence[str], never: Sequence[int]) -> dict[str, Any]:
+    """What TRL's ``generation_kwargs`` must hold.
 
-    With transformers :func:`generate` sees to it itself.
+    Args:
+        vllm: It generates; with transformers :func:`generate` itself sees to the stop strings.
+        stop: Where turns end.
+        never: Tokens that are not sampled: those of pictures and videos, which would stand for
+            one that is not there and break the forward pass.
     """
     if not vllm:
-        return {}
-    # A generated picture token would stand for a picture that is not there.
-    bias = {} if image_token is None else {"logit_bias": {image_token: -100.0}}
-    return {"stop": list(stop), "include_stop_str_in_output": True, **bias}
+        return {"suppress_tokens": list(never)}
+    return {
+        "stop": list(stop),
+        "include_stop_str_in_output": True,
+        "logit_bias": dict.fromkeys(never, -100.0),
+    }
 
 
 def generate(

@@ -163,7 +163,7 @@ def prepare(arguments: Any, processor: Any) -> None:
         UserError: A setting that would break them.
     """
     from rrvf.agent import STOP
-    from training.generation import stop_arguments
+    from training.generation import sampling
 
     if arguments.deepspeed and arguments.use_cpu:
         raise UserError("use_cpu switches DeepSpeed off; without a GPU it needs no such setting")
@@ -174,9 +174,11 @@ def prepare(arguments: Any, processor: Any) -> None:
     arguments.remove_unused_columns = False
     # TRL would write every picture of a batch to every rank's log.
     arguments.log_multimodal = False
-    image_token = processor.tokenizer.convert_tokens_to_ids(processor.image_token)
-    stop = stop_arguments(vllm=arguments.use_vllm, stop=STOP, image_token=image_token)
-    arguments.generation_kwargs = {**stop, **(arguments.generation_kwargs or {})}
+    never = processor.tokenizer.convert_tokens_to_ids(
+        [processor.image_token, processor.video_token]
+    )
+    ours = sampling(vllm=arguments.use_vllm, stop=STOP, never=never)
+    arguments.generation_kwargs = {**ours, **(arguments.generation_kwargs or {})}
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 

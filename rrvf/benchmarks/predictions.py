@@ -22,6 +22,13 @@ from rrvf.types import Sample
 Row = Mapping[str, object]
 """Column -> value; an empty cell is ``None``."""
 
+LOST = "Failed to obtain answer"
+"""How VLMEvalKit begins what it writes in place of an answer that it could not get."""
+
+CELL = 32_767
+"""Characters that a cell of a spreadsheet holds; pandas cuts off the rest."""
+
+_CUT_OFF = f"{LOST}: the xlsx file holds only {CELL} characters of it; PRED_FORMAT=tsv holds all"
 _SHOWN = 10
 """How many ids an error message lists."""
 
@@ -36,7 +43,7 @@ def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, s
 
     Returns:
         Sample id -> completion. Rows whose prediction is missing, null or an empty cell are left
-        out: the model gave no answer.
+        out: the model gave no answer. What a spreadsheet has cut off is :func:`lost`.
 
     Raises:
         DataError: On a file that is missing, empty, malformed, or names an id twice.
@@ -59,6 +66,17 @@ def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, s
         if completion is not None:
             predictions[sample_id] = completion
     return predictions
+
+
+def lost(completion: str | None) -> str | None:
+    """Why there is no answer to score, through no fault of the model; ``None`` where there is one.
+
+    It is told by :data:`LOST`, which stands in place of the answer.
+    """
+    if completion is None or not completion.startswith(LOST):
+        return None
+    line = completion.partition("\n")[0]
+    return line if line == _CUT_OFF else f"{line} (VLMEvalKit asks again with --reuse)"
 
 
 def match(
@@ -229,7 +247,8 @@ def _completion(path: Path, place: str, row: Row) -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, str):
-        return value
+        cut_off = path.suffix.lower() == ".xlsx" and len(value) >= CELL
+        return _CUT_OFF if cut_off else value
     raise DataError(f'{path}: {place}: "prediction" is not a string but {type(value).__name__}')
 
 

@@ -26,13 +26,19 @@ from rrvf.report.payload import page_payload
 from rrvf.report.pictures import collect_pictures
 from rrvf.report.reading import read_run
 from rrvf.report.table import format_table
+from rrvf.report.training import (
+    format_training,
+    read_training_run,
+    require_alike,
+    training_payload,
+)
 
 __all__ = ["EMBED_LIMIT", "format_table", "write_report"]
 
 EMBED_LIMIT = 40 * 2**20
 """Bytes of pictures up to which a report carries them; above, it links to ``renderings/``."""
 
-_SCRIPTS = ("episodes.js", "report.js")
+_SCRIPTS = ("episodes.js", "blocks.js")
 _STYLES = ("report.css", "episodes.css")
 
 
@@ -42,7 +48,8 @@ def write_report(run_dirs: Sequence[Path], out: Path, *, embed_limit: int = EMBE
     Args:
         run_dirs: Folders with ``results.jsonl``, ``summary.json`` and ``renderings/``, and
             ``trajectories.jsonl`` where the loop was played; the summary is absent while a run is
-            unfinished.
+            unfinished. Or folders of training runs, with ``run_card.json``, checkpoints and
+            ``rollouts/``: these have a page of another kind.
         out: Folder for ``report.html``; created where it is missing.
         embed_limit: Bytes of pictures up to which they are put into the page.
 
@@ -50,23 +57,36 @@ def write_report(run_dirs: Sequence[Path], out: Path, *, embed_limit: int = EMBE
         The path of the page.
 
     Raises:
-        DataError: A folder is missing or holds no run, or its summary cannot be read.
+        DataError: A folder is missing or holds no run, or its summary cannot be read; runs of both
+            kinds are named at once.
         UserError: The page cannot be written.
     """
     if not run_dirs:
         raise DataError("no run folder was named; give the --out folder of a scoring run")
+    if require_alike(run_dirs):
+        return _write_training(run_dirs, out, embed_limit)
     runs = [read_run(folder) for folder in run_dirs]
     pictures = collect_pictures(runs, out, embed_limit)
     payload = page_payload(runs, pictures)
     tables = [format_table(run.summary) for run in runs if run.summary is not None]
-    return _write(out / "report.html", _page(payload, "\n\n".join(tables), pictures.linked))
+    page = _page("report", payload, "\n\n".join(tables), pictures.linked)
+    return _write(out / "report.html", page)
 
 
-def _page(payload: Mapping[str, Any], table: str, linked: bool) -> str:
+def _write_training(run_dirs: Sequence[Path], out: Path, embed_limit: int) -> Path:
+    runs = [read_training_run(folder) for folder in run_dirs]
+    payload, pictures = training_payload(runs, out, embed_limit)
+    table = "\n\n".join(format_training(run) for run in runs)
+    return _write(out / "report.html", _page("training", payload, table, pictures.linked))
+
+
+def _page(kind: str, payload: Mapping[str, Any], table: str, linked: bool) -> str:
+    """Fill the page of this kind: it has a script of its own, training a style, too."""
     assets = resources.files("rrvf") / "report_assets"
-    style, script = _joined(assets, _STYLES), _joined(assets, _SCRIPTS)
+    style = _joined(assets, (*_STYLES, *(["training.css"] if kind == "training" else [])))
+    script = _joined(assets, (*_SCRIPTS, f"{kind}.js"))
     titles = dict.fromkeys(run["title"] for run in payload["runs"])
-    return Template((assets / "report.html").read_text(encoding="utf-8")).substitute(
+    return Template((assets / f"{kind}.html").read_text(encoding="utf-8")).substitute(
         policy=_policy(style, script, linked),
         title=html.escape(", ".join(titles)),
         table=html.escape(table),

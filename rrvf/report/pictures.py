@@ -33,12 +33,20 @@ class Pictures:
 
 def collect_pictures(runs: Sequence[Run], out: Path, embed_limit: int) -> Pictures:
     """Find every picture once: names are content hashes, so runs share their references."""
+    named = [(run.folder / "renderings", _picture_names(run)) for run in runs]
+    return collect_from(named, out, embed_limit)
+
+
+def collect_from(
+    named: Iterable[tuple[Path, Iterable[str]]], out: Path, embed_limit: int
+) -> Pictures:
+    """As above, for folders and the names of the pictures that are wanted from each."""
     found: dict[str, Path] = {}
     sizes: dict[str, tuple[int, int]] = {}
     missing: set[str] = set()
-    for run in runs:
-        for name in _picture_names(run):
-            path = run.folder / "renderings" / name
+    for folder, names in named:
+        for name in names:
+            path = folder / name
             if name in found:
                 continue
             head = _png_head(path) if _PICTURE_NAME.fullmatch(name) else None

@@ -232,7 +232,7 @@ def run(tiny: Path, out: Path, told: dict[str, Any], **changes: Any) -> Any:
     """One run on CPU."""
     from trl import SFTConfig
 
-    given = {
+    given: dict[str, Any] = {
         "output_dir": str(out),
         "max_steps": 4,
         "per_device_train_batch_size": 2,
@@ -248,7 +248,8 @@ def run(tiny: Path, out: Path, told: dict[str, Any], **changes: Any) -> Any:
         "max_length": None,
         **changes,
     }
-    model = {name: given.pop(name) for name in list(given) if name in RunArguments.__annotations__}
+    ours = [name for name in given if name in RunArguments.__annotations__]
+    model = {name: given.pop(name) for name in ours}
     return sft.train(
         DataArguments(held_out=2),
         sft.SftArguments(**told),

@@ -11,9 +11,10 @@ from rrvf.canvases import Drawn
 from rrvf.errors import HarnessError
 from rrvf.replies import extract_code
 from rrvf.rewards import Rewarder, RewardSettings
-from rrvf.scoring import Item, Outcome, without_code
+from rrvf.scorers.judge import Judge
+from rrvf.scoring import Item, Outcome, judged, score_names, without_code
 from rrvf.types import Sample, SampleResult, Score
-from tests.episodes import FakeCanvas, ScriptedTeacher
+from tests.episodes import TARGET, FakeCanvas, ScriptedTeacher
 from training.chat_tokens import ChatTokens, Tokens
 from training.generation import Generated
 from training.rollouts import World
@@ -29,7 +30,7 @@ class FakeScoring:
     canvas: FakeCanvas
     lost: frozenset[str] = frozenset()
     scorers: tuple[str, ...] = ("execution", "likeness")
-    judge: None = None
+    judge: Judge | None = None
     benchmark: str = "fake"
 
     def protocol(self) -> dict[str, Any]:
@@ -59,11 +60,12 @@ class FakeScoring:
             raise HarnessError("the judge is down")
         code = None if completion is None else extract_code(completion, "python")
         if code is None:
-            return Outcome(without_code(item, self.scorers, "no code"))
+            return Outcome(without_code(item, score_names(self), "no code"))
         drawn: Drawn = self.canvas.draw(sample, code)
         ok = drawn.status == "ok"
         value = LIKENESS.get(code.split()[-1], 0.0) if ok else 0.0
-        scores = {"execution": Score(float(ok)), "likeness": Score(value)}
+        seen = judged(self.judge, drawn.status, TARGET, drawn.png)
+        scores = {"execution": Score(float(ok)), "likeness": Score(value), **seen}
         pictures = {} if drawn.png is None else {"rendering": drawn.png}
         return Outcome(
             SampleResult(sample.id, drawn.status, drawn.error, 0.1, scores, code, completion),
@@ -71,13 +73,19 @@ class FakeScoring:
         )
 
 
-def fake_world(*, lost: Sequence[str] = (), max_tokens: int = 4000, **settings: Any) -> World:
-    """Everything an episode needs, made of fakes."""
+def fake_world(
+    *,
+    lost: Sequence[str] = (),
+    max_tokens: int = 4000,
+    judge: Judge | None = None,
+    **settings: Any,
+) -> World:
+    """Everything an episode needs, made of fakes; a judge's score is then the reward."""
     canvas = FakeCanvas()
     rewarder = Rewarder(
-        FakeScoring(canvas, frozenset(lost)),
+        FakeScoring(canvas, frozenset(lost), judge=judge),
         "python",
-        RewardSettings(vision={"likeness": 1.0}),
+        RewardSettings(vision={"likeness" if judge is None else "gpt": 1.0}),
     )
     return World(
         canvas,
