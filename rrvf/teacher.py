@@ -154,7 +154,7 @@ class PictureOnly:
 
     def protocol(self) -> Mapping[str, Any]:
         """That there is none."""
-        return {"teacher": None}
+        return {"teacher": None, "observation": "the rendering, both sizes, blankness, errors"}
 
     def comments(self, target: bytes, rendering: bytes) -> str:
         """The sizes of the two pictures."""

@@ -837,3 +837,17 @@ def test_a_thousand_questions_through_faults_and_a_kill(
         assert f"generated {number}".encode() in second_seen
     (tmp_path / "second.out").write_text(second.stdout)
     assert_absent(KEY, tmp_path)
+
+
+def test_a_proxy_is_not_asked_for_a_server_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with (
+        ChatServer(lambda _: answer("91/100")) as server,
+        Chat(ChatSettings("m", base_url=server.url, attempts=1)) as chat,
+    ):
+        assert chat.ask([Message("user", ("how alike?",))]).text == "91/100"

@@ -1,7 +1,8 @@
-"""Checkpoints that are whole: one torn by a kill is passed over when a run goes on."""
+"""Checkpoints: one torn by a kill is passed over when a run goes on, a whole one is read whole."""
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 from typing import Any
@@ -29,3 +30,15 @@ def last_whole(out: Path) -> Path | None:
         if (match := _NAME.fullmatch(path.name)) and (path / _MARK).exists()
     ]
     return max(found)[1] if found else None
+
+
+def load_weights(checkpoint: Path, model: Any) -> None:
+    """Give a model all of a checkpoint's weights.
+
+    transformers 5 writes Qwen2.5-VL's weights under the names of older releases. Its
+    ``from_pretrained`` knows that; its trainer does not: it warns of missing keys and goes on from
+    the weights that training began with (5.23).
+    """
+    hub: Any = importlib.import_module("transformers")
+    read = hub.AutoModelForImageTextToText.from_pretrained
+    model.load_state_dict(read(checkpoint, dtype="auto").state_dict())

@@ -9,12 +9,14 @@ of the data set would reach the loss.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from trl import GRPOTrainer
 
 from rrvf.errors import UserError
 from rrvf.rewards import Rewarded
+from training.checkpoints import load_weights
 from training.rollouts import Rollouts, log_metrics
 from training.watchdog import Watchdog
 
@@ -49,6 +51,13 @@ class RrvfTrainer(GRPOTrainer):
         self._on_rollouts = on_rollouts
         self._unscored: list[bool] = []
         super().__init__(reward_funcs=self.episode_reward, rollout_func=rollouts, **arguments)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        checkpoint = Path(resume_from_checkpoint)
+        if (checkpoint / "adapter_config.json").exists():
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+        else:
+            load_weights(checkpoint, self.model if model is None else model)
 
     # TRL calls its tools by their names; a rollout of ours has called them by itself. A list that
     # is not empty only tells it, once a batch is there, that pictures stand inside of completions.

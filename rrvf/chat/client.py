@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import random
@@ -378,7 +379,20 @@ def _client(endpoint: Endpoint) -> Any:
         import openai
     except ImportError as error:
         raise SetupError("asking a model needs openai: pip install 'rrvf[judge]'") from error
-    return openai.OpenAI(api_key=endpoint.key or "none", base_url=endpoint.url, max_retries=0)
+    # A proxy of the environment is for other machines.
+    direct = (
+        {"http_client": openai.DefaultHttpxClient(trust_env=False)} if _is_here(endpoint) else {}
+    )
+    key = endpoint.key or "none"
+    return openai.OpenAI(api_key=key, base_url=endpoint.url, max_retries=0, **direct)
+
+
+def _is_here(endpoint: Endpoint) -> bool:
+    host = urlsplit(endpoint.url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _price(settings: ChatSettings) -> tuple[float, float] | None:
@@ -387,6 +401,7 @@ def _price(settings: ChatSettings) -> tuple[float, float] | None:
         price = PRICES.get(settings.model)
     if price is None and settings.max_cost is not None:
         raise SetupError(
-            f"--max-cost needs the price of {settings.model!r}, which is not known here; give it"
+            f"a cost limit needs the price of {settings.model!r}, which is not known here; "
+            "leave --max-cost out"
         )
     return price

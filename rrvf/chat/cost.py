@@ -153,8 +153,8 @@ class Ledger:
             if self._max_cost is not None and total > self._max_cost:
                 raise UserError(
                     f"the next question may bring the cost to ${total:.4f}, more than the "
-                    f"${self._max_cost:g} allowed (${self._spent:.4f} spent); raise --max-cost "
-                    "and run the same command again to go on from here"
+                    f"${self._max_cost:g} allowed (${self._spent:.4f} spent); raise the limit "
+                    "(--max-cost and its like) and run the same command again to go on from here"
                 )
             self._reserved += expected.cost or 0.0
 

@@ -96,7 +96,10 @@ def weights_of_start(tiny: Path) -> dict[str, object]:
 def deepspeed_json(folder: Path, stage: int) -> Path:
     path = folder / f"zero{stage}.json"
     settings = {
-        "zero_optimization": {"stage": stage},
+        "zero_optimization": {
+            "stage": stage,
+            "stage3_gather_16bit_weights_on_model_save": True,
+        },
         "zero_allow_untested_optimizer": True,
         "train_micro_batch_size_per_gpu": "auto",
         "gradient_accumulation_steps": "auto",

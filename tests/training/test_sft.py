@@ -302,14 +302,31 @@ def test_a_run_goes_on_as_if_it_had_not_stopped(tiny: Path, tmp_path: Path) -> N
         assert torch.allclose(one, other, atol=1e-6), name
 
 
+def merge(tiny: Path, adapter: Path) -> Any:
+    """As the README tells."""
+    from peft import PeftModel
+    from transformers import AutoModelForImageTextToText
+
+    base = AutoModelForImageTextToText.from_pretrained(tiny, dtype="auto")
+    PeftModel.from_pretrained(base, adapter).merge_and_unload().save_pretrained(adapter / "merged")
+    again = AutoModelForImageTextToText.from_pretrained(adapter / "merged")
+    return dict(again.named_parameters())
+
+
 def test_lora_and_a_frozen_vision_tower_leave_the_rest_alone(tiny: Path, tmp_path: Path) -> None:
     pytest.importorskip("peft", reason="peft missing: pip install 'rrvf[train]'")
+    import torch
+
     told = {"conversations": str(written(tmp_path))}
     trainer = run(tiny, tmp_path / "lora", told, lora_rank=4, gradient_checkpointing=True)
     names = [name for name, weight in trainer.model.named_parameters() if weight.requires_grad]
     assert names
     assert all("lora" in name and "visual" not in name for name in names)
     assert losses(trainer)[-1] < losses(trainer)[0]
+    merged = merge(tiny, tmp_path / "lora" / "final")
+    learnt = dict(trainer.model.get_base_model().named_parameters())
+    name = "model.language_model.layers.0.self_attn.q_proj"
+    assert not torch.equal(merged[f"{name}.weight"], learnt[f"{name}.base_layer.weight"])
     trainer = run(tiny, tmp_path / "frozen", told, freeze_vision=True, max_steps=1)
     trained = {name: weight.requires_grad for name, weight in trainer.model.named_parameters()}
     assert {name for name, learns in trained.items() if not learns} == {
