@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +81,8 @@ def _with_transformers(
     trainer: Any, chat: ChatTokens, prompts: Sequence[Tokens], stop: Sequence[str]
 ) -> list[Generated]:
     import torch
-    from trl.models import unwrap_model_for_generation
+
+    unwrapped: Any = importlib.import_module("trl.models").unwrap_model_for_generation
 
     inputs = model_inputs(trainer, prompts)
     tokenizer = trainer.processing_class.tokenizer
@@ -89,7 +91,7 @@ def _with_transformers(
     if not trainer.model.training:  # evaluation takes the likeliest words
         config.update(do_sample=False, temperature=1.0, top_p=1.0, top_k=50, min_p=None)
     with (
-        unwrap_model_for_generation(
+        unwrapped(
             trainer.model_wrapped,
             trainer.accelerator,
             gather_deepspeed3_params=trainer.args.ds3_gather_for_generation,

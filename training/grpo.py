@@ -112,6 +112,7 @@ def train_in(
         if checkpoint is not None:
             logger.info("going on from %s", checkpoint)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        trainer.save_state()  # of the last steps, too, which no checkpoint may hold
         trainer.save_model(str(out / "final"))
         if rank == 0:
             processor.save_pretrained(out / "final")

@@ -8,11 +8,12 @@ of the data set would reach the loss.
 # pyright: basic
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from trl import GRPOTrainer
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 from rrvf.errors import UserError
 from rrvf.rewards import Rewarded
@@ -84,8 +85,8 @@ class RrvfTrainer(GRPOTrainer):
         keep = torch.tensor([not lost for lost in self._unscored], device=mask.device)
         output["tool_mask"] = mask * keep.unsqueeze(1)
         counted = (output["completion_mask"] * output["tool_mask"]).sum()
-        total = self.accelerator.gather(counted).sum()
-        output["num_items_in_batch"] = total.clamp(min=1)
+        total: Any = self.accelerator.gather(counted)
+        output["num_items_in_batch"] = total.sum().clamp(min=1)
         return output
 
     def episode_reward(
@@ -102,13 +103,27 @@ class RrvfTrainer(GRPOTrainer):
         self._unscored = [reward is None for reward in rewards]
         tokens = sum(one.trajectory.output_tokens for one in rewarded)
         log_metrics(rewarded, self._watchdog.taken(), log_metric, tokens)
+        log_metric("reward_std_in_groups", self._spread(rewards))
         log_extra("stopped", [one.trajectory.stop_reason for one in rewarded])
         log_extra("status", [one.outcome.result.status for one in rewarded])
         if self._on_rollouts is not None:
-            mode = "train" if self.model.training else "eval"
+            mode = "train" if self.model is not None and self.model.training else "eval"
             self._on_rollouts(rewarded, self.state.global_step, mode)
         self._count_lost(rewarded)
         return rewards
+
+    def _spread(self, rewards: Sequence[float | None]) -> float:
+        """The standard deviation within a group, mean over groups; TRL logs that of the batch."""
+        import torch
+
+        told = [math.nan if reward is None else reward for reward in rewards]
+        mine = torch.tensor(told, device=self.accelerator.device)
+        everyone: Any = self.accelerator.gather(mine)
+        training = self.model is not None and self.model.training
+        size = self.num_generations if training else self.num_generations_eval
+        groups = [group[~group.isnan()] for group in everyone.view(-1, size)]
+        spreads = [float(group.std()) for group in groups if len(group) > 1]
+        return sum(spreads) / len(spreads) if spreads else 0.0
 
     def _count_lost(self, rewarded: Sequence[Rewarded]) -> None:
         """Stop, on all ranks alike, where nothing can be measured any more."""
@@ -116,7 +131,8 @@ class RrvfTrainer(GRPOTrainer):
 
         n_scored = sum(one.reward.total is not None for one in rewarded)
         mine = torch.tensor([n_scored], device=self.accelerator.device)
-        lost = int(self.accelerator.gather(mine).sum()) == 0
+        everyone: Any = self.accelerator.gather(mine)
+        lost = int(everyone.sum()) == 0
         self._n_lost_batches = self._n_lost_batches + 1 if lost else 0
         if self._n_lost_batches >= self._max_lost_batches:
             reason = next((one.reward.reason for one in rewarded), None)

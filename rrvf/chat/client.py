@@ -380,11 +380,9 @@ def _client(endpoint: Endpoint) -> Any:
     except ImportError as error:
         raise SetupError("asking a model needs openai: pip install 'rrvf[judge]'") from error
     # A proxy of the environment is for other machines.
-    direct = (
-        {"http_client": openai.DefaultHttpxClient(trust_env=False)} if _is_here(endpoint) else {}
-    )
+    direct = openai.DefaultHttpxClient(trust_env=False) if _is_here(endpoint) else None
     key = endpoint.key or "none"
-    return openai.OpenAI(api_key=key, base_url=endpoint.url, max_retries=0, **direct)
+    return openai.OpenAI(api_key=key, base_url=endpoint.url, max_retries=0, http_client=direct)
 
 
 def _is_here(endpoint: Endpoint) -> bool:

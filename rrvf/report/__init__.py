@@ -126,7 +126,7 @@ def _write(path: Path, text: str) -> Path:
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8", newline="\n")
+        partial.write_text(text, encoding="utf-8", errors="replace", newline="\n")
         partial.replace(path)
     except OSError as error:
         with suppress(OSError):

@@ -85,7 +85,7 @@ def step_payload(step: KeptStep, language: Language, sources: Mapping[str, str])
         sources: The pictures that the page has.
     """
     return {
-        "mode": step.mode,
+        "mode": "held_out" if step.mode == "eval" else step.mode,
         "step": step.step,
         "n_rollouts": step.n_rollouts,
         "groups": [

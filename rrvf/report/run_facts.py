@@ -63,7 +63,8 @@ def _vision(mix: Mapping[str, Any], world: Mapping[str, Any]) -> str:
         only = next(iter(mix))
         return names[only] if only == "gpt" else f"the score {names[only]}"
     if len(set(mix.values())) == 1:
-        return "the mean of " + ", ".join(names.values())
+        *before, last = names.values()
+        return f"the mean of the scores {', '.join(before)} and {last}"
     listed = ", ".join(f"{names[name]} × {_figure(weight)}" for name, weight in mix.items())
     return f"the weighted mean of {listed}"
 

@@ -173,15 +173,13 @@ def _progress_notes(run: TrainingRun) -> list[str]:
     if run.finished:
         return []
     if run.step is None:
-        notes = ["This run is unfinished: no step is on record yet. A checkpoint brings the first."]
+        told = "no step is on record yet. A checkpoint brings the first."
     else:
-        notes = [
-            f"This run is unfinished: step {run.step} of {run.max_steps} is the last on record."
-        ]
-    return notes + _ranks(run.folder / "ranks")
+        told = f"step {run.step} of {run.max_steps} is the last on record."
+    return [f"This run is unfinished: {told}{_ranks(run.folder / 'ranks')}"]
 
 
-def _ranks(folder: Path) -> list[str]:
+def _ranks(folder: Path) -> str:
     """What each rank did last."""
     told: list[str] = []
     for path in sorted(folder.glob("rank_*.json"))[:_MAX_RANKS]:
@@ -191,8 +189,10 @@ def _ranks(folder: Path) -> list[str]:
             continue
         at = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         detail = f" ({clip(doing['detail'])})" if doing.get("detail") else ""
-        told.append(f"rank {clip(doing.get('rank'))}: {clip(doing.get('phase'))}{detail} from {at}")
-    return [f"Last told by the ranks: {'; '.join(told)}."] if told else []
+        told.append(
+            f"rank {clip(doing.get('rank'))} at {clip(doing.get('phase'))}{detail} from {at}"
+        )
+    return f" Last told by the ranks: {'; '.join(told)}." if told else ""
 
 
 # --- for the page -------------------------------------------------------------------------------

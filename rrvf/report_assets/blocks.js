@@ -1,5 +1,5 @@
-// What pages of the report are made of: elements, names, pictures, tables of facts. As everywhere in
-// it, strings reach the page as text nodes or as attributes whose names stand in these files.
+// What pages of the report are made of: elements, names, pictures, tables of facts. As everywhere
+// in it, strings reach the page as text nodes or as attributes whose names stand in these files.
 "use strict";
 const makeBlocks = (DATA) => {
   const DASH = "–";

@@ -22,25 +22,25 @@
       ["reward/tool", "R_tool", "tool calls that worked", { zero: true }],
     ]],
     ["Signal", [
-      ["reward_std_in_groups", "Advantage spread", "std of rewards within a group",
+      ["reward_std_in_groups", "Advantage spread", "std within a group",
         { zero: true, grouped: true }],
       ["reward_std", "Spread of rewards", "std over a batch", { zero: true }],
-      ["frac_reward_zero_std", "Groups without spread", "nothing to learn from",
+      ["frac_reward_zero_std", "Groups without spread", "of all groups",
         { share: true, grouped: true }],
-      ["unscored", "Without a reward", "share of episodes, through our fault", { share: true }],
+      ["unscored", "Without a reward", "of episodes", { share: true }],
     ]],
     ["Answers", [
-      ["runnable", "Runnable", "share of episodes", { share: true }],
-      ["likeness_of_runnable", "Likeness of runnable answers", "R_vision where code ran",
+      ["runnable", "Runnable", "of episodes", { share: true }],
+      ["likeness_of_runnable", "Likeness of runnable answers", "R_vision",
         { zero: true }],
-      ["score/*", "", "score of the answer", { zero: true }],
+      ["score/*", "", "", { zero: true }],
     ]],
     ["Episodes", [
       ["turns", "Turns", "an episode", { zero: true }],
       ["tool_calls", "Tool calls", "an episode", { zero: true }],
-      ["tool_failures", "Tool failures", "calls an episode that drew nothing", { zero: true }],
+      ["tool_failures", "Tool failures", "an episode", { zero: true }],
       ["completions/mean_length", "Length", "tokens an episode", { zero: true }],
-      ["completions/clipped_ratio", "Without an end", "share cut before their end token",
+      ["completions/clipped_ratio", "Without an end", "of episodes, cut",
         { share: true }],
     ]],
     ["Optimisation", [
@@ -52,7 +52,7 @@
       ["mean_token_accuracy", "Token accuracy", "", { share: true }],
     ]],
   ];
-  const SPEED = ["tokens_per_second", "Tokens per second", "written while generating",
+  const SPEED = ["tokens_per_second", "Tokens per second", "generated",
     { zero: true }];
   const PHASES = ["generate", "render", "judge", "prompts", "wait"];
   const FAILURES = ["judge", "teacher", "harness"];
@@ -91,13 +91,22 @@
     return sorted[Math.round(part * (sorted.length - 1))];
   }
 
-  // Mean of the points around each one; where nothing was measured there is none.
+  // Mean of the points around each one, nearer ones counting more; where nothing was measured
+  // there is none.
+  const reachOf = (n) => Math.max(2, Math.round(n / 30));
   function smoothed(values) {
-    const reach = Math.max(2, Math.round(values.length / 40));
+    const reach = reachOf(values.length);
     return values.map((value, index) => {
       if (!isNumber(value)) return null;
-      const near = values.slice(Math.max(0, index - reach), index + reach + 1).filter(isNumber);
-      return near.reduce((sum, one) => sum + one, 0) / near.length;
+      let [sum, weights] = [0, 0];
+      for (let way = -reach; way <= reach; way += 1) {
+        const near = values[index + way];
+        if (!isNumber(near)) continue;
+        const weight = reach + 1 - Math.abs(way);
+        sum += weight * near;
+        weights += weight;
+      }
+      return sum / weights;
     });
   }
 
@@ -123,7 +132,11 @@
     if (zero) extents.push(0);
     const least = extents.reduce((a, b) => Math.min(a, b));
     const most = extents.reduce((a, b) => Math.max(a, b));
-    const room = (most - least) * 0.06 || Math.abs(most) * 0.1 || 1;
+    if (least === most) {
+      const room = Math.abs(most) * 0.1 || 1;
+      return [zero ? least : least - room, most + room];
+    }
+    const room = (most - least) * 0.06;
     return [zero && least === 0 ? 0 : least - room, zero && most === 0 ? 0 : most + room];
   }
 
@@ -167,13 +180,27 @@
     ];
   }
 
+  // All with as many digits as tell them apart.
+  function tickText(value, marks, share) {
+    const scale = share ? 100 : 1;
+    const step = (marks.length > 1 ? marks[1] - marks[0] : Math.abs(value)) * scale;
+    const size = Math.max(...marks.map(Math.abs)) * scale;
+    if (value === 0) return share ? "0 %" : "0";
+    if (size >= 1e5 || step < 1e-4) return figure(value, share);
+    const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+    const text = (value * scale).toLocaleString("en", { minimumFractionDigits: digits,
+      maximumFractionDigits: digits });
+    return (share ? `${text} %` : text).replace("-", MINUS);
+  }
+
   function axes(domain, x, span, y, share) {
-    const marks = ticks(domain, 3);
+    const marks = ticks(domain, 4);
     return [
       marks.map((value) => [
         svg("line", { class: "grid-line", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value),
           y2: y(value) }),
-        svg("text", { x: LEFT - 5, y: y(value) + 3.5, "text-anchor": "end" }, figure(value, share)),
+        svg("text", { x: LEFT - 5, y: y(value) + 3.5, "text-anchor": "end" },
+        tickText(value, marks, share)),
       ]),
       svg("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: BASE, y2: BASE }),
       stepTicks(span).map((step) => svg("text", { x: x(step), y: BASE + 15,
@@ -200,7 +227,7 @@
     if (!courses.length) return null;
     const domain = range(courses, options);
     const [x, y] = [scaleX(span), scaleY(domain)];
-    const readout = h("p", { class: "readout small" });
+    const readout = h("p", { class: "readout lines small" });
     const mark = svg("line", { class: "cursor", y1: TOP, y2: BASE, x1: -9, x2: -9 });
     const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", tabindex: "0",
       "aria-label": spoken(title, own ?? other, options.share) },
@@ -208,8 +235,8 @@
     own && drawn(own, "train", x, y, domain),
     other && drawn(other, "held-out", x, y, domain), mark);
     return finished(picture, mark, readout, x, { title, about, name }, (step) => [
-      own && entry("train", isNumber(step) ? told(own, step, options.share) : last(own, options)),
-      other && entry("held-out",
+      own && side("train", isNumber(step) ? told(own, step, options.share) : last(own, options)),
+      other && side("held-out",
         isNumber(step) ? toldBefore(other, step, options.share) : last(other, options)),
     ]);
   }
@@ -229,8 +256,9 @@
   }
 
   const entry = (kind, ...content) => h("span", { class: "entry" },
-    h("i", { class: `key ${kind}`, "aria-hidden": "true" }),
-    h("span", { class: "hidden" }, `${words(kind)} `), content);
+    h("i", { class: `key ${kind}`, "aria-hidden": "true" }), content);
+  const side = (kind, content) =>
+    entry(kind, h("span", { class: "hidden" }, `${kind} `), content);
 
   function last({ line, steps }, { share }) {
     const index = line.findLastIndex(isNumber);
@@ -246,7 +274,7 @@
     const index = steps.indexOf(step);
     const value = index < 0 ? null : values[index];
     return [h("b", {}, figure(value, share)), smooth && isNumber(value)
-      && h("span", { class: "muted" }, ` around ${figure(line[index], share)}`)];
+      && h("span", { class: "muted" }, ` mean ${figure(line[index], share)}`)];
   }
 
   function toldBefore({ steps, values }, step, share) {
@@ -382,7 +410,7 @@
         values: values[`${name}_failures`].map((value) =>
           (isNumber(value) && batch ? Number((value * batch).toPrecision(4)) : value)) }));
     return names.length ? stack("*_failures", "Failures of ours",
-      batch ? `in a batch of ${batch}; figures: in all` : "an episode", names, run, span,
+      batch ? `per ${batch} rollouts, and in all` : "an episode", names, run, span,
       { total: batch !== null }) : null;
   }
 
@@ -437,7 +465,7 @@
     const names = new Set([run.curves.train, run.curves.held_out].flatMap(({ values }) =>
       inOrder(values, "score/", [])));
     names.delete("execution"); // runnable says it
-    return [...names].map((name) => [`score/${name}`, label(name), "score of the answer",
+    return [...names].map((name) => [`score/${name}`, label(name), "score",
       { zero: true }]);
   }
 
@@ -446,9 +474,8 @@
     const parts = [];
     if (train.stretch > 1) parts.push(`each point is the mean of ${train.stretch} logged steps`);
     if (Math.max(train.steps.length, heldOut.steps.length) >= SMOOTH_FROM) {
-      const reach = Math.max(2, Math.round(train.steps.length / 40));
-      parts.push(`dots are single steps, lines the mean of the ${2 * reach + 1} around`,
-        "hollow dots at an edge lie beyond it");
+      parts.push("dots are single steps, lines a mean over the " +
+        `${2 * reachOf(train.steps.length) + 1} around`, "larger dots at an edge lie beyond it");
     }
     parts.push("what was not measured is a gap");
     const text = parts.join("; ");
@@ -492,12 +519,12 @@
 
   const state = {};
   const nameOf = ({ mode, step }) =>
-    `${mode === "eval" ? "Held out" : "Training"}, step ${step.toLocaleString("en")}`;
+    `${mode === "held_out" ? "Held out" : "Training"}, step ${step.toLocaleString("en")}`;
 
   function renderSteps(run) {
     byId("kept").hidden = run.kept.length === 0;
     if (!run.kept.length) return;
-    byId("step").replaceChildren(...[["train", "Training"], ["eval", "Held out"]]
+    byId("step").replaceChildren(...[["train", "Training"], ["held_out", "Held out"]]
       .map(([mode, title]) => h("optgroup", { label: title },
         run.kept.map((one, index) => [one, index]).filter(([one]) => one.mode === mode)
           .map(([one, index]) => h("option", { value: index }, nameOf(one)))))
@@ -543,8 +570,9 @@
           h("span", { class: "muted" }, "reward "), figure(Math.min(...rewards)), " to ",
           figure(Math.max(...rewards)), h("span", { class: "muted" }, " · mean "), figure(mean))));
     card.append(h("div", { class: "side-by-side" },
-      h("figure", { class: "target" }, h("figcaption", { class: "muted small" }, "Target"),
-        thumb(known.reference, `target of ${id}`, "no picture of the target")),
+      h("figure", { class: "target" },
+        thumb(known.reference, `target of ${id}`, "no picture of the target"),
+        h("figcaption", { class: "muted small" }, "Target")),
       h("ul", { class: "tiles" }, ordered.map(({ one }) =>
         h("li", {}, tile(card, detail, one, rewards.length > 1 ? mean : null))))), detail);
     return card;

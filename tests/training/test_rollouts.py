@@ -265,6 +265,7 @@ def test_an_unscored_rollout_takes_no_part_in_its_group(
     assert output["tool_mask"][1].sum() == 0
     assert float(output["num_items_in_batch"]) == tokens
     assert told["unscored"] == [0.25]
+    assert told["reward_std_in_groups"] == [pytest.approx(float(scored.std()))]
     assert told["runnable"] == [1.0]
 
 
