@@ -13,6 +13,7 @@ import typer
 
 import rrvf
 from rrvf.errors import RrvfError
+from rrvf.files import write_atomically
 from rrvf.flags import (
     Browser,
     ChartPython,
@@ -21,6 +22,7 @@ from rrvf.flags import (
     Level,
     PolicyFlags,
     RunFlags,
+    SeveralValues,
     TeacherFlags,
     Workers,
     grouped,
@@ -169,6 +171,41 @@ def report(
     from rrvf.report import write_report
 
     typer.echo(write_report(runs, out or runs[0]))
+
+
+@app.command(cls=SeveralValues)
+def tables(
+    benchmark: Annotated[
+        str | None, typer.Argument(help=f"{', '.join(BENCHMARKS)}; all without it.")
+    ] = None,
+    form: Annotated[
+        Literal["markdown", "latex", "csv", "html"], typer.Option("--format", help="Of the table.")
+    ] = "markdown",
+    runs: Annotated[
+        list[Path] | None, typer.Option(help="Folders of runs to set beside the paper's rows.")
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(help="Instead, in Markdown: two runs, sample by sample."),
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Also: a folder for figures of the runs, SVG and PNG.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A file instead of stdout.")] = None,
+) -> None:
+    """The paper's tables, and measured runs beside them."""
+    from rrvf.tables import render_comparison, render_tables
+
+    text = render_comparison(*compare) if compare else render_tables(benchmark, form, runs or ())
+    if figures is not None:
+        from rrvf.figures import write_figures
+
+        for path in write_figures(runs or (), figures):
+            typer.echo(path, err=True)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_atomically(out, text.encode())
 
 
 @app.command()

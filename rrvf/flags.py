@@ -12,10 +12,12 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 from typer.models import OptionInfo
 
 Workers = Annotated[int, typer.Option(min=1, help="Executions at the same time.")]
@@ -174,6 +176,26 @@ class TeacherFlags:
     teacher_key_variable: Annotated[str, typer.Option("--teacher-key", help=Key)] = "OPENAI_API_KEY"
     teacher_max_cost: Annotated[float | None, typer.Option(help="USD it may cost.")] = None
     teacher_prompt: Annotated[Path | None, typer.Option(help="Text to ask instead.")] = None
+
+
+class SeveralValues(TyperCommand):
+    """A command some of whose options take all the words up to the next option."""
+
+    several = frozenset({"--runs"})
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """``--runs A B`` means ``--runs A --runs B``."""
+        words: list[str] = []
+        rest = list(args)
+        while rest:
+            word = rest.pop(0)
+            values = list(takewhile(lambda value: not value.startswith("-"), rest))
+            if word in self.several and values:
+                words += [part for value in values for part in (word, value)]
+                del rest[: len(values)]
+            else:
+                words.append(word)
+        return super().parse_args(ctx, words)
 
 
 def said(*groups: Any) -> dict[str, Any]:

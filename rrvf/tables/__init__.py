@@ -1,0 +1,44 @@
+"""The paper's tables, and measured runs set beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rrvf.errors import DataError
+from rrvf.tables.formats import FORMATS
+from rrvf.tables.measured import Measured, read_runs
+from rrvf.tables.paired import render_comparison
+from rrvf.tables.published import BENCHMARKS, published
+from rrvf.tables.sheet import Sheet, make_sheet
+
+__all__ = ["Measured", "Sheet", "make_sheet", "read_runs", "render_comparison", "render_tables"]
+
+
+def render_tables(
+    benchmark: str | None = None, form: str = "markdown", folders: Sequence[Path] = ()
+) -> str:
+    """Published tables with measured runs below them.
+
+    Args:
+        benchmark: Whose table; ``None`` for all three.
+        form: ``markdown``, ``latex``, ``csv`` or ``html``.
+        folders: Of runs, finished or not.
+
+    Raises:
+        DataError: No such table or format; a folder that holds no run, or one of another
+            benchmark.
+    """
+    if form not in FORMATS:
+        raise DataError(f"no format {form!r}; there are {', '.join(FORMATS)}")
+    tables = [published(name) for name in ([benchmark] if benchmark else BENCHMARKS)]
+    runs = read_runs(folders)
+    for run in runs:
+        if run.benchmark not in [table.benchmark for table in tables]:
+            raise DataError(
+                f"{run.run.folder} is a run of {run.benchmark}, not of {benchmark}; "
+                f"use rrvf tables {run.benchmark}"
+            )
+    return FORMATS[form](
+        [make_sheet(table, [r for r in runs if r.benchmark == table.benchmark]) for table in tables]
+    )

@@ -11,7 +11,9 @@ from rrvf.tables.published import PublishedTable
 Mark = Literal["", "best", "second"]
 
 
-def marks(rows: Sequence[Mapping[str, Decimal | None]], keys: Sequence[str]) -> list[dict[str, Mark]]:
+def marks(
+    rows: Sequence[Mapping[str, Decimal | None]], keys: Sequence[str]
+) -> list[dict[str, Mark]]:
     """For each row its marked columns; equal figures share a mark, a single row has none.
 
     Args:
@@ -26,7 +28,7 @@ def marks(rows: Sequence[Mapping[str, Decimal | None]], keys: Sequence[str]) -> 
         mark = dict(zip(order, names, strict=False)) if len(figures) > 1 else {}
         for row, told in zip(rows, found, strict=True):
             figure = row.get(key)
-            if figure in mark:
+            if figure is not None and figure in mark:
                 told[key] = mark[figure]
     return found
 

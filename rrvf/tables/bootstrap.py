@@ -1,0 +1,153 @@
+"""How far a run's figures would move with other samples: the bootstrap over samples.
+
+A resample draws as many samples as there are, with replacement, and is written as how often it
+holds each sample; a column of the table is then a weighted mean. The interval lies between the
+percentiles of the column's resampled values (Efron's percentile method).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rrvf.benchmarks.plot2code_rules import RATING
+
+RESAMPLES = 4000
+SEED = 0
+LEVEL = 0.95
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A column that is a mean over samples.
+
+    Attributes:
+        scorer: Whose values, in [0, 1].
+        scale: They are multiplied with.
+        passed: Over the samples that ran, not over all.
+    """
+
+    scorer: str
+    scale: float = 100.0
+    passed: bool = False
+
+
+_MEANS: Mapping[str, Mapping[str, Mean]] = {
+    "chartmimic": {
+        "exec_rate": Mean("execution"),
+        **{name: Mean(name) for name in ("text", "layout", "type", "color", "gpt")},
+    },
+    "plot2code": {
+        "exec_rate": Mean("execution"),
+        "text": Mean("text"),
+        "gpt": Mean("gpt", RATING),
+        "text_pass": Mean("text", passed=True),
+        "gpt_pass": Mean("gpt", RATING, passed=True),
+    },
+    "websight": {"clip": Mean("clip"), "gpt": Mean("gpt")},
+}
+"""The columns that the benchmarks' own rules (:mod:`rrvf.benchmarks`) define as means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The scores of a run, sample by sample.
+
+    Attributes:
+        ids: Of the samples.
+        passed: Whether a sample's answer ran, shape (n,).
+        values: Scorer -> values in [0, 1], NaN where there is none, shape (n,).
+    """
+
+    ids: tuple[str, ...]
+    passed: NDArray[np.bool_]
+    values: Mapping[str, Floats]
+
+    def at(self, chosen: Sequence[int]) -> Samples:
+        """Some of them, in the order given."""
+        places = np.array(chosen, dtype=np.intp)
+        values = {name: column[places] for name, column in self.values.items()}
+        return Samples(tuple(self.ids[i] for i in chosen), self.passed[places], values)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Where a figure lies with a probability of :data:`LEVEL`, in the figure's own unit."""
+
+    low: float
+    high: float
+
+
+def columns(benchmark: str, samples: Samples, weights: Floats) -> dict[str, Floats]:
+    """The columns of the table for each row of weights.
+
+    Args:
+        benchmark: Whose table.
+        samples: The scores, n of them.
+        weights: How often each sample counts, shape (b, n).
+
+    Returns:
+        Metric -> figures in the table's unit, shape (b,), NaN where nothing was measured.
+    """
+    table = {
+        name: _mean(rule, samples, weights) for name, rule in _MEANS.get(benchmark, {}).items()
+    }
+    if benchmark == "chartmimic":
+        average = (table["text"] + table["layout"] + table["type"] + table["color"]) / 4
+        table["overall"] = (average + table["gpt"]) / 2
+    return table
+
+
+def figures(benchmark: str, samples: Samples) -> dict[str, float | None]:
+    """The columns of the table, ``None`` where nothing was measured."""
+    table = columns(benchmark, samples, np.ones((1, len(samples.ids))))
+    return {name: None if math.isnan(row[0]) else float(row[0]) for name, row in table.items()}
+
+
+def mean_of(rule: Mean, samples: Samples) -> float | None:
+    """One mean over some samples; ``None`` where nothing was measured."""
+    [value] = _mean(rule, samples, np.ones((1, len(samples.ids))))
+    return None if math.isnan(value) else float(value)
+
+
+def intervals(benchmark: str, samples: Samples) -> dict[str, Interval]:
+    """The interval of each column that was measured on two samples or more."""
+    if len(samples.ids) < 2:
+        return {}
+    table = columns(benchmark, samples, resamples(len(samples.ids)))
+    found = {name: interval(row) for name, row in table.items()}
+    return {name: told for name, told in found.items() if told is not None}
+
+
+def resamples(n: int, count: int = RESAMPLES, seed: int = SEED) -> Floats:
+    """How often each of n samples is drawn in each resample, shape (count, n)."""
+    generator = np.random.default_rng(seed)
+    return generator.multinomial(n, np.full(n, 1 / n), size=count).astype(np.float64)
+
+
+def interval(drawn: Floats) -> Interval | None:
+    """Between the percentiles; ``None`` where no resample has a value."""
+    known = drawn[~np.isnan(drawn)]
+    if known.size == 0:
+        return None
+    tail = 100 * (1 - LEVEL) / 2
+    low, high = np.percentile(known, [tail, 100 - tail])
+    return Interval(float(low), float(high))
+
+
+def _mean(rule: Mean, samples: Samples, weights: Floats) -> Floats:
+    nothing = np.full(len(samples.ids), np.nan)
+    values = samples.values.get(rule.scorer, nothing)
+    counted = ~np.isnan(values)
+    if rule.passed:
+        counted &= samples.passed
+    total = weights @ np.where(counted, values, 0.0)
+    number = weights @ counted.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return rule.scale * total / number

@@ -1,0 +1,259 @@
+"""A table in Markdown, LaTeX, CSV or HTML.
+
+Names of runs come from outside: every format escapes them.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from rrvf.tables.sheet import Cell, Row, Sheet
+
+Written = Callable[[str], str]
+
+
+def markdown(sheets: Sequence[Sheet]) -> str:
+    """Tables as GitHub shows them, each with its title and remarks."""
+    return "\n".join(map(_markdown, sheets))
+
+
+def latex(sheets: Sequence[Sheet]) -> str:
+    r"""Tables for ``\usepackage{booktabs}``."""
+    return "\n".join(map(_latex, sheets))
+
+
+def html_page(sheets: Sequence[Sheet]) -> str:
+    """One page that holds its own style and asks for nothing else."""
+    body = "\n".join(map(_html, sheets))
+    return (
+        "<!doctype html>\n"
+        '<html lang="en"><head><meta charset="utf-8"><title>Tables</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<style>\n{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def csv_rows(sheets: Sequence[Sheet]) -> str:
+    """One line a row; all tables share their first columns, a cell that is not theirs is empty."""
+    keys = list(dict.fromkeys(column.key for sheet in sheets for column in sheet.columns))
+    bounds = [f"{key}_{end}" for key in keys for end in ("low", "high")]
+    bounds = bounds if any(sheet.has_intervals for sheet in sheets) else []
+    head = ["benchmark", "group", "kind", "date", "model"]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, [*head, *keys, *bounds, "best", "second", "note"], restval="",
+        extrasaction="ignore", lineterminator="\n")  # fmt: skip
+    writer.writeheader()
+    for sheet in sheets:
+        for row in sheet.rows:
+            if row.cells:
+                writer.writerow(_csv_row(sheet, row))
+    return stream.getvalue()
+
+
+FORMATS: Mapping[str, Callable[[Sequence[Sheet]], str]] = {
+    "markdown": markdown,
+    "latex": latex,
+    "csv": csv_rows,
+    "html": html_page,
+}
+
+
+# --------------------------------------------------------------------------------- Markdown
+
+
+def _markdown(sheet: Sheet) -> str:
+    heads = [f"**{column.label}**" for column in sheet.columns if column.primary]
+    heads += [
+        f"***{column.label}<sub>{column.sub}</sub>***"
+        for column in sheet.columns
+        if not column.primary
+    ]
+    lines = [f"#### {sheet.title}", "", _line(["**Model**", *heads])]
+    lines.append(_line([":---", *[":---:"] * len(heads)]))
+    lines += [_line(_markdown_cells(row, len(heads))) for row in sheet.rows]
+    notes = [f"* {_markdown_text(note)}" for note in sheet.notes]
+    return "\n".join([*lines, "", *notes, ""])
+
+
+def _markdown_cells(row: Row, n: int) -> list[str]:
+    label = _markdown_text(row.label)
+    if row.kind == "heading":
+        return [f"***{label}***", *[""] * n]
+    if row.kind == "rule":
+        return ["---"] * (n + 1)
+    label = f"**{label}**" if row.bold else label
+    return [label, *(_markdown_cell(cell) for cell in row.cells)]
+
+
+def _markdown_cell(cell: Cell) -> str:
+    text = f"*{cell.text.replace('*', chr(92) + '*')}*" if cell.italic else cell.text
+    text = {"best": f"**{text}**", "second": f"<u>{text}</u>"}.get(cell.mark, text)
+    return text + (f" <sub>{_bounds(cell)}</sub>" if cell.interval else "")
+
+
+def _markdown_text(text: str) -> str:
+    """What could be taken for markup or end a cell is escaped, brackets and all."""
+    text = "".join(c if c.isprintable() else " " for c in text)
+    return re.sub(r"([\\`|<>]|^\*|(?<=\w)\*|__)", r"\\\1", text)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _bounds(cell: Cell) -> str:
+    told = cell.interval
+    return f"[{told.low:.2f}, {told.high:.2f}]" if told else ""
+
+
+# ------------------------------------------------------------------------------------ LaTeX
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "Δ": r"$\Delta$",
+    "†": r"\textdagger{}",
+    "–": "--",
+    **{sign: "\\" + sign for sign in "&%$#_"},
+}
+
+
+def _latex(sheet: Sheet) -> str:
+    n = len(sheet.columns)
+    heads = [
+        rf"\textbf{{{_tex(column.label)}}}{_subscript(column.sub)}" for column in sheet.columns
+    ]
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{_tex(sheet.title)}}}",
+        rf"\begin{{tabular}}{{l{'c' * n}}}",
+        r"\toprule",
+        " & ".join([r"\textbf{Model}", *heads]) + r" \\",
+        r"\midrule",
+        *_latex_rows(sheet.rows, n),
+        r"\bottomrule",
+        r"\end{tabular}",
+        *[rf"\par\footnotesize {_tex(note)}" for note in sheet.notes],
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_rows(rows: Sequence[Row], n: int) -> list[str]:
+    lines: list[str] = []
+    for index, row in enumerate(rows):
+        if row.kind == "rule" or (row.kind == "heading" and index):
+            lines.append(r"\midrule")
+        if row.kind == "heading":
+            title = rf"\textbf{{\textit{{{_tex(row.label)}}}}}"
+            lines.append(rf"\multicolumn{{{n + 1}}}{{l}}{{{title}}} \\")
+        if row.cells:
+            label = rf"\textbf{{{_tex(row.label)}}}" if row.bold else _tex(row.label)
+            # A star or a bracket at the start of a row would be an argument of the \\ before it.
+            label = "{}" + label if label[:1] in "[*" else label
+            lines.append(" & ".join([label, *map(_latex_cell, row.cells)]) + r" \\")
+    return lines
+
+
+def _latex_cell(cell: Cell) -> str:
+    text = rf"\textit{{{_tex(cell.text)}}}" if cell.italic else _tex(cell.text)
+    wrap = {"best": r"\textbf", "second": r"\underline"}.get(cell.mark)
+    text = f"{wrap}{{{text}}}" if wrap else text
+    return text + (rf" {{\scriptsize {_bounds(cell)}}}" if cell.interval else "")
+
+
+def _subscript(text: str) -> str:
+    return rf"\textsubscript{{{_tex(text)}}}" if text else ""
+
+
+def _tex(text: str) -> str:
+    return "".join(_LATEX.get(c, c if c.isprintable() else " ") for c in text)
+
+
+# --------------------------------------------------------------------------------- CSV, HTML
+
+
+def _csv_row(sheet: Sheet, row: Row) -> dict[str, str]:
+    told = {
+        "benchmark": sheet.benchmark,
+        "group": row.group,
+        "kind": row.kind,
+        "date": row.date,
+        "model": row.model,
+        "note": row.note,
+    }
+    for mark in ("best", "second"):
+        pairs = zip(sheet.columns, row.cells, strict=True)
+        told[mark] = " ".join(column.key for column, cell in pairs if cell.mark == mark)
+    for column, cell in zip(sheet.columns, row.cells, strict=True):
+        told[column.key] = cell.text
+        if cell.interval:
+            told[f"{column.key}_low"] = f"{cell.interval.low:.4f}"
+            told[f"{column.key}_high"] = f"{cell.interval.high:.4f}"
+    return told
+
+
+_STYLE = """\
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem;
+  padding: 0 1rem; color: #1b1b1b; background: #fff; }
+figure { margin: 0 0 3rem; overflow-x: auto; }
+figcaption { font-weight: 600; font-size: 1.1rem; margin-bottom: .6rem; }
+table { border-collapse: collapse; width: 100%; border-block: 2px solid #1b1b1b;
+  font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .6rem; text-align: center; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; white-space: normal; }
+thead th { border-bottom: 1px solid #1b1b1b; }
+tr.heading th { font-style: italic; background: #f1f3f5; }
+tr.rule td, tbody tr.heading th { border-top: 1px solid #8a8f94; }
+tr.rule td { padding: 0; }
+tr.delta td { color: #495057; }
+small { display: block; color: #495057; }
+ul { font-size: .87rem; color: #343a40; padding-left: 1.2rem; }
+"""
+
+
+def _html(sheet: Sheet) -> str:
+    heads = "".join(f'<th scope="col">{_html_head(c.label, c.sub)}</th>' for c in sheet.columns)
+    rows = "\n".join(_html_row(row, len(sheet.columns)) for row in sheet.rows)
+    notes = "\n".join(f"<li>{html.escape(note)}</li>" for note in sheet.notes)
+    return (
+        f"<figure><figcaption>{html.escape(sheet.title)}</figcaption>\n"
+        f'<table>\n<thead><tr><th scope="col">Model</th>{heads}</tr></thead>\n'
+        f"<tbody>\n{rows}\n</tbody></table>\n<ul>\n{notes}\n</ul></figure>"
+    )
+
+
+def _html_head(label: str, sub: str) -> str:
+    text = html.escape(label)
+    return f"<em>{text}<sub>{html.escape(sub)}</sub></em>" if sub else text
+
+
+def _html_row(row: Row, n: int) -> str:
+    label = html.escape(row.label)
+    if row.kind == "heading":
+        head = f'<th colspan="{n + 1}" scope="rowgroup">{label}</th>'
+        return f'<tr class="heading">{head}</tr>'
+    if row.kind == "rule":
+        return f'<tr class="rule"><td colspan="{n + 1}"></td></tr>'
+    label = f"<b>{label}</b>" if row.bold else label
+    cells = "".join(f"<td>{_html_cell(cell)}</td>" for cell in row.cells)
+    return f'<tr class="{row.kind}"><td>{label}</td>{cells}</tr>'
+
+
+def _html_cell(cell: Cell) -> str:
+    text = html.escape(cell.text)
+    text = f"<em>{text}</em>" if cell.italic else text
+    tag = {"best": "b", "second": "u"}.get(cell.mark)
+    text = f"<{tag}>{text}</{tag}>" if tag else text
+    return text + (f"<small>{_bounds(cell)}</small>" if cell.interval else "")

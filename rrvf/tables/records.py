@@ -1,0 +1,227 @@
+"""The ``results`` folder of the project: runs kept for good, and the page that lists them.
+
+::
+
+    python -m rrvf.tables.records results                    # writes results/README.md anew
+    python -m rrvf.tables.records results --add RUN --policy NAME --name NAME --made "COMMAND, DATA"
+
+A kept run lies in ``results/<benchmark>/<policy>/<name>/``:
+
+* ``config.json``: who answered, and how the run was made;
+* ``summary.json``: as the run wrote it, with figures, protocol and environment;
+* ``results.jsonl``: scores, status and tags of each sample; no code, no answer, no picture;
+* ``official.jsonl``, where there is one: the official scorer's F1 of the same answers, a line a
+  sample; what made it stands in ``config.json`` under ``official``.
+
+It is a run folder: ``rrvf tables --runs`` takes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rrvf.errors import DataError
+from rrvf.files import write_atomically
+from rrvf.report.reading import read_run
+from rrvf.report.values import Json, mapping
+from rrvf.run_folder import RESULTS, SUMMARY
+from rrvf.tables.checks import check, check_marks
+from rrvf.tables.formats import markdown
+from rrvf.tables.measured import CONFIG, Measured, read_runs
+from rrvf.tables.published import BENCHMARKS, PublishedTable, published
+from rrvf.tables.sheet import make_sheet
+
+OFFICIAL = "official.jsonl"
+README = "README.md"
+_LOW_LEVEL = ("text", "layout", "type", "color")
+_PARTS = ("value", "precision", "recall", "f1")
+_SAME = 1e-9
+
+
+def add_run(run: Path, results: Path, policy: str, name: str, made: str) -> Path:
+    """Keep the scores of a finished run.
+
+    Returns:
+        Where it lies now.
+
+    Raises:
+        DataError: No run, or one that is not finished.
+    """
+    read = read_run(run)
+    if read.summary is None or read.summary.get("finished") is False:
+        raise DataError(f"{run} is unfinished; run the same command again to finish it")
+    folder = results / str(read.summary["benchmark"]) / _folder_name(policy) / _folder_name(name)
+    lines = sorted((_scores_only(line) for line in read.lines), key=lambda x: x["sample_id"])
+    _write_json(folder / CONFIG, {"policy": policy, "name": name, "made": made})
+    _write_json(folder / SUMMARY, read.summary)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    write_atomically(folder / RESULTS, text.encode())
+    return folder
+
+
+def kept_runs(results: Path) -> list[Path]:
+    """Folders of kept runs, in a fixed order."""
+    return sorted(path.parent for path in results.glob(f"*/*/*/{CONFIG}"))
+
+
+def readme(results: Path) -> str:
+    """The page of the folder.
+
+    Raises:
+        DataError: A kept run cannot be read.
+    """
+    runs = read_runs(kept_runs(results))
+    return "\n".join([*_head(), *_checks(), *_tables(runs), *_official(runs, results)]) + "\n"
+
+
+def _scores_only(line: Json) -> Json:
+    scores = mapping(line.get("scores"))
+    error = line.get("error")
+    kind = re.match(r"\w+(?=:|$)", error) if isinstance(error, str) else None
+    return {
+        "sample_id": line["sample_id"],
+        "status": line.get("status"),
+        "error": kind[0] if kind else None,
+        "scores": {
+            name: {part: told for part, told in mapping(score).items() if part in _PARTS}
+            for name, score in scores.items()
+        },
+        "tags": mapping(line.get("tags")),
+    }
+
+
+def _folder_name(text: str) -> str:
+    return re.sub(r"[^\w.]+", "-", text).strip("-.").lower() or "run"
+
+
+def _write_json(path: Path, value: Mapping[str, object]) -> None:
+    write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+# --------------------------------------------------------------------------------- the page
+
+
+def _head() -> Iterator[str]:
+    yield "# Results"
+    yield ""
+    yield "Written by `python -m rrvf.tables.records results`; do not edit."
+    yield ""
+    yield "Two kinds of numbers stand here, never mixed and never ranked together:"
+    yield ""
+    yield (
+        "* `paper/*.csv`: every row of the three tables of the RRVF README (arXiv 2507.20766), "
+        "each cell as printed, with its source. `size_b` is the size in billions of parameters "
+        "that decides who is ranked; `printed_bold` and `printed_underline` are the marks of the "
+        "original, which are only compared with the computed ones. Rows of other systems are "
+        "added once their figures and protocol can be looked up; there are none yet."
+    )
+    yield (
+        "* `<benchmark>/<policy>/<run>/`: measured runs. `config.json` says how a run was made, "
+        "`summary.json` holds figures, protocol and environment, `results.jsonl` the scores of "
+        "each sample without code, answers or pictures."
+    )
+    yield ""
+    yield (
+        "`rrvf tables` prints the tables, `--runs DIR...` sets measured runs below them, "
+        "`--compare A B` compares two runs sample by sample."
+    )
+    yield ""
+
+
+def _checks() -> Iterator[str]:
+    yield "## Do the published figures add up?"
+    yield ""
+    yield (
+        "Overall = (mean of the four + GPT) / 2; Plot2Code's columns = those of the answers that "
+        "ran x exec rate; exec rates = k of 600, k of 132; differences = row - row. Compared at "
+        "the printed places; nothing is corrected."
+    )
+    yield ""
+    for table in map(published, BENCHMARKS):
+        yield from _checked(table)
+    yield ""
+
+
+def _checked(table: PublishedTable) -> Iterator[str]:
+    checks = check(table)
+    failed = [found for found in checks if not found.ok]
+    name = table.title.removeprefix("Results on ")
+    told = f"{len(checks) - len(failed)} of {len(checks)} hold" if checks else "nothing to derive"
+    wrong = check_marks(table)
+    marks = "bold and underline as computed" if not wrong else f"{len(wrong)} marks differ"
+    only = "" if table.marks_second else " (only the best is marked there)"
+    yield f"* {name}: {told}; {marks}{only}."
+    yield from (f"  * {found}." for found in failed)
+    yield from (f"  * {found}." for found in wrong)
+
+
+def _tables(runs: Sequence[Measured]) -> Iterator[str]:
+    yield "## Tables"
+    yield ""
+    for table in map(published, BENCHMARKS):
+        yield markdown([make_sheet(table, [r for r in runs if r.benchmark == table.benchmark])])
+
+
+def _official(runs: Sequence[Measured], results: Path) -> Iterator[str]:
+    yield "## Measured runs"
+    for run in runs:
+        folder = run.run.folder
+        config = mapping(json.loads((folder / CONFIG).read_bytes()))
+        place = folder.relative_to(results).as_posix()
+        yield ""
+        yield f"### {config['policy']}: [{place}]({place})"
+        yield ""
+        yield f"{config['made']}"
+        if (folder / OFFICIAL).is_file():
+            yield ""
+            yield from _beside_official(run, folder, mapping(config.get("official")))
+
+
+def _beside_official(run: Measured, folder: Path, told: Json) -> Iterator[str]:
+    """The official scorer's means beside ours, and every sample where the two differ."""
+    lines = [json.loads(line) for line in (folder / OFFICIAL).read_text("utf-8").splitlines()]
+    official = {str(line["sample_id"]): mapping(line) for line in lines}
+    if set(official) != set(run.samples.ids):
+        raise DataError(f"{folder / OFFICIAL}: not the samples of {RESULTS}; record it again")
+    yield str(told.get("made"))
+    yield ""
+    yield "| Metric | this project | official scorer | samples that differ |"
+    yield "| :--- | ---: | ---: | :--- |"
+    n = len(official)
+    for name in ("execution", *_LOW_LEVEL):
+        ours = dict(zip(run.samples.ids, run.samples.values[name], strict=True))
+        theirs = {key: float(line[name]) for key, line in official.items()}
+        apart = [
+            f"{key} ({theirs[key]:.4f} officially, {ours[key]:.4f} here)"
+            for key in sorted(official)
+            if not abs(ours[key] - theirs[key]) <= _SAME
+        ]
+        means = [100 * sum(side.values()) / n for side in (ours, theirs)]
+        yield f"| {name} | {means[0]:.2f} | {means[1]:.2f} | {', '.join(apart) or 'none'} |"
+    if note := told.get("note"):
+        yield ""
+        yield str(note)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """``python -m rrvf.tables.records``."""
+    parser = argparse.ArgumentParser(prog="python -m rrvf.tables.records")
+    parser.add_argument("results", type=Path, help="the results folder of the checkout")
+    parser.add_argument("--add", type=Path, metavar="RUN", help="a finished run to keep")
+    parser.add_argument("--policy", help="who answered")
+    parser.add_argument("--name", help="of the run")
+    parser.add_argument("--made", help="a sentence: data, answers, command")
+    asked = parser.parse_args(arguments)
+    if asked.add is not None:
+        if not (asked.policy and asked.name and asked.made):
+            parser.error("--add needs --policy, --name and --made")
+        print(add_run(asked.add, asked.results, asked.policy, asked.name, asked.made))
+    write_atomically(asked.results / README, readme(asked.results).encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Checkpoints are loaded, frozen, adapted and found again; what cannot be is one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from rrvf.errors import UserError
+from tests.episodes import answer
+from tests.training.test_rollouts import trainer_for
+from tests.training.worlds import ScriptedModel, fake_world
+from training.checkpoints import last_whole, load_weights
+from training.grpo import open_data, prepare
+from training.models import freeze_vision, load_model, load_processor, lora
+from training.settings import DataArguments, RunArguments
+from training.worlds import open_world, reward_settings
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+FULL = SimpleNamespace(bf16=False)
+
+
+def test_a_frozen_vision_tower_is_the_only_part_that_stays(tiny: Path) -> None:
+    model = load_model(RunArguments(model=str(tiny), freeze_vision=True), FULL)
+    for name, parameter in model.named_parameters():
+        assert parameter.requires_grad == ("visual" not in name), name
+    with pytest.raises(UserError, match="has no part called visual"):
+        freeze_vision(torch.nn.Linear(2, 2))
+
+
+def test_lora_trains_the_language_model_alone(tmp_path: Path, tiny: Path, processor: Any) -> None:
+    model = load_model(RunArguments(model=str(tiny)), FULL)
+    settings = lora(RunArguments(model=str(tiny), lora_rank=4), model)
+    peft = pytest.importorskip("peft")
+    adapted = peft.get_peft_model(model, settings)
+    trained = [name for name, value in adapted.named_parameters() if value.requires_grad]
+    assert trained
+    assert all("lora" in name and "visual" not in name for name in trained)
+    assert any("q_proj" in name for name in trained)
+    assert any("down_proj" in name for name in trained)
+    assert lora(RunArguments(model=str(tiny)), model) is None
+
+
+def test_a_checkpoint_is_read_whole_whatever_its_names(tiny: Path, tmp_path: Path) -> None:
+    """transformers' own trainer leaves the weights of the start in place here."""
+    model = load_model(RunArguments(model=str(tiny)), FULL)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1.0)
+    model.save_pretrained(tmp_path)
+    again = load_model(RunArguments(model=str(tiny)), FULL)
+    load_weights(tmp_path, again)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+
+
+def test_only_whole_checkpoints_are_gone_on_from(tmp_path: Path) -> None:
+    assert last_whole(tmp_path) is None
+    for step in (2, 10, 12):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+    for step in (2, 10):
+        (tmp_path / f"checkpoint-{step}" / "whole").touch()
+    assert last_whole(tmp_path) == tmp_path / "checkpoint-10"
+
+
+def test_what_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no model: name a checkpoint"):
+        load_processor(RunArguments())
+    with pytest.raises(UserError, match="no processor to load"):
+        load_processor(RunArguments(model=str(tmp_path)))
+    with pytest.raises(UserError, match="no weights to load"):
+        load_model(RunArguments(model=str(tmp_path)), FULL)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ({"deepspeed": "x.json", "use_cpu": True}, "use_cpu switches DeepSpeed off"),
+        ({"use_transformers_continuous_batching": True}, "does not take pictures"),
+    ],
+)
+def test_settings_that_break_episodes_are_refused(
+    processor: Any, wrong: dict[str, Any], line: str
+) -> None:
+    given = {"deepspeed": None, "use_cpu": False, "use_transformers_continuous_batching": False}
+    with pytest.raises(UserError, match=line):
+        prepare(SimpleNamespace(**{**given, **wrong}), processor)
+
+
+def test_data_and_world_that_do_not_fit_are_refused() -> None:
+    from training.settings import RewardArguments, WorldArguments
+
+    with pytest.raises(UserError, match="no data: name a source"):
+        open_data(DataArguments())
+    with pytest.raises(UserError, match="is no data of chartmimic"):
+        open_data(DataArguments(data="synthetic:charts?n=4", held_out_data="synthetic:pages?n=4"))
+    with (
+        pytest.raises(UserError, match="max_rollout_tokens"),
+        open_world(
+            "python",
+            WorldArguments(max_rollout_tokens=100),
+            RewardArguments(),
+            turn_tokens=100,
+            with_reference=True,
+        ),
+    ):
+        pass
+    told = RewardArguments(reward_vision="text=1, color=3", tool_gate=None)
+    assert reward_settings(told).vision == {"text": 1.0, "color": 3.0}
+    assert reward_settings(told).tool_gate is None
+
+
+def test_held_out_samples_are_no_training_samples() -> None:
+    train, held_out, card = open_data(
+        DataArguments(data="synthetic:tiny?n=40", held_out=8, setting="with_reference")
+    )
+    assert held_out is not None
+    assert len(held_out) == 8
+    assert not set(train.ids) & set(held_out.ids)
+    assert card["held_out"]["n"] == 8
+
+
+def test_evaluation_takes_the_likeliest_words(tmp_path: Path, tiny: Path, processor: Any) -> None:
+    """Twice the same: nothing is sampled in evaluation."""
+    from training.chat_tokens import ChatTokens
+    from training.generation import generate
+
+    model = ScriptedModel(lambda _, turn: "." + answer("ok red"))
+    with trainer_for(tmp_path, tiny, processor, fake_world(), model) as trainer:
+        chat = ChatTokens(processor)
+        from rrvf.chat import Message
+
+        prompts = [chat.prompt([Message("user", (f"Draw {number}.",))]) for number in range(3)]
+        trainer.model.eval()
+        first = generate(trainer, chat, prompts, ("</answer>",))
+        assert generate(trainer, chat, prompts, ("</answer>",)) == first
+        trainer.model.train()
+        torch.manual_seed(0)
+        sampled = generate(trainer, chat, prompts, ("</answer>",))
+        assert [one.ids for one in sampled] != [one.ids for one in first]
+        placeholders = [processor.image_token, processor.video_token]
+        never = set(processor.tokenizer.convert_tokens_to_ids(placeholders))
+        for one in (*first, *sampled):
+            assert not never & set(one.ids)
+            assert len(one.ids) <= 200
