@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rrvf.benchmarks.predictions import load_predictions, match
+from rrvf.benchmarks.predictions import load_predictions, lost, match
 from rrvf.errors import DataError
 from rrvf.types import Sample
 
@@ -145,6 +145,36 @@ def test_a_long_answer_in_a_table(tmp_path: Path) -> None:
     path = cells(tmp_path / "p.tsv", [("index", "prediction"), (1, long)])
     assert load_predictions(path) == {"1": long}
     assert csv.field_size_limit() == limit
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".tsv", ".json"])
+def test_an_answer_that_could_not_be_had_is_no_answer_of_the_model_s(
+    tmp_path: Path, suffix: str
+) -> None:
+    failed = "Failed to obtain answer via API. The server is gone.\nTraceback"
+    skipped = "Failed to obtain answer: <class 'RuntimeError'> out of memory"
+    quoted = '```python\nplt.title("Failed to obtain answer via API.")\n```'
+    rows = (("index", "prediction"), (1, failed), (2, skipped), (3, quoted), (4, "x"), (5, None))
+    found = load_predictions(cells(tmp_path / f"p{suffix}", rows))
+    why = {name: lost(text) for name, text in found.items()}
+    assert [name for name, reason in why.items() if reason is None] == ["3", "4"]
+    assert str(why["1"]).startswith("Failed to obtain answer via API. The server is gone. (")
+    assert "out of memory" in str(why["2"])
+    assert "--reuse" in str(why["1"])
+    assert not any("\n" in str(reason) for reason in why.values())
+    assert lost(None) is None
+    assert lost("") is None
+
+
+@pytest.mark.parametrize(
+    ("suffix", "is_lost"), [(".xlsx", True), (".tsv", False), (".json", False)]
+)
+def test_what_a_spreadsheet_cut_off_is_lost(tmp_path: Path, suffix: str, is_lost: bool) -> None:
+    rows = (("index", "prediction"), (1, "x" * 32_767), (2, "x" * 32_766))
+    found = load_predictions(cells(tmp_path / f"p{suffix}", rows))
+    assert found["2"] == "x" * 32_766
+    assert ("PRED_FORMAT=tsv" in str(lost(found["1"]))) == is_lost
+    assert (found["1"] == "x" * 32_767) != is_lost
 
 
 def test_files_that_pandas_wrote(tmp_path: Path) -> None:

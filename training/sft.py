@@ -1,0 +1,420 @@
+"""Supervised training: the cold start before GRPO, and the baseline on reference code.
+
+``python -m training.sft --config FILE``, alone or under ``accelerate launch``, ``torchrun`` or
+``deepspeed``. Keys of the file, and flags by the same names: :class:`SftArguments`,
+:class:`training.settings.DataArguments`, :class:`training.settings.RunArguments` and those of
+``trl.SFTConfig``.
+
+Conversations become tokens by :class:`training.chat_tokens.ChatTokens`, as rollouts and evaluations
+do: the prompt, then replies and what follows each of them. The loss is on the replies alone, with
+the token that ends each turn. A conversation longer than ``max_length`` is left out and counted,
+never cut.
+
+TRL's ``SFTTrainer`` is used for its loss, which never holds the logits of a whole conversation (for
+8,000 tokens of Qwen's vocabulary 5 GB in 32 bit), and for its care of LoRA under ZeRO-3. It gets
+rows that only number the conversations, and a collator that makes the batches.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from rrvf.agent import AgentSettings
+from rrvf.canvases import Canvas, ChartCanvas, PageCanvas
+from rrvf.chat import Message, Picture
+from rrvf.errors import DataError, HarnessError, UserError
+from rrvf.policies import to_parts
+from rrvf.renderers.chart import ChartRenderer
+from rrvf.renderers.page import PageRenderer
+from rrvf.scorers.model_judge import bounded
+from rrvf.types import Language, Sample
+from training.chat_tokens import ChatTokens, opened
+from training.command import run_as_command, tell_ranks
+from training.conversations import (
+    Conversation,
+    read_conversations,
+    recorded_conversations,
+    reference_conversation,
+)
+from training.data import TrainingData, load
+from training.grpo import open_data
+from training.settings import DataArguments, RunArguments
+
+logger = logging.getLogger(__name__)
+
+IGNORED = -100
+"""The label of a token that takes no part in the loss."""
+
+
+def _told(help_text: str, default: Any) -> Any:
+    return field(default=default, metadata={"help": help_text})
+
+
+@dataclass
+class SftArguments:
+    """What is learnt from: one of conversations, a recorded run, or the data's own code."""
+
+    conversations: str | None = _told(
+        "JSONL or parquet file with conversations, or folder of parquet files.", None
+    )
+    held_out_conversations: str | None = _told("The same, for the loss on held-out ones.", None)
+    recorded: str | None = _told("Folder of rrvf eval on the data: its good episodes.", None)
+    score: str | None = _told("Which score makes an episode a good one, as in text.", None)
+    at_least: float = _told("The score, 0 to 1, from which on it does.", 0.8)
+    answer: Literal["tags", "block"] = _told(
+        "Reference code in the protocol's <answer>, or as a plain block to the plain prompt.",
+        "tags",
+    )
+    max_turns: int = _told("As in GRPO: the prompt tells how often the tool may be called.", 5)
+    max_pixels: int = _told("Larger pictures are scaled down.", 1024 * 1024)
+    workers: int = _told("Drawings at a time, where targets have to be drawn.", 2)
+    chart_python: str | None = _told("Interpreter that draws charts.", None)
+    browser: str | None = _told("Chromium that shows pages.", None)
+    confinement: str | None = _told("Level of confinement.", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A conversation in tokens.
+
+    Attributes:
+        ids: Token ids.
+        labels: The same where the model wrote them, else ``IGNORED``.
+        messages: Where its pictures are, as PNG, until they are needed.
+    """
+
+    ids: list[int]
+    labels: list[int]
+    messages: tuple[Message, ...]
+
+
+def as_example(chat: ChatTokens, conversation: Conversation, max_pixels: int) -> Example:
+    """A conversation as tokens, put together as a rollout is.
+
+    Args:
+        chat: The model's tokens.
+        conversation: Begins with what the model is told, ends with a reply.
+        max_pixels: Larger pictures are scaled down to it.
+
+    Raises:
+        DataError: It does not begin or end so, or has no picture.
+    """
+    messages = tuple(_scaled(message, max_pixels) for message in conversation.messages)
+    turns = [at for at, message in enumerate(messages) if message.role == "assistant"]
+    if not turns or turns[0] == 0 or turns[-1] != len(messages) - 1:
+        raise DataError(
+            f"conversation {conversation.id}: it must begin with what the model is told and end "
+            "with what it answers; mend it or leave it out"
+        )
+    if not any(isinstance(part, Picture) for message in messages for part in message.parts):
+        # Under ZeRO-3 a rank that never asks the vision tower would leave the others waiting.
+        raise DataError(f"conversation {conversation.id} has no picture; leave it out")
+    ids = list(chat.prompt(messages[: turns[0]]).ids)
+    labels = [IGNORED] * len(ids)
+    for turn, following in zip(turns, [*turns[1:], None], strict=True):
+        reply = [*_reply(chat, messages[turn]), chat.end_token]
+        ids += reply
+        labels += reply
+        if following is not None:
+            between = chat.continuation(messages[turn + 1 : following], ended=True).ids
+            ids += between
+            labels += [IGNORED] * len(between)
+    return Example(ids, labels, messages)
+
+
+def _scaled(message: Message, max_pixels: int) -> Message:
+    parts = (
+        replace(part, png=bounded(part.png, max_pixels)) if isinstance(part, Picture) else part
+        for part in message.parts
+    )
+    return replace(message, parts=tuple(parts))
+
+
+def _reply(chat: ChatTokens, message: Message) -> list[int]:
+    """What the model wrote; a special token in it is spelled out, as in every conversation."""
+    if any(isinstance(part, Picture) for part in message.parts):
+        raise DataError("a picture in what the model wrote; it writes text alone: mend the data")
+    text = "".join(part["text"] for part in to_parts([message])[0]["content"])
+    return list(chat.tokenizer.encode(text, add_special_tokens=False))
+
+
+def prepared(
+    chat: ChatTokens,
+    conversations: Iterable[Conversation],
+    name: str,
+    max_length: int | None,
+    max_pixels: int,
+) -> tuple[list[Example], int]:
+    """The tokens of all conversations that are short enough, and how many are not.
+
+    Args:
+        chat: The model's tokens.
+        conversations: Each is read once.
+        name: For the line that tells how many are left out.
+        max_length: In tokens, pictures included; ``None`` for no limit.
+        max_pixels: Larger pictures are scaled down to it.
+
+    Raises:
+        DataError: None is short enough, or one cannot be used.
+    """
+    kept: list[Example] = []
+    lengths: list[int] = []
+    for conversation in conversations:
+        example = as_example(chat, conversation, max_pixels)
+        lengths.append(len(example.ids))
+        if max_length is None or lengths[-1] <= max_length:
+            kept.append(example)
+    n_too_long = len(lengths) - len(kept)
+    problem = (
+        f"{name}: {n_too_long} of {len(lengths)} conversations are longer than max_length "
+        f"({max_length} tokens; the longest has {max(lengths, default=0)})"
+    )
+    if not kept:
+        raise DataError(f"{problem}; raise max_length" if lengths else f"{name}: no conversations")
+    if n_too_long:
+        logger.warning("%s and are left out", problem)
+    return kept, n_too_long
+
+
+class Collator:
+    """Makes a batch: tokens and labels padded on the right, and the pictures of every turn.
+
+    Args:
+        processor: Of the model.
+        parts: By name, the conversations that rows number.
+    """
+
+    def __init__(self, processor: Any, parts: Mapping[str, Sequence[Example]]) -> None:
+        self._processor, self._parts = processor, parts
+        self._image_token = processor.tokenizer.convert_tokens_to_ids(processor.image_token)
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """The tensors of some rows of :func:`rows_of`."""
+        import torch
+
+        examples: list[Example] = [self._parts[row["part"]][row["place"]] for row in rows]
+        pictures = [picture for one in examples for picture in opened(one.messages)]
+        ids = _padded([one.ids for one in examples], self._processor.tokenizer.pad_token_id)
+        return {
+            "input_ids": ids,
+            "attention_mask": _padded([[1] * len(one.ids) for one in examples], 0),
+            "labels": _padded([one.labels for one in examples], IGNORED),
+            "mm_token_type_ids": (ids == self._image_token).to(torch.long),
+            **self._processor.image_processor(images=pictures, return_tensors="pt"),
+        }
+
+
+def _padded(rows: Sequence[Sequence[int]], value: int) -> Any:
+    import torch
+
+    longest = max(map(len, rows))
+    return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows])
+
+
+def rows_of(part: str, examples: Sequence[Example]) -> Any:
+    """A data set of TRL's that only numbers conversations."""
+    datasets: Any = importlib.import_module("datasets")
+    return datasets.Dataset.from_list(
+        [{"part": part, "place": place} for place in range(len(examples))]
+    )
+
+
+# ------------------------------------------------------------------------------------- the data
+
+
+def find_conversations(
+    data: DataArguments, sft: SftArguments
+) -> tuple[list[Conversation], list[Conversation], dict[str, Any]]:
+    """What is learnt, what is held out, and what the run's card says of them.
+
+    Raises:
+        UserError: It is not told what to learn from, or that cannot be used.
+    """
+    if sft.conversations is not None:
+        return _from_files(data, sft, sft.conversations)
+    if not data.data:
+        raise UserError(
+            "nothing to learn from: name conversations: FILE, or data: SOURCE as in training.data"
+        )
+    return _from_samples(data, sft)
+
+
+def _from_files(
+    data: DataArguments, sft: SftArguments, name: str
+) -> tuple[list[Conversation], list[Conversation], dict[str, Any]]:
+    if data.data or sft.recorded:
+        raise UserError("conversations and data are both named; name one of them")
+    found = read_conversations(Path(name))
+    if sft.held_out_conversations is not None:
+        held_out = list(read_conversations(Path(sft.held_out_conversations)))
+    else:
+        held_out = list(islice(found, data.held_out))
+    card = {"conversations": name, "held_out_conversations": sft.held_out_conversations}
+    return list(found), held_out, card
+
+
+def _from_samples(
+    data: DataArguments, sft: SftArguments
+) -> tuple[list[Conversation], list[Conversation], dict[str, Any]]:
+    if sft.recorded is not None:
+        return _recorded(data, sft, sft.recorded)
+    learnt, held_out, card = open_data(replace(data, setting="with_reference"))
+    return _references(learnt, sft), _references(held_out, sft) if held_out else [], card
+
+
+def _recorded(
+    data: DataArguments, sft: SftArguments, run: str
+) -> tuple[list[Conversation], list[Conversation], dict[str, Any]]:
+    if sft.score is None:
+        raise UserError("recorded needs the score that makes an episode a good one: score: text")
+    allowed = data.allow_test_items
+    whole = load(data.data, setting="with_reference", allow_test_items=allowed)
+    with _canvas(whole.language, sft) as canvas:
+        good = recorded_conversations(
+            Path(run), whole, canvas, scorer=sft.score, at_least=sft.at_least
+        )
+        found = list(good)
+    card = {"recorded": run, "score": sft.score, "at_least": sft.at_least, "data": whole.card()}
+    return found[data.held_out :], found[: data.held_out], card
+
+
+def _references(samples: TrainingData, sft: SftArguments) -> list[Conversation]:
+    """Picture and code of all samples whose picture is there or can be drawn."""
+    max_turns = 1 if sft.answer == "block" else sft.max_turns
+    settings = AgentSettings.of(samples.language, max_turns=max_turns, max_pixels=sft.max_pixels)
+    problems: list[HarnessError] = []
+
+    def made(sample: Sample) -> Conversation | None:
+        try:
+            return reference_conversation(sample, canvas.target(sample), settings)
+        except HarnessError as error:
+            problems.append(error)
+            return None
+
+    with _canvas(samples.language, sft) as canvas, ThreadPoolExecutor(sft.workers) as pool:
+        found = [one for one in pool.map(made, samples) if one is not None]
+    if problems:
+        logger.warning("%d of %d samples left out: %s", len(problems), len(samples), problems[0])
+    return found
+
+
+@contextmanager
+def _canvas(language: Language, sft: SftArguments) -> Generator[Canvas]:
+    """Where targets without a picture are drawn."""
+    if language == "python":
+        python = None if sft.chart_python is None else Path(sft.chart_python)
+        with ChartRenderer(python, sft.workers, confinement=sft.confinement) as charts:
+            yield ChartCanvas(charts)
+    else:
+        browser = None if sft.browser is None else Path(sft.browser)
+        with PageRenderer(browser, sft.workers, confinement=sft.confinement) as pages:
+            yield PageCanvas(pages)
+
+
+# ------------------------------------------------------------------------------------ the run
+
+
+def train(data: DataArguments, sft: SftArguments, run: RunArguments, arguments: Any) -> Any:
+    """One run from its settings to the model in ``output_dir/final``.
+
+    Args:
+        data: Samples, where they are learnt from.
+        sft: What is learnt.
+        run: The model.
+        arguments: A ``trl.SFTConfig``; its ``max_length`` is the longest conversation.
+
+    Returns:
+        The trainer.
+
+    Raises:
+        UserError: The settings cannot be used.
+    """
+    from training.checkpoints import MarkWhole, last_whole
+    from training.models import load_model, load_processor, lora
+
+    tell_ranks()
+    out = Path(arguments.output_dir)
+    processor = load_processor(run)
+    parts, card = _parts(data, sft, ChatTokens(processor), arguments.max_length)
+    # Rows are numbers; TRL must neither prepare them nor drop their columns.
+    arguments.remove_unused_columns = False
+    arguments.dataset_kwargs = {"skip_prepare_dataset": True}
+    if arguments.process_index == 0:
+        _write_card(out, {"sft": asdict(sft), "run": asdict(run), "data": card}, arguments)
+    model = load_model(run, arguments)
+    rows = {name: rows_of(name, examples) for name, examples in parts.items()}
+    trainer = resumable(importlib.import_module("trl").SFTTrainer)(
+        model=model,
+        args=arguments,
+        data_collator=Collator(processor, parts),
+        train_dataset=rows["train"],
+        eval_dataset=rows.get("held_out"),
+        processing_class=processor,
+        peft_config=lora(run, model),
+        callbacks=[MarkWhole()],
+    )
+    checkpoint = last_whole(out) if run.resume else None
+    if checkpoint is not None:
+        logger.info("going on from %s", checkpoint)
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    trainer.save_model(str(out / "final"))
+    if arguments.process_index == 0:
+        processor.save_pretrained(out / "final")
+    return trainer
+
+
+def resumable(trainer_class: Any) -> Any:
+    """The same trainer, which finds all of a checkpoint's weights when it goes on."""
+    from training.checkpoints import load_weights
+
+    class Resumable(trainer_class):
+        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+            folder = Path(resume_from_checkpoint)
+            if (folder / "adapter_config.json").exists():
+                trainer_class._load_from_checkpoint(self, resume_from_checkpoint, model)
+            else:
+                load_weights(folder, self.model if model is None else model)
+
+    return Resumable
+
+
+def _parts(
+    data: DataArguments, sft: SftArguments, chat: ChatTokens, max_length: int | None
+) -> tuple[dict[str, list[Example]], dict[str, Any]]:
+    """What is learnt and what is held out, in tokens, and the card of both."""
+    learnt, held_out, card = find_conversations(data, sft)
+    parts: dict[str, list[Example]] = {}
+    for name, conversations in (("train", learnt), ("held_out", held_out)):
+        if name == "held_out" and not conversations:
+            continue
+        parts[name], n_too_long = prepared(chat, conversations, name, max_length, sft.max_pixels)
+        card |= {f"n_{name}": len(parts[name]), f"n_{name}_too_long": n_too_long}
+    return parts, card
+
+
+def _write_card(out: Path, card: Mapping[str, Any], arguments: Any) -> None:
+    """The record of what this run is."""
+    out.mkdir(parents=True, exist_ok=True)
+    whole = {**card, "trl": json.loads(arguments.to_json_string())}
+    (out / "run_card.json").write_text(json.dumps(whole, indent=2, default=str) + "\n")
+
+
+def main() -> None:
+    """The command."""
+    trl: Any = importlib.import_module("trl")
+    parser = trl.TrlParser((DataArguments, SftArguments, RunArguments, trl.SFTConfig))
+    data, sft, run, arguments = parser.parse_args_and_config()
+    train(data, sft, run, arguments)
+
+
+if __name__ == "__main__":
+    run_as_command(main)
