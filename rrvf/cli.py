@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 import rrvf
-from rrvf.errors import RrvfError
+from rrvf.errors import RrvfError, UserError
 from rrvf.files import write_atomically
 from rrvf.flags import (
     Browser,
@@ -165,12 +165,19 @@ def render(
 @app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, finished or not.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for report.html.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the page.")] = None,
+    leaderboard: Annotated[
+        bool, typer.Option("--leaderboard", help="Of one results folder: leaderboard.html.")
+    ] = False,
 ) -> None:
     """Write report.html from runs; by default into the first one."""
     from rrvf.report import write_report
+    from rrvf.tables.leaderboard import write_leaderboard
 
-    typer.echo(write_report(runs, out or runs[0]))
+    if leaderboard and len(runs) > 1:
+        raise UserError("--leaderboard takes one results folder; name the one above the others")
+    written = write_leaderboard(runs[0], out) if leaderboard else write_report(runs, out or runs[0])
+    typer.echo(written)
 
 
 @app.command(cls=SeveralValues)

@@ -219,7 +219,7 @@ class Rewarder:
 
     def __post_init__(self) -> None:
         missing = [name for name in self.settings.vision if name not in self.names()]
-        if "gpt" in missing:
+        if "gpt" in missing and self.scoring.judge is None:
             raise UserError("R_vision is a judge's score, and no judge is named; name one")
         if missing:
             measured = ", ".join(self.names())

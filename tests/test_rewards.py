@@ -265,6 +265,10 @@ class Scores:
 def test_a_score_that_is_not_measured_is_refused_before_training() -> None:
     with pytest.raises(UserError, match="no judge is named"):
         Rewarder(Scores(result_of()), "python")  # type: ignore[arg-type]
+    pixel = Scores(result_of())
+    pixel.judge = PixelJudge()  # type: ignore[assignment]
+    with pytest.raises(UserError, match="names gpt; measured are: execution, text, pixel"):
+        Rewarder(pixel, "python")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="names clip; measured are: execution, text"):
         Rewarder(Scores(result_of()), "python", RewardSettings(vision={"clip": 1}))  # type: ignore[arg-type]
 

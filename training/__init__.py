@@ -1,1 +1,1 @@
-"""Training with the metric as the reward (GRPO), and the cold start before it; not built yet."""
+"""GRPO and SFT in the loop, with the evaluation's own scores as rewards; see README.md."""

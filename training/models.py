@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from importlib import resources
 from typing import Any
 
@@ -36,14 +37,19 @@ def load_processor(run: RunArguments) -> Any:
 
 
 def load_model(run: RunArguments, arguments: Any) -> Any:
-    """The checkpoint's weights, in 32 bit unless training is in 16.
+    """The checkpoint's weights.
+
+    In 16 bit where DeepSpeed keeps them in 32 as well, or where only adapters move; otherwise in
+    32, since a small step is lost in rounding.
 
     Raises:
         UserError: They cannot be loaded.
     """
     torch: Any = importlib.import_module("torch")
     hub: Any = importlib.import_module("transformers")
-    dtype = torch.bfloat16 if arguments.bf16 else torch.float32
+    deepspeed = arguments.deepspeed or os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true"
+    short = arguments.bf16 and (deepspeed or run.lora_rank > 0)
+    dtype = torch.bfloat16 if short else torch.float32
     try:
         model = hub.AutoModelForImageTextToText.from_pretrained(run.model, dtype=dtype)
     except (OSError, ValueError) as error:

@@ -12,6 +12,7 @@ import importlib
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,6 @@ TAGS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<answer>", "</ans
 
 _N_PIECES = 512
 _HEAD_SIZE = 32  # the smallest that vLLM serves
-_WIDTH = 64
 
 _WORDS = """\
 chart page bar line axis title legend label color layout text figure table button
@@ -61,16 +61,42 @@ Comments: **Layout** **Chart type** **Text** **Color** **Data** **Style** Score:
 """
 
 
-def build(folder: Path, seed: int = 0) -> Path:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large the model is.
+
+    Attributes:
+        width, vision_width: Of the language model and of the vision tower; multiples of 64.
+        layers, vision_layers: Of each.
+    """
+
+    width: int = 64
+    layers: int = 2
+    vision_width: int = 64
+    vision_layers: int = 2
+
+
+TINY = Size()
+
+
+def build(
+    folder: Path, seed: int = 0, size: Size = TINY, tokens: Sequence[str] | None = None
+) -> Path:
     """Write model, processor and settings of generation into ``folder``, and return it.
 
     The same seed gives the same weights; tokenizer and template do not depend on it.
 
+    Args:
+        folder: Made where it is missing.
+        seed: Of the weights.
+        size: Of the model.
+        tokens: The vocabulary beside single bytes, in place of pieces learnt from a small text.
+
     Raises:
         SetupError: A package is missing.
     """
-    processor = build_processor()
-    model = build_model(processor.tokenizer, seed)
+    processor = build_processor(tokens)
+    model = build_model(processor.tokenizer, seed, size)
     folder.mkdir(parents=True, exist_ok=True)
     processor.save_pretrained(folder)
     model.save_pretrained(folder)
@@ -83,7 +109,7 @@ def chat_template() -> str:
     return (prompts / "qwen_tools.jinja").read_text(encoding="utf-8")
 
 
-def build_processor() -> Any:
+def build_processor(tokens: Sequence[str] | None = None) -> Any:
     """A ``Qwen2_5_VLProcessor`` with the tokenizer and the template.
 
     Raises:
@@ -93,19 +119,19 @@ def build_processor() -> Any:
     pixels = {"min_pixels": 28 * 28, "max_pixels": MAX_PIXELS}
     return transformers.Qwen2_5_VLProcessor(
         image_processor=transformers.Qwen2VLImageProcessor(**pixels),
-        tokenizer=build_tokenizer(),
+        tokenizer=build_tokenizer(tokens),
         video_processor=transformers.Qwen2VLVideoProcessor(**pixels),
         chat_template=chat_template(),
     )
 
 
-def build_tokenizer() -> Any:
-    """A byte-level BPE in Qwen's form, trained here on a small text.
+def build_tokenizer(tokens: Sequence[str] | None = None) -> Any:
+    """A byte-level BPE in Qwen's form, trained here on a small text unless tokens are given.
 
     Raises:
         SetupError: A package is missing.
     """
-    vocabulary, merges = _learn_pieces()
+    vocabulary, merges = _learn_pieces(_text() if tokens is None else ())
     tokenizer = _package("transformers").Qwen2TokenizerFast(
         vocab=vocabulary,
         merges=merges,
@@ -115,11 +141,11 @@ def build_tokenizer() -> Any:
         model_max_length=MAX_POSITIONS,
         padding_side="left",
     )
-    tokenizer.add_tokens(list(TAGS))
+    tokenizer.add_tokens([*TAGS, *(tokens or ())])
     return tokenizer
 
 
-def _learn_pieces() -> tuple[dict[str, int], list[tuple[str, str]]]:
+def _learn_pieces(text: Sequence[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Pieces with their numbers, and the merges that make them."""
     tokenizers = _package("tokenizers")
     learner = tokenizers.Tokenizer(tokenizers.models.BPE())
@@ -129,21 +155,21 @@ def _learn_pieces() -> tuple[dict[str, int], list[tuple[str, str]]]:
         initial_alphabet=sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    learner.train_from_iterator(_text(), trainer)
+    learner.train_from_iterator(text, trainer)
     # Its own file format holds the merges in their order; there is no other way to ask for them.
     learned = json.loads(learner.to_str())["model"]
     return learned["vocab"], [(first, second) for first, second in learned["merges"]]
 
 
 def _text() -> list[str]:
-    """A small text with the words of charts, pages and judgements."""
+    """The words of charts, pages and judgements."""
     draw = random.Random(0)
     words = _WORDS.split()
     sentences = [" ".join(draw.choices(words, k=9)) + "." for _ in range(200)]
     return [*sentences, *_CODE.splitlines(keepends=True) * 4]
 
 
-def build_model(tokenizer: Any, seed: int = 0) -> Any:
+def build_model(tokenizer: Any, seed: int = 0, size: Size = TINY) -> Any:
     """A ``Qwen2_5_VLForConditionalGeneration`` with random weights, in 32 bit, for evaluation.
 
     Torch's own random state stays as it is.
@@ -154,7 +180,7 @@ def build_model(tokenizer: Any, seed: int = 0) -> Any:
     torch, transformers = _package("torch"), _package("transformers")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = transformers.Qwen2_5_VLForConditionalGeneration(_config(tokenizer))
+        model = transformers.Qwen2_5_VLForConditionalGeneration(_config(tokenizer, size))
     model.generation_config = transformers.GenerationConfig(
         eos_token_id=tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"]),
         pad_token_id=tokenizer.pad_token_id,
@@ -163,15 +189,16 @@ def build_model(tokenizer: Any, seed: int = 0) -> Any:
     return model.eval()
 
 
-def _config(tokenizer: Any) -> Any:
+def _config(tokenizer: Any, size: Size) -> Any:
     number = tokenizer.convert_tokens_to_ids
+    n_heads = size.width // _HEAD_SIZE
     text = {
         "vocab_size": len(tokenizer),
-        "hidden_size": _WIDTH,
-        "intermediate_size": 2 * _WIDTH,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
+        "hidden_size": size.width,
+        "intermediate_size": 2 * size.width,
+        "num_hidden_layers": size.layers,
+        "num_attention_heads": n_heads,
+        "num_key_value_heads": n_heads // 2,
         "head_dim": _HEAD_SIZE,
         "max_position_embeddings": MAX_POSITIONS,
         # Parts of a head for time, height and width: together half a head.
@@ -185,12 +212,12 @@ def _config(tokenizer: Any) -> Any:
         "pad_token_id": tokenizer.pad_token_id,
     }
     vision = {
-        "depth": 2,
-        "hidden_size": _WIDTH,
-        "intermediate_size": 2 * _WIDTH,
-        "num_heads": _WIDTH // _HEAD_SIZE,
-        "out_hidden_size": _WIDTH,
-        "fullatt_block_indexes": [1],
+        "depth": size.vision_layers,
+        "hidden_size": size.vision_width,
+        "intermediate_size": 2 * size.vision_width,
+        "num_heads": size.vision_width // _HEAD_SIZE,
+        "out_hidden_size": size.width,
+        "fullatt_block_indexes": [size.vision_layers - 1],
     }
     return _package("transformers").Qwen2_5_VLConfig(
         text_config=text,

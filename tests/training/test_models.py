@@ -21,7 +21,7 @@ from training.worlds import open_world, reward_settings
 
 pytestmark = pytest.mark.filterwarnings("default")
 
-FULL = SimpleNamespace(bf16=False)
+FULL = SimpleNamespace(bf16=False, deepspeed=None)
 
 
 def test_a_frozen_vision_tower_is_the_only_part_that_stays(tiny: Path) -> None:
@@ -30,6 +30,20 @@ def test_a_frozen_vision_tower_is_the_only_part_that_stays(tiny: Path) -> None:
         assert parameter.requires_grad == ("visual" not in name), name
     with pytest.raises(UserError, match="has no part called visual"):
         freeze_vision(torch.nn.Linear(2, 2))
+
+
+def test_weights_are_short_only_where_steps_are_not_lost_in_rounding(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ACCELERATE_USE_DEEPSPEED", raising=False)
+
+    def dtype(lora_rank: int = 0, **told: Any) -> torch.dtype:
+        arguments = SimpleNamespace(**{"bf16": True, "deepspeed": None, **told})
+        return load_model(RunArguments(model=str(tiny), lora_rank=lora_rank), arguments).dtype
+
+    assert dtype() == torch.float32
+    assert dtype(bf16=False, deepspeed="zero2.json") == torch.float32
+    assert dtype(deepspeed="zero2.json") == dtype(lora_rank=4) == torch.bfloat16
 
 
 def test_lora_trains_the_language_model_alone(tmp_path: Path, tiny: Path, processor: Any) -> None:

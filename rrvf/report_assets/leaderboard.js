@@ -1,0 +1,315 @@
+// The leaderboard: a table for each benchmark, in it a body for each protocol. Rows are sorted and
+// ranked within their body, never across. As everywhere, strings reach the page as text nodes only.
+"use strict";
+(() => {
+  const DATA = JSON.parse(document.getElementById("data").textContent);
+  const { DASH, h, byId, isNumber, plural, isolate, countBy, factTable } = makeBlocks(DATA);
+  const NAME = "name"; // the column of names
+  const KINDS = { open: "Open", closed: "Closed", measured: "Measured" };
+  const state = { query: "", benchmark: "", protocol: "", kinds: new Set(Object.keys(KINDS)),
+    sorts: new Map() };
+
+  const labelOf = (column) => (column.sub ? `${column.label} (${column.sub})` : column.label);
+  const headOf = (column) => [column.label, column.sub && h("sub", {}, column.sub)];
+  const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+  const allRows = () => DATA.tables.flatMap((table) => table.rows);
+
+  // --- which rows, in which order -----------------------------------------------------------
+
+  // What can be searched for: everything that the card tells.
+  const texts = new Map(DATA.tables.flatMap((table) => table.rows.map((row) => [row,
+    JSON.stringify([table.title, row.name, KINDS[row.kind], row.group, row.told, row.facts,
+      row.unlike, row.parts]).toLowerCase()])));
+
+  function isShown(table, row) {
+    return (!state.benchmark || table.benchmark === state.benchmark) &&
+      (!state.protocol || row.group === state.protocol) && state.kinds.has(row.kind) &&
+      state.query.split(/\s+/).every((word) => texts.get(row).includes(word));
+  }
+
+  const valueIn = (row, place) => (place < 0 ? null : row.cells[place].value);
+  const placeOf = (table, key) => table.columns.findIndex((column) => column.key === key);
+
+  // Rows without a figure stand last, whatever the direction.
+  function inOrder(table, rows) {
+    const { key, down } = state.sorts.get(table);
+    const place = placeOf(table, key);
+    const sign = down ? -1 : 1;
+    if (place < 0) return [...rows].sort((a, b) => sign * a.name.localeCompare(b.name));
+    return [...rows].sort((a, b) => {
+      const [left, right] = [valueIn(a, place), valueIn(b, place)];
+      if (left === null || right === null) return (left === null) - (right === null);
+      return sign * (left - right);
+    });
+  }
+
+  // Among all rows of its protocol, also those that a filter hides: equal figures share a rank, a
+  // lone one has none.
+  function rankOf(table, row, place) {
+    const own = valueIn(row, place);
+    const peers = table.rows.filter((other) => other.group === row.group)
+      .map((other) => valueIn(other, place)).filter(isNumber);
+    return own === null || peers.length < 2 ? null : { rank: 1 + peers.filter((value) => value > own).length, of: peers.length };
+  }
+
+  // --- the tables ---------------------------------------------------------------------------
+
+  function renderTable(table) {
+    const section = byId(`table-${table.benchmark}`);
+    const rows = table.rows.filter((row) => isShown(table, row));
+    section.hidden = rows.length === 0;
+    for (const head of section.querySelectorAll("th[data-key]")) {
+      const { key, down } = state.sorts.get(table);
+      const own = head.dataset.key === key;
+      head.setAttribute("aria-sort", own ? (down ? "descending" : "ascending") : "none");
+    }
+    section.querySelectorAll("tbody").forEach((body) => body.remove());
+    section.querySelector("table").append(...table.groups
+      .map((group) => [group, rows.filter((row) => row.group === group.name)])
+      .filter(([, own]) => own.length).map(([group, own]) => h("tbody", {},
+        groupRow(table, group), inOrder(table, own).map((row) => rowOf(table, row)))));
+    return rows.length;
+  }
+
+  function groupRow(table, group) {
+    return h("tr", { class: "group" }, h("th", { scope: "rowgroup", colspan: table.columns.length + 2 },
+      h("div", {}, isolate(group.name),
+        group.told && h("span", { class: "muted" }, " ", isolate(group.told)))));
+  }
+
+  function rowOf(table, row) {
+    const sorted = placeOf(table, state.sorts.get(table).key);
+    const rank = rankOf(table, row, sorted);
+    return h("tr", { "data-kind": row.kind, "data-id": row.id },
+      h("td", { class: "rank" }, rank?.rank),
+      h("th", { scope: "row" }, h("div", {},
+        h("a", { href: `#${row.id}` }, isolate(row.name)), dagger(row),
+        h("span", { class: "told muted" }, h("i", { class: "kind" }),
+          [KINDS[row.kind].toLowerCase(), row.told].filter(Boolean).join(" · ")))),
+      row.cells.map((cell, place) => figureCell(table, row, place, place === sorted)));
+  }
+
+  const dagger = (row) => row.unlike.length + row.warnings.length > 0 && row.kind === "measured" &&
+    h("abbr", { class: "dagger", title: [...row.unlike, ...row.warnings].join("; ") }, " †");
+
+  function figureCell(table, row, place, sorted) {
+    const [cell, column] = [row.cells[place], table.columns[place]];
+    const label = cell.mark ? `${cell.text}, ${markName(row, cell.mark)}`
+      : cell.why && `not measured: ${cell.why}`;
+    return h("td", { class: [!column.primary && "second", sorted && "sorted"].filter(Boolean).join(" ") },
+      h("a", { href: `#${row.id}/${column.key}`, tabindex: -1, "aria-label": label,
+        title: cell.mark ? markName(row, cell.mark) : cell.why }, figure(cell),
+      cell.bounds && h("span", { class: "bounds" }, bounds(cell, 1)),
+      sorted && bar(cell, column.most)));
+  }
+
+  const figure = (cell) => h(cell.mark === "best" ? "b" : cell.mark === "second" ? "u" : "span",
+    { class: cell.value === null && "muted" }, cell.text);
+  const bounds = (cell, digits) => cell.bounds.map((end) => end.toFixed(digits)).join(" – ");
+
+  function markName(row, mark) {
+    const among = row.kind === "measured" ? "in this setting" : "among open models below 10 B";
+    return `${mark === "best" ? "best" : "second best"} ${among}`;
+  }
+
+  function bar(cell, most) {
+    if (cell.value === null) return null;
+    const share = (value) => `${100 * Math.max(0, Math.min(1, value / most))}%`;
+    const inside = h("i");
+    inside.style.width = share(cell.value);
+    const span = cell.bounds && h("b");
+    if (span) {
+      span.style.left = share(cell.bounds[0]);
+      span.style.width = share(cell.bounds[1] - cell.bounds[0]);
+    }
+    return h("span", { class: "course", "aria-hidden": "true" }, inside, span);
+  }
+
+  function sectionOf(table) {
+    const title = `title-${table.benchmark}`;
+    return h("section", { id: `table-${table.benchmark}`, "aria-labelledby": title },
+      h("h2", { id: title }, table.title),
+      h("div", { class: "scroller", tabindex: 0, role: "group", "aria-labelledby": title },
+        h("table", { class: "board", "aria-labelledby": title }, h("thead", {}, h("tr", {},
+          h("th", { scope: "col", class: "rank" },
+            h("abbr", { title: "Rank by the sorted column, within its protocol" }, "#")),
+          sortHead(table, { key: NAME, label: "Model", sub: "", primary: true }),
+          table.columns.map((column) => sortHead(table, column)))))));
+  }
+
+  function sortHead(table, column) {
+    const button = h("button", { type: "button" }, h("span", {}, headOf(column)),
+      h("i", { class: "arrow", "aria-hidden": "true" }));
+    button.addEventListener("click", () => sortBy(table, column));
+    return h("th", { scope: "col", "data-key": column.key, class: !column.primary && "second" },
+      button);
+  }
+
+  // Figures begin with the highest, names with A; again: the other way round.
+  function sortBy(table, column) {
+    const { key, down } = state.sorts.get(table);
+    const next = key === column.key ? !down : column.key !== NAME;
+    state.sorts.set(table, { key: column.key, down: next });
+    renderTable(table);
+    const order = column.key === NAME ? (next ? "Z to A" : "A to Z")
+      : next ? "highest first" : "lowest first";
+    tellCount(`${table.title} by ${labelOf(column)}, ${order}`);
+  }
+
+  // --- filters ------------------------------------------------------------------------------
+
+  function render() {
+    const shown = DATA.tables.map(renderTable).reduce((a, b) => a + b, 0);
+    byId("nothing").hidden = shown > 0;
+    for (const button of byId("kinds").children) {
+      button.setAttribute("aria-pressed", String(state.kinds.has(button.dataset.kind)));
+    }
+    tellCount(`${shown} of ${plural(allRows().length, "row")}`);
+  }
+
+  const tellCount = (text) => { byId("count").textContent = text; };
+
+  function renderKinds() {
+    const counts = countBy(allRows().map((row) => row.kind));
+    byId("kinds").append(...Object.entries(KINDS).map(([kind, name]) => {
+      const button = h("button", { type: "button", class: "toggle", "data-kind": kind },
+        h("i", { class: "kind" }), name, h("span", { class: "muted" }, ` ${counts.get(kind) ?? 0}`));
+      button.addEventListener("click", () => {
+        if (!state.kinds.delete(kind)) state.kinds.add(kind);
+        render();
+      });
+      return button;
+    }));
+  }
+
+  function reset() {
+    Object.assign(state, { query: "", benchmark: "", protocol: "",
+      kinds: new Set(Object.keys(KINDS)) });
+    byId("toolbar").reset();
+    render();
+    byId("search").focus();
+  }
+
+  function listen() {
+    byId("toolbar").addEventListener("submit", (event) => event.preventDefault());
+    byId("search").addEventListener("input", (event) => {
+      state.query = event.target.value.trim().toLowerCase();
+      render();
+    });
+    for (const name of ["benchmark", "protocol"]) {
+      byId(name).addEventListener("change", (event) => {
+        state[name] = event.target.value;
+        render();
+      });
+    }
+    byId("reset").addEventListener("click", reset);
+    byId("viewer-close").addEventListener("click", () => byId("viewer").close());
+    byId("viewer").addEventListener("close", () =>
+      history.replaceState(null, "", location.href.split("#")[0]));
+    window.addEventListener("hashchange", showCard);
+  }
+
+  // --- the card of a row --------------------------------------------------------------------
+
+  // "#row" or "#row/metric": a card can be linked to.
+  function showCard() {
+    const [id, key] = location.hash.slice(1).split("/");
+    const table = DATA.tables.find((one) => one.rows.some((row) => row.id === id));
+    if (!table) {
+      byId("viewer").close();
+      return;
+    }
+    const row = table.rows.find((one) => one.id === id);
+    byId("viewer-place").textContent = `${table.title} · ${KINDS[row.kind].toLowerCase()}`;
+    byId("viewer-title").replaceChildren(isolate(row.name));
+    byId("viewer-body").replaceChildren(...[warnings(row), figures(table, row, key), facts(row),
+      parts(row)].filter(Boolean));
+    if (!byId("viewer").open) byId("viewer").showModal();
+    byId("viewer-body").scrollTop = 0;
+    byId("viewer-body").focus();
+  }
+
+  function warnings(row) {
+    const unlike = row.unlike.length > 0 &&
+      `Not to be compared with the published rows: ${row.unlike.join("; ")}.`;
+    const told = [unlike, ...row.warnings].filter(Boolean);
+    return told.length > 0 &&
+      h("ul", { class: "notes" }, told.map((text) => h("li", { class: "warning" }, isolate(text))));
+  }
+
+  function figures(table, row, key) {
+    const heads = ["Metric", row.kind === "measured" ? "Figure" : "As printed"];
+    const measured = row.kind === "measured";
+    const body = table.columns.map((column, place) => {
+      const cell = row.cells[place];
+      const rank = rankOf(table, row, place);
+      return h("tr", { class: column.key === key && "chosen" },
+        h("th", { scope: "row" }, headOf(column)),
+        h("td", {}, figure(cell), cell.why && h("span", { class: "bounds" }, isolate(cell.why))),
+        measured && h("td", {}, cell.bounds ? bounds(cell, 2) : DASH),
+        row.deltas.map((delta) => h("td", {}, delta.cells[place].replace("-", "−"))),
+        h("td", { class: "muted" }, rank ? `${rank.rank} of ${rank.of}` : DASH));
+    });
+    return h("div", { class: "scroller" }, h("table", { class: "board card-figures" },
+      h("thead", {}, h("tr", {}, [...heads, measured && "95% interval",
+        ...row.deltas.map((delta) => delta.name), "Rank"].filter(Boolean)
+        .map((text) => h("th", { scope: "col" }, isolate(text))))),
+      h("tbody", {}, body)));
+  }
+
+  function facts(row) {
+    return h("dl", { class: "how" }, [["ranked in", row.group], ...row.facts].map(([name, text]) =>
+      h("div", {}, h("dt", {}, isolate(capital(name))), h("dd", {}, isolate(text)))));
+  }
+
+  function parts(row) {
+    const told = Object.entries(row.parts);
+    return told.length > 0 && h("div", { class: "run-card" }, told.map(([name, part]) =>
+      h("section", {}, h("h3", {}, name), factTable(part))));
+  }
+
+  // --- start --------------------------------------------------------------------------------
+
+  function renderHead() {
+    const rows = allRows();
+    const measured = rows.filter((row) => row.kind === "measured").length;
+    byId("subtitle").textContent = `${plural(rows.length - measured, "published row")}, ` +
+      `${plural(measured, "measured run")}. Ranks hold within one protocol only; ` +
+      "a click on any figure opens its run card.";
+    byId("notes").append(...DATA.notes.map((text) => h("li", { class: "warning" }, isolate(text))));
+    byId("legend").append(...[
+      "#: rank by the sorted column among the rows of the same protocol, hidden ones included.",
+      [h("b", {}, "Bold"), " and ", h("u", {}, "underlined"), ": best and second best among open " +
+        "models below 10 B (WebSight: the best only); of measured runs, within one setting."],
+      "†: not made as the published rows were, or unfinished; the run card says in what.",
+      `Small figures, and the line on a bar: ${DATA.how}.`,
+      `${DASH}: not measured. It is never a 0.`,
+    ].map((text) => h("li", {}, text)));
+    byId("colophon").textContent = `rrvf ${DATA.version}`;
+  }
+
+  function start() {
+    for (const table of DATA.tables) {
+      const main = table.columns.filter((column) => column.primary).at(-1);
+      state.sorts.set(table, { key: main.key, down: true });
+      byId("tables").append(sectionOf(table));
+      byId("benchmark").append(h("option", { value: table.benchmark }, table.title));
+    }
+    const protocols = new Set(DATA.tables.flatMap((table) => table.groups.map(({ name }) => name)));
+    byId("protocol").append(...[...protocols].map((name) => h("option", { value: name }, name)));
+    renderHead();
+    renderKinds();
+    listen();
+    render();
+    document.querySelectorAll("#tables .scroller").forEach(showSorted);
+    showCard();
+  }
+
+  // On a narrow screen the sorted column is the last one, out of sight.
+  function showSorted(scroller) {
+    const head = scroller.querySelector('[aria-sort$="ending"]');
+    scroller.scrollLeft = head.offsetLeft + head.offsetWidth - scroller.clientWidth;
+  }
+
+  start();
+})();

@@ -1,0 +1,270 @@
+"""All published and kept rows on one page: ``leaderboard.html``.
+
+A row stands among those of its own protocol, and is ranked with them alone: a source of published
+figures is a protocol, and so is each setting of measured runs. Names, settings and environments of
+runs are a stranger's: see :mod:`rrvf.report.page` for the way that they go.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rrvf import __version__
+from rrvf.benchmarks.plot2code_rules import RATING
+from rrvf.errors import DataError
+from rrvf.report.page import make_page, write_page
+from rrvf.report.table import LABELS, run_title, why_null
+from rrvf.report.values import Json, clip, mapping
+from rrvf.run_folder import RESULTS, SUMMARY
+from rrvf.tables.bootstrap import LEVEL, RESAMPLES, SEED
+from rrvf.tables.checks import check
+from rrvf.tables.formats import markdown
+from rrvf.tables.measured import CONFIG, Measured, differences, read_runs, unlike_published
+from rrvf.tables.published import BENCHMARKS, Column, PublishedRow, PublishedTable, published
+from rrvf.tables.ranking import figure
+from rrvf.tables.sheet import MISSING, Row, Sheet, make_sheet
+
+PAGE = "leaderboard.html"
+UNTOLD = "not told by the source"
+
+
+def write_leaderboard(results: Path, out: Path | None = None) -> Path:
+    """Write the page of a results folder.
+
+    Args:
+        results: With ``paper/*.csv``, runs in ``<benchmark>/<policy>/<run>/``, or both.
+        out: Folder for the page; the results folder itself without it.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        DataError: The folder is missing, or holds neither.
+        UserError: The page cannot be written.
+    """
+    folders = _run_folders(results)
+    if not folders and not any((results / "paper").glob("*.csv")):
+        raise DataError(
+            f"{results} holds neither paper/*.csv nor runs as <benchmark>/<policy>/<run>/; "
+            "give a results folder"
+        )
+    runs, notes = _readable(folders)
+    tables = [published(benchmark) for benchmark in BENCHMARKS]
+    by_table = [[run for run in runs if run.benchmark == t.benchmark] for t in tables]
+    sheets = [make_sheet(table, own) for table, own in zip(tables, by_table, strict=True)]
+    payload = {
+        "version": __version__,
+        "labels": LABELS,
+        "notes": [clip(note) for note in notes],
+        "how": f"{LEVEL:.0%} intervals by bootstrap over samples "
+        f"({RESAMPLES} resamples, seed {SEED})",
+        "tables": [
+            _table(table, sheet, own, results)
+            for table, sheet, own in zip(tables, sheets, by_table, strict=True)
+        ],
+    }
+    page = make_page("leaderboard", payload, "Leaderboard", markdown(sheets))
+    return write_page((out or results) / PAGE, page)
+
+
+# --------------------------------------------------------------------------------- the folder
+
+
+def _run_folders(results: Path) -> list[Path]:
+    """Kept runs, and runs that are still at work there."""
+    found = (path for name in (SUMMARY, RESULTS) for path in results.glob(f"*/*/*/{name}"))
+    return sorted({path.parent for path in found})
+
+
+def _readable(folders: Sequence[Path]) -> tuple[list[Measured], list[str]]:
+    """One torn run hides no other: it is named on the page."""
+    kept: list[Path] = []
+    notes: list[str] = []
+    for folder in folders:
+        try:
+            read_runs([folder])
+        except DataError as error:
+            notes.append(f"Left out: {error}.")
+        else:
+            kept.append(folder)
+    return read_runs(kept), notes
+
+
+def _config(folder: Path) -> Json:
+    try:
+        return mapping(json.loads((folder / CONFIG).read_bytes()))
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+# ------------------------------------------------------------------------------------ a table
+
+
+def _table(table: PublishedTable, sheet: Sheet, runs: Sequence[Measured], results: Path) -> Json:
+    shown = {
+        kind: [row for row in sheet.rows if row.kind == kind] for kind in ("model", "measured")
+    }
+    models = [row for row in table.rows if row.kind == "model"]
+    by_name = {run.name: run for run in runs}
+    own = [by_name[row.model] for row in shown["measured"]]
+    rows = [
+        *(_published(table, *pair) for pair in zip(models, shown["model"], strict=True)),
+        *(
+            _measured(table, run, row, _facts(run, own[0], results))
+            for run, row in zip(own, shown["measured"], strict=True)
+        ),
+    ]
+    for row, anchor in zip(rows, _anchors(table.benchmark, rows), strict=True):
+        row["id"] = anchor
+    groups = dict.fromkeys(row["group"] for row in sorted(rows, key=lambda row: row["order"]))
+    told = {row.group: _told(run, own[0]) for run, row in zip(own, shown["measured"], strict=True)}
+    return {
+        "benchmark": table.benchmark,
+        "title": run_title({"benchmark": table.benchmark}),
+        "marks_second": table.marks_second,
+        "columns": [_column(table, column) for column in table.columns],
+        "groups": [{"name": name, "told": told.get(name)} for name in groups],
+        "rows": rows,
+    }
+
+
+def _column(table: PublishedTable, column: Column) -> Json:
+    rating = table.benchmark == "plot2code" and column.key.startswith("gpt")
+    return {
+        "key": column.key,
+        "label": column.label,
+        "sub": column.sub,
+        "primary": column.primary,
+        "most": RATING if rating else 100,
+    }
+
+
+def _anchors(benchmark: str, rows: Sequence[Json]) -> Iterator[str]:
+    """Names for links to the cards, each of them once."""
+    seen: set[str] = set()
+    for row in rows:
+        slug = re.sub(r"[^a-z0-9.]+", "-", row["name"].lower()).strip("-.")[:60] or "row"
+        anchor = f"{benchmark}-{slug}"
+        while anchor in seen:
+            anchor += "-"
+        seen.add(anchor)
+        yield anchor
+
+
+def _told(run: Measured, first: Measured) -> str:
+    """What a run's setting is, and in what it is not the first one."""
+    told = [run.card[name] for name in ("mode", "judge", "turns", "drawn by")]
+    told[1] = "no judge" if told[1] == "none" else told[1]
+    names = dict.fromkeys([*first.setting, *run.setting])
+    apart = [name for name in names if first.setting.get(name) != run.setting.get(name)]
+    told += [f"differs from setting A in {', '.join(apart)}"] if apart else []
+    return clip(" · ".join(told))
+
+
+# ------------------------------------------------------------------------------ rows and cards
+
+
+def _published(table: PublishedTable, row: PublishedRow, shown: Row) -> Json:
+    taken_over = any(text.endswith("*") for text in row.cells.values())
+    origin = row.source.partition(", table of ")[0]
+    size = "" if row.size is None else f"{row.size:g} B"
+    return {
+        "name": row.model,
+        "kind": "closed" if row.group.startswith("Closed") else "open",
+        "group": "Reported by the original benchmark *" if taken_over else origin,
+        "order": int(taken_over),
+        "told": " · ".join(filter(None, (size, row.date))),
+        "unlike": [],
+        "warnings": [f"Does not add up, shown as printed: {told}." for told in _failed(table, row)],
+        "cells": list(_cells(table, shown)),
+        "deltas": list(_deltas(table, row)),
+        "facts": list(_published_facts(table, row, taken_over)),
+        "parts": {},
+    }
+
+
+def _published_facts(
+    table: PublishedTable, row: PublishedRow, taken_over: bool
+) -> Iterator[tuple[str, str]]:
+    judge = next(column.label.split()[0] for column in table.columns if column.key == "gpt")
+    n = None if taken_over else table.n_samples
+    yield "source", row.source
+    yield "samples", UNTOLD if n is None else f"{n}, as the exec rates imply"
+    yield "mode", "as published"
+    yield "judge", UNTOLD if taken_over else f"{judge}; its version and prompt are {UNTOLD}"
+    for name in ("turns", "drawn by", "environment"):
+        yield name, UNTOLD
+    yield "intervals", "none published"
+
+
+def _failed(table: PublishedTable, row: PublishedRow) -> list[str]:
+    return [
+        str(found)
+        for found in check(table)
+        if not found.ok and (found.row == row.model or found.row.startswith(f"{row.model}, "))
+    ]
+
+
+def _deltas(table: PublishedTable, row: PublishedRow) -> Iterator[Json]:
+    """Difference rows below a row."""
+    place = next(index for index, other in enumerate(table.rows) if other is row)
+    for other in table.rows[place + 1 :]:
+        if other.kind != "delta":
+            return
+        yield {"name": other.model, "cells": [other.cells[c.key] for c in table.columns]}
+
+
+def _measured(
+    table: PublishedTable, run: Measured, shown: Row, facts: Sequence[tuple[str, str]]
+) -> Json:
+    summary = mapping(run.run.summary)
+    record = _config(run.run.folder)
+    parts = {
+        "Protocol": mapping(summary.get("protocol")),
+        "Environment": mapping(summary.get("environment")),
+        "Record": {k: v for k, v in record.items() if k not in ("policy", "name", "made")},
+    }
+    return {
+        "name": clip(run.name),
+        "kind": "measured",
+        "group": shown.group,
+        "order": 2,
+        "told": clip(run.card["samples"].partition(" (")[0]),
+        "unlike": [clip(told) for told in unlike_published(run, table)],
+        "warnings": [*_unfinished(run), *(clip(note) for note in run.notes)],
+        "cells": list(_cells(table, shown, run)),
+        "deltas": [],
+        "facts": [(name, clip(told, text=2_000)) for name, told in facts if told],
+        "parts": {name: clip(part) for name, part in parts.items() if part},
+    }
+
+
+def _facts(run: Measured, first: Measured, results: Path) -> list[tuple[str, str]]:
+    made = _config(run.run.folder).get("made")
+    return [
+        ("made", made if isinstance(made, str) else ""),
+        ("folder", run.run.folder.relative_to(results).as_posix()),
+        *((name, told) for name, told in run.card.items() if name != "protocol"),
+        ("unlike setting A", "; ".join(differences(first.setting, run.setting))),
+    ]
+
+
+def _unfinished(run: Measured) -> list[str]:
+    return [] if run.finished or run.notes else ["This run is unfinished."]
+
+
+def _cells(table: PublishedTable, row: Row, run: Measured | None = None) -> Iterator[Json]:
+    for column, cell in zip(table.columns, row.cells, strict=True):
+        value = None if cell.text == MISSING else figure(cell.text)
+        bounds: Any = cell.interval and [cell.interval.low, cell.interval.high]
+        yield {
+            "text": MISSING if value is None else cell.text,
+            "value": None if value is None else float(value),
+            "mark": cell.mark,
+            "bounds": bounds,
+            "why": why_null(column.key, run.run) if run and value is None else None,
+        }
