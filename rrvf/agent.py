@@ -25,6 +25,7 @@ What a completion means:
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -40,7 +41,7 @@ from rrvf.policies import Policy
 from rrvf.replies import Reply, ToolCall, extract_code, parse_reply
 from rrvf.scorers.model_judge import bounded
 from rrvf.scorers.rubrics import Prompt
-from rrvf.teacher import Teacher, feedback, shipped_prompt
+from rrvf.teacher import Teacher, feedback, shipped_prompt, size_of
 from rrvf.tool_calls import (
     CHART_TOOL,
     PAGE_TOOL,
@@ -62,6 +63,7 @@ Unanswered = Literal["nothing", "last_rendered"]
 
 _RESPONSE_TAG = re.compile(r"</?tool_response>")
 _MOST_ERROR = 2000
+_MOST_STRETCHED = 150
 _CHARS_A_TOKEN = 3  # rather too many tokens than too few
 
 
@@ -306,7 +308,7 @@ class Episode:
         return [self._picture(seen.picture)]
 
     def _picture(self, png: bytes) -> Picture:
-        return Picture(bounded(png, self.settings.max_pixels))
+        return Picture(widened(bounded(png, self.settings.max_pixels)))
 
     def _tokens(self) -> int:
         return sum(_n_tokens(turn.completion) for turn in self._turns)
@@ -431,6 +433,29 @@ def respond(
         seconds=drawn.seconds,
         teacher_seconds=said.seconds,
     )
+
+
+# ------------------------------------------------------------------------------------ pictures
+
+
+def widened(png: bytes) -> bytes:
+    """A picture that is a mere stripe gets white beside it.
+
+    Qwen's preparation of pictures refuses those whose sides differ 200 times, and what code draws
+    must not be able to end its episode.
+    """
+    width, height = size_of(png)
+    short = math.ceil(max(width, height) / _MOST_STRETCHED)
+    if min(width, height) >= short:
+        return png
+    from PIL import Image
+
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as picture:
+        paper = Image.new("RGB", (max(width, short), max(height, short)), "white")
+        paper.paste(picture.convert("RGB"), (0, 0))
+    paper.save(out, "PNG")
+    return out.getvalue()
 
 
 # --------------------------------------------------------------------------------------- texts

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rrvf.benchmarks.means import n_unscored
+from rrvf.benchmarks.predictions import lost
 from rrvf.by_turn import summarize_episodes
 from rrvf.errors import HarnessError, UserError, boundary
 from rrvf.run_folder import RunFolder, to_json
@@ -24,6 +25,8 @@ def score_item(item: Item, scoring: Scoring, scorers: Mapping[str, Any]) -> Outc
     """Draw one answer and its reference, and compare them; our own failures become unscored."""
     try:
         with boundary(f"scoring {item[0].id}"):
+            if why := lost(item[1]):
+                raise HarnessError(why)
             outcome = scoring.score(item, scorers)
             # What a scorer from elsewhere puts into its details may be no JSON.
             json.dumps(to_json(outcome.result), allow_nan=False)

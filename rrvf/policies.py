@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from rrvf.benchmarks.predictions import load_predictions
+from rrvf.benchmarks.predictions import load_predictions, lost
 from rrvf.chat import Chat, EmptyAnswerError, Message, Picture
 from rrvf.errors import DataError, HarnessError, SetupError, boundary
 from rrvf.trajectories import Completion
@@ -167,7 +167,10 @@ class RecordedPolicy:
         """The next recorded completion."""
         said = sum(message.role == "assistant" for message in messages)
         turns = self.turns.get(sample_id, ())
-        return Completion(turns[said] if said < len(turns) else "", "stop")
+        text = turns[said] if said < len(turns) else ""
+        if why := lost(text):
+            raise HarnessError(why)
+        return Completion(text, "stop")
 
 
 def _recorded(path: Path, lines: Sequence[bytes]) -> Iterator[tuple[str, tuple[str, ...]]]:

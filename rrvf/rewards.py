@@ -16,6 +16,7 @@ then takes no part in its group.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -122,6 +123,8 @@ def reward_of(
         if score is None or score.value is None:
             why = "it was not asked for" if score is None else score.details.get("reason", "")
             return Reward(None, reason=f"{name}: {why}")
+        if not math.isfinite(score.value):
+            return Reward(None, reason=f"{name}: {score.value} is no score")
     vision = _mean(settings.vision, result.scores)
     form = _format(trajectory, result, settings, language)
     tool = _tool(trajectory, vision, settings)
@@ -193,8 +196,8 @@ def _answers_well(turn: Turn, language: Language) -> bool:
 class Rewarded:
     """An episode with its scores and its reward."""
 
-    trajectory: Trajectory
-    outcome: Outcome
+    trajectory: Trajectory = field(repr=False)
+    outcome: Outcome = field(repr=False)
     reward: Reward
 
 

@@ -17,7 +17,8 @@ class MarkWhole(TrainerCallback):
     """Marks a checkpoint once everything in it is written."""
 
     def on_save(self, args: Any, state: Any, control: Any, **others: Any) -> None:
-        """TRL and transformers have written it."""
+        """TRL and transformers have written it, on every rank."""
+        importlib.import_module("accelerate").PartialState().wait_for_everyone()
         if state.is_world_process_zero:
             (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _MARK).touch()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import importlib
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,19 +63,34 @@ def _with_vllm(
     trainer: Any, chat: ChatTokens, prompts: Sequence[Tokens], stop: Sequence[str]
 ) -> list[Generated]:
     shown = [prompt.pictures or None for prompt in prompts]
-    _, replies, logprobs, _ = trainer.vllm_generation.generate(
-        prompts=[prompt.ids for prompt in prompts],
-        images=shown if any(shown) else None,
-        num_generations=1,
-    )
-    limit = trainer.max_completion_length
+    with _likeliest(trainer.vllm_generation, evaluating=not trainer.model.training) as vllm:
+        _, replies, logprobs, _ = vllm.generate(
+            prompts=[prompt.ids for prompt in prompts],
+            images=shown if any(shown) else None,
+            num_generations=1,
+        )
     found: list[Generated] = []
     for ids, of_tokens in zip(replies, logprobs, strict=True):
         ended = bool(ids) and ids[-1] in trainer.eos_token_ids
         stopped = ended or any(tag in chat.text(ids) for tag in stop)
         chosen = [float("nan") if one[0] is None else float(one[0]) for one in of_tokens]
-        found.append(Generated(list(ids), ended, len(ids) >= limit and not stopped, chosen))
+        # What neither ended nor met a stop string was cut off, by this limit or the context's.
+        found.append(Generated(list(ids), ended, not stopped, chosen))
     return found
+
+
+@contextmanager
+def _likeliest(vllm: Any, *, evaluating: bool) -> Generator[Any]:
+    """In evaluation the likeliest words are taken, as transformers' path does."""
+    greedy = {"temperature": 0.0, "top_p": 1.0, "top_k": -1, "min_p": None} if evaluating else {}
+    before = {name: getattr(vllm, name) for name in greedy}
+    try:
+        for name, value in greedy.items():
+            setattr(vllm, name, value)
+        yield vllm
+    finally:
+        for name, value in before.items():
+            setattr(vllm, name, value)
 
 
 def _with_transformers(

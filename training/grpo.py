@@ -13,9 +13,10 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit, urlunsplit
 
 from rrvf.errors import HarnessError, UserError
 from rrvf.types import Sample
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from training.rollouts import World
 
 logger = logging.getLogger(__name__)
+
+_Card = Mapping[str, Any]
 
 
 def train(
@@ -170,8 +173,12 @@ def prepare(arguments: Any, processor: Any) -> None:
         raise UserError("use_cpu switches DeepSpeed off; without a GPU it needs no such setting")
     if arguments.use_transformers_continuous_batching:
         raise UserError("use_transformers_continuous_batching does not take pictures; leave it out")
-    if arguments.num_generations_eval is None:
-        arguments.num_generations_eval = 1
+    if arguments.mask_truncated_completions:
+        raise UserError(
+            "mask_truncated_completions takes every answer for cut off, since turns end at a tag; "
+            "leave it out"
+        )
+    _check_saving(arguments)
     arguments.remove_unused_columns = False
     # TRL would write every picture of a batch to every rank's log.
     arguments.log_multimodal = False
@@ -181,6 +188,27 @@ def prepare(arguments: Any, processor: Any) -> None:
     ours = sampling(vllm=arguments.use_vllm, stop=STOP, never=never)
     arguments.generation_kwargs = {**ours, **(arguments.generation_kwargs or {})}
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+
+
+def _check_saving(arguments: Any) -> None:
+    """A run must be able to go on exactly where a checkpoint was written.
+
+    Raises:
+        UserError: It cannot.
+    """
+    if arguments.save_strategy == "no":
+        return
+    if arguments.save_total_limit == 1:
+        raise UserError("save_total_limit: 1 may leave no whole checkpoint after a kill; give 2")
+    # TRL generates in steps of its own, whose count and rollouts no checkpoint holds.
+    every = arguments.steps_per_generation * arguments.num_iterations
+    micro_steps = arguments.save_steps * arguments.gradient_accumulation_steps
+    if arguments.save_steps >= 1 and micro_steps % every:
+        raise UserError(
+            f"save_steps ({arguments.save_steps:g}) must be a multiple of "
+            f"{every / arguments.gradient_accumulation_steps:g}, the steps between generations, "
+            "for a run to go on exactly"
+        )
 
 
 def rows(ids: Sequence[str]) -> Any:
@@ -204,15 +232,38 @@ def write_card(out: Path, told: Mapping[str, Any], world: World, arguments: Any)
         "scoring": scoring.protocol(),
         "environment": scoring.environment(),
     }
-    (out / "run_card.json").write_text(json.dumps(card, indent=2, default=str) + "\n")
+    text = json.dumps(_without_secrets(card), indent=2, default=str)
+    (out / "run_card.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _without_secrets(value: Any) -> Any:
+    """The same without user, password and query of addresses."""
+    if isinstance(value, Mapping):
+        return {name: _without_secrets(one) for name, one in cast("_Card", value).items()}
+    if isinstance(value, list):
+        return [_without_secrets(one) for one in cast("list[Any]", value)]
+    if isinstance(value, str) and "://" in value:
+        parts = urlsplit(value)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return value
 
 
 def main() -> None:
     """The command."""
     trl: Any = importlib.import_module("trl")
     ours = (DataArguments, WorldArguments, RewardArguments, RunArguments)
-    parser = trl.TrlParser((*ours, trl.GRPOConfig))
-    data, world, reward, run, arguments = parser.parse_args_and_config()
+
+    @dataclass
+    class EpisodeConfig(trl.GRPOConfig):
+        """TRL's, with one greedy answer for each held-out sample."""
+
+        num_generations_eval: int | None = 1
+
+    try:
+        given = trl.TrlParser((*ours, EpisodeConfig)).parse_args_and_config()
+    except ValueError as error:
+        raise UserError(" ".join(str(error).split())) from error
+    data, world, reward, run, arguments = given
     train(data, world, reward, run, arguments)
 
 

@@ -24,6 +24,7 @@ class RolloutLog:
 
     def __init__(self, out: Path, every: int, rank: int) -> None:
         self._folder, self._every, self._rank = out / "rollouts", max(1, every), rank
+        self._begun: set[Path] = set()
 
     def __call__(self, rewarded: Sequence[Rewarded], step: int, mode: str) -> None:
         """One batch of this rank."""
@@ -31,7 +32,10 @@ class RolloutLog:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{mode}_{step:06d}_rank_{self._rank}.jsonl"
-        with path.open("a", encoding="utf-8") as file:
+        # A run that goes on plays a step again: what it wrote before it was killed is replaced.
+        again = path in self._begun
+        self._begun.add(path)
+        with path.open("a" if again else "w", encoding="utf-8") as file:
             for one in rewarded:
                 file.write(json.dumps(self._line(one, step), default=str) + "\n")
 

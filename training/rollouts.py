@@ -6,6 +6,8 @@ commented on in parallel. An episode that ends is scored at once, while the othe
 
 from __future__ import annotations
 
+import io
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,8 +15,10 @@ from typing import Any
 
 from rrvf.agent import STOP, AgentSettings, Episode, respond
 from rrvf.canvases import Canvas
+from rrvf.chat import Message, Picture
 from rrvf.errors import HarnessError, UserError, boundary
 from rrvf.rewards import Rewarded, Rewarder
+from rrvf.scoring import Scoring
 from rrvf.teacher import Teacher
 from rrvf.trajectories import STOP_REASONS, Completion, Observation, Trajectory
 from rrvf.types import Sample
@@ -122,8 +126,16 @@ class Rollouts:
     ) -> None:
         self._world, self._chat, self._watchdog = world, chat, watchdog
         self._find = find
+        # Stands for what is not there: a forward pass without any picture would leave out the
+        # vision tower, for which other ranks may wait.
+        self._nothing = chat.prompt([Message("user", ("?", Picture(_blank())))])
         self._generate = generate
         self._pool = ThreadPoolExecutor(world.concurrency, thread_name_prefix="rollout")
+
+    @property
+    def scoring(self) -> Scoring:
+        """How answers are scored."""
+        return self._world.rewarder.scoring
 
     def close(self) -> None:
         """End what is under way."""
@@ -164,7 +176,6 @@ class Rollouts:
 
     def _begun(self, sample_id: str, repeat: int) -> Rollout:
         settings = self._world.settings
-        end = [self._chat.end_token]
         sample = Sample(sample_id)
         try:
             with boundary(f"preparing {sample_id}"):
@@ -175,7 +186,9 @@ class Rollouts:
         except (HarnessError, UserError) as error:
             failed = Trajectory(sample.id, (), "harness_error", error=str(error), repeat=repeat)
             # TRL needs a token; its mask keeps it out of the loss.
-            return Rollout(sample, end, ids=list(end), mask=[0], logprobs=[0.0], failed=failed)
+            rollout = Rollout(sample, self._nothing.ids, failed=failed)
+            rollout.was_told(Tokens([self._chat.end_token], self._nothing.pictures))
+            return rollout
         return Rollout(sample, prompt.ids, episode, pictures=list(prompt.pictures))
 
     def _slots(self, rollouts: Sequence[Rollout], trainer: Any) -> int:
@@ -195,8 +208,7 @@ class Rollouts:
     def _turn(self, rollouts: Sequence[Rollout], n_slots: int, turn: int, trainer: Any) -> None:
         active = [rollout for rollout in rollouts if rollout.goes_on]
         shown = [rollout.so_far() for rollout in active]
-        idle = Tokens([self._chat.end_token])
-        padded = shown + [idle] * (n_slots - len(shown))
+        padded = shown + [self._nothing] * (n_slots - len(shown))
         with self._watchdog.phase("generate", f"turn {turn}, {len(active)} conversations"):
             replies = self._generate(trainer, self._chat, padded, STOP)
         with self._watchdog.phase("render", f"turn {turn}"):
@@ -224,7 +236,9 @@ class Rollouts:
             return
         told = episode.messages()[n_known + 1 :]  # after what the model said itself
         tokens = self._chat.continuation(told, ended=reply.ended)
-        if len(rollout.ids) + len(tokens.ids) >= self._world.max_tokens:
+        # There must be room for one more completion, however long.
+        room = self._world.max_tokens - self._world.settings.turn_tokens
+        if len(rollout.ids) + len(tokens.ids) > room:
             episode.end("token_budget")
         else:
             rollout.was_told(tokens)
@@ -238,6 +252,15 @@ class Rollouts:
             rollout.scored = self._pool.submit(
                 self._world.rewarder, rollout.sample, rollout.trajectory()
             )
+
+
+def _blank() -> bytes:
+    """A small white PNG."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.new("RGB", (56, 56), "white").save(out, "PNG")
+    return out.getvalue()
 
 
 def as_completion(chat: ChatTokens, reply: Generated) -> Completion:
@@ -276,28 +299,26 @@ def _result(rollout: Rollout) -> Rewarded:
     return rollout.scored.result()
 
 
-Log = Callable[[str, float], None]
-
-
-def log_metrics(
-    rewarded: Sequence[Rewarded], seconds: Mapping[str, float], log: Log, n_tokens: int
-) -> None:
-    """Log what a batch of rollouts amounts to, one value a rollout, so that means add up.
+def totals(
+    rewarded: Sequence[Rewarded], seconds: Mapping[str, float]
+) -> dict[str, tuple[float, int]]:
+    """What a batch of rollouts amounts to: name -> sum and how many it is of.
 
     Args:
         rewarded: The rollouts.
         seconds: By phase.
-        log: TRL's, which averages over a step and over ranks.
-        n_tokens: That the model wrote.
     """
+    found: dict[str, list[float]] = defaultdict(list[float])
     for one in rewarded:
         for name, value in measures(one).items():
             if value is not None:
-                log(name, value)
+                found[name].append(value)
     for phase, taken in seconds.items():
-        log(f"seconds/{phase}", taken)
+        found[f"seconds/{phase}"].append(taken)
     if generating := seconds.get("generate"):
-        log("tokens_per_second", n_tokens / generating)
+        written = sum(one.trajectory.output_tokens for one in rewarded)
+        found["tokens_per_second"].append(written / generating)
+    return {name: (sum(values), len(values)) for name, values in found.items()}
 
 
 def measures(one: Rewarded) -> dict[str, float | None]:

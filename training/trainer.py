@@ -9,16 +9,19 @@ of the data set would reach the loss.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from accelerate.utils import gather_object
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from rrvf.errors import UserError
 from rrvf.rewards import Rewarded
+from rrvf.types import SampleResult
 from training.checkpoints import load_weights
-from training.rollouts import Rollouts, log_metrics
+from training.rollouts import Rollouts, totals
 from training.watchdog import Watchdog
 
 SAMPLE = "sample_id"
@@ -50,7 +53,10 @@ class RrvfTrainer(GRPOTrainer):
         self._watchdog = watchdog
         self._max_lost_batches, self._n_lost_batches = max_lost_batches, 0
         self._on_rollouts = on_rollouts
-        self._unscored: list[bool] = []
+        self._lost: list[bool] = []
+        self._totals: dict[str, dict[str, list[float]]] = {"train": {}, "eval": {}}
+        self._evaluated: dict[tuple[str, int], SampleResult] = {}
+        self._scoring = rollouts.scoring
         super().__init__(reward_funcs=self.episode_reward, rollout_func=rollouts, **arguments)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
@@ -75,14 +81,18 @@ class RrvfTrainer(GRPOTrainer):
             output = super()._generate_and_score_completions(inputs)
         finally:
             self.tools = []
-        return self._without_unscored(output)
+        return self._without_lost(output)
 
-    def _without_unscored(self, output: dict[str, Any]) -> dict[str, Any]:
-        """Take episodes without a reward out of the loss; TRL only makes their advantage 0."""
+    def _without_lost(self, output: dict[str, Any]) -> dict[str, Any]:
+        """Take out of the loss what can teach nothing; TRL only makes its advantage 0.
+
+        So it weighs in no mean over tokens (``dapo``, ``cispo``, ``vespo``, ``bnpo``); losses that
+        are means over rollouts (``grpo``, ``dr_grpo``, ``sapo``, ``luspo``) still count it.
+        """
         import torch
 
         mask = output["tool_mask"]
-        keep = torch.tensor([not lost for lost in self._unscored], device=mask.device)
+        keep = torch.tensor([not lost for lost in self._lost], device=mask.device)
         output["tool_mask"] = mask * keep.unsqueeze(1)
         counted = (output["completion_mask"] * output["tool_mask"]).sum()
         total: Any = self.accelerator.gather(counted)
@@ -94,49 +104,127 @@ class RrvfTrainer(GRPOTrainer):
         prompts: Sequence[Any],
         completions: Sequence[Any],
         rewarded: Sequence[Rewarded],
-        log_metric: Callable[[str, float], None],
         log_extra: Callable[[str, list[Any]], None],
         **columns: Any,
     ) -> list[float | None]:
         """The one reward function: two of them would add up a missing reward as 0."""
         rewards = [one.reward.total for one in rewarded]
-        self._unscored = [reward is None for reward in rewards]
-        tokens = sum(one.trajectory.output_tokens for one in rewarded)
-        log_metrics(rewarded, self._watchdog.taken(), log_metric, tokens)
-        log_metric("reward_std_in_groups", self._spread(rewards))
+        mode = self._mode()
+        groups = self._groups(rewards)
+        self._lost = [len(group) < 2 for group in self._own_groups(groups, len(rewards))]
+        self._lost = [
+            reward is None or (lonely and mode == "train")
+            for reward, lonely in zip(rewards, self._lost, strict=True)
+        ]
+        self._add(mode, totals(rewarded, self._watchdog.taken()))
+        self._add(mode, _spread(groups), everywhere=True)
         log_extra("stopped", [one.trajectory.stop_reason for one in rewarded])
         log_extra("status", [one.outcome.result.status for one in rewarded])
+        if mode == "eval":
+            for one in rewarded:
+                key = (one.trajectory.sample_id, one.trajectory.repeat)
+                self._evaluated.setdefault(key, one.outcome.result)
         if self._on_rollouts is not None:
-            mode = "train" if self.model is not None and self.model.training else "eval"
             self._on_rollouts(rewarded, self.state.global_step, mode)
-        self._count_lost(rewarded)
+        if mode == "train":
+            self._count_lost(groups, rewarded)
         return rewards
 
-    def _spread(self, rewards: Sequence[float | None]) -> float:
-        """The standard deviation within a group, mean over groups; TRL logs that of the batch."""
+    def _mode(self) -> str:
+        return "train" if self.model is not None and self.model.training else "eval"
+
+    # ------------------------------------------------------------------------------- groups
+
+    def _groups(self, rewards: Sequence[float | None]) -> list[list[float]]:
+        """The rewards of every group of all ranks, as far as they were measured."""
         import torch
 
         told = [math.nan if reward is None else reward for reward in rewards]
-        mine = torch.tensor(told, device=self.accelerator.device)
+        mine = torch.tensor(told, device=self.accelerator.device, dtype=torch.float64)
         everyone: Any = self.accelerator.gather(mine)
-        training = self.model is not None and self.model.training
-        size = self.num_generations if training else self.num_generations_eval
-        groups = [group[~group.isnan()] for group in everyone.view(-1, size)]
-        spreads = [float(group.std()) for group in groups if len(group) > 1]
-        return sum(spreads) / len(spreads) if spreads else 0.0
+        size = self._group_size()
+        values = everyone.tolist()
+        return [
+            [value for value in values[start : start + size] if not math.isnan(value)]
+            for start in range(0, len(values), size)
+        ]
 
-    def _count_lost(self, rewarded: Sequence[Rewarded]) -> None:
+    def _group_size(self) -> int:
+        """Rollouts of the same sample that follow each other."""
+        return int(
+            (self.num_generations_eval if self._mode() == "eval" else 0) or self.num_generations
+        )
+
+    def _own_groups(self, groups: list[list[float]], n_own: int) -> list[list[float]]:
+        """For each rollout of this rank, its group."""
+        size = self._group_size()
+        first = self.accelerator.process_index * n_own
+        return [groups[number // size] for number in range(first, first + n_own)]
+
+    def _count_lost(self, groups: list[list[float]], rewarded: Sequence[Rewarded]) -> None:
         """Stop, on all ranks alike, where nothing can be measured any more."""
-        import torch
-
-        n_scored = sum(one.reward.total is not None for one in rewarded)
-        mine = torch.tensor([n_scored], device=self.accelerator.device)
-        everyone: Any = self.accelerator.gather(mine)
-        lost = int(everyone.sum()) == 0
-        self._n_lost_batches = self._n_lost_batches + 1 if lost else 0
+        self._n_lost_batches = 0 if any(groups) else self._n_lost_batches + 1
         if self._n_lost_batches >= self._max_lost_batches:
             reason = next((one.reward.reason for one in rewarded), None)
             raise UserError(
                 f"no reward could be measured in {self._n_lost_batches} batches in a row: "
                 f"{reason}; mend it and start the same command again to go on"
             )
+
+    # ------------------------------------------------------------------------------ the log
+
+    def _add(
+        self, mode: str, found: Mapping[str, tuple[float, int]], *, everywhere: bool = False
+    ) -> None:
+        """Add to what is logged next; ``everywhere`` where all ranks have the same."""
+        for name, (total, count) in found.items():
+            kept = self._totals[mode].setdefault(name, [0.0, 0.0])
+            if not everywhere or self.accelerator.is_main_process:
+                kept[0] += total
+                kept[1] += count
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log means over all rollouts since the last time, and a benchmark's own metrics.
+
+        TRL would take the mean of each batch first, which weighs a rollout by how many of its
+        batch have the value.
+        """
+        mode = self._mode()
+        pooled: dict[str, list[float]] = {}
+        for told in gather_object([self._totals[mode]]):
+            for name, (total, count) in told.items():
+                kept = pooled.setdefault(name, [0.0, 0.0])
+                kept[0] += total
+                kept[1] += count
+        self._totals[mode].clear()
+        for name, (total, count) in pooled.items():
+            if count:
+                self._metrics[mode][name] = [total / count]
+        if mode == "eval":
+            logs.update(self._benchmark_metrics())
+        super().log(logs, start_time)
+
+    def _benchmark_metrics(self) -> dict[str, float]:
+        """Those of an evaluation that has ended, each held-out sample once."""
+        results: dict[tuple[str, int], SampleResult] = {}
+        for told in gather_object([self._evaluated]):
+            results |= told
+        self._evaluated.clear()
+        if not results:
+            return {}
+        metrics = self._scoring.metrics(list(results.values()))
+        return {f"eval_metrics/{name}": v for name, v in metrics.items() if v is not None}
+
+
+def _spread(groups: list[list[float]]) -> dict[str, tuple[float, int]]:
+    """The spread of rewards within groups, and the share of groups that have none.
+
+    TRL logs the spread of the batch, and leaves out groups without two rewards.
+    """
+    spreads = [statistics.stdev(group) if len(group) > 1 else 0.0 for group in groups]
+    several = [spread for spread, group in zip(spreads, groups, strict=True) if len(group) > 1]
+    flat = sum(spread < 1e-8 for spread in spreads)
+    return {
+        "reward_std_in_groups": (sum(several), len(several)),
+        "groups_without_spread": (float(flat), len(groups)),
+    }

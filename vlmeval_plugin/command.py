@@ -21,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Register, take our own flags off, and hand the rest to run.py."""
     try:
         override, rest = settings.parse(sys.argv[1:] if arguments is None else arguments)
+        _note(rest)
         settings.current()
         register(override)
         run = load_run()
@@ -29,7 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
     _reroute(run)
     _preload()
-    os.environ.setdefault("RRVF_TRAJECTORIES", str(_work_dir(rest).absolute()))
     sys.argv = [run.__file__, *rest]
     run.load_env()
     run.main()
@@ -45,12 +45,16 @@ def _preload() -> None:
             importlib.import_module(name)
 
 
-def _work_dir(arguments: Sequence[str]) -> Path:
-    """Where run.py will put predictions."""
+def _note(arguments: Sequence[str]) -> None:
+    """What run.py is told but does not pass on: its folder, and how long an answer may be."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--work-dir", default="./outputs")
+    parser.add_argument("--max-tokens")
     known, _ = parser.parse_known_args(arguments)
-    return Path(os.environ.get("MMEVAL_ROOT") or known.work_dir)
+    folder = Path(os.environ.get("MMEVAL_ROOT") or known.work_dir)
+    os.environ.setdefault("RRVF_TRAJECTORIES", str(folder.absolute()))
+    if known.max_tokens is not None:
+        os.environ["RRVF_MAX_TOKENS"] = known.max_tokens
 
 
 def _reroute(run: Any) -> None:

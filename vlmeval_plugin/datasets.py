@@ -97,7 +97,7 @@ class RRVFDataset(_Base):
             for row in scored.rows
         ]
         result: Any = pd.DataFrame(rows, dtype=object)
-        by = "" if judge is None else "_" + judge.model.replace("/", "--")
+        by = "" if judge is None else "_" + str(judge.model).replace("/", "--")
         smp.dump(result, smp.get_intermediate_file_path(eval_file, f"{by}_score", "csv"))
         return result
 

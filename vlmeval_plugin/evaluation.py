@@ -12,20 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from rrvf.errors import HarnessError, UserError
+from rrvf.benchmarks.predictions import lost
+from rrvf.errors import UserError
 from rrvf.evaluate import score_predictions
 from rrvf.report import write_report
 from rrvf.run_folder import read_summary
 from rrvf.runs import JudgeOptions, prepared
-from rrvf.scoring import Item, Outcome, Scoring
+from rrvf.scoring import Item, Scoring
 from rrvf.types import SampleResult
 from vlmeval_plugin.sources import Source
-
-FAILED = "Failed to obtain answer"
-"""How VLMEvalKit marks an answer that it could not get."""
-
-CELL = 32_767
-"""Characters that a cell of a spreadsheet holds; pandas cuts off the rest."""
 
 KEY_VARIABLE = "RRVF_JUDGE_KEY"
 _CHAT = "/chat/completions"
@@ -61,16 +56,17 @@ def evaluate(
     Raises:
         UserError: Data or predictions that cannot be used, or something this machine lacks.
     """
-    with prepared(source.benchmark, replace(source.options(predictions), judge=judge)) as found:
+    with prepared(source.benchmark, replace(source.options(predictions), judge=judge)) as (
+        every,
+        scoring,
+    ):
         rows = set(ids)
-        items = [item for item in found[0] if item[0].id in rows]
+        items = [item for item in every if item[0].id in rows]
         if not items:
             raise UserError(f"{predictions}: none of its rows is a sample of {source.benchmark}")
-        spoilt = {item[0].id: why for item in items if (why := _spoilt(item, predictions))}
-        if spoilt:
-            name, why = next(iter(spoilt.items()))
-            log.warning("%d answers are left unscored, such as %s: %s", len(spoilt), name, why)
-        scoring = cast("Scoring", _Withholding(found[1], spoilt))
+        reasons = [f"{item[0].id}: {why}" for item in items if (why := lost(item[1]))]
+        if reasons:
+            log.warning("%d answers are left unscored, such as %s", len(reasons), reasons[0])
         for line in scoring.lacks():
             log.warning(line)
         folder = _folder(predictions, items, scoring)
@@ -99,35 +95,6 @@ def judge_options(said: Mapping[str, Any]) -> JudgeOptions | None:
         concurrency=int(said.get("nproc") or JudgeOptions(model="").concurrency),
         key_variable=KEY_VARIABLE if said.get("key") else "OPENAI_API_KEY",
     )
-
-
-class _Withholding:
-    """A scoring that leaves some answers unscored, since their loss is not the model's fault."""
-
-    def __init__(self, scoring: Scoring, reasons: Mapping[str, str]) -> None:
-        self._scoring = scoring
-        self._reasons = reasons
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._scoring, name)
-
-    def score(self, item: Item, scorers: Mapping[str, Any]) -> Outcome:
-        """As the scoring within, except for those answers."""
-        if item[0].id in self._reasons:
-            raise HarnessError(self._reasons[item[0].id])
-        return self._scoring.score(item, scorers)
-
-
-def _spoilt(item: Item, predictions: Path) -> str | None:
-    """Why an answer is not what the model said."""
-    completion = item[1]
-    if completion is None:
-        return None
-    if FAILED in completion:
-        return "no answer could be had; the same command with --reuse asks again"
-    if predictions.suffix == ".xlsx" and len(completion) >= CELL:
-        return f"cut off at {CELL} characters by the xlsx file; set PRED_FORMAT=tsv"
-    return None
 
 
 def _folder(predictions: Path, items: Sequence[Item], scoring: Scoring) -> Path:

@@ -21,23 +21,24 @@ from pathlib import Path
 from typing import Any
 
 from rrvf.agent import AgentSettings, run_episode
+from rrvf.benchmarks import plot2code_rules
+from rrvf.benchmarks.predictions import LOST
 from rrvf.canvases import Canvas, ChartCanvas, Drawn, PageCanvas, PlotCanvas
 from rrvf.chat import Chat, ChatSettings
 from rrvf.errors import HarnessError, SetupError, UserError
+from rrvf.files import write_atomically
 from rrvf.policies import EndpointPolicy, Policy, TransformersPolicy, VllmPolicy
 from rrvf.renderers import cache
-from rrvf.renderers.cache import write_atomically
-from rrvf.renderers.chart import ChartRenderer
-from rrvf.renderers.page import PageRenderer
+from rrvf.renderers.chart import ChartRenderer, Limits
+from rrvf.renderers.page import PageLimits, PageRenderer
 from rrvf.run_folder import PICTURES
 from rrvf.scoring import as_png
 from rrvf.teacher import ModelTeacher, PictureOnly, Teacher, teacher_prompt
 from rrvf.trajectories import Trajectory, to_json
 from rrvf.types import Language, Sample
 from vlmeval_plugin import settings
-from vlmeval_plugin.evaluation import FAILED
 
-FAIL_MESSAGE = f"{FAILED} via API."
+FAIL_MESSAGE = f"{LOST} via API."
 """What VLMEvalKit looks for to ask again on the next run."""
 
 KEY_VARIABLE = "RRVF_POLICY_KEY"
@@ -57,7 +58,8 @@ log = logging.getLogger("vlmeval.rrvf")
 def by_name() -> dict[str, Callable[..., RRVFModel]]:
     """Name -> what builds the model."""
     names = [f"{name}{loop}" for name in _CHECKPOINTS for loop in ("", LOOP)]
-    return {name: partial(RRVFModel, model=name) for name in names}
+    # run.py puts its --retry where a model has one.
+    return {name: partial(RRVFModel, model=name, retry=6) for name in names}
 
 
 def at_url(said: Mapping[str, Any]) -> RRVFModel:
@@ -73,7 +75,7 @@ class RRVFModel:
         api_base: Of an OpenAI-compatible server; without it, that of ``--policy-base-url``; without
             both the checkpoint is loaded by vLLM where that is installed, else by transformers.
         key: For the server; without it, ``$RRVF_POLICY_KEY`` or ``$OPENAI_API_KEY``.
-        max_tokens: Of one turn.
+        max_tokens: Of one turn; without it, ``$RRVF_MAX_TOKENS``.
         temperature: 0 for the likeliest words.
         timeout: Seconds an answer may take.
         retry: Attempts an answer.
@@ -91,7 +93,7 @@ class RRVFModel:
         model: str,
         api_base: str | None = None,
         key: str | None = None,
-        max_tokens: int = 4096,
+        max_tokens: int | None = None,
         temperature: float = 0.0,
         timeout: float = 1800.0,
         retry: int = 6,
@@ -107,7 +109,7 @@ class RRVFModel:
         url = api_base or said.policy_base_url
         self.name = model
         self._n_turns = said.max_turns if model.endswith(LOOP) else 1
-        self._max_tokens = max_tokens
+        self._max_tokens = max_tokens or said.max_tokens
         self._remote = url is not None
         if key:
             os.environ[KEY_VARIABLE] = key
@@ -249,7 +251,8 @@ def _stage(dataset: str, language: Language, n_turns: int, max_tokens: int) -> _
     canvas = _Canvas(PageCanvas if language == "html" else ChartCanvas, language)
     samples: Mapping[tuple[str, str], Sample] = {}
     if kind is not None:
-        canvas = _Canvas(kind.CANVAS, "html" if kind.CANVAS is PageCanvas else "python")
+        seconds = kind.SOURCES[dataset].timeout
+        canvas = _Canvas(kind.CANVAS, "html" if kind.CANVAS is PageCanvas else "python", seconds)
         samples = kind.keyed_samples(dataset) if n_turns > 1 else {}
     rules = AgentSettings.of(canvas.language, max_turns=n_turns, turn_tokens=max_tokens)
     return _Stage(canvas, _teacher(canvas.language), rules, samples)
@@ -272,6 +275,7 @@ class _Canvas:
 
     kind: type[Canvas]
     language: Language
+    seconds: int | None = None
 
     def target(self, sample: Sample) -> bytes:
         """The picture in the message."""
@@ -282,24 +286,26 @@ class _Canvas:
 
     def draw(self, sample: Sample, code: str) -> Drawn:
         """As the benchmark draws."""
-        return _real(self.kind, settings.current().workers).draw(sample, code)
+        workers = settings.current().workers
+        with _starting:
+            canvas = _started(self.kind, workers, self.seconds)
+        return canvas.draw(sample, code)
 
 
 _starting = threading.Lock()
 
 
 @remembered
-def _started(kind: type[Canvas], workers: int) -> Canvas:
+def _started(kind: type[Canvas], workers: int, seconds: int | None) -> Canvas:
+    """One renderer a process and kind, with the limits that scoring has."""
     if kind is PageCanvas:
-        pages = PageRenderer(workers=workers)
+        page_limits = PageLimits(seconds=seconds or PageLimits().seconds)
+        pages = PageRenderer(workers=workers, limits=page_limits)
         atexit.register(pages.close)
         return PageCanvas(pages)
-    charts = ChartRenderer(workers=workers)
+    usual = plot2code_rules.SECONDS if kind is PlotCanvas else Limits().cpu_seconds
+    seconds = seconds or usual
+    limits = Limits(cpu_seconds=seconds, wall_seconds=max(60, 3 * seconds))
+    charts = ChartRenderer(workers=workers, limits=limits)
     atexit.register(charts.close)
     return PlotCanvas(charts) if kind is PlotCanvas else ChartCanvas(charts)
-
-
-def _real(kind: type[Canvas], workers: int) -> Canvas:
-    """One renderer a process and kind."""
-    with _starting:
-        return _started(kind, workers)

@@ -35,6 +35,7 @@ class Settings:
     teacher: str | None = None
     teacher_base_url: str | None = None
     max_turns: int = 5
+    max_tokens: int = 4096
     workers: int = 2
     score_mode: Mode = "official"
     plot2code_data: str | None = None
@@ -86,6 +87,7 @@ def current() -> Settings:
         teacher=said["teacher"],
         teacher_base_url=said["teacher_base_url"],
         max_turns=_count("max_turns", said["max_turns"], 5),
+        max_tokens=_count("max_tokens", said["max_tokens"], 4096),
         workers=_count("workers", said["workers"], 2),
         score_mode=_mode(said["score_mode"]),
         plot2code_data=said["plot2code_data"],

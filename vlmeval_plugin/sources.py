@@ -26,7 +26,7 @@ from rrvf.benchmarks.chartmimic import lmu_root
 from rrvf.canvases import Canvas, ChartCanvas, PageCanvas, PlotCanvas
 from rrvf.demo import PAGE_SCORERS
 from rrvf.errors import SetupError, boundary
-from rrvf.renderers.cache import write_atomically
+from rrvf.files import write_atomically
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.renderers.page import PageRenderer
 from rrvf.runs import RunOptions

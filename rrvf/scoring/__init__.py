@@ -30,7 +30,7 @@ class Outcome:
     """One scored answer with its pictures: ``reference`` and ``rendering`` -> PNG."""
 
     result: SampleResult
-    pictures: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    pictures: Mapping[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
 
 
 class Scoring(Protocol):

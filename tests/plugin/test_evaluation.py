@@ -10,10 +10,10 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from rrvf.benchmarks.predictions import load_predictions, read_tsv
+from rrvf.benchmarks.predictions import CELL, LOST, load_predictions, read_tsv
 from rrvf.errors import UserError
-from tests.runs import rrvf, summary_of
-from vlmeval_plugin.evaluation import CELL, FAILED, evaluate, judge_options
+from tests.runs import lines_of, rrvf, summary_of, values
+from vlmeval_plugin.evaluation import evaluate, judge_options
 from vlmeval_plugin.sources import PLOTS, table
 
 NAME = "RRVF_Demo_Plot2Code"
@@ -116,12 +116,12 @@ def test_only_the_rows_of_the_file_count(tmp_path: Path, answers: Mapping[str, s
 
 
 def test_an_answer_that_got_lost_is_unscored_not_zero(
-    tmp_path: Path, answers: Mapping[str, str]
+    tmp_path: Path, project: Path, answers: Mapping[str, str]
 ) -> None:
     long = answers["tides"] + " " * CELL
     some = {
         "tides": long[:CELL],
-        "orchard": f"{FAILED} via API. The server is gone.",
+        "orchard": f"{LOST} via API. The server is gone.",
         "phases": answers["phases"],
     }
     scored = evaluate(PLOTS[NAME], workbook(tmp_path / "some.xlsx", some), list(some), None)
@@ -136,6 +136,15 @@ def test_an_answer_that_got_lost_is_unscored_not_zero(
     assert lines["phases"]["scores"]["execution"]["value"] == 0.0
     assert scored.rows[0]["exec_rate"] == 0.0
     assert scored.rows[0]["unscored"] == 2
+    done = rrvf(
+        *("score", "plot2code", "--data", project / PLOTS_DATA / "references", "--timeout", "5"),
+        *("--predictions", tmp_path / "some.xlsx", "--out", tmp_path / "run"),
+    )
+    assert done.returncode == 0, done.stderr
+    for name in some:
+        line = lines_of(tmp_path / "run")[name]
+        assert values(line) == values(lines[name])
+        assert line["error"] == lines[name]["error"]
 
 
 def test_rows_of_other_data_are_refused(tmp_path: Path) -> None:

@@ -1,9 +1,14 @@
-"""The plugin in the real VLMEvalKit: its registers in this process, its run.py in another."""
+"""The plugin in the real VLMEvalKit: its registers in this process, its run.py in another.
+
+VLMEvalKit is the installed package, or the checkout that stands on ``PYTHONPATH``.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 import ssl
 import subprocess
 import sys
@@ -18,7 +23,8 @@ import pytest
 from rrvf.benchmarks.predictions import load_predictions
 from rrvf.demo import PAGE_SCORERS
 from tests.chat_server import ChatServer, Reply, Request, answer, error
-from tests.runs import rrvf, summary_of
+from tests.plugin.vlmeval_demo import HOST_COLUMNS
+from tests.runs import lines_of, rrvf, summary_of, values
 
 pytestmark = [
     pytest.mark.parity,
@@ -31,13 +37,6 @@ DEMO = {
     "RRVF_Demo_ChartMimic": ("chartmimic", "charts", ["--timeout", "5"]),
     "RRVF_Demo_Plot2Code": ("plot2code", "plots", ["--timeout", "5"]),
     "RRVF_Demo_WebSight": ("websight", "pages", ["--scorers", ",".join(PAGE_SCORERS)]),
-}
-HOST_COLUMNS = {
-    "text": "text_score",
-    "layout": "layout_score",
-    "type": "chart_type_score",
-    "color": "color_score",
-    "gpt": "gpt_score",
 }
 PLOT = "import matplotlib.pyplot as plt\nplt.bar([1, 2], [3, 4])\nplt.title('Tides')"
 
@@ -63,10 +62,14 @@ def host(lmu: Path) -> Any:
     return vlmeval.dataset
 
 
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "vlmeval_plugin", *map(str, arguments)]
+
+
 def plugin(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """``python -m vlmeval_plugin``, run to its end."""
     done = subprocess.run(
-        [sys.executable, "-m", "vlmeval_plugin", *map(str, arguments)],
+        command(*arguments),
         capture_output=True,
         text=True,
         timeout=600,
@@ -129,10 +132,10 @@ def test_a_data_set_asks_by_text_and_picture(host: Any) -> None:
 
 @pytest.fixture
 def own_table(lmu: Path, shared_chartmimic: Path) -> Iterator[list[str]]:
-    """Two items of ChartMimic where VLMEvalKit looks for them, in a table of our making."""
-    names = sorted(path.stem for path in (shared_chartmimic / "golden").glob("*.py"))[:2]
+    """ChartMimic's items where VLMEvalKit looks for them, in a table of our making."""
+    names = sorted(path.stem for path in (shared_chartmimic / "golden").glob("*.py"))
     files = lmu / "images" / "ChartMimic" / "v1" / "ori_500"
-    files.mkdir(parents=True)
+    files.mkdir(parents=True, exist_ok=True)
     rows = ["index\tquestion\tinput_figure\tground_truth_figure_code\ttask"]
     for number, name in enumerate(names):
         (files / f"{name}.py").write_bytes(
@@ -194,7 +197,7 @@ def test_eval_mode_prints_what_rrvf_score_prints(
         cwd=tmp_path,
     )
     for dataset, (benchmark, folder, more) in DEMO.items():
-        (predictions,) = tmp_path.glob(f"w/GPT4o/GPT4o_{dataset}.xlsx")
+        predictions = tmp_path / "w" / "GPT4o" / f"GPT4o_{dataset}.xlsx"
         out = tmp_path / benchmark
         scored = rrvf(
             *("score", benchmark, "--predictions", predictions, "--out", out, "--judge", "pixel"),
@@ -209,8 +212,45 @@ def test_eval_mode_prints_what_rrvf_score_prints(
             shown = "" if value is None else repr(value)
             assert row[names.get(metric, metric)] == shown
             assert shown in done.stdout
-        (report,) = work.glob(f"GPT4o_{dataset}_rrvf_*/report.html")
+        (report,) = work.rglob(f"GPT4o_{dataset}_rrvf_*/report.html")
         assert report.stat().st_size > 10_000
+
+
+def test_real_predictions_under_our_name_and_the_host_s(
+    tmp_path: Path, host: Any, own_table: list[str], lmu: Path, shared_chartmimic: Path
+) -> None:
+    import pandas as pd
+
+    answers = load_predictions(shared_chartmimic / "predictions.jsonl")
+    assert len(answers) == len(own_table) == 91
+    frame = pd.DataFrame({"index": range(91), "prediction": [answers[one] for one in own_table]})
+    folder = tmp_path / "w" / "GPT4V"
+    (folder / "T20260101-000000").mkdir(parents=True)
+    datasets = ("RRVF_ChartMimic_v1_direct", "ChartMimic_v1_direct")
+    for dataset in datasets:
+        path = folder / "T20260101-000000" / f"GPT4V_{dataset}.xlsx"
+        frame.to_excel(path, index=False)
+    plugin(
+        *("--override", "--data", *datasets, "--model", "GPT4V", "--mode", "eval"),
+        *("--work-dir", "w"),
+        cwd=tmp_path,
+    )
+    scored = rrvf(
+        *("score", "chartmimic", "--data", lmu / "ChartMimic_v1_direct.tsv"),
+        *("--predictions", folder / f"GPT4V_{datasets[0]}.xlsx", "--out", tmp_path / "run"),
+    )
+    assert scored.returncode == 0, scored.stderr
+    summary = summary_of(tmp_path / "run")
+    lines = {name: values(line) for name, line in lines_of(tmp_path / "run").items()}
+    assert summary["n_samples"] == 91
+    assert 80 < summary["metrics"]["exec_rate"] < 100, "real answers have real faults"
+    for dataset in datasets:
+        (run,) = (one.parent for one in folder.rglob(f"GPT4V_{dataset}_rrvf_*/results.jsonl"))
+        assert summary_of(run)["metrics"] == summary["metrics"]
+        assert {name: values(line) for name, line in lines_of(run).items()} == lines
+        row = table_of(folder / f"GPT4V_{dataset}_score.csv")
+        assert row["color_score"] == repr(summary["metrics"]["color"])
+        assert row["overall"] == "", "nobody judged"
 
 
 def scripted(request: Request) -> Reply:
@@ -251,6 +291,7 @@ def test_all_mode_asks_once_or_in_turns(tmp_path: Path, host: Any) -> None:
         row = table_of(tmp_path / "w" / model / f"{model}_{dataset}_judge_score.csv")
         assert (row["exec_rate"], row["gpt"]) == ("100.0", "8.0")
     assert done.stdout.count("Run Summary Report") == 2
+    assert server.most_at_once <= 4
     references = [
         sample.reference_code for sample in host.build_dataset(dataset).SOURCES[dataset].samples()
     ]
@@ -258,7 +299,9 @@ def test_all_mode_asks_once_or_in_turns(tmp_path: Path, host: Any) -> None:
         assert not any(code and code in request.text for code in references)
 
 
-def test_a_run_that_was_cut_short_asks_only_for_what_is_missing(tmp_path: Path, host: Any) -> None:
+def test_what_was_not_answered_is_asked_again_and_unscored_until_then(
+    tmp_path: Path, host: Any
+) -> None:
     dataset, model = "RRVF_Demo_Plot2Code", "RRVF-Chart-7B"
     refused = threading.Event()
 
@@ -284,3 +327,93 @@ def test_a_run_that_was_cut_short_asks_only_for_what_is_missing(tmp_path: Path, 
         assert len(server.requests) == 7
     row = table_of(score)
     assert (row["unscored"], row["exec_rate"]) == ("0", "100.0")
+
+
+def test_a_killed_run_goes_on_and_is_scored_later(tmp_path: Path, host: Any) -> None:
+    dataset, model = "RRVF_Demo_Plot2Code", "RRVF-Chart-7B"
+    stalled, running = threading.Event(), threading.Event()
+
+    def stalling(request: Request) -> Reply:
+        if request.number < 3 or running.is_set():
+            return scripted(request)
+        stalled.set()
+        return Reply(stall=True)
+
+    def arguments(mode: str, *more: object) -> list[object]:
+        said = ["--data", dataset, "--model", model, "--mode", mode, "--work-dir", "w", "--reuse"]
+        return [*said, "--api-nproc", "1", *more]
+
+    with ChatServer(stalling) as server:
+        infer = arguments("infer", "--base-url", server.url)
+        with subprocess.Popen(command(*infer), cwd=tmp_path, start_new_session=True) as process:
+            try:
+                assert stalled.wait(300)
+            finally:
+                os.killpg(process.pid, signal.SIGKILL)
+        assert len(server.requests) == 4
+        running.set()
+        plugin(*infer, cwd=tmp_path)
+        assert len(server.requests) == 4 + 3, "the fourth was under way, three were missing"
+    folder = tmp_path / "w" / model
+    (predictions,) = folder.rglob(f"{model}_{dataset}.xlsx")
+    assert len(load_predictions(predictions)) == 6
+    assert not list(folder.rglob("*_score.csv"))
+    plugin(*arguments("eval"), cwd=tmp_path)
+    assert table_of(folder / f"{model}_{dataset}_score.csv")["exec_rate"] == "100.0"
+    status = json.loads((folder / "status.json").read_text())
+    assert dataset in json.dumps(status)
+
+
+def test_a_config_names_our_classes(tmp_path: Path, host: Any) -> None:
+    dataset = "RRVF_Demo_Plot2Code"
+    with ChatServer(scripted) as server:
+        mine = {"class": "RRVFModel", "model": "RRVF-Chart-7B-Loop", "api_base": server.url}
+        config = {
+            "model": {"mine": {**mine, "max_tokens": 77}},
+            "data": {dataset: {"class": "RRVFPlot2Code", "dataset": dataset}},
+        }
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        plugin(*("--config", "config.json", "--work-dir", "w", "--max-turns", "3"), cwd=tmp_path)
+        assert {request.body["max_tokens"] for request in server.requests} == {77}
+        assert len(server.requests) == 12
+    assert table_of(tmp_path / "w" / "mine" / f"mine_{dataset}_score.csv")["exec_rate"] == "100.0"
+
+
+def test_api_mode(tmp_path: Path, host: Any) -> None:
+    dataset, model = "RRVF_Demo_Plot2Code", "RRVF-Chart-7B-Loop"
+    with ChatServer(scripted) as server:
+        plugin(
+            *("--data", dataset, "--model", model, "--base-url", server.url, "--work-dir", "w"),
+            *("--api-mode", "--max-tokens", "99", "--max-turns", "3"),
+            cwd=tmp_path,
+        )
+        assert {request.body["max_tokens"] for request in server.requests} == {99}
+        assert len(server.requests) == 12
+    (score,) = (tmp_path / "w" / model).rglob(f"T*/{model}_{dataset}_score.csv")
+    assert table_of(score)["exec_rate"] == "100.0"
+
+
+# ------------------------------------------------------------------------------ checkpoints
+
+
+def test_without_a_url_the_checkpoint_is_loaded_here(tmp_path: Path, host: Any) -> None:
+    from training.tiny_model import build
+
+    checkpoint = build(tmp_path / "tiny")
+    dataset, models = "RRVF_Demo_Plot2Code", ("RRVF-Chart-7B", "RRVF-Chart-7B-Loop")
+    plugin(
+        *("--data", dataset, "--model", *models, "--policy-model", checkpoint, "--work-dir", "w"),
+        *("--max-tokens", "8", "--max-turns", "2"),
+        cwd=tmp_path,
+    )
+    # It babbles until its tokens are spent; without the loop that is its answer.
+    for model, stopped in zip(models, ("answered", "token_budget"), strict=True):
+        folder = tmp_path / "w" / model
+        played = episodes(tmp_path / "w", model, dataset)
+        assert [(len(one["turns"]), one["stop_reason"]) for one in played] == [(1, stopped)] * 6
+        assert all(0 < one["turns"][0]["output_tokens"] <= 8 for one in played)
+        protocol = json.loads((folder / f"{model}_{dataset}_protocol.json").read_text())
+        assert protocol["policy"]["policy"] == str(checkpoint)
+        assert protocol["policy"]["backend"] == "transformers"
+        row = table_of(folder / f"{model}_{dataset}_score.csv")
+        assert (row["example_count"], row["unscored"], row["exec_rate"]) == ("6", "0", "0.0")

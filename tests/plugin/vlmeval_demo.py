@@ -2,13 +2,16 @@
 
 A local server plays policy, teacher and judge. As a policy it tries the bundled answer to the
 picture it is shown by the tool, once, and gives it as its answer then. What VLMEvalKit has written
-is scored by ``rrvf score`` as well; both figures go into ``OUT/summary.json``, and where they
-differ the exit status is 1.
+is scored by ``rrvf score`` as well. The figures that VLMEvalKit prints and those of ``rrvf score``
+go into ``OUT/summary.json``; where one digit differs the exit status is 1.
+
+VLMEvalKit is the installed package, or the checkout that stands on ``PYTHONPATH``.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import re
@@ -34,6 +37,16 @@ SOURCES = {
 }
 MODELS = {"chartmimic": "RRVF-Chart-7B-Loop", "plot2code": "RRVF-Chart-7B-Loop"}
 PAGE_MODEL = "RRVF-Web-7B-Loop"
+COUNTS = ("split", "example_count", "unscored")
+HOST_COLUMNS = {
+    "text": "text_score",
+    "layout": "layout_score",
+    "type": "chart_type_score",
+    "color": "color_score",
+    "gpt": "gpt_score",
+}
+"""Metric -> what VLMEvalKit calls it in its table of ChartMimic."""
+
 COMMENTS = "---Comments:\n-**Layout**- Compare it.\n-**Text**- Compare it."
 
 
@@ -70,16 +83,29 @@ def script(answers: dict[bytes, str]) -> Callable[[Request], Reply]:
     return reply
 
 
-def run(*arguments: object) -> None:
-    """A command of this environment."""
-    subprocess.run([sys.executable, "-m", *map(str, arguments)], check=True)
+def run(*arguments: object) -> str:
+    """What a command of this environment prints; it is shown as well."""
+    command = [sys.executable, "-m", *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    print(done.stdout, flush=True)
+    done.check_returncode()
+    return done.stdout
+
+
+def printed(text: str, benchmark: str) -> dict[str, float | None]:
+    """The metrics of the table that run.py prints after an evaluation."""
+    table = text.rpartition("Evaluation Results:")[2].partition("Run Summary Report")[0]
+    rows = re.findall(r"^(\w+)(?: +(\S+))?$", table, re.MULTILINE)
+    shown = {k: float(value) if value else None for k, value in rows if k not in COUNTS}
+    names = {column: metric for metric, column in HOST_COLUMNS.items()}
+    return {names.get(k, k) if benchmark == "chartmimic" else k: v for k, v in shown.items()}
 
 
 def evaluated(name: str, source: Source, url: str, out: Path) -> dict[str, Any]:
     """One data set by both paths."""
     model = MODELS.get(source.benchmark, PAGE_MODEL)
     judge = ("--judge", "judge", "--judge-base-url", url)
-    run(
+    told = run(
         *("vlmeval_plugin", "--data", name, "--model", model, "--base-url", url, *judge),
         *("--teacher", "teacher", "--teacher-base-url", url, "--work-dir", out / "vlmeval"),
         *("--max-turns", 3, "--api-nproc", 4, "--reuse"),
@@ -91,7 +117,6 @@ def evaluated(name: str, source: Source, url: str, out: Path) -> dict[str, Any]:
         *("rrvf", "score", source.benchmark, "--data", source.data(), *judge, *more),
         *("--predictions", folder / f"{model}_{name}.xlsx", "--out", out / "rrvf" / name),
     )
-    (theirs,) = folder.glob(f"{model}_{name}_rrvf_*")
     lines = (folder / f"{model}_{name}_trajectories.jsonl").read_text(encoding="utf-8").splitlines()
     turns = [turn for line in lines for turn in json.loads(line)["turns"]]
     seen = [one["teacher"] for turn in turns for one in turn["observations"]]
@@ -102,7 +127,7 @@ def evaluated(name: str, source: Source, url: str, out: Path) -> dict[str, Any]:
         "episodes": len(lines),
         "turns": len(turns),
         "teacher_calls": seen.count("asked"),
-        "metrics_vlmevalkit": read_summary(theirs)["metrics"],
+        "metrics_vlmevalkit": printed(told, source.benchmark),
         "metrics_rrvf_score": read_summary(out / "rrvf" / name)["metrics"],
     }
 
@@ -114,10 +139,17 @@ def main() -> int:
     out: Path = parser.parse_args().out.absolute()
     (out / "LMUData").mkdir(parents=True, exist_ok=True)
     os.environ |= {"LMUData": str(out / "LMUData"), "HF_HUB_OFFLINE": "1"}
+    os.environ["RRVF_CACHE_DIR"] = str(out / "cache")  # the teacher is asked here, not remembered
     with ChatServer(script(recorded())) as server:
         runs = [evaluated(name, source, server.url, out) for name, source in SOURCES.items()]
     equal = all(one["metrics_vlmevalkit"] == one["metrics_rrvf_score"] for one in runs)
-    summary = {"rrvf": rrvf.__version__, "equal": equal, "runs": runs}
+    host = importlib.util.find_spec("vlmeval")
+    summary = {
+        "rrvf": rrvf.__version__,
+        "vlmevalkit": str(Path(host.origin).parent) if host and host.origin else None,
+        "equal": equal,
+        "runs": runs,
+    }
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     print(f"{'equal' if equal else 'NOT EQUAL'}: {out / 'summary.json'}")
     return 0 if equal else 1

@@ -95,12 +95,26 @@ def test_what_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
     [
         ({"deepspeed": "x.json", "use_cpu": True}, "use_cpu switches DeepSpeed off"),
         ({"use_transformers_continuous_batching": True}, "does not take pictures"),
+        ({"mask_truncated_completions": True}, "takes every answer for cut off"),
+        ({"save_total_limit": 1}, "save_total_limit: 1"),
+        ({"save_steps": 3, "num_iterations": 2}, "must be a multiple of 2"),
     ],
 )
 def test_settings_that_break_episodes_are_refused(
     processor: Any, wrong: dict[str, Any], line: str
 ) -> None:
-    given = {"deepspeed": None, "use_cpu": False, "use_transformers_continuous_batching": False}
+    given = {
+        "deepspeed": None,
+        "use_cpu": False,
+        "use_transformers_continuous_batching": False,
+        "mask_truncated_completions": False,
+        "save_strategy": "steps",
+        "save_total_limit": None,
+        "save_steps": 2,
+        "gradient_accumulation_steps": 4,
+        "steps_per_generation": 4,
+        "num_iterations": 1,
+    }
     with pytest.raises(UserError, match=line):
         prepare(SimpleNamespace(**{**given, **wrong}), processor)
 
@@ -161,3 +175,13 @@ def test_evaluation_takes_the_likeliest_words(tmp_path: Path, tiny: Path, proces
         for one in (*first, *sampled):
             assert not never & set(one.ids)
             assert len(one.ids) <= 200
+
+
+def test_the_card_of_a_run_holds_no_secret_of_an_address() -> None:
+    from training.grpo import _without_secrets
+
+    told = {"judge_base_url": "https://user:sk-1@host:8000/v1?key=sk-2", "more": [1, "a://b@c/d"]}
+    assert _without_secrets(told) == {
+        "judge_base_url": "https://host:8000/v1",
+        "more": [1, "a://c/d"],
+    }

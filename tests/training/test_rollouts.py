@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from trl import GRPOConfig
 
-from rrvf.agent import AgentSettings
+from rrvf.agent import AgentSettings, widened
 from rrvf.chat import Message, Picture
 from rrvf.errors import UserError
 from rrvf.policies import to_parts
@@ -257,16 +257,17 @@ def test_an_unscored_rollout_takes_no_part_in_its_group(
     with trainer_for(tmp_path, tiny, processor, fake_world(), model) as trainer:
         output = batch(trainer)
         tokens = int((output["completion_mask"] * output["tool_mask"]).sum())
-        told = trainer._metrics["train"]
+        trainer.log({})
+    [told] = [entry for entry in trainer.state.log_history if "reward" in entry]
     scored = torch.tensor([rewards["red"], rewards["green"], rewards["green"]])
     expected = (scored - scored.mean()) / (scored.std() + 1e-4)
     assert torch.allclose(output["advantages"][[0, 2, 3]], expected, atol=1e-4)
     assert output["advantages"][1] == 0
     assert output["tool_mask"][1].sum() == 0
     assert float(output["num_items_in_batch"]) == tokens
-    assert told["unscored"] == [0.25]
-    assert told["reward_std_in_groups"] == [pytest.approx(float(scored.std()))]
-    assert told["runnable"] == [1.0]
+    assert told["unscored"] == 0.25
+    assert told["reward_std_in_groups"] == pytest.approx(float(scored.std()))
+    assert told["runnable"] == 1.0
 
 
 # ------------------------------------------------------------------------------------ the batch
@@ -307,7 +308,7 @@ def test_an_observation_that_does_not_fit_ends_the_episode(
 ) -> None:
     model = ScriptedModel(lambda _, turn: THREE_TURNS[turn])
     chat = ChatTokens(processor)
-    world = fake_world(max_tokens=len(tokens_of(chat, SEES)) + 10)
+    world = fake_world(max_tokens=len(tokens_of(chat, SEES)) + 10 + 200)
     with trainer_for(tmp_path, tiny, processor, world, model) as trainer:
         rollouts = Rollouts(world, chat, Watchdog(tmp_path, 0), sample, model)
         found = rollouts.play(["s0"], trainer)
@@ -354,3 +355,67 @@ def test_pictures_are_shown_as_evaluation_shows_them(processor: Any) -> None:
     assert text.count("<|image_pad|>") == 2  # 28 x 28 pixels a token
     assert [picture.size for picture in tokens.pictures] == [(56, 28)]
     assert AgentSettings.of("python").system() not in text
+
+
+def test_a_group_of_one_teaches_nothing_and_is_told_as_one_without_spread(
+    tmp_path: Path, tiny: Path, processor: Any
+) -> None:
+    answers = ["ok red", "broken", "broken", "broken"]
+    model = ScriptedModel(lambda number, turn: SEES if turn == 0 else "." + answer(answers[number]))
+    with trainer_for(tmp_path, tiny, processor, fake_world(), model) as trainer:
+        output = batch(trainer)
+        trainer.log({})
+    [told] = [entry for entry in trainer.state.log_history if "reward" in entry]
+    assert output["tool_mask"].sum() == 0
+    assert told["groups_without_spread"] == 1.0
+    assert "reward_std_in_groups" not in told
+
+
+def test_a_sample_that_cannot_begin_has_a_micro_batch_of_its_own(
+    tmp_path: Path, tiny: Path, processor: Any
+) -> None:
+    """It has no picture; the vision tower must be run all the same."""
+    model = ScriptedModel(lambda _, turn: TWO_TURNS[turn])
+    one_by_one = {
+        "per_device_train_batch_size": 1,
+        "gradient_accumulation_steps": 8,
+        "num_generations": 4,
+    }
+    with trainer_for(tmp_path, tiny, processor, fake_world(), model, **one_by_one) as trainer:
+        trainer.train_dataset = rows(["no_target", "s0"])
+        trainer.train()
+    [told] = [entry for entry in trainer.state.log_history if "reward" in entry]
+    assert told["unscored"] == 0.5
+    assert told["harness_failures"] == 0.5
+
+
+def test_evaluation_gives_the_benchmark_s_own_metrics_over_all_batches(
+    tmp_path: Path, tiny: Path, processor: Any
+) -> None:
+    """Three held-out samples in batches of two and one; one answer does not run."""
+    colours = iter(["ok red", "NameError", "ok blue"])
+    model = ScriptedModel(lambda _, turn: "." + answer(next(colours)))
+    evaluation = {"per_device_eval_batch_size": 2, "num_generations_eval": 1}
+    with trainer_for(tmp_path, tiny, processor, fake_world(), model, **evaluation) as trainer:
+        found = trainer.evaluate(rows(["s0", "s1", "s2"]))
+    told = {**trainer.state.log_history[-1], **found}
+    assert told["eval_metrics/exec_rate"] == pytest.approx(200 / 3)
+    assert told["eval_metrics/n"] == 3
+    assert "eval_metrics/other" not in told
+    assert told["eval_unscored"] == 0.0
+    assert told["eval_runnable"] == pytest.approx(2 / 3)
+    # Whichever two share a batch: (1 + 0.6) / 2, not a mean of the batches' means.
+    assert told["eval_likeness_of_runnable"] == pytest.approx(0.8)
+
+
+def test_a_stripe_is_shown_to_the_policy_and_ends_nothing(processor: Any) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (3000, 9), "red").save(out, "PNG")
+    chat = ChatTokens(processor)
+    with pytest.raises(ValueError, match="aspect ratio"):
+        chat.prompt([Message("user", (Picture(out.getvalue()),))])
+    tokens = chat.prompt([Message("user", (Picture(widened(out.getvalue())),))])
+    [picture] = tokens.pictures
+    assert picture.size == (3000, 20)
+    assert picture.getpixel((1500, 4)) == (255, 0, 0)
+    assert picture.getpixel((1500, 19)) == (255, 255, 255)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rrvf.agent import AgentSettings
+from rrvf.benchmarks.means import mean
 from rrvf.canvases import Drawn
 from rrvf.errors import HarnessError
 from rrvf.replies import extract_code
@@ -43,7 +44,7 @@ class FakeScoring:
         return {}
 
     def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
-        return {}
+        return {"exec_rate": mean(results, "execution"), "n": len(results), "other": None}
 
     def lacks(self) -> Sequence[str]:
         return ()
@@ -90,7 +91,7 @@ def fake_world(
     return World(
         canvas,
         ScriptedTeacher(),
-        AgentSettings.of("python", max_pixels=112 * 112, **settings),
+        AgentSettings.of("python", **{"max_pixels": 112 * 112, "turn_tokens": 200, **settings}),
         rewarder,
         max_tokens,
         concurrency=4,
