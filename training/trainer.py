@@ -151,9 +151,8 @@ class RrvfTrainer(GRPOTrainer):
 
     def _group_size(self) -> int:
         """Rollouts of the same sample that follow each other."""
-        return int(
-            (self.num_generations_eval if self._mode() == "eval" else 0) or self.num_generations
-        )
+        training = self._mode() == "train"
+        return (self.num_generations if training else self.num_generations_eval) or 1
 
     def _own_groups(self, groups: list[list[float]], n_own: int) -> list[list[float]]:
         """For each rollout of this rank, its group."""
