@@ -10,11 +10,15 @@ import pytest
 import torch
 
 from rrvf.errors import UserError
+from rrvf.renderers.chart import ChartRenderer
+from rrvf.rewards import Rewarder, RewardSettings, as_trajectory
+from rrvf.scoring.charts import ChartScoring
 from tests.episodes import answer
 from tests.training.test_rollouts import trainer_for
 from tests.training.worlds import ScriptedModel, fake_world
 from training.checkpoints import last_whole, load_weights
-from training.grpo import open_data, prepare
+from training.data import load
+from training.grpo import finder, open_data, prepare
 from training.models import freeze_vision, load_model, load_processor, lora
 from training.settings import DataArguments, RunArguments
 from training.worlds import open_world, reward_settings
@@ -185,3 +189,19 @@ def test_the_card_of_a_run_holds_no_secret_of_an_address() -> None:
         "judge_base_url": "https://host:8000/v1",
         "more": [1, "a://c/d"],
     }
+
+
+def test_a_reference_that_does_not_save_is_matched_by_itself() -> None:
+    """Under the official rules it has no texts, and an equal answer would score 0 there."""
+    data = load("synthetic:charts?level=2&n=1", setting="with_reference")
+    sample = finder([data])(data.ids[0])
+    assert "savefig" not in (data[0].reference_code or "savefig")
+    text = f"```python\n{data[0].reference_code}\n```"
+    with ChartRenderer(workers=1) as renderer:
+        rewarder = Rewarder(
+            ChartScoring(renderer), "python", RewardSettings(vision={"text": 1, "color": 1})
+        )
+        found = rewarder(sample, as_trajectory(sample, text, "python"))
+        bare = rewarder(data[0], as_trajectory(data[0], text, "python"))
+    assert found.reward.vision == 1.0
+    assert bare.outcome.result.scores["text"].value == 0.0
