@@ -29,8 +29,9 @@ The protocol, fixed before the runs of the three seeds; pilots used another seed
 
 What it does not show: that a model learns to *see* better. In two pilots whose SFT was faithful
 only, 20 steps of 64 answers left likeness where it was or lowered it (0.647 at the start, then
-0.654 and, with other settings, 0.596); a few thousand rewards hold far less than as many labels. What is shown or not is that the reward
-decides between what a model can already do, by pictures alone, and that it carries over.
+0.654 and, with other settings, 0.596); a few thousand rewards hold far less than as many labels.
+What is shown or not is that the reward decides between what a model can already do, by pictures
+alone, and that it carries over.
 
 An exact answer has a likeness of about 0.975 and 0.92 by ``pixel``, on 64 of the charts: answers
 are drawn through the PDF that ChartMimic's scorer saves, these charts straight to pixels.
