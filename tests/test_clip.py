@@ -81,6 +81,8 @@ def torchscript() -> Iterator[None]:
     """Newer torch says that TorchScript will go; OpenAI's package and archives live on it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*torch.jit.*")
+        # Torch hides its own when it is first imported, which may have been in another test.
+        warnings.filterwarnings("ignore", "Converting a tensor to a Python boolean")
         yield
 
 
