@@ -111,10 +111,10 @@ class RrvfTrainer(GRPOTrainer):
         rewards = [one.reward.total for one in rewarded]
         mode = self._mode()
         groups = self._groups(rewards)
-        self._lost = [len(group) < 2 for group in self._own_groups(groups, len(rewards))]
+        own = self._own_groups(groups, len(rewards))
         self._lost = [
-            reward is None or (lonely and mode == "train")
-            for reward, lonely in zip(rewards, self._lost, strict=True)
+            reward is None or (mode == "train" and len(group) < 2)
+            for reward, group in zip(rewards, own, strict=True)
         ]
         self._add(mode, totals(rewarded, self._watchdog.taken()))
         self._add(mode, _spread(groups), everywhere=True)
