@@ -161,7 +161,7 @@ $(GALLERY)/.stamp: tests/parity/gallery.py $(PINS)/test.txt .venv/.stamp | $(UV)
 
 # ---- maintenance ----
 
-DEMO_EXTRAS := --extra chart --extra web --extra judge
+DEMO_EXTRAS := --extra chart --extra chart-full --extra web --extra judge
 TEST_EXTRAS := $(DEMO_EXTRAS) --extra clip --extra train --extra dev
 COMPILE = "$(UV)" pip compile --quiet --upgrade --python-version 3.11 --python-platform linux \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make pins"
