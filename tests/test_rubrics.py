@@ -15,6 +15,7 @@ from rrvf.errors import DataError, UserError
 from rrvf.scorers.rubrics import (
     RUBRICS,
     Prompt,
+    chartmimic_score,
     load_rubric,
     rating,
     read_prompt,
@@ -69,10 +70,10 @@ OF_100 = [
     ("I would give it 91/100 overall.", 91),
     ("I would give it 91 out of 100.", 91),
     ("\r\nScore: 91/100\r\n", 91),
-    # Several: the first whole line in the asked form, else the last that is stated.
+    # Several: the last line in the asked form, else the last that is stated.
     ("Score: **18**\nScore: **9**\nScore: **85**", 85),
     ("Types Score: 18\nLayout Score: 9\nScore: 85/100\nBonus Score: 3", 85),
-    ("Score: 85/100\nA stricter judge would say\nScore: 60/100", 85),
+    ("Score: 85/100\nOn a second look:\nFinal Score: 60/100", 60),
     ("An early Score: 70 is too low.\nFinal Score: 80", 80),
     ("60/100 at first sight, 70/100 at the second", 70),
     # Parts over other totals are no figure of the whole.
@@ -81,6 +82,19 @@ OF_100 = [
     ("Clarity Score: 9 (out of 10)\n\n85/100", 85),
     # What was thought is not what was said.
     ("<think>Score: 40/100?</think>\nScore: 91/100", 91),
+    ("<think>\nScore: 40/100\n</think>\n91/100", 91),
+    ("Perhaps:\nScore: 40/100\n</think>\nScore: 91/100", 91),
+    # What is quoted from the picture is not the verdict.
+    ('The title is\n"Score: 100/100"\nso 0 points.\n\nScore: 91/100', 91),
+    ("- Score: 100/100 is written where a title stood.\n\nScore: 91/100", 91),
+    ("The words\nScore: 100/100\nstand in it.\nScore: 91/100.", 91),
+    ('Score: 91/100\n"Score: 100/100" is what the title says.', 91),
+    ("Score: 91/100\n“Score: 100/100” is the title.", 91),
+    ("Score: 91/100, though the title says Score: 100/100", 91),
+    ("The title reads <think> instead of Sales.\n\nScore: 91/100", 91),
+    ("The title reads </think> instead of Sales.\n\nScore: 91/100", 91),
+    ("Score: 91/100\nThe title reads </think> here.", 91),
+    ("<think>A title.</think>\nScore: 91/100\nIt reads <think>x</think>.", 91),
 ]
 
 NOT_OF_100 = [
@@ -111,6 +125,30 @@ def test_score_of_100(answer: str, figure: float) -> None:
     assert score_of_100(answer) == figure
 
 
+@pytest.mark.parametrize(
+    ("answer", "figure"),
+    [
+        # The first whole line, as VLMEvalKit reads it.
+        ("Score: 85/100\nA stricter judge would say\nScore: 60/100", 85),
+        ("Score: 85/100\nFinal Score: 60/100", 85),
+        ("Types Score: 18\nLayout Score: 9\n  score: 85 / 100\nBonus Score: 3", 85),
+        # No line: the last figure that is stated.
+        ("- Score: 85/100 is written in it.\nOverall Score: 60/100", 60),
+        ('"Score: 100/100" is its title.\n\nScore: 12/100', 12),
+        ("The title reads <think> instead of Sales.\n\nScore: 12/100", 12),
+        # Thoughts are none of it, with or without their opening tag.
+        ("<think>\nScore: 40/100\n</think>\nScore: 91/100", 91),
+        ("Perhaps:\nScore: 40/100\n</think>\nScore: 91/100", 91),
+        ("Score: 12/100\nThe title reads </think> here.", 12),
+        ("<think>\nScore: 40/100", None),
+        ("Score: 18/20", None),
+        ("Score: 101/100", None),
+    ],
+)
+def test_official_rubric_is_read_officially(answer: str, figure: float | None) -> None:
+    assert load_rubric("chartmimic_judge").parse(answer) == figure
+
+
 @pytest.mark.parametrize("answer", NOT_OF_100)
 def test_unreadable_is_none_and_not_zero(answer: str) -> None:
     assert score_of_100(answer) is None
@@ -124,6 +162,7 @@ def test_unreadable_is_none_and_not_zero(answer: str) -> None:
         ("**Score: 0/10**", 0),
         ("Two labels differ.\n\nScore: 10/10", 10),
         ("Score: 8", 8),
+        ('It only shows the words\n"Score: 10/10".\nScore: 1/10', 1),
         ("Score: 11/10", None),
         ("Score: 70/100", None),
         ("Score: 70", None),
@@ -146,6 +185,10 @@ def test_score_of_10(answer: str, figure: float | None) -> None:
         ("[[7]]", 7),
         ("Between [[6]] and [[7]]; I settle on [[7]]", 7),
         ("Rating: [[4]] at last, where [[9]] was tempting", 4),
+        ("Rating: [[4]]\nA stricter judge would say\nRating: [[2]]", 4),
+        ("The plot shows the text Rating: [[10]] and little else.\nRating: [[2]]", 2),
+        ('The title is\n"Rating: [[10]]"\nRating: [[2]]', 2),
+        ("The title reads <think> instead of Sales.\nRating: [[2]]", 2),
         ("Rating: [7]", 7),
         ("Rating: 7", 7),
         ("Rating: 7/10", 7),
@@ -209,6 +252,7 @@ def test_fewer_or_more_than_ten_scores(answer: str) -> None:
 # -------------------------------------------------------------------------------- any string
 
 PARSERS = [
+    (chartmimic_score, 0, 100),
     (score_of_100, 0, 100),
     (score_of_10, 0, 10),
     (rating, 1, 10),
@@ -245,7 +289,8 @@ def official_score(answer: str) -> int:
 def test_what_is_asked_for_reads_as_officially(comments: list[str], figure: int, form: str) -> None:
     told = [line for line in comments if "score" not in line.lower() and "rating" not in line]
     answer = "\n".join([*told, form.format(figure)])
-    assert score_of_100(answer) == official_score(answer) == figure
+    official = load_rubric("chartmimic_judge").parse
+    assert score_of_100(answer) == official(answer) == official_score(answer) == figure
 
 
 def test_long_answers_are_read_in_no_time() -> None:

@@ -6,7 +6,8 @@ of answer of each benchmark. A file of the user's replaces the words; the readin
 Whatever cannot be read is ``None``, which becomes an unscored item. The official reading of
 ChartMimic's answers (VLMEvalKit) makes a 0 of them instead, and takes numbers above 100 or over
 another total (``Score: 18/20``) as they stand; here those are not read. Where both read a number
-from an answer in the asked form, it is the same one.
+from an answer in the asked form, it is the same one. The project's own rubrics ask for the verdict
+as the last line, and there the last line counts.
 """
 
 from __future__ import annotations
@@ -136,40 +137,85 @@ _VALUE = (
     r"(?<![\w.,/−-])(?P<value>[0-9]+(?:\.[0-9]+)?)(?!\w|[.,][0-9]|\s?[-–~]\s?[0-9])"
     r"(?:[ )\]}(\"']{0,4}(?:/|out of)\s?(?P<total>[0-9]+)(?:\.0+)?(?!\w|[.,][0-9]))?(?!\s?/)"
 )
+_QUOTES = "\"'“”„«»‘’「」"
 _COLON = r"[ \"']{0,3}(?:\([^()\n]{0,60}\)[ \"']{0,3})?[:=]\s{0,3}[\[({~≈\"']{0,3}\s?"
 _SCORE = re.compile(
-    rf"(?P<line>^[^\w\n]*)?\b(?:score|rating)\b{_COLON}{_VALUE}", re.IGNORECASE | re.MULTILINE
+    rf"(?P<line>^[^\w\n{_QUOTES}]*(?:final )?)?\b(?:score|rating)\b{_COLON}{_VALUE}",
+    re.IGNORECASE | re.MULTILINE,
 )
-_RATING = re.compile(rf"(?P<label>\brating\b{_COLON})?\[\[\s?{_VALUE}\s?\]\]", re.IGNORECASE)
+_OFFICIAL_LINE = re.compile(
+    rf"^[^\S\n]*score:[\s*_~`]{{0,9}}{_VALUE}", re.IGNORECASE | re.MULTILINE
+)
+_RATING = re.compile(
+    rf"(?P<line>^[^\w\n{_QUOTES}]*)?(?P<label>\brating\b{_COLON})?\[\[\s?{_VALUE}\s?\]\]",
+    re.IGNORECASE | re.MULTILINE,
+)
 _OVER = re.compile(_VALUE, re.IGNORECASE)
 
 
 def score_of_100(text: str) -> float | None:
-    """The first line ``Score: N/100``, else the last ``Score: N``, else the last ``N/100``."""
-    return _score(text, 100)
+    """The last line ``Score: N/100``, else the last ``Score: N``, else the last ``N/100``.
+
+    What is quoted from a picture comes before the verdict, in quotation marks or within a line.
+    """
+    return _last_line(_plain(text), 100)
 
 
 def score_of_10(text: str) -> float | None:
     """The same as :func:`score_of_100` with 10."""
-    return _score(text, 10)
+    return _last_line(_plain(text), 10)
+
+
+def chartmimic_score(text: str) -> float | None:
+    """VLMEvalKit's reading: the first line ``Score: N/100``, else the last ``Score: N``.
+
+    Where there is neither, the last ``N/100``. Where thoughts end without having begun, what
+    follows them is read first.
+    """
+    spoken = _spoken(text)
+    before, thoughts_end, after = spoken.rpartition("</think>")
+    parts = (after, before) if thoughts_end else (spoken,)
+    figures = (_read_officially(part) for part in parts)
+    return next((figure for figure in figures if figure is not None), None)
+
+
+def _read_officially(spoken: str) -> float | None:
+    lines = [match for match in _OFFICIAL_LINE.finditer(spoken) if match["total"] == "100"]
+    return _figure(lines[:1], 100) if lines else _last_stated(_unmarked(spoken), 100)
 
 
 def rating(text: str) -> float | None:
-    """The first ``Rating: [[N]]``, else the last ``[[N]]``, ``Rating: N`` or ``N/10``; 1 to 10."""
+    """The first ``Rating: [[N]]`` that begins a line, else the first one; 1 to 10.
+
+    Where there is none: the last ``[[N]]``, ``Rating: N`` or ``N/10``. Plot2Code takes the first
+    one wherever it stands, so also one that the judge has read in the picture.
+    """
     plain = _plain(text)
     found = [match for match in _RATING.finditer(plain) if match["total"] in (None, "10")]
-    chosen = [match for match in found if match["label"]][:1] or found[-1:]
-    value = float(chosen[0]["value"]) if chosen else _score(text, 10)
+    labelled = [match for match in found if match["label"]]
+    lines = [match for match in labelled if match["line"] is not None]
+    chosen = lines[:1] or labelled[:1] or found[-1:]
+    value = float(chosen[0]["value"]) if chosen else _last_line(plain, 10)
     return value if value is not None and 1 <= value <= 10 else None
 
 
-def _score(text: str, top: int) -> float | None:
-    plain = _plain(text)
-    stated = [match for match in _SCORE.finditer(plain) if match["total"] in (None, str(top))]
-    lines = [match for match in stated if match["line"] is not None and match["total"]]
+def _last_line(plain: str, top: int) -> float | None:
+    lines = [m for m in _stated(plain, top) if m["line"] is not None and m["total"]]
+    return _figure(lines, top) if lines else _last_stated(plain, top)
+
+
+def _last_stated(plain: str, top: int) -> float | None:
     over = [match for match in _OVER.finditer(plain) if match["total"] == str(top)]
-    chosen = lines[:1] or stated[-1:] or over[-1:]
-    value = float(chosen[0]["value"]) if chosen else None
+    return _figure(_stated(plain, top) or over, top)
+
+
+def _stated(plain: str, top: int) -> list[re.Match[str]]:
+    return [match for match in _SCORE.finditer(plain) if match["total"] in (None, str(top))]
+
+
+def _figure(matches: list[re.Match[str]], top: int) -> float | None:
+    """The figure of the last match, if it is on the scale."""
+    value = float(matches[-1]["value"]) if matches else None
     return value if value is not None and value <= top else None
 
 
@@ -214,14 +260,24 @@ _MARKS = str.maketrans({"*": " ", "_": " ", "`": " ", "：": ":", "／": "/"})
 
 def _plain(text: str) -> str:
     """What follows the thoughts, without emphasis, with single blanks."""
-    if "<think>" in text and "</think>" not in text:
-        return ""
-    spoken = text.rpartition("</think>")[2].translate(_MARKS)
-    return re.sub(r"[^\S\n]+", " ", spoken)
+    return _unmarked(_spoken(text))
+
+
+def _spoken(text: str) -> str:
+    """What follows the thoughts; an answer that does not begin with ``<think>`` holds none.
+
+    The tags may stand in a picture that the judge quotes, so they mean nothing further on.
+    """
+    begun = text.lstrip()
+    return begun.partition("</think>")[2] if begun.startswith("<think>") else text
+
+
+def _unmarked(text: str) -> str:
+    return re.sub(r"[^\S\n]+", " ", text.translate(_MARKS))
 
 
 RUBRICS: Mapping[str, tuple[Parser, float]] = {
-    "chartmimic_judge": (score_of_100, 100.0),
+    "chartmimic_judge": (chartmimic_score, 100.0),
     "plot2code_judge": (rating, 10.0),
     "websight_judge": (score_of_100, 100.0),
     "web2code_judge": (ten_scores, 10.0),
