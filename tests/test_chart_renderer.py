@@ -194,6 +194,27 @@ def test_nothing_of_one_script_is_left_for_the_next(renderer: ChartRenderer) -> 
     assert answer(renderer, listing).official.elements.texts == ("[]",)
 
 
+MANY_FORMULAS = """
+import matplotlib.pyplot as plt
+fig, ax = plt.subplots()
+for k in range(60):
+    ax.text(k % 10 / 10, k // 10 / 10, rf"${{-{k / 7:.2f}}}$")
+for name in ["serif", "monospace", "cursive", "fantasy", "STIXGeneral", "cmr10"]:
+    ax.text(0, 0.8, name, fontfamily=name)
+plt.rcParams["mathtext.fontset"] = "stix"
+ax.loglog([1, 10], [1e-9, 1e9])
+"""
+"""More formulas than matplotlib's cache holds, so that it lets go of fonts it has opened."""
+
+
+def test_many_formulas_and_fonts(any_renderer: ChartRenderer) -> None:
+    drawing = answer(any_renderer, MANY_FORMULAS).official
+    assert (drawing.status, drawing.error) == ("ok", None)
+    formulas = [f"${{-{k / 7:.2f}}}$" for k in range(60)]
+    names = ["serif", "monospace", "cursive", "fantasy", "STIXGeneral", "cmr10"]
+    assert sorted(drawing.elements.texts) == sorted(formulas + names)
+
+
 def test_many_at_a_time(renderer: ChartRenderer) -> None:
     codes = [f"import matplotlib.pyplot as plt\nplt.title('chart {i}')" for i in range(12)]
     with ThreadPoolExecutor(6) as pool:

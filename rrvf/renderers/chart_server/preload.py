@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import importlib
 import json
@@ -72,6 +73,7 @@ def load() -> dict[str, Any]:
     _warm_up(pyplot)
     _INHERITED.recorder = recorder.Recorder()
     install.install(_INHERITED.recorder)
+    _release_fonts()
     ours = [child, colors, figure_texts, integrity, plan, recorder, wire]
     _INHERITED.guard = integrity.Guard(ours)
     return _environment(missing)
@@ -98,6 +100,24 @@ def _warm_up(pyplot: Any) -> None:
     figure.savefig(io.BytesIO(), format="pdf")
     figure.savefig(io.BytesIO(), format="png")
     pyplot.close("all")
+
+
+def _release_fonts() -> None:
+    """Empty the caches that hold font files open.
+
+    A fork closes what it does not know; a font that then falls out of a cache would close its
+    file again, and whatever has taken its number. Nor may forks share a file: its position is one
+    for all of them.
+    """
+    from matplotlib import font_manager, mathtext
+
+    caches: list[Any] = [
+        getattr(font_manager, "_get_font", None) or font_manager.get_font,
+        vars(mathtext.MathTextParser)["_parse_cached"],
+    ]
+    for cached in caches:
+        cached.cache_clear()
+    gc.collect()
 
 
 def _environment(missing: list[str]) -> dict[str, Any]:

@@ -84,6 +84,7 @@ def main(arguments: list[str]) -> int:
         entered = _enter(wanted)
         versions = _import_plotting()
         ground = _survey(wanted, entered, folder)
+        check_descriptors({host.fileno(), ground.ruleset, *ground.readable})
         hello = {"hello": True, "level": ground.level, "user": _user_name(ground), **versions}
         host.sendall(wire.encode(hello))
         Server(host, ground).serve()
@@ -130,6 +131,8 @@ def _survey(wanted: str, entered: bool, folder: str) -> Ground:
                 ground = _with_ruleset(ground)
             if _holds(ground):
                 return ground
+            if ground.ruleset is not None:
+                os.close(ground.ruleset)
     return Ground("none", None, folder, readable)
 
 
@@ -428,6 +431,27 @@ class Server:
 
     def _reply(self, job_id: int, header: dict[str, Any]) -> None:
         self._host.sendall(wire.encode({"id": job_id, **header}))
+
+
+def open_files() -> dict[int, str]:
+    """Descriptor -> what it is open on, beyond the three standard streams."""
+    found: dict[int, str] = {}
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        with contextlib.suppress(OSError):  # the listing's own
+            found[int(entry.name)] = str(entry.readlink())
+    return {number: target for number, target in found.items() if number > 2}
+
+
+def check_descriptors(known: set[int | None]) -> None:
+    """Refuse to serve with a file open that a fork would share, or close under its owner.
+
+    Raises:
+        RuntimeError: A package has left a file open.
+    """
+    unknown = {number: name for number, name in open_files().items() if number not in known}
+    if unknown:
+        listed = ", ".join(sorted(set(unknown.values())))
+        raise RuntimeError(f"files left open before the first script would run: {listed}")
 
 
 def _quiet_descriptors(kept: set[int | None]) -> None:
