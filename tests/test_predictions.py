@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -108,6 +109,46 @@ TABLE = (
     (17, "", "y", "two"),
     (3, "q", "x", None),
 )
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("import a_x000D_\nx = 1_x000D_\n", "import a\r\nx = 1\r\n"),
+        ("\\_x001B_[0m_x0009_", "\\\x1b[0m\t"),
+        ("_x000d_", "\r"),
+        # An underscore that might begin an escape is escaped itself.
+        ("a_x005F_x000D_b", "a_x000D_b"),
+        ("_x005F_x005F_x005F_x000D_", "_x005F_x000D_"),
+        ("_xD83D__xDE00_", "\U0001f600"),
+        ("_xD83D_", "\ud83d"),
+        # These are no escapes.
+        ("max_x1 = max_x2_y; _x00G0_ _x0D_ _X000D_ x000D_", None),
+        ("plain", None),
+    ],
+)
+def test_a_cell_says_what_was_written_into_it(tmp_path: Path, cell: str, text: str | None) -> None:
+    # The library writes the cell as it is given, so the file holds what xlsxwriter puts there.
+    path = cells(tmp_path / "p.xlsx", [("index", "prediction"), (f"i{cell}", cell)])
+    meant = cell if text is None else text
+    assert load_predictions(path) == {f"i{meant}": meant}
+
+
+def test_column_names_of_a_sheet_are_read_like_its_cells(tmp_path: Path) -> None:
+    path = cells(tmp_path / "p.xlsx", [("in_x0064_ex", "predictio_x006E_"), ("a", "x")])
+    assert load_predictions(path) == {"a": "x"}
+
+
+def test_escapes_do_not_make_a_cell_look_cut_off(tmp_path: Path) -> None:
+    answer = "x\r\n" * 5000
+    path = cells(tmp_path / "p.xlsx", [("index", "prediction"), ("a", "ANSWER")])
+    with zipfile.ZipFile(path) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    written = answer.replace("\r", "_x000D_").encode()
+    with zipfile.ZipFile(path, "w") as book:  # the library itself cuts at what a cell may hold
+        for name, data in parts.items():
+            book.writestr(name, data.replace(b"ANSWER", written))
+    assert load_predictions(path) == {"a": answer}
 
 
 @pytest.mark.parametrize("suffix", [".xlsx", ".tsv", ".json"])

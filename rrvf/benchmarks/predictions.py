@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,6 +32,9 @@ CELL = 32_767
 _CUT_OFF = f"{LOST}: the xlsx file holds only {CELL} characters of it; PRED_FORMAT=tsv holds all"
 _SHOWN = 10
 """How many ids an error message lists."""
+
+_ESCAPED_UNIT = re.compile(r"_x([0-9A-Fa-f]{4})_")
+"""How a cell holds what XML cannot: ECMA-376, ST_Xstring; an underscore itself is ``_x005F_``."""
 
 
 def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, str]:
@@ -215,12 +219,25 @@ def _read_xlsx(path: Path) -> Iterator[tuple[str, Row]]:
         ) from error
     try:
         book: Any = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
+        rows = [[_cell(value) for value in row] for row in _sheet_rows(book)]
         book.close()
     # The library lets through whatever the zip and XML parsers below it raise.
     except Exception as error:
         raise DataError(f"{path}: not a readable Excel workbook ({error})") from error
     yield from _as_records(rows)
+
+
+def _sheet_rows(book: Any) -> Iterator[Sequence[object]]:
+    return book.worksheets[0].iter_rows(values_only=True)
+
+
+def _cell(value: object) -> object:
+    """A cell's value, the characters that a spreadsheet escapes put back."""
+    if not isinstance(value, str) or "_x" not in value:
+        return value
+    text = _ESCAPED_UNIT.sub(lambda unit: chr(int(unit[1], 16)), value)
+    # Two escapes may be the halves of one character; a half by itself stays what it is.
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def _id_key(path: Path, rows: Sequence[tuple[str, Row]]) -> str:
