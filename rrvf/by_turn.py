@@ -6,8 +6,9 @@ end early. So every turn has two means:
 * ``metrics``: over the episodes with code in that turn; ``n`` says how many these are.
 * ``carried``: over all ``n_carried`` episodes, each with the last code it had shown by then. One
   that stopped keeps its last scores, one without any code yet counts as 0. An episode whose first
-  code could not be scored through our fault is left out of that score at every turn; where later
-  code could not, the score before it stands.
+  code could not be scored through our fault is left out of that score at every turn, as is one that
+  shows no code and whose result could not be scored; where later code could not, the score before
+  it stands.
 
 Both are computed by the benchmark's own rule for its table. What a turn shows is the code of its
 last call, or the answer.
@@ -19,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rrvf.types import EpisodeResult, SampleResult, Score, Status, TurnScores
+from rrvf.types import SampleResult, Score, Status, TurnScores
 
 Metrics = Callable[[Sequence[SampleResult]], Mapping[str, float | None]]
 """Results -> the columns of the table."""
@@ -27,7 +28,8 @@ Metrics = Callable[[Sequence[SampleResult]], Mapping[str, float | None]]
 
 def summarize_episodes(results: Sequence[SampleResult], metrics: Metrics) -> dict[str, Any]:
     """The ``episodes`` of a ``summary.json``; empty where no loop was played."""
-    episodes = [result.episode for result in results if result.episode is not None]
+    played = [result for result in results if result.episode is not None]
+    episodes = [result.episode for result in played if result.episode is not None]
     if not episodes:
         return {}
     lengths = Counter(episode.n_turns for episode in episodes)
@@ -39,16 +41,18 @@ def summarize_episodes(results: Sequence[SampleResult], metrics: Metrics) -> dic
         "turns": {str(length): lengths[length] for length in sorted(lengths)},
         "stop_reasons": dict(Counter(episode.stop_reason for episode in episodes)),
         "teacher": dict(teacher),
-        "by_turn": _by_turn(episodes, metrics),
+        "by_turn": _by_turn(played, metrics),
     }
 
 
-def _by_turn(episodes: Sequence[EpisodeResult], metrics: Metrics) -> list[dict[str, Any]]:
-    scored = [episode.by_turn for episode in episodes if episode.by_turn is not None]
+def _by_turn(results: Sequence[SampleResult], metrics: Metrics) -> list[dict[str, Any]]:
+    turns = [(result, result.episode.by_turn) for result in results if result.episode is not None]
+    whole = [(result, entries) for result, entries in turns if entries is not None]
+    scored = [entries for _, entries in whole]
     shown = [entry for entries in scored for entry in entries]
     names = list(dict.fromkeys(name for entry in shown for name in entry.scores))
     n_turns = max((entry.turn for entry in shown), default=0)
-    carried = [list(_carried(entries, names, n_turns)) for entries in scored]
+    carried = [list(_carried(entries, _open(one, names), n_turns)) for one, entries in whole]
     rows: list[dict[str, Any]] = []
     for turn in range(1, n_turns + 1):
         own = [_last_of(entries, turn) for entries in scored]
@@ -69,19 +73,27 @@ def _last_of(entries: Sequence[TurnScores], turn: int) -> TurnScores | None:
     return next((entry for entry in reversed(entries) if entry.turn == turn), None)
 
 
+def _open(result: SampleResult, names: Sequence[str]) -> dict[str, bool]:
+    """Score -> whether it is left out of an episode at every turn."""
+    entries = result.episode.by_turn if result.episode is not None else None
+    if entries:
+        return {name: entries[0].scores.get(name) is None for name in names}
+    final = result.scores
+    return {name: name in final and final[name].value is None for name in names}
+
+
 def _carried(
-    entries: Sequence[TurnScores], names: Sequence[str], n_turns: int
+    entries: Sequence[TurnScores], unknown: Mapping[str, bool], n_turns: int
 ) -> Iterator[SampleResult]:
     """An episode as it stood after each turn."""
-    unknown = {name for name in names if entries and entries[0].scores.get(name) is None}
     status: Status = "no_code"
-    known: dict[str, float | None] = {name: None if name in unknown else 0.0 for name in names}
+    known: dict[str, float | None] = {name: None if out else 0.0 for name, out in unknown.items()}
     for turn in range(1, n_turns + 1):
         entry = _last_of(entries, turn)
         if entry is not None:
             status = entry.status
             told = {name: value for name, value in entry.scores.items() if value is not None}
-            known |= {name: value for name, value in told.items() if name not in unknown}
+            known |= {name: value for name, value in told.items() if not unknown[name]}
         yield _result(status, known)
 
 

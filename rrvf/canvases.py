@@ -13,7 +13,8 @@ from rrvf.errors import HarnessError
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.renderers.page import PageRenderer
 from rrvf.replies import all_python_blocks
-from rrvf.scoring import Scoring, as_png
+from rrvf.scorers import no_target
+from rrvf.scoring import NO_PICTURE, Scoring, as_png
 from rrvf.scoring.charts import NO_BLOCK, ChartScoring
 from rrvf.scoring.pages import NO_HTML, PageScoring
 from rrvf.scoring.plots import PlotScoring
@@ -93,7 +94,7 @@ class ChartCanvas:
             return png
         reference = self.renderer.render_reference(_reference(sample))
         if reference.png is None:
-            raise _broken(sample, reference.drawing(self.mode).error)
+            raise HarnessError(no_target(reference.drawing(self.mode).error))
         return reference.png
 
     def draw(self, sample: Sample, code: str) -> Drawn:
@@ -116,7 +117,7 @@ class PlotCanvas:
     def target(self, sample: Sample) -> bytes:
         """The plot."""
         png = as_png(sample.image)
-        return png or _shown(sample, self.renderer.render_figure_reference(_reference(sample)))
+        return png or _shown(self.renderer.render_figure_reference(_reference(sample)))
 
     def draw(self, sample: Sample, code: str) -> Drawn:
         """Execute a script as it stands."""
@@ -134,7 +135,7 @@ class PageCanvas:
     def target(self, sample: Sample) -> bytes:
         """The page."""
         png = as_png(sample.image)
-        return png or _shown(sample, self.renderer.render_reference(_reference(sample)))
+        return png or _shown(self.renderer.render_reference(_reference(sample)))
 
     def draw(self, sample: Sample, code: str) -> Drawn:
         """Show a page."""
@@ -148,6 +149,8 @@ class PageCanvas:
 def _drawn(status: Status, error: str | None, png: bytes | None, seconds: float) -> Drawn:
     if status == "harness_error":
         raise HarnessError(error or "the renderer failed")
+    if status == "ok" and png is None:  # as the official rules have it: a part of a file was saved
+        return Drawn("code_error", error or NO_PICTURE, None, seconds)
     return Drawn(status, error, png, seconds)
 
 
@@ -157,11 +160,7 @@ def _reference(sample: Sample) -> str:
     return sample.reference_code
 
 
-def _shown(sample: Sample, reference: FigureRendering | PageRendering) -> bytes:
+def _shown(reference: FigureRendering | PageRendering) -> bytes:
     if reference.status != "ok" or reference.png is None:
-        raise _broken(sample, reference.error)
+        raise HarnessError(no_target(reference.error))
     return reference.png
-
-
-def _broken(sample: Sample, error: str | None) -> HarnessError:
-    return HarnessError(f"the reference {sample.id} cannot be drawn: {error}")

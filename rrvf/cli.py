@@ -285,6 +285,7 @@ def _run(
     from rrvf.report import format_table
     from rrvf.run_folder import read_summary
     from rrvf.runs import spent
+    from rrvf.scoring import tell_broken
 
     def costs() -> Iterator[str]:
         # On a cluster every slot asks for itself, and nothing was asked from here.
@@ -298,14 +299,15 @@ def _run(
             redirect_stdout(sys.stderr if executor else sys.stdout),
             closing(score_predictions(items, scoring, out, workers, executor)) as results,
         ):
-            for _ in _progress(results, len(items)):
-                pass
+            broken = tell_broken(_progress(results, len(items)))
     except KeyboardInterrupt:
         _tell(*costs())
         typer.echo(f"stopped; what is done stands in {out}, the same command goes on", err=True)
         raise typer.Exit(130) from None
     _tell(*costs())
     typer.echo(format_table(read_summary(out)))
+    if broken is not None:
+        typer.echo(broken)
     return out
 
 

@@ -230,9 +230,14 @@ class Score:
     details: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
-    def failed(cls) -> Score:
-        """The model's failure: zero."""
-        return cls(0.0, {"precision": 0.0, "recall": 0.0, "f1": 0.0})
+    def failed(cls, reason: str | None = None) -> Score:
+        """The model's failure: zero; with the reason where the sample's own error does not say it.
+
+        Args:
+            reason: One line.
+        """
+        why = {} if reason is None else {"reason": reason}
+        return cls(0.0, {"precision": 0.0, "recall": 0.0, "f1": 0.0, **why})
 
     @classmethod
     def unscored(cls, reason: str) -> Score:

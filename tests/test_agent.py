@@ -701,7 +701,7 @@ def test_a_canvas_draws_as_the_scoring_does(charts: ChartRenderer) -> None:
 def test_a_reference_that_cannot_be_drawn_is_our_failure(charts: ChartRenderer, kind: Any) -> None:
     done, policy = run(canvas=kind(charts), sample=Sample("bar_1", "raise ValueError('no')"))
     assert (done.stop_reason, policy.shown) == ("harness_error", [])
-    assert "bar_1 cannot be drawn" in (done.error or "")
+    assert "the reference cannot be drawn: ValueError: no" in (done.error or "")
 
 
 def test_episodes_run_side_by_side(charts: ChartRenderer) -> None:

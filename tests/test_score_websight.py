@@ -309,6 +309,16 @@ def test_a_reference_that_cannot_be_shown_is_named() -> None:
     assert (result.scores["execution"].value, result.scores["seen"].value) == (1.0, None)
 
 
+@pytest.mark.parametrize("status", ["ok", "code_error", "timeout"])
+def test_a_reference_that_cannot_be_shown_leaves_the_scores_of_every_answer_open(
+    status: str,
+) -> None:
+    result = seen(status, reference="timeout")
+    assert result.scores["execution"].value == float(status == "ok")
+    assert result.scores["seen"].value is None
+    assert "it was to be timeout" in result.scores["seen"].details["reason"]
+
+
 def test_the_data_sets_own_picture_can_be_the_target(tmp_path: Path) -> None:
     picture = tmp_path / "a.jpg"
     Image.new("RGB", (30, 20), "red").save(picture)

@@ -84,7 +84,7 @@ def test_whose_fault_it_is() -> None:
     assert values(good, Drawing("harness_error")) == dict.fromkeys(SCORERS)
     for target in (None, unfinished, Drawing("code_error")):
         assert values(target, good) == {**dict.fromkeys(SCORERS), "execution": 1.0}
-        assert values(target, Drawing("code_error")) == dict.fromkeys(SCORERS, 0.0)
+        assert values(target, Drawing("code_error")) == {**dict.fromkeys(SCORERS), "execution": 0.0}
 
 
 def values(target: Drawing | None, drawing: Drawing) -> dict[str, float | None]:

@@ -22,13 +22,13 @@ def script_for(sample: Sample, completion: str | None) -> ChartScript | None:
     Raises:
         HarnessError: The sample is customized, and its reference holds no data to put first.
     """
-    if completion is None:
-        return None
     data = None
     if sample.task == "customized":
         data = replies.customized_preamble(sample.reference_code or "")
         if data is None:
             raise HarnessError(f'the reference {sample.id} has no "Part 2: Data Preparation"')
+    if completion is None:
+        return None
     official = replies.prepare_official(completion, data)
     if official is None:
         return None

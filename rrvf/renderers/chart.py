@@ -79,6 +79,10 @@ class ChartScript:
     fixed: str | None = None
     append_save: bool = True
 
+    def code(self, mode: Mode) -> str:
+        """The code that the rules of ``mode`` prepare."""
+        return self.official if mode == "official" or self.fixed is None else self.fixed
+
 
 class ChartRenderer:
     """Draws chart scripts, confined, several at a time.

@@ -37,6 +37,8 @@ SCORERS: Mapping[str, Scorer] = {
 }
 
 NEEDS_NO_TARGET = frozenset({"execution"})
+BROKEN = "the reference cannot be drawn"
+"""How the reason of every score begins that a reference's failure leaves open."""
 
 
 def find_scorers(names: Sequence[str]) -> dict[str, Scorer]:
@@ -83,8 +85,9 @@ def score_all(
 ) -> dict[str, Score]:
     """Every requested score of one drawing.
 
-    0 is the model's failure, ``None`` ours: a drawing that failed scores 0 everywhere, one that
-    failed through our fault is unscored, and so is whatever needs a target that does not exist.
+    0 is the model's failure, ``None`` ours. Whatever needs a target that does not exist is
+    unscored, whether the drawing failed or not; otherwise a drawing that failed scores 0, and one
+    that failed through our fault is unscored.
 
     Args:
         scorers: By name, from :func:`find_scorers`.
@@ -102,13 +105,20 @@ def _score_one(
 ) -> Score:
     if drawing.status == "harness_error":
         return Score.unscored(drawing.error or "the renderer failed")
-    if drawing.status != "ok":
-        return Score.failed()
     if name in NEEDS_NO_TARGET:
-        return scorer(drawing, drawing, mode)
+        return scorer(drawing, drawing, mode) if drawing.status == "ok" else Score.failed()
     if target is None or not usable(target):
-        return Score.unscored("the reference cannot be drawn")
-    return scorer(target, drawing, mode)
+        return Score.unscored(no_target(target and target.error))
+    return scorer(target, drawing, mode) if drawing.status == "ok" else Score.failed()
+
+
+def no_target(error: str | None = None) -> str:
+    """Why there is nothing to compare with.
+
+    Args:
+        error: What is wrong with the reference, where it is known.
+    """
+    return f"{BROKEN}: {error}" if error else BROKEN
 
 
 def usable(target: Drawing) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from rrvf.errors import UserError
-from rrvf.scorers import import_scorer, no_such_scorer
+from rrvf.scorers import import_scorer, no_such_scorer, no_target
 from rrvf.scorers.figure_text import score_figure_text
 from rrvf.types import FigureRendering, Score
 
@@ -49,17 +49,19 @@ def _imported(name: str) -> FigureScorer:
 def score_figure(
     scorers: Mapping[str, FigureScorer], target: FigureRendering | None, figure: FigureRendering
 ) -> dict[str, Score]:
-    """Every requested score of one figure; 0 is the model's failure, ``None`` ours."""
+    """Every requested score of one figure; 0 is the model's failure, ``None`` ours.
+
+    Without a target to compare with, every score but ``execution`` is unscored, whether the figure
+    failed or not.
+    """
     return {name: _score_one(name, scorer, target, figure) for name, scorer in scorers.items()}
 
 
 def _score_one(
     name: str, scorer: FigureScorer, target: FigureRendering | None, figure: FigureRendering
 ) -> Score:
-    if figure.status != "ok":
-        return Score.failed()
     if name in NEEDS_NO_TARGET:
-        return scorer(figure, figure)
+        return scorer(figure, figure) if figure.status == "ok" else Score.failed()
     if target is None or target.status != "ok":
-        return Score.unscored("the reference cannot be drawn")
-    return scorer(target, figure)
+        return Score.unscored(no_target(target and target.error))
+    return scorer(target, figure) if figure.status == "ok" else Score.failed()

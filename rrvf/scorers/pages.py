@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from rrvf.errors import UserError
-from rrvf.scorers import blocks, clip, import_scorer, no_such_scorer
+from rrvf.scorers import blocks, clip, import_scorer, no_such_scorer, no_target
 from rrvf.scorers.clip import ClipSettings
 from rrvf.types import PageRendering, Score
 
@@ -84,6 +84,9 @@ def score_page(
 ) -> dict[str, Score]:
     """Every requested score of one page; 0 is the model's failure, ``None`` ours.
 
+    Without a target to compare with, every score but ``execution`` is unscored, whether the page
+    failed or not.
+
     Args:
         scorers: By name, from :func:`find_page_scorers`.
         target: The reference's rendering, ``None`` where there is none to be had.
@@ -95,12 +98,10 @@ def score_page(
 def _score_one(
     name: str, scorer: PageScorer, target: PageRendering | None, page: PageRendering
 ) -> Score:
-    if page.status != "ok":
-        if isinstance(scorer, ScoresFailures) and target is not None and target.status == "ok":
-            return scorer.failed(target)
-        return Score.failed()
     if name in NEEDS_NO_TARGET:
-        return scorer(page, page)
+        return scorer(page, page) if page.status == "ok" else Score.failed()
     if target is None or target.status != "ok":
-        return Score.unscored("the reference cannot be shown")
-    return scorer(target, page)
+        return Score.unscored(no_target(target and target.error))
+    if page.status == "ok":
+        return scorer(target, page)
+    return scorer.failed(target) if isinstance(scorer, ScoresFailures) else Score.failed()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import platform
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 
 import rrvf
 from rrvf.errors import HarnessError
+from rrvf.scorers import BROKEN, no_target
 from rrvf.scorers.judge import Judge
 from rrvf.types import Sample, SampleResult, Score, Status
 
@@ -23,6 +25,7 @@ Item = tuple[Sample, str | None]
 """A sample and the model's answer to it, ``None`` where it gave none."""
 
 NO_ANSWER = "no answer"
+NO_PICTURE = "the answer leaves no picture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,27 +112,61 @@ def judge_protocol(judge: Judge | None) -> dict[str, Any] | None:
 
 
 def judged(
-    judge: Judge | None, status: Status, reference: bytes | None, rendering: bytes | None
+    judge: Judge | None,
+    status: Status,
+    reference: bytes | None,
+    rendering: bytes | None,
+    broken: str | None = None,
 ) -> dict[str, Score]:
     """The judge's score by its name; nothing without a judge.
+
+    An item without a picture of its reference is unscored, whether its answer runs or not. An
+    answer that runs and leaves no picture, which the official rules know, scores 0.
 
     Args:
         judge: Who looks.
         status: Of the answer; a failure of the model is not shown to the judge and scores 0.
         reference: The target's picture as PNG, ``None`` where it cannot be had.
         rendering: The answer's.
+        broken: What is wrong with the reference, where it is known.
     """
     if judge is None:
         return {}
+    if reference is None:
+        return {judge.name: Score.unscored(no_target(broken))}
     if status != "ok":
         return {judge.name: Score.failed()}
-    if reference is None or rendering is None:
-        side = "reference" if reference is None else "rendering"
-        return {judge.name: Score.unscored(f"there is no picture of the {side}")}
+    if rendering is None:
+        return {judge.name: Score.failed(NO_PICTURE)}
     try:
         return {judge.name: judge(reference, rendering)}
     except HarnessError as error:  # one question went wrong; the other scores stand
         return {judge.name: Score.unscored(str(error))}
+
+
+def tell_broken(results: Iterable[SampleResult]) -> str | None:
+    """One line on the references that cannot be drawn, with the commonest reason; if there are any.
+
+    Args:
+        results: Of a run.
+    """
+    reasons = Counter(reason for result in results if (reason := _broken(result)) is not None)
+    if not reasons:
+        return None
+    n_broken = reasons.total()
+    what = "1 reference" if n_broken == 1 else f"{n_broken} references"
+    reason = reasons.most_common(1)[0][0]
+    why = f": {'mostly: ' * (len(reasons) > 1)}{reason}" if reason else ""
+    return f"{what} cannot be drawn, and what needs them is in no mean{why}"
+
+
+def _broken(result: SampleResult) -> str | None:
+    """What is wrong with a result's reference; empty where nobody knows."""
+    for score in result.scores.values():
+        reason = score.details.get("reason")
+        if score.value is None and isinstance(reason, str) and reason.startswith(BROKEN):
+            return reason.removeprefix(BROKEN).removeprefix(": ")
+    return None
 
 
 def with_hash(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,7 +202,7 @@ def version(name: str) -> str:
 
 
 def without_code(item: Item, names: Iterable[str], error: str) -> SampleResult:
-    """The model gave no code: zero everywhere."""
+    """The model gave no code: zero everywhere, for a reference that is there."""
     sample, completion = item
     return SampleResult(
         sample.id,

@@ -19,10 +19,8 @@ from rrvf.scoring import (
     chart_environment,
     judge_protocol,
     judged,
-    score_names,
     waiting_for,
     with_hash,
-    without_code,
 )
 from rrvf.types import Drawing, Mode, Rendering, Sample, SampleResult, Score
 
@@ -95,28 +93,28 @@ class ChartScoring:
         # The data set's own picture, where there is one, is what a judge is shown.
         drawn = full and sample.image is None
         reference = self.renderer.render_reference(sample.reference_code, judge=drawn)
-        pictures = {"reference": reference.png} if reference.png else {}
         script = rules.script_for(sample, completion)
         if script is None:
-            why = NO_ANSWER if completion is None else NO_BLOCK
-            error = _told(why, sample, reference.drawing(self.mode))
-            return Outcome(without_code(item, score_names(self), error or why), pictures)
-        rendering = self.renderer.render(script, judge=full)
-        if rendering.png:
-            pictures["rendering"] = rendering.png
+            nothing = Drawing("no_code", NO_ANSWER if completion is None else NO_BLOCK)
+            rendering = Rendering(nothing, nothing)
+        else:
+            rendering = self.renderer.render(script, judge=full)
+        pictures = {"reference": reference.png, "rendering": rendering.png}
         result = self._compared(item, script, reference, rendering, scorers)
-        target = reference if usable(reference.drawing(self.mode)) else None
+        drawing = reference.drawing(self.mode)
+        target = reference if usable(drawing) else None
         shown = (target and target.png, rendering.png)
         if full:
             own = as_png(sample.image)
             shown = (own or (target and target.judge_png), rendering.judge_png)
-        said = judged(self.judge, result.status, *shown)
-        return Outcome(replace(result, scores={**result.scores, **said}), pictures)
+        said = judged(self.judge, result.status, *shown, drawing.error)
+        result = replace(result, scores={**result.scores, **said})
+        return Outcome(result, {name: png for name, png in pictures.items() if png})
 
     def _compared(
         self,
         item: Item,
-        script: ChartScript,
+        script: ChartScript | None,
         reference: Rendering,
         rendering: Rendering,
         scorers: Mapping[str, Scorer],
@@ -131,14 +129,13 @@ class ChartScoring:
         }
         drawing = rendering.drawing(self.mode)
         other: Mode = "fixed" if self.mode == "official" else "official"
-        fixed_code = script.fixed if script.fixed is not None else script.official
         return SampleResult(
             sample_id=sample.id,
             status=drawing.status,
             error=_told(drawing.error, sample, reference.drawing(self.mode)),
             seconds=rendering.seconds,
             scores=by_mode[self.mode],
-            code=script.official if self.mode == "official" else fixed_code,
+            code=None if script is None else script.code(self.mode),
             completion=completion,
             other_mode=differences(by_mode[self.mode], by_mode[other]),
             tags=sample.tags,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rrvf.benchmarks import websight, websight_rules
@@ -22,10 +22,8 @@ from rrvf.scoring import (
     host_environment,
     judge_protocol,
     judged,
-    score_names,
     waiting_for,
     with_hash,
-    without_code,
 )
 from rrvf.types import PageRendering, Sample, SampleResult
 
@@ -126,16 +124,12 @@ class PageScoring:
         """Show one answer and its reference, and compare them."""
         sample, completion = item
         target = self._target(sample)
-        pictures = {"reference": target.png} if target.png else {}
         html = None if completion is None else websight.extract_html(completion)
         if html is None:
-            why = NO_ANSWER if completion is None else NO_HTML
-            result = without_code(item, score_names(self), _told(why, sample, target) or why)
-            scores = score_page(scorers, target, PageRendering("no_code"))
-            return Outcome(replace(result, scores={**result.scores, **scores}), pictures)
-        page = self.renderer.render(html)
-        if page.png:
-            pictures["rendering"] = page.png
+            page = PageRendering("no_code", NO_ANSWER if completion is None else NO_HTML)
+        else:
+            page = self.renderer.render(html)
+        pictures = {"reference": target.png, "rendering": page.png}
         result = SampleResult(
             sample_id=sample.id,
             status=page.status,
@@ -143,13 +137,13 @@ class PageScoring:
             seconds=page.seconds,
             scores={
                 **score_page(scorers, target, page),
-                **judged(self.judge, page.status, target.png, page.png),
+                **judged(self.judge, page.status, target.png, page.png, target.error),
             },
             code=html,
             completion=completion,
             tags=sample.tags,
         )
-        return Outcome(result, pictures)
+        return Outcome(result, {name: png for name, png in pictures.items() if png})
 
     def _target(self, sample: Sample) -> PageRendering:
         """What an answer is compared with: the reference's rendering, or the picture itself."""

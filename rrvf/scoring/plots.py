@@ -19,10 +19,8 @@ from rrvf.scoring import (
     chart_environment,
     judge_protocol,
     judged,
-    score_names,
     waiting_for,
     with_hash,
-    without_code,
 )
 from rrvf.types import FigureRendering, Sample, SampleResult
 
@@ -89,15 +87,13 @@ class PlotScoring:
             target = self.renderer.render_figure_reference(sample.reference_code)
         own = as_png(sample.image)
         shown = own or (target.png if target is not None and target.status == "ok" else None)
-        pictures = {"reference": shown} if shown else {}
         code = None if completion is None else all_python_blocks(completion)
         if code is None or not code.strip():
-            why = NO_ANSWER if completion is None else EMPTY
-            error = _told(why, sample, target) or why
-            return Outcome(without_code(item, score_names(self), error), pictures)
-        figure = self.renderer.render_figure(code)
-        if figure.png:
-            pictures["rendering"] = figure.png
+            code = None
+            figure = FigureRendering("no_code", NO_ANSWER if completion is None else EMPTY)
+        else:
+            figure = self.renderer.render_figure(code)
+        pictures = {"reference": shown, "rendering": figure.png}
         result = SampleResult(
             sample_id=sample.id,
             status=figure.status,
@@ -105,13 +101,13 @@ class PlotScoring:
             seconds=figure.seconds,
             scores={
                 **score_figure(scorers, target, figure),
-                **judged(self.judge, figure.status, shown, figure.png),
+                **judged(self.judge, figure.status, shown, figure.png, target and target.error),
             },
             code=code,
             completion=completion,
             tags=sample.tags,
         )
-        return Outcome(result, pictures)
+        return Outcome(result, {name: png for name, png in pictures.items() if png})
 
 
 def _told(error: str | None, sample: Sample, target: FigureRendering | None) -> str | None:
