@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -27,6 +26,7 @@ from rrvf.chat.question import (
     read_answer,
     request_body,
 )
+from rrvf.chat.wire import Wire
 from rrvf.errors import HarnessError, SetupError, UserError
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -36,8 +36,6 @@ GIVE_UP_AFTER = 8
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
-_CONNECT_SECONDS = 10.0
-_MAX_REPLY = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class ChatSettings:
     """
 
     model: str
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
     key_variable: str = "OPENAI_API_KEY"
     concurrency: int = 16
     attempts: int = 8
@@ -71,7 +69,8 @@ class ChatSettings:
             if getattr(self, name) <= 0:
                 raise UserError(f"{name} must be more than 0, not {getattr(self, name)}")
         if not (self.base_url or OPENAI_URL).startswith(("http://", "https://")):
-            raise UserError(f"the base URL {self.base_url!r} must begin with http:// or https://")
+            shown = (self.base_url or "").rpartition("@")[2]
+            raise UserError(f"the base URL {shown!r} must begin with http:// or https://")
 
     @property
     def endpoint_kind(self) -> Literal["openai", "compatible"]:
@@ -107,7 +106,7 @@ class Chat:
         self.settings = settings
         self._folder = folder
         self._endpoint = _endpoint(settings)
-        self._client = _client(self._endpoint)
+        self._wire = Wire(self._endpoint)
         self._ledger = Ledger(_price(settings), settings.max_cost)
         self._slots = threading.Semaphore(settings.concurrency)
         self._lock = threading.Lock()
@@ -132,7 +131,7 @@ class Chat:
     def close(self) -> None:
         """End pauses and connections; questions still under way fail."""
         self._stopped.set()
-        self._client.close()
+        self._wire.close()
 
     def usage(self) -> Usage:
         """What was asked and paid so far."""
@@ -324,36 +323,13 @@ class Chat:
             return Fault(self._endpoint.quote(str(error)))
 
     def _exchange(self, body: dict[str, Any], seconds: float) -> bytes | Fault:
-        import openai
-
-        ends = time.monotonic() + seconds
-        rest = {name: value for name, value in body.items() if name not in ("model", "messages")}
         try:
-            with self._client.chat.completions.with_streaming_response.create(
-                model=body["model"],
-                messages=body["messages"],
-                extra_body=rest,
-                timeout=openai.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS)),
-            ) as response:
-                return _received(response.iter_bytes(), ends)
-        except openai.APIStatusError as error:
-            return of_status(error.status_code, error.response.headers, error.body, self._endpoint)
-        except Exception as error:  # the HTTP library's own come through while a body is read
+            reply = self._wire.post("/chat/completions", body, seconds)
+        except Exception as error:  # of the HTTP library, whichever that is
             return of_exception(error, self._endpoint)
-
-
-def _received(chunks: Iterable[bytes], ends: float) -> bytes:
-    """The whole reply; a server that sends a blank now and then does not hold us for ever."""
-    parts: list[bytes] = []
-    size = 0
-    for chunk in chunks:
-        size += len(chunk)
-        if size > _MAX_REPLY:
-            raise ValueError(f"a reply of more than {_MAX_REPLY} bytes")
-        if time.monotonic() > ends:
-            raise TimeoutError
-        parts.append(chunk)
-    return b"".join(parts)
+        if 200 <= reply.status < 300:
+            return reply.body
+        return of_status(reply.status, reply.headers, reply.body, self._endpoint)
 
 
 def _pause(attempt: int, asked: float) -> float:
@@ -372,25 +348,6 @@ def _endpoint(settings: ChatSettings) -> Endpoint:
         raise SetupError(f"${settings.key_variable} holds signs that no key has; set it anew")
     url = settings.base_url or OPENAI_URL
     return Endpoint(url, settings.model, settings.key_variable, key)
-
-
-def _client(endpoint: Endpoint) -> Any:
-    try:
-        import openai
-    except ImportError as error:
-        raise SetupError("asking a model needs openai: pip install 'rrvf[judge]'") from error
-    # A proxy of the environment is for other machines.
-    direct = openai.DefaultHttpxClient(trust_env=False) if _is_here(endpoint) else None
-    key = endpoint.key or "none"
-    return openai.OpenAI(api_key=key, base_url=endpoint.url, max_retries=0, http_client=direct)
-
-
-def _is_here(endpoint: Endpoint) -> bool:
-    host = urlsplit(endpoint.url).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _price(settings: ChatSettings) -> tuple[float, float] | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import email.utils
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 Reach = Literal["attempt", "question", "run"]
 """What is spoilt: this attempt, so that another may help; this question; every question."""
@@ -51,7 +53,7 @@ class Endpoint:
         key: ``None`` where the variable is not set.
     """
 
-    url: str
+    url: str = field(repr=False)
     model: str
     key_variable: str
     key: str | None = field(repr=False)
@@ -63,20 +65,39 @@ class Endpoint:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     def scrub(self, text: str) -> str:
-        """``text`` without the key."""
-        if self.key is None or len(self.key) < _SHORTEST_SECRET:
-            return text
-        return text.replace(self.key, "[key]")
+        """``text`` without the key and without the password of the address.
+
+        A short password may be a word of the text, which has to stay as it is.
+        """
+        secrets = self._secrets()
+        return self._without([one for one in secrets if len(one) >= _SHORTEST_SECRET], text)
 
     def quote(self, text: str) -> str:
-        """``text`` from outside as part of one line; without the key."""
-        line = " ".join(self.scrub(text).split())
+        """``text`` from outside as part of one line; without any secret."""
+        line = " ".join(self._without(self._secrets(), text).split())
         return line if len(line) <= 200 else f"{line[:200]}..."
 
+    def _without(self, secrets: Iterable[str], text: str) -> str:
+        for secret in secrets:
+            text = text.replace(secret, "[key]" if secret == self.key else "[secret]")
+        return text
 
-def of_status(status: int, headers: Mapping[str, str], body: object, endpoint: Endpoint) -> Fault:
+    def _secrets(self) -> list[str]:
+        """The key, and what the address holds beside its name; the longest first."""
+        parts = urlsplit(self.url)
+        password = unquote(parts.password or "")
+        secrets = {parts.query, parts.password or "", password}
+        if password:
+            pair = f"{unquote(parts.username or '')}:{password}"
+            secrets |= {pair, base64.b64encode(pair.encode()).decode("ascii")}
+        if self.key is not None and len(self.key) >= _SHORTEST_SECRET:
+            secrets.add(self.key)
+        return sorted(filter(None, secrets), key=len, reverse=True)
+
+
+def of_status(status: int, headers: Mapping[str, str], body: bytes, endpoint: Endpoint) -> Fault:
     """The fault behind an HTTP status that is none of success."""
-    code, message = _said(body)
+    code, message = _said(_parsed(body))
     said = f"HTTP {status}: {endpoint.quote(message)}" if message else f"HTTP {status}"
     mend = _mend(status, code, message, endpoint)
     if mend is not None:
@@ -105,6 +126,15 @@ def _mend(status: int, code: str, message: str, endpoint: Endpoint) -> str | Non
     return None
 
 
+def _parsed(body: bytes) -> object:
+    """The JSON in an error's body, else its text."""
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
 def _said(body: object) -> tuple[str, str]:
     """Code and message of an error's body, whatever its form."""
     if not isinstance(body, Mapping):
@@ -123,7 +153,7 @@ def of_exception(error: Exception, endpoint: Endpoint) -> Fault:
     unreachable = not names.isdisjoint({"ConnectError", "ConnectTimeout"})
     if isinstance(error, TimeoutError) or any("Timeout" in name for name in names):
         return Fault("no answer in time", unreachable=unreachable)
-    cause = chain[-1] if unreachable else chain[min(1, len(chain) - 1)]
+    cause = chain[-1] if unreachable else chain[0]
     return Fault(endpoint.quote(f"{type(cause).__name__}: {cause}"), unreachable=unreachable)
 
 
