@@ -24,13 +24,14 @@ VLLM := .venv-vllm-cpu
 DEMO_OUT ?= rrvf-demo
 VLMEVAL_OUT ?= vlmeval-demo
 
-.PHONY: help demo test test-training parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env \
+.PHONY: help demo test test-training smoke parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env \
 	judge-vllm vlmeval-demo browser pins clean
 
 help:
 	@echo "make demo               score the bundled charts and pages, write $(DEMO_OUT)/report.html"
 	@echo "make test               all tests, on three matplotlib lines"
-	@echo "make test-training      whole training runs, killed and gone on with, on one and two ranks"
+	@echo "make test-training      whole training runs, killed and resumed, on one and two ranks"
+	@echo "make smoke              the quick start of training, killed twice and resumed"
 	@echo "make attacks            only the hostile scripts against the confinement"
 	@echo "make parity             compare every score with the official scorers (large download)"
 	@echo "make bench              measure the speed against the official scorers (large download)"
@@ -48,13 +49,16 @@ test: .venv/.stamp-test $(ORACLE)/.stamp $(NEWEST)/.stamp $(if $(PYTHON_3_11),$(
 ifeq ($(PYTHON_3_11),)
 	@echo "No Python 3.11: tests on the published matplotlib skip."
 endif
-	@.venv/bin/python -m pytest -n 2 --dist worksteal -m "not parity and not training" $(TESTS)
+	@.venv/bin/python -m pytest -n 2 --dist worksteal -m "not parity and not training and not smoke" $(TESTS)
 
 attacks: .venv/.stamp-test browser
 	@.venv/bin/python -m pytest -n 2 -m attacks $(TESTS)
 
 test-training: .venv/.stamp-test browser
 	@.venv/bin/python -m pytest -m training $(TESTS)
+
+smoke: .venv/.stamp-test
+	@.venv/bin/python -m pytest -m smoke $(TESTS)
 
 parity: $(PARITY)/.stamp $(GALLERY)/.stamp
 	@$(PARITY)/bin/python -m pytest -n 2 -m parity $(TESTS)

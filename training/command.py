@@ -6,10 +6,10 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from rrvf.errors import RrvfError
+from rrvf.errors import RrvfError, UserError
 
 
 def run_as_command(main: Callable[[], None]) -> None:
@@ -23,6 +23,30 @@ def run_as_command(main: Callable[[], None]) -> None:
     except RrvfError as error:
         print(f"training: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def read_arguments(classes: Sequence[type], **defaults: Any) -> tuple[Any, ...]:
+    """Read the flags and the file that ``--config`` names.
+
+    Args:
+        classes: Dataclasses whose fields are the flags. What is read is pickled with every
+            checkpoint, so a class must stand in a module, not in a function.
+        defaults: Of ours, by field, in place of a class's own.
+
+    Returns:
+        An instance of each class.
+
+    Raises:
+        UserError: A flag, a key or the file cannot be used.
+    """
+    trl: Any = importlib.import_module("trl")
+    yaml: Any = importlib.import_module("yaml")
+    parser = trl.TrlParser(classes)
+    parser.set_defaults(**defaults)
+    try:
+        return parser.parse_args_and_config()
+    except (ValueError, OSError, yaml.YAMLError) as error:
+        raise UserError(" ".join(str(error).split())) from error
 
 
 def prepare_backend() -> None:

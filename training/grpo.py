@@ -13,14 +13,14 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from rrvf.errors import HarnessError, UserError
 from rrvf.types import Sample
-from training.command import run_as_command, tell_ranks
+from training.command import read_arguments, run_as_command, tell_ranks
 from training.data import TrainingData, apart, load, split
 from training.settings import DataArguments, RewardArguments, RunArguments, WorldArguments
 
@@ -264,19 +264,9 @@ def _without_secrets(value: Any) -> Any:
 def main() -> None:
     """The command."""
     trl: Any = importlib.import_module("trl")
-    ours = (DataArguments, WorldArguments, RewardArguments, RunArguments)
-
-    @dataclass
-    class EpisodeConfig(trl.GRPOConfig):
-        """TRL's, with one greedy answer for each held-out sample."""
-
-        num_generations_eval: int | None = 1
-
-    try:
-        given = trl.TrlParser((*ours, EpisodeConfig)).parse_args_and_config()
-    except ValueError as error:
-        raise UserError(" ".join(str(error).split())) from error
-    data, world, reward, run, arguments = given
+    classes = (DataArguments, WorldArguments, RewardArguments, RunArguments, trl.GRPOConfig)
+    # One greedy answer for each held-out sample, where TRL would give as many as in training.
+    data, world, reward, run, arguments = read_arguments(classes, num_generations_eval=1)
     train(data, world, reward, run, arguments)
 
 

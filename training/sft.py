@@ -38,7 +38,7 @@ from rrvf.renderers.page import PageRenderer
 from rrvf.scorers.model_judge import bounded
 from rrvf.types import Language, Sample
 from training.chat_tokens import ChatTokens, opened
-from training.command import run_as_command, tell_ranks
+from training.command import read_arguments, run_as_command, tell_ranks
 from training.conversations import (
     Conversation,
     read_conversations,
@@ -411,8 +411,8 @@ def _write_card(out: Path, card: Mapping[str, Any], arguments: Any) -> None:
 def main() -> None:
     """The command."""
     trl: Any = importlib.import_module("trl")
-    parser = trl.TrlParser((DataArguments, SftArguments, RunArguments, trl.SFTConfig))
-    data, sft, run, arguments = parser.parse_args_and_config()
+    classes = (DataArguments, SftArguments, RunArguments, trl.SFTConfig)
+    data, sft, run, arguments = read_arguments(classes)
     train(data, sft, run, arguments)
 
 

@@ -14,7 +14,8 @@ MISSING = [name for name in NEEDED if not find_spec(name)]
 
 collect_ignore_glob: list[str] = []
 if MISSING:
-    collect_ignore_glob = ["test_faults.py", "test_models.py", "test_rollouts.py", "test_runs.py"]
+    names = ("faults", "models", "rollouts", "runs", "smoke")
+    collect_ignore_glob = [f"test_{name}.py" for name in names]
 
 
 @pytest.fixture(scope="session")
