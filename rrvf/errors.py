@@ -9,6 +9,7 @@
     └── HarnessError     our own failure: the sample becomes unscored, never zero
 
 Failures of the model's code are no exceptions: they are the ``status`` of a rendering.
+:class:`TooLargeError` never gets further than to where that status is given.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ class SetupError(UserError):
 
 class HarnessError(RrvfError):
     """Our own failure: whoever was being scored is unscored, not zero."""
+
+
+class TooLargeError(ValueError):
+    """What a stranger's code made is larger than is looked at; the message says what and how."""
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,14 @@ import pytest
 from PIL import Image
 
 from rrvf.renderers import cache
-from rrvf.renderers.chart import MAX_CODE, ChartRenderer, ChartScript, Limits, parse_figure
+from rrvf.renderers.chart import (
+    MAX_CODE,
+    ChartRenderer,
+    ChartScript,
+    Limits,
+    parse_answer,
+    parse_figure,
+)
 from rrvf.renderers.chart_server import wire
 from rrvf.renderers.chart_server.figure_texts import MAX_TEXTS
 from rrvf.types import FigureRendering, FigureText
@@ -175,7 +183,18 @@ def test_a_thread_may_not_go_on(renderer: ChartRenderer) -> None:
 
 # ------------------------------------------------------------------- what is not believed
 
-PNG = b"\x89PNG\r\n\x1a\n"
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(*sizes: tuple[int, int]) -> bytes:
+    """A PNG that says to have each of these sizes, and has no pixel."""
+    heads = [chunk(b"IHDR", struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0)) for size in sizes]
+    return b"\x89PNG\r\n\x1a\n" + b"".join([*heads, chunk(b"IDAT", b""), chunk(b"IEND", b"")])
+
+
+PNG = png((640, 480))
 GOOD: dict[str, Any] = {
     "status": "ok",
     "error": None,
@@ -219,8 +238,45 @@ def test_a_malformed_answer_is_refused(what: str) -> None:
 
 
 def test_without_a_picture_it_is_refused() -> None:
-    with pytest.raises(ValueError, match="no picture"):
+    with pytest.raises(ValueError, match="no PNG"):
         parse_figure(HEADER, frame(GOOD, b"GIF89a"))
+    with pytest.raises(ValueError, match="no picture"):
+        parse_figure(HEADER, wire.encode({"figure": GOOD}))
+
+
+@pytest.mark.parametrize(
+    ("picture", "told"),
+    [
+        pytest.param(png((14_000, 12_000)), "14000 x 12000 pixels", id="168 million"),
+        pytest.param(png((2**31 - 1, 2**31 - 1)), "at most", id="the most a PNG can say"),
+        pytest.param(png((10, 10), (14_000, 12_000)), "several", id="two sizes"),
+        pytest.param(png(), "without a size", id="no size"),
+        pytest.param(PNG[:20], "without pixels", id="cut off"),
+        pytest.param(png((0, 10)), "without a size", id="empty"),
+    ],
+)
+def test_a_picture_is_measured_before_it_is_decoded(picture: bytes, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        parse_figure(HEADER, frame(GOOD, picture))
+    drawing: dict[str, Any] = {
+        "status": "ok",
+        "error": None,
+        "complete": True,
+        "elements": {"texts": [], "chart_types": {}, "colors": [], "layout": [], "n_axes": 0},
+    }
+    said = {"official": drawing, "fixed": drawing, "needs_texts": False}
+    for name in ("png", "judge_png"):
+        with pytest.raises(ValueError, match=told):
+            parse_answer({**HEADER, "cpu_seconds": 0.0}, wire.encode(said, {name: picture}))
+
+
+def test_a_picture_too_large_to_look_at_is_an_error_of_the_script(renderer: ChartRenderer) -> None:
+    code = f"""{WORD}
+from PIL import Image
+def savefig(file, **_): Image.new("1", (14_000, 12_000)).save(file, "png")
+plt.gcf().savefig = savefig
+"""
+    assert "its picture has 14000 x 12000 pixels" in failure(renderer, code)
 
 
 def test_a_forged_answer_is_an_error_of_the_script(renderer: ChartRenderer) -> None:

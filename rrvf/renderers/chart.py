@@ -20,17 +20,19 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-from rrvf.errors import HarnessError, SetupError
+from rrvf.errors import HarnessError, SetupError, TooLargeError
+from rrvf.pictures import require_drawable
 from rrvf.renderers import cache
 from rrvf.renderers.chart_server import wire
 from rrvf.renderers.chart_server.confine import LEVELS, Limits
 from rrvf.renderers.chart_server.figure_texts import MAX_TEXTS
+from rrvf.renderers.chart_server.recorder import MAX_COLORS, MAX_NAME
 from rrvf.types import (
     Color,
     Drawing,
@@ -54,12 +56,15 @@ SIGXCPU, SIGKILL = 24, 9
 CONFINED = b"C"
 HEX_COLOR = re.compile("#[0-9A-F]{6}([0-9A-F]{2})?")
 MOST = 1_000_000
+MOST_DRAWN_TEXTS, MOST_CHARACTERS = 200_000, 4_000_000
+MOST_FUNCTIONS, MOST_CELLS = 1000, 10_000
 TOKEN_BYTES = 32
 
 MOST_INCHES = 1e6
 
 Flavour = Literal["official", "texts", "fixed"]
 Outcome = TypeVar("Outcome")
+Counted = TypeVar("Counted", bound=Sized)
 
 __all__ = ["ChartRenderer", "ChartScript", "Limits"]
 
@@ -239,6 +244,8 @@ class ChartRenderer:
         if answer is not None and header.get("ended_by") is None:
             try:
                 return parse(header, answer)
+            except TooLargeError as error:
+                return failed(header, "code_error", str(error))
             except (wire.WireError, KeyError, TypeError, ValueError):
                 return failed(header, "code_error", "the process answered with no valid record")
         if header["outcome"] == "not_started":
@@ -427,9 +434,9 @@ def parse_answer(
         fixed=parse_drawing(said["fixed"]),
         seconds=header["seconds"],
         cpu_seconds=header["cpu_seconds"],
-        png=_starting(blobs, "png", b"\x89PNG"),
+        png=_picture(blobs, "png"),
         pdf=_starting(blobs, "pdf", b"%PDF"),
-        judge_png=_starting(blobs, "judge_png", b"\x89PNG"),
+        judge_png=_picture(blobs, "judge_png"),
     )
     return rendering, bool(said["needs_texts"])
 
@@ -457,10 +464,10 @@ def parse_figure(header: Mapping[str, Any], answer: bytes) -> FigureRendering:
     status, error = _status(said), _error(said)
     if status != "ok":
         return FigureRendering(status, error, header["seconds"])
-    png = _starting(blobs, "png", b"\x89PNG")
-    texts = _list(said["texts"])
-    if png is None or len(texts) > MAX_TEXTS:
-        raise ValueError("no picture, or too many texts")
+    png = _picture(blobs, "png")
+    texts = _at_most(MAX_TEXTS, _list(said["texts"]), "texts")
+    if png is None:
+        raise ValueError("no picture")
     width, height = (_inches(number) for number in _list(said["inches"]))
     return FigureRendering(
         status=status,
@@ -488,6 +495,10 @@ def _finite(value: Any) -> float:
     if not isinstance(value, float) or not math.isfinite(value):
         raise TypeError("not a finite number")
     return value
+
+
+def _picture(blobs: Mapping[str, bytes], name: str) -> bytes | None:
+    return None if name not in blobs else require_drawable(blobs[name])
 
 
 def _starting(blobs: Mapping[str, bytes], name: str, magic: bytes) -> bytes | None:
@@ -520,14 +531,37 @@ def _error(said: Any) -> str | None:
 
 
 def parse_elements(said: Any) -> Elements:
-    """Recorded elements from their JSON form."""
+    """Recorded elements from their JSON form.
+
+    Raises:
+        TooLargeError: They are more than can be compared in bounded time.
+        KeyError, TypeError, ValueError: They are no such elements.
+    """
+    texts = _at_most(MOST_DRAWN_TEXTS, _list(said["texts"]), "texts")
+    types = _at_most(MOST_FUNCTIONS, _mapping(said["chart_types"]), "kinds of drawing functions")
+    colors = _at_most(MAX_COLORS, _list(said["colors"]), "colours")
+    layout = _at_most(MOST_CELLS, _list(said["layout"]), "axes")
+    if sum(len(_text(text)) for text in texts) > MOST_CHARACTERS:
+        raise TooLargeError(f"more than {MOST_CHARACTERS} characters of text were drawn")
     return Elements(
-        texts=tuple(_text(text) for text in _list(said["texts"])),
-        chart_types={_text(k): _count(n, least=1) for k, n in said["chart_types"].items()},
-        colors=tuple(Color(_text(role), _color(value)) for role, value in _list(said["colors"])),
-        layout=tuple(LayoutCell(*map(_count, _list(cell))) for cell in _list(said["layout"])),
+        texts=tuple(texts),
+        chart_types={_name(k): _count(n, least=1) for k, n in types.items()},
+        colors=tuple(Color(_name(role), _color(value)) for role, value in colors),
+        layout=tuple(LayoutCell(*map(_count, _list(cell))) for cell in layout),
         n_axes=_count(said["n_axes"]),
     )
+
+
+def _at_most(most: int, values: Counted, what: str) -> Counted:
+    if len(values) > most:
+        raise TooLargeError(f"more than {most} {what} were drawn")
+    return values
+
+
+def _name(value: Any) -> str:
+    if len(_text(value)) > MAX_NAME:
+        raise ValueError("too long a name")
+    return value
 
 
 def _text(value: Any) -> str:
@@ -538,7 +572,7 @@ def _text(value: Any) -> str:
 
 def _color(value: Any) -> str:
     """``#RRGGBB``, with or without alpha, or the name of a colour map."""
-    if _text(value).startswith("#") and not HEX_COLOR.fullmatch(value):
+    if _name(value).startswith("#") and not HEX_COLOR.fullmatch(value):
         raise ValueError("not a colour")
     return value
 
@@ -547,6 +581,12 @@ def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError("not a list")
     return cast("list[Any]", value)
+
+
+def _mapping(value: Any) -> dict[Any, Any]:
+    if not isinstance(value, dict):
+        raise TypeError("not a mapping")
+    return cast("dict[Any, Any]", value)
 
 
 def _count(value: Any, least: int = 0) -> int:

@@ -66,27 +66,46 @@ def match_colors(
         Pairs (role, reference, rendering, similarity), and the colours of either side that are
         left without a partner.
     """
-    from scipy.optimize import linear_sum_assignment
-
+    ours, theirs = _by_role(reference), _by_role(generated)
     pairs: list[dict[str, Any]] = []
     missing: list[Color] = []
     extra: list[Color] = []
-    for role in dict.fromkeys(color.role for color in (*reference, *generated)):
-        ours = [color for color in reference if color.role == role]
-        theirs = [color for color in generated if color.role == role]
-        table = similarities([c.value for c in ours], [c.value for c in theirs])
-        rows, columns = linear_sum_assignment(table, maximize=True)
-        for row, column in zip(rows, columns, strict=True):
-            pairs.append(
-                {
-                    "role": role,
-                    "reference": ours[row].value,
-                    "rendering": theirs[column].value,
-                    "similarity": float(table[row, column]),
-                }
-            )
-        missing += [color for i, color in enumerate(ours) if i not in rows]
-        extra += [color for i, color in enumerate(theirs) if i not in columns]
+    for role in ours | theirs:
+        matched, alone, beside = _match_role(ours.get(role, []), theirs.get(role, []))
+        pairs += matched
+        missing += alone
+        extra += beside
+    return pairs, missing, extra
+
+
+def _by_role(colors: Sequence[Color]) -> dict[str, list[Color]]:
+    groups: dict[str, list[Color]] = {}
+    for color in colors:
+        groups.setdefault(color.role, []).append(color)
+    return groups
+
+
+def _match_role(
+    reference: Sequence[Color], generated: Sequence[Color]
+) -> tuple[list[dict[str, Any]], Sequence[Color], Sequence[Color]]:
+    """As :func:`match_colors`, for the colours of one function."""
+    from scipy.optimize import linear_sum_assignment
+
+    if not reference or not generated:
+        return [], reference, generated
+    table = similarities([c.value for c in reference], [c.value for c in generated])
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    pairs = [
+        {
+            "role": reference[row].role,
+            "reference": reference[row].value,
+            "rendering": generated[column].value,
+            "similarity": float(table[row, column]),
+        }
+        for row, column in zip(rows, columns, strict=True)
+    ]
+    missing = [reference[i] for i in sorted({*range(len(reference))} - {*map(int, rows)})]
+    extra = [generated[i] for i in sorted({*range(len(generated))} - {*map(int, columns)})]
     return pairs, missing, extra
 
 
@@ -94,20 +113,25 @@ def thinned(colors: Sequence[Color]) -> list[Color]:
     """Up to ten colours as they are; of more, those not too close to one kept before."""
     if len(colors) <= MANY:
         return list(colors)
-    kept: list[Color] = []
-    names: set[str] = set()
-    points = np.empty((0, 3))
-    for color in colors:
+    hexes = [i for i, color in enumerate(colors) if is_hex(color.value)]
+    kept = {hexes[i] for i in _apart(lab([colors[i].value for i in hexes]))} if hexes else set()
+    names: dict[str, int] = {}
+    for i, color in enumerate(colors):
         if not is_hex(color.value):
-            if color.value not in names:
-                names.add(color.value)
-                kept.append(color)
-            continue
-        point = lab([color.value])
-        distances = ciede2000(point, points)
-        if not (np.maximum(0.0, 1.0 - distances / 100.0) > TOO_CLOSE).any():
-            points = np.vstack([points, point])
-            kept.append(color)
+            names.setdefault(color.value, i)
+    return [colors[i] for i in sorted(kept | set(names.values()))]
+
+
+def _apart(points: Floats) -> list[int]:
+    """Places of the points that are not too close to one kept before."""
+    kept: list[int] = []
+    left = np.arange(len(points))
+    while left.size:
+        first = int(left[0])
+        kept.append(first)
+        distances = ciede2000(points[left], points[first : first + 1])
+        far = np.maximum(0.0, 1.0 - distances / 100.0) <= TOO_CLOSE
+        left = left[far & (left != first)]
     return kept
 
 

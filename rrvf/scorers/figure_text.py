@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import numpy as np
+
 from rrvf.types import FigureRendering, FigureText, Score
 
 NEAR = 0.8
@@ -58,33 +60,53 @@ def match(
     Greedy in the order of the reference. No assignment is sought: a text that two others could
     take goes to the first of them.
     """
-    left: dict[str, list[FigureText]] = {}
-    for text in generated:
-        left.setdefault(text.text, []).append(text)
+    left = _by_text(generated, ratio)
     matched: list[FigureText] = []
     missing: list[FigureText] = []
     for text in reference:
-        same = left.get(text.text, [])
-        place = next((i for i, other in enumerate(same) if near(text, other, ratio)), None)
-        if place is None:
-            missing.append(text)
-        else:
-            same.pop(place)
-            matched.append(text)
-    return matched, missing, [text for same in left.values() for text in same]
+        same = left.get(text.text)
+        taken = same is not None and same.take(text)
+        (matched if taken else missing).append(text)
+    return matched, missing, [text for same in left.values() for text in same.rest()]
 
 
-def near(text: FigureText, other: FigureText, ratio: Ratio) -> bool:
-    """Whether two texts stand closer than about 22 units of whatever coordinates they use.
+class _Same:
+    """Equal texts of one figure; where each stands, and whether it is still to be had.
 
-    ``other`` is moved as if its figure had the size of the reference's, be its coordinates those
-    of the figure, of an axes or of the data.
+    ``points`` are moved as if the figure had the size of the reference's, be they coordinates of
+    the figure, of an axes or of the data.
     """
-    if text.position is None or other.position is None:
-        return False
-    across = text.position[0] - other.position[0] * ratio[0]
-    down = text.position[1] - other.position[1] * ratio[1]
-    return math.exp(-math.hypot(across, down) / SCALE) > NEAR
+
+    def __init__(self, texts: list[FigureText], ratio: Ratio) -> None:
+        self._texts = texts
+        places = [(math.nan, math.nan) if t.position is None else t.position for t in texts]
+        with np.errstate(over="ignore"):
+            self._points = np.array(places) * ratio
+        self._free = np.ones(len(texts), dtype=bool)
+
+    def take(self, text: FigureText) -> bool:
+        """Take away the first that stands closer than about 22 units, if there is one."""
+        if text.position is None:
+            return False
+        with np.errstate(over="ignore", invalid="ignore"):
+            across, down = (np.array(text.position) - self._points).T
+            near = np.exp(-np.hypot(across, down) / SCALE) > NEAR
+        near &= self._free
+        if not near.any():
+            return False
+        self._free[near.argmax()] = False
+        return True
+
+    def rest(self) -> list[FigureText]:
+        """Those that nobody took."""
+        return [text for text, free in zip(self._texts, self._free, strict=True) if free]
+
+
+def _by_text(texts: Iterable[FigureText], ratio: Ratio) -> dict[str, _Same]:
+    groups: dict[str, list[FigureText]] = {}
+    for text in texts:
+        groups.setdefault(text.text, []).append(text)
+    return {name: _Same(group, ratio) for name, group in groups.items()}
 
 
 def _shown(texts: list[FigureText]) -> list[str]:

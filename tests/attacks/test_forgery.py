@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from rrvf.errors import TooLargeError
 from rrvf.renderers.chart import ChartRenderer, parse_answer
 from rrvf.renderers.chart_server import wire
 from rrvf.scorers import SCORERS
@@ -271,6 +272,10 @@ MALFORMED: dict[str, Any] = {
     "a cell of texts": answer(outcome(layout=["111000"])),
     "a cell below zero": answer(outcome(layout=[[1, 1, -1, 0, 0, 0]])),
     "no elements": answer(outcome() | {"elements": None}),
+    "a list of types": answer(outcome(chart_types=[])),
+    "a name without end": answer(outcome(chart_types={"x" * 30_000_000: 1})),
+    "a role without end": answer(outcome(colors=[["x" * 3_000_000, "#123456"]])),
+    "a colour map without end": answer(outcome(colors=[["x", "y" * 3_000_000]])),
     "endless nesting": answer(json.loads("[" * 900 + "]" * 900)),
 }
 
@@ -332,6 +337,66 @@ def test_blobs_of_no_size_are_refused(blobs: Any) -> None:
     written = frame({**FORGED, "blobs": blobs})
     with pytest.raises(wire.WireError):
         parse_answer({"seconds": 0.0, "cpu_seconds": 0.0}, written + b"\x89PNG")
+
+
+TOO_LARGE: dict[str, Any] = {
+    "roles": outcome(colors=[[f"r{i}", f"m{i}"] for i in range(200_000)]),
+    "colours": outcome(colors=[["bar", f"#{i * 31 % 2**24:06X}"] for i in range(500_000)]),
+    "texts": outcome(texts=[f"{i:x}" for i in range(1_000_000)]),
+    "characters": outcome(texts=["x" * 10_000_000]),
+    "functions": outcome(chart_types={f"f{i}": 1 for i in range(100_000)}),
+    "cells": outcome(layout=[[1, 1, 0, 0, 0, 0]] * 100_000),
+}
+
+
+@pytest.mark.parametrize("what", TOO_LARGE)
+def test_a_record_too_large_to_compare_is_refused(what: str) -> None:
+    """Before anything is compared, and with the reason."""
+    written = frame({**answer(TOO_LARGE[what]), "blobs": []})
+    with pytest.raises(TooLargeError, match="more than"):
+        parse_answer({"seconds": 0.0, "cpu_seconds": 0.0}, written)
+
+
+def test_a_stolen_token_buys_no_work_for_the_host(strongest: ChartRenderer, draw: Draw) -> None:
+    """End to end; of the colours, since their matching took the longest."""
+    body = """
+import json, os, struct, sys
+frame = sys._getframe()
+while "token" not in frame.f_locals: frame = frame.f_back
+drawing = {"status": "ok", "error": None, "complete": True, "elements": {
+    "texts": [], "chart_types": {}, "layout": [], "n_axes": 0,
+    "colors": [[f"r{i}", f"m{i}"] for i in range(200_000)]}}
+said = {"official": drawing, "fixed": drawing, "needs_texts": False, "blobs": []}
+text = json.dumps(said).encode()
+view = memoryview(frame.f_locals["token"] + struct.pack(">I", len(text)) + text)
+while view: view = view[os.write(frame.f_locals["answers"], view):]
+os._exit(0)
+"""
+    official = draw(strongest, body).official
+    assert official.status == "code_error"
+    assert "more than 20000 colours" in (official.error or "")
+
+
+def test_values_without_end_are_no_frame() -> None:
+    """Empty lists take thirty times the memory of their text."""
+    text = b'{"official":null,"blobs":[],"x":[' + b"[]," * 10_000_000 + b"[]]}"
+    with pytest.raises(wire.WireError):
+        parse_answer({"seconds": 0.0, "cpu_seconds": 0.0}, struct.pack(">I", len(text)) + text)
+
+
+def test_an_honest_script_of_very_many_colours_is_scored(
+    strongest: ChartRenderer, draw: Draw
+) -> None:
+    script = """
+import matplotlib.pyplot as plt, numpy as np
+i = np.arange(30_000)
+plt.vlines(i, 0, 1, colors=np.stack([i % 256, i // 256, i // 256 * 0], 1) / 255)
+"""
+    drawing = draw(strongest, script).official
+    assert drawing.status == "ok"
+    assert 10_000 < len(drawing.elements.colors) < 30_000
+    value = SCORERS["color"](drawing, drawing, "official").value
+    assert value == 1.0
 
 
 POSSIBLE = [

@@ -29,6 +29,8 @@ Function = Callable[..., Any]
 
 HEX_COLOR = re.compile("#[0-9A-F]{6}([0-9A-F]{2})?")
 MAX_NAME = 1000
+MAX_COLORS = 20_000
+"""Of one list; whoever compares them thins out far fewer, in the order of drawing."""
 
 
 @dataclass(eq=False)
@@ -107,7 +109,7 @@ class Recorder:
                     found[role, again] = None
         except Exception:
             return []
-        return [[role, color] for role, color in found if sound(color)]
+        return [[role, color] for role, color in found if sound(color)][:MAX_COLORS]
 
     @contextmanager
     def texts_into(self, sink: list[str] | None) -> Generator[None]:

@@ -14,6 +14,8 @@ from typing import Any, cast
 
 MAX_HEADER = 32 * 2**20
 MAX_BLOBS = 256 * 2**20
+MAX_VALUES = 4_000_000
+"""Signs that begin or part values of JSON: each value takes up to thirty times its text's size."""
 
 
 class WireError(Exception):
@@ -77,6 +79,8 @@ def parse_header(text: bytes) -> dict[str, Any]:
     Raises:
         WireError: It is no JSON object, or its blobs are no list of names and sane lengths.
     """
+    if sum(text.count(sign) for sign in (b"[", b"{", b",")) > MAX_VALUES:
+        raise WireError("too many values")
     try:
         header: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
