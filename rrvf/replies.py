@@ -295,7 +295,12 @@ def prepare_official(completion: str, data_block: str | None = None) -> str | No
     code = clean_escapes(first_python_fence(completion))
     if not code:
         return None
-    code = _joined(data_block, code).partition("plt.savefig(")[0]
+    return before_saving(_joined(data_block, code))
+
+
+def before_saving(code: str) -> str:
+    """What stands before the first ``plt.savefig(`` or ``plt.show(``, found as officially."""
+    code = code.partition("plt.savefig(")[0]
     show = _SHOW.search(code)  # the official pattern leaves its dot unescaped
     return (code[: show.start()] if show else code).strip()
 

@@ -121,6 +121,7 @@ class Rendering:
         png: A preview picture.
         pdf: The PDF that ``savefig`` produced.
         judge_png: The 350 dpi picture through the PDF, only when asked for.
+        without_texts: None were recorded since the script drew no PDF.
     """
 
     official: Drawing
@@ -130,6 +131,7 @@ class Rendering:
     png: bytes | None = None
     pdf: bytes | None = None
     judge_png: bytes | None = None
+    without_texts: bool = False
 
     def drawing(self, mode: Mode) -> Drawing:
         """The outcome under ``mode``."""

@@ -50,6 +50,33 @@ def answer(renderer: ChartRenderer, code: str) -> Rendering:
 # ------------------------------------------------------------------------- what is recorded
 
 
+SAVINGS = {
+    "a PDF": "plt.savefig('chart.pdf')",
+    "a PNG": "plt.savefig('chart.png', dpi=40)",
+    "no ending": "plt.savefig('chart')",
+    "an SVG": "plt.savefig('chart.svg')",
+    "a buffer": "import io\nplt.savefig(io.BytesIO(), format='png')",
+    "a figure's PNG": "fig.savefig('chart.png')",
+    "shown": "plt.show()",
+    "a PNG, then closed": "plt.savefig('chart.png')\nplt.close()",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("saving", SAVINGS)
+def test_a_reference_has_its_texts_however_it_saves(saving: str, renderer: ChartRenderer) -> None:
+    """An answer with the same code has them, and would score 0 against none."""
+    code = f"{BARS}{SAVINGS[saving]}\n"
+    reference = renderer.render_reference(code, judge=True)
+    for mode in ("official", "fixed"):
+        elements = reference.drawing(mode).elements
+        assert sorted(elements.texts) == ["Left", "bars"]
+        assert elements.chart_types == {"bar": 1, "plot": 1}
+    assert reference.png is not None
+    assert reference.judge_png is not None
+    assert renderer.render_reference(code, judge=True) == reference, "the same from the cache"
+
+
 def test_elements_of_a_chart_on_every_matplotlib(any_renderer: ChartRenderer) -> None:
     drawing = answer(any_renderer, BARS).official
     assert (drawing.status, drawing.error, drawing.complete) == ("ok", None, True)

@@ -13,7 +13,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -150,23 +150,10 @@ def finder(parts: Sequence[TrainingData]) -> Callable[[str], Sample]:
         for part in parts:
             sample = part.find(sample_id)
             if sample is not None:
-                return with_saving(sample) if part.language == "python" else sample
+                return sample
         raise HarnessError(f"no sample {sample_id}")
 
     return find
-
-
-def with_saving(sample: Sample) -> Sample:
-    """A chart's reference that saves its figure at the end.
-
-    ChartMimic's rules record the texts of a reference when it saves, as all of its own references
-    do; one that does not has none, and the texts of an equal answer would count as too many.
-    """
-    code = sample.reference_code
-    if code is None or "savefig" in code:
-        return sample
-    saved = f"{code}\nimport matplotlib.pyplot as plt\nplt.savefig('reference.pdf')\n"
-    return replace(sample, reference_code=saved)
 
 
 def prepare(arguments: Any, processor: Any) -> None:

@@ -33,6 +33,7 @@ from rrvf.renderers.chart_server import wire
 from rrvf.renderers.chart_server.confine import LEVELS, Limits
 from rrvf.renderers.chart_server.figure_texts import MAX_TEXTS
 from rrvf.renderers.chart_server.recorder import MAX_COLORS, MAX_NAME
+from rrvf.replies import before_saving
 from rrvf.types import (
     Color,
     Drawing,
@@ -282,6 +283,11 @@ class ChartRenderer:
     def render_reference(self, code: str, *, judge: bool = False) -> Rendering:
         """Draw a reference script, or read what it drew from the cache.
 
+        Texts are recorded where a PDF is drawn. A script that draws none (it saves a PNG, or only
+        shows its figure) is executed once more, prepared as an answer with the same code would be:
+        its texts and its large picture are those of that execution. Officially it has no texts,
+        and every answer to it scores 0 for them.
+
         Failures that may pass (ours, and those of a limit) are not cached.
 
         Raises:
@@ -292,9 +298,21 @@ class ChartRenderer:
         if found is not None:
             return found
         rendering = self.render(ChartScript(code, append_save=False), judge=judge)
+        if rendering.without_texts and rendering.official.complete:
+            rendering = self._with_texts(rendering, code, judge)
         if rendering.official.status in ("ok", "code_error"):
             cache.store(key, rendering)
         return rendering
+
+    def _with_texts(self, rendering: Rendering, code: str, judge: bool) -> Rendering:
+        again = self.render(ChartScript(before_saving(code), fixed=code), judge=judge)
+        return replace(
+            rendering,
+            official=_with_texts_of(rendering.official, again.official),
+            fixed=_with_texts_of(rendering.fixed, again.fixed),
+            judge_png=again.judge_png,
+            without_texts=False,
+        )
 
     def render_figure_reference(self, code: str) -> FigureRendering:
         """As :meth:`render_figure`, from the cache where it was drawn before.
@@ -319,6 +337,11 @@ class ChartRenderer:
             *(self.environment["python"], self.environment["fonts_hash"], source_hash()),
         ]
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _with_texts_of(drawing: Drawing, other: Drawing) -> Drawing:
+    elements = replace(drawing.elements, texts=other.elements.texts)
+    return replace(drawing, elements=elements) if drawing.complete else drawing
 
 
 UNKNOWN = Drawing("harness_error", "not derived from this execution")
@@ -437,6 +460,7 @@ def parse_answer(
         png=_picture(blobs, "png"),
         pdf=_starting(blobs, "pdf", b"%PDF"),
         judge_png=_picture(blobs, "judge_png"),
+        without_texts=flavour == "official" and not said["drew_pdf"],
     )
     return rendering, bool(said["needs_texts"])
 

@@ -102,6 +102,7 @@ class Answer:
     official: dict[str, Any] | None = None
     fixed: dict[str, Any] | None = None
     needs_texts: bool = False
+    drew_pdf: bool = False
     figure: dict[str, Any] | None = None
     blobs: dict[str, bytes] = field(default_factory=dict)
 
@@ -111,6 +112,7 @@ class Answer:
             "official": self.official,
             "fixed": self.fixed,
             "needs_texts": self.needs_texts,
+            "drew_pdf": self.drew_pdf,
             "figure": self.figure,
         }
 
@@ -186,6 +188,7 @@ class Execution:
         if not plan.future:
             elements = self._official_elements(error is None, together and text_error is None)
         self._answer.official = self._outcome(error, elements)
+        self._answer.drew_pdf = self._drew_pdf
         self._take_pictures()
 
     def _official_elements(self, alive: bool, texts_alive: bool) -> dict[str, Any]:
