@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import sys
@@ -13,7 +12,8 @@ from typing import Any
 
 from rrvf.errors import RrvfError
 from vlmeval_plugin import settings
-from vlmeval_plugin.host import import_host, load_run
+from vlmeval_plugin.host import load_run
+from vlmeval_plugin.names import HostArguments, our_datasets, read_arguments, refuse_unknown
 from vlmeval_plugin.registration import register
 
 
@@ -21,18 +21,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Register, take our own flags off, and hand the rest to run.py."""
     try:
         override, rest = settings.parse(sys.argv[1:] if arguments is None else arguments)
-        _note(rest)
+        asked = read_arguments(rest)
+        _note(asked)
         settings.current()
         register(override)
+        refuse_unknown(asked)
         run = load_run()
+        _reroute(run, our_datasets(asked))
+        _preload()
+        sys.argv = [run.__file__, *rest]
+        run.load_env()
+        run.main()
     except RrvfError as error:
         print(f"vlmeval_plugin: {error}", file=sys.stderr)
         sys.exit(2)
-    _reroute(run)
-    _preload()
-    sys.argv = [run.__file__, *rest]
-    run.load_env()
-    run.main()
 
 
 def _preload() -> None:
@@ -45,36 +47,34 @@ def _preload() -> None:
             importlib.import_module(name)
 
 
-def _note(arguments: Sequence[str]) -> None:
+def _note(asked: HostArguments) -> None:
     """What run.py is told but does not pass on: its folder, and how long an answer may be."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--work-dir", default="./outputs")
-    parser.add_argument("--max-tokens")
-    known, _ = parser.parse_known_args(arguments)
-    folder = Path(os.environ.get("MMEVAL_ROOT") or known.work_dir)
+    folder = Path(os.environ.get("MMEVAL_ROOT") or asked.work_dir)
     os.environ.setdefault("RRVF_TRAJECTORIES", str(folder.absolute()))
-    if known.max_tokens is not None:
-        os.environ["RRVF_MAX_TOKENS"] = known.max_tokens
+    if asked.max_tokens is not None:
+        os.environ["RRVF_MAX_TOKENS"] = asked.max_tokens
 
 
-def _reroute(run: Any) -> None:
+def _reroute(run: Any, ours: frozenset[str]) -> None:
     """Two functions of run.py know model and data set by name only; ours are answered here.
 
     With ``--base-url`` it would ask the server by a client of its own, whatever the model. And it
     names a judge by itself for whatever has ChartMimic in its name, who would have to be paid.
-    """
-    from vlmeval_plugin import datasets, models
 
-    taken = import_host("vlmeval.dataset").DATASET_CLASSES
+    Args:
+        run: VLMEvalKit's ``run.py``.
+        ours: Data sets that our classes score, by the names that run.py calls them.
+    """
+    from vlmeval_plugin import models
+
     host_client, host_judge = run.LMDeployAPI, run.get_judge_kwargs
-    known = {name for one in datasets.EVERY if one in taken for name in one.supported_datasets()}
 
     def client(**said: Any) -> Any:
         return models.at_url(said) if said.get("model") in models.by_name() else host_client(**said)
 
     def judge(dataset_name: str, dataset_type: str, args: Any) -> dict[str, Any]:
         said: dict[str, Any] = host_judge(dataset_name, dataset_type, args)
-        if args.judge is None and known & set(dataset_name.split()):
+        if args.judge is None and dataset_name in ours:
             said.pop("model", None)
             named = settings.current()
             if named.judge:

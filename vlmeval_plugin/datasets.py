@@ -33,7 +33,10 @@ class RRVFDataset(_Base):
     """Our metric -> the column it has in VLMEvalKit's table, where that is another."""
 
     PRIMARY: ClassVar[tuple[str, ...]] = ()
-    """Columns of which the first that was measured stands in VLMEvalKit's summary."""
+    """Columns of which the first that was measured stands in VLMEvalKit's summary.
+
+    A rate of execution is none of them: it says nothing of how alike the pictures are.
+    """
 
     CANVAS: ClassVar[type[Canvas]] = ChartCanvas
     """Draws what a model tries out in the loop."""
@@ -177,7 +180,7 @@ class RRVFPlot2Code(RRVFDataset):
 
     SOURCES = PLOTS
     CANVAS = PlotCanvas
-    PRIMARY = ("text", "exec_rate")
+    PRIMARY = ("text",)
 
 
 class RRVFWebSight(RRVFDataset):
@@ -185,7 +188,7 @@ class RRVFWebSight(RRVFDataset):
 
     SOURCES = PAGES
     CANVAS = PageCanvas
-    PRIMARY = ("clip", "render_rate")
+    PRIMARY = ("clip", "gpt")
 
 
 CLASSES: tuple[type[RRVFDataset], ...] = (RRVFChartMimic, RRVFPlot2Code, RRVFWebSight)

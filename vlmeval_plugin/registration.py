@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from vlmeval_plugin.host import import_host
@@ -29,6 +30,10 @@ def register(override: bool = False) -> None:
         _add(hosted, datasets.RRVFChartMimicOverride, first=True)
         # A --config names classes.
         hosted.ChartMimic = datasets.RRVFChartMimicOverride
+    # There a --config looks for data sets without parameters, ours as well.
+    shortcuts = import_host("vlmeval.dataset.video_dataset_config").supported_video_datasets
+    for one in datasets.EVERY if override else datasets.CLASSES:
+        shortcuts.update({name: partial(one, dataset=name) for name in one.supported_datasets()})
     import_host("vlmeval.config").supported_VLM.update(models.by_name())
     import_host("vlmeval.vlm").RRVFModel = models.RRVFModel
 

@@ -56,6 +56,8 @@ def parse(arguments: Sequence[str]) -> tuple[bool, list[str]]:
         description="VLMEvalKit's run.py with the benchmarks and models of RRVF. Options of our "
         "own, each also an environment variable (--max-turns is RRVF_MAX_TURNS):",
         usage="%(prog)s [--override] [our options] [options of VLMEvalKit's run.py]",
+        epilog="Of VLMEvalKit's own options, which follow, --judge MODEL and --judge-base-url URL "
+        "(RRVF_JUDGE, RRVF_JUDGE_BASE_URL) fill the GPT column; our data sets have no other judge.",
         add_help=False,
         allow_abbrev=False,
     )

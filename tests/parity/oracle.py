@@ -16,6 +16,7 @@ change of values:
 * the time limits of the evaluators and the picture for the GPT judge, which are dropped;
 * the process pool of the colour evaluator, which becomes a plain loop over memoised similarities,
   and its search over all permutations of a big group, which becomes an optimal assignment;
+* the log of a reference that several pairs share, which is made once by each worker;
 * with ``--runner fork``, the start of a Python process for each of the nine scripts of a pair,
   which becomes a fork of a process that has imported matplotlib's dependencies.
   ``--runner subprocess`` starts them as the official code does.
@@ -27,6 +28,7 @@ import argparse
 import atexit
 import builtins
 import contextlib
+import copy
 import gc
 import hashlib
 import importlib
@@ -68,7 +70,7 @@ SCORERS: Mapping[str, tuple[str, str, str]] = {
 }
 """Our name -> the evaluator's class, its method that reads one script, its key in the result."""
 
-REVISION = 1
+REVISION = 2
 """Part of the cache's key: raise it with every change of this file that could move an outcome."""
 
 PACKAGES = (
@@ -358,6 +360,7 @@ class Official:
         self._runner, self._folder = runner, folder
         self._raw: dict[str, dict[str, Any]] = {}
         self._errors: dict[str, str] = {}
+        self._references: dict[tuple[str, str], Any] = {}
         self._module = _import_official()
         self._judge_one: Callable[[str], tuple[int, Any]] = inspect.unwrap(
             self._module._judge_one_item
@@ -449,8 +452,11 @@ class Official:
         compare: Callable[..., None] = evaluator.__call__
 
         def recorded_read(self_: Any, code_file: str) -> Any:
-            found = read(self_, code_file)
             side = "generated" if code_file.endswith("/1.py") else "reference"
+            if side == "reference":
+                found = self._read_reference(scorer, code_file, lambda: read(self_, code_file))
+            else:
+                found = read(self_, code_file)
             # a copy now: the comparison takes matched texts out of the list
             self._raw.setdefault(scorer, {})[side] = _plain(scorer, found)
             return found
@@ -469,6 +475,13 @@ class Official:
         evaluator.__call__ = recorded_compare
         namespace: Any = sys.modules[evaluator.__module__]
         namespace.run_script_safe = run_script_safe
+
+    def _read_reference(self, scorer: str, code_file: str, read: Callable[[], Any]) -> Any:
+        """What an evaluator reads from a reference; of pairs that share one, read once."""
+        key = (scorer, _read(Path(code_file)))
+        if key not in self._references:
+            self._references[key] = read()
+        return copy.deepcopy(self._references[key])
 
     def _patch_color_matching(self) -> None:
         """Replace the pool and, for big groups, the search over all permutations."""
@@ -696,12 +709,16 @@ def default_cache() -> Path:
 
 
 def prepare_environment() -> None:
-    """Set what the scripts inherit: this interpreter as ``python``, fixed hashes, no display."""
+    """Set what the scripts inherit: this interpreter as ``python``, fixed hashes, no display.
+
+    The backend is not named: officially matplotlib finds out that nothing is displayed.
+    """
     folder = Path(sys.executable).parent
     os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"
     os.environ["PYTHONHASHSEED"] = "0"
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    os.environ["MPLBACKEND"] = "Agg"
+    for name in ("MPLBACKEND", "DISPLAY", "WAYLAND_DISPLAY"):
+        os.environ.pop(name, None)
 
 
 def run(pairs: Sequence[Pair], out: Path, *, cache: Path, runner: str, jobs: int) -> None:

@@ -79,6 +79,15 @@ def plugin(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
+def refusal(*arguments: object, cwd: Path) -> str:
+    """The one line with which the command refuses, of ours, and no traceback."""
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=600, cwd=cwd)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    (line,) = [one for one in done.stderr.splitlines() if one.startswith("vlmeval_plugin: ")]
+    return line
+
+
 def table_of(path: Path) -> dict[str, str]:
     with path.open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
@@ -377,6 +386,97 @@ def test_a_config_names_our_classes(tmp_path: Path, host: Any) -> None:
         assert {request.body["max_tokens"] for request in server.requests} == {77}
         assert len(server.requests) == 12
     assert table_of(tmp_path / "w" / "mine" / f"mine_{dataset}_score.csv")["exec_rate"] == "100.0"
+
+
+def test_a_config_names_ours_without_parameters(tmp_path: Path, host: Any) -> None:
+    dataset = "RRVF_Demo_Plot2Code"
+    config = {"model": {"RRVF-Chart-7B": {}}, "data": {dataset: {}}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with ChatServer(scripted) as server:
+        plugin(
+            *("--config", "config.json", "--work-dir", "w", "--policy-base-url", server.url),
+            cwd=tmp_path,
+        )
+        assert len(server.requests) == 6
+    score = tmp_path / "w" / "RRVF-Chart-7B" / f"RRVF-Chart-7B_{dataset}_score.csv"
+    assert table_of(score)["exec_rate"] == "100.0"
+
+
+def test_a_config_s_own_name_for_our_data_names_no_paid_judge(tmp_path: Path, host: Any) -> None:
+    mine = "my_ChartMimic"
+    with ChatServer(scripted) as server:
+        config = {
+            "model": {"mine": {"class": "RRVFModel", "model": "RRVF-Chart-7B"}},
+            "data": {mine: {"class": "RRVFChartMimic", "dataset": "RRVF_Demo_ChartMimic"}},
+        }
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        plugin(
+            *("--config", "config.json", "--work-dir", "w", "--policy-base-url", server.url),
+            *("--limit", "2"),
+            cwd=tmp_path,
+        )
+        assert {request.body["model"] for request in server.requests} == {"chenzju/rrvf_chartmimic"}
+    (score,) = (tmp_path / "w" / "mine").rglob("*_score.csv")
+    assert table_of(score)["overall"] == ""
+
+
+CONFIGS: Mapping[str, tuple[Any, str]] = {
+    "data": ({"model": {"RRVF-Chart-7B": {}}, "data": {"RRVF_Plot2code": {}}}, "RRVF_Plot2Code"),
+    "model": ({"model": {"RRVF-Chart-8B": {}}, "data": {"RRVF_Plot2Code": {}}}, "RRVF-Chart-7B"),
+    "class": (
+        {
+            "model": {"mine": {"class": "RRVFModel", "model": "chart-7b"}},
+            "data": {"RRVF_Plot2Code": {}},
+        },
+        "RRVF-Chart-7B",
+    ),
+    "list": ({"model": ["RRVF-Chart-7B"], "data": {}}, '"model" must be an object'),
+    "one part": ({"model": {}}, '"data" must be an object'),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_config_that_cannot_be_used_is_one_line(name: str, tmp_path: Path, host: Any) -> None:
+    content, told = CONFIGS[name]
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    line = refusal("--config", "config.json", cwd=tmp_path)
+    assert told in line
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "told"),
+    [
+        ("RRVF_Demo_Plot2Code", "RRVF-Chart-8B", "no model 'RRVF-Chart-8B'; did you mean RRVF-Ch"),
+        ("RRVF_Demo_Plot2Code", "rrvf-chart-7b-loop", "did you mean RRVF-Chart-7B-Loop"),
+        ("RRVF_Demo_Plot2code", "RRVF-Chart-7B", "did you mean RRVF_Demo_Plot2Code"),
+        ("RRVF_ChartMimic", "RRVF-Chart-7B", "no data set 'RRVF_ChartMimic'"),
+    ],
+)
+def test_an_unknown_name_of_ours_is_refused_and_nobody_is_asked(
+    data: str, model: str, told: str, tmp_path: Path, host: Any
+) -> None:
+    with ChatServer(scripted) as server:
+        line = refusal(
+            *("--data", data, "--model", model, "--base-url", server.url, "--work-dir", "w"),
+            cwd=tmp_path,
+        )
+        assert server.requests == []
+    assert told in line
+    assert not (tmp_path / "w").exists()
+
+
+def test_the_help_names_the_judge(tmp_path: Path, host: Any) -> None:
+    ours, theirs, _ = plugin("--help", cwd=tmp_path).stdout.partition("usage: run.py")
+    assert theirs
+    assert "--judge MODEL" in ours
+
+
+def test_a_rate_of_execution_is_no_primary_metric(host: Any) -> None:
+    pages, plots = host.RRVFWebSight, host.RRVFPlot2Code
+    measured = {"render_rate": 87.5, "block_match": 75.0}
+    assert pages.report_primary_metric(measured) == {}
+    assert pages.report_primary_metric({**measured, "clip": 80.0}) == {"clip": 80.0}
+    assert plots.report_primary_metric({"exec_rate": 50.0}) == {}
 
 
 def test_api_mode(tmp_path: Path, host: Any) -> None:

@@ -1,0 +1,112 @@
+"""Scripts that look at or use their surroundings: a fresh interpreter beside our forks.
+
+A cell of ``surroundings/*.py`` begins with ``# %% name`` and is a script of its own. What it found
+out, ``seen``, is drawn with the chart, so that it reaches the texts that the official evaluators
+log. Each script is run by those evaluators in fresh interpreters, unconfined and without a display,
+and by us: status, the four scores and the texts must be equal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from rrvf.renderers.chart import ChartRenderer, Limits
+from tests.parity import oracle
+from tests.parity.test_parity import Ours, differences_of, oracle_python, our_side
+
+SURROUNDINGS = Path(__file__).parent / "surroundings"
+CELL = re.compile(r"^# %% ([a-z0-9-]+)\n", re.MULTILINE)
+TAIL = """
+import matplotlib.pyplot as plt
+
+if not plt.get_fignums():
+    plt.bar(["a", "b"], [1, 2], color=["red", "blue"])
+    plt.title("Sales")
+plt.gcf().text(0.01, 0.01, "seen: " + str(seen).replace("$", ""))
+"""
+REFERENCE = f'seen = "nothing"\n{TAIL}plt.savefig("reference.pdf")\n'
+
+WALLS: Mapping[str, str] = {}
+"""Scripts that a wall of the confinement stops; what their error names."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One script; its name holds that of its file."""
+
+    name: str
+    code: str
+
+    def pair(self) -> oracle.Pair:
+        completion = f"```python\n{self.code}{TAIL}```"
+        return oracle.Pair(self.name, REFERENCE, completion)
+
+
+def read_cells() -> list[Cell]:
+    cells: list[Cell] = []
+    for path in sorted(SURROUNDINGS.glob("*.py")):
+        _, *parts = CELL.split(path.read_text(encoding="utf-8"))
+        names, bodies = parts[0::2], parts[1::2]
+        cells += [
+            Cell(f"{path.stem}-{name}", body) for name, body in zip(names, bodies, strict=True)
+        ]
+    return cells
+
+
+def texts_differ(outcome: oracle.Outcome, ours: Ours) -> bool:
+    official = outcome["raw"].get("text", {}).get("generated", [])
+    return isinstance(official, list) and sorted(official) != sorted(ours.drawing.elements.texts)
+
+
+def find_differences(outcome: oracle.Outcome, ours: Ours | None) -> list[str]:
+    """What differs between the official outcome of a script and ours, in words."""
+    differences = differences_of(outcome["name"], outcome, ours)
+    if ours is None or differences or not outcome["executed"]:
+        why = [] if ours is None or ours.drawing.error is None else [f" ({ours.drawing.error})"]
+        return ["".join([line, *why]) for line in differences]
+    if texts_differ(outcome, ours):
+        official = outcome["raw"]["text"]["generated"]
+        return [f"{outcome['name']}: texts {official}, ours {list(ours.drawing.elements.texts)}"]
+    return []
+
+
+@pytest.fixture(scope="module")
+def renderer() -> Iterator[ChartRenderer]:
+    with ChartRenderer(workers=2, limits=Limits(cpu_seconds=60, wall_seconds=180)) as running:
+        yield running
+
+
+def test_cells_are_enough_and_named_once() -> None:
+    names = [cell.name for cell in read_cells()]
+    assert len(names) == len(set(names))
+    assert len(names) >= 150
+    assert set(WALLS) <= set(names)
+    assert len(WALLS) <= 8
+
+
+@pytest.mark.parity
+def test_a_fork_is_as_a_fresh_interpreter(renderer: ChartRenderer) -> None:
+    pairs = [cell.pair() for cell in read_cells()]
+    with ThreadPoolExecutor(2) as pool:
+        ours = dict(zip(pairs, pool.map(lambda pair: our_side(renderer, pair), pairs), strict=True))
+    outcomes = oracle.ask(oracle_python(), pairs, jobs=2, runner="subprocess")
+    differences: list[str] = []
+    for pair, drawn in ours.items():
+        if pair.name not in WALLS:
+            differences += find_differences(outcomes[pair.name], drawn)
+    assert differences == []
+
+
+@pytest.mark.parametrize("name", sorted(WALLS))
+def test_a_wall_is_named(renderer: ChartRenderer, name: str) -> None:
+    (cell,) = [cell for cell in read_cells() if cell.name == name]
+    ours = our_side(renderer, cell.pair())
+    assert ours is not None
+    assert ours.drawing.status == "code_error"
+    assert WALLS[name] in (ours.drawing.error or "")

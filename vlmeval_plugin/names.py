@@ -1,0 +1,138 @@
+"""The data sets and models that run.py is asked for, and which of them are ours.
+
+VLMEvalKit skips a data set that it does not know, ends with status 0, and asks for a model that it
+does not know by a client of its own. A name that means one of ours is therefore checked first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from rrvf.errors import UserError
+from vlmeval_plugin.host import import_host
+
+Config = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class HostArguments:
+    """What run.py is asked for, as far as it concerns us.
+
+    Attributes:
+        data: Names of data sets.
+        models: Names of models; with ``mode`` eval they only name files.
+        config: The content of ``--config``: kind (``model`` or ``data``) -> name -> parameters.
+    """
+
+    data: Sequence[str] = ()
+    models: Sequence[str] = ()
+    mode: str = "all"
+    work_dir: str = "./outputs"
+    max_tokens: str | None = None
+    config: Config = field(default_factory=dict[str, Any])
+
+
+def read_arguments(arguments: Sequence[str]) -> HostArguments:
+    """Read from a command line of run.py what concerns us.
+
+    Raises:
+        UserError: The file of ``--config`` cannot be used.
+    """
+    parser = argparse.ArgumentParser(prog="python -m vlmeval_plugin", add_help=False)
+    parser.add_argument("--data", nargs="+", default=[])
+    parser.add_argument("--model", nargs="+", default=[])
+    parser.add_argument("--mode", default="all")
+    parser.add_argument("--work-dir", default="./outputs")
+    parser.add_argument("--max-tokens")
+    parser.add_argument("--config")
+    known, _ = parser.parse_known_args(arguments)
+    config: Config = {} if known.config is None else read_config(Path(known.config))
+    return HostArguments(
+        data=known.data or list(config.get("data", {})),
+        models=known.model or list(config.get("model", {})),
+        mode=known.mode,
+        work_dir=known.work_dir,
+        max_tokens=known.max_tokens,
+        config=config,
+    )
+
+
+def read_config(path: Path) -> Config:
+    """The content of a ``--config`` file.
+
+    Raises:
+        UserError: It cannot be read, or does not hold ``model`` and ``data``.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"--config {path}: {error}") from error
+    parts = cast("dict[str, Any]", content) if isinstance(content, dict) else {}
+    for kind in ("model", "data"):
+        entries = parts.get(kind)
+        if not isinstance(entries, dict) or not all(
+            isinstance(entry, dict) for entry in cast("dict[str, Any]", entries).values()
+        ):
+            raise UserError(
+                f'--config {path}: "{kind}" must be an object of names and their parameters, '
+                "such as {} for the usual ones"
+            )
+    return parts
+
+
+def refuse_unknown(asked: HostArguments) -> None:
+    """Refuse a name that means one of ours and is none.
+
+    Raises:
+        UserError: Names the nearest ones.
+    """
+    from vlmeval_plugin import models
+
+    hosted = import_host("vlmeval.dataset")
+    for name in _plain("data", asked.data, asked.config):
+        _refuse("data set", name, hosted.SUPPORTED_DATASETS)
+    if asked.mode != "eval" or asked.config:
+        for name in _plain("model", asked.models, asked.config):
+            _refuse("model", name, import_host("vlmeval.config").supported_VLM)
+    for entry in asked.config.get("model", {}).values():
+        if entry.get("class") == models.RRVFModel.__name__ and "model" in entry:
+            _refuse("model", str(entry["model"]), models.by_name(), ours=True)
+
+
+def _plain(kind: str, names: Sequence[str], config: Config) -> list[str]:
+    """The names that VLMEvalKit looks up; those with a class in the config are free."""
+    entries = config.get(kind, {})
+    return [name for name in names if not entries.get(name)]
+
+
+def _refuse(what: str, name: str, known: Collection[str], *, ours: bool = False) -> None:
+    if name in known or not (ours or name.lower().startswith("rrvf")):
+        return
+    similar = {one.lower(): one for one in known if one.lower().startswith("rrvf")}
+    near = [similar[one] for one in difflib.get_close_matches(name.lower(), similar, n=1)]
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise UserError(f"no {what} {name!r}; {hint}there are {', '.join(sorted(similar.values()))}")
+
+
+def our_datasets(asked: HostArguments) -> frozenset[str]:
+    """The data sets of a command that our classes score, by the names it calls them."""
+    from vlmeval_plugin import datasets
+
+    taken = import_host("vlmeval.dataset").DATASET_CLASSES
+    ours = [kind for kind in datasets.EVERY if kind in taken]
+    names = {name for kind in ours for name in kind.supported_datasets()}
+    classes = {kind.__name__ for kind in datasets.EVERY}
+    if datasets.RRVFChartMimicOverride in ours:
+        classes.add("ChartMimic")
+    entries = asked.config.get("data", {})
+    return frozenset(
+        name
+        for name in asked.data
+        if name in names or entries.get(name, {}).get("class") in classes
+    )
