@@ -282,6 +282,7 @@ def _run(
 ) -> Path:
     """Score with a progress bar, then print the table."""
     from rrvf.evaluate import score_predictions
+    from rrvf.renderers.official_packages import count_missing
     from rrvf.report import format_table
     from rrvf.run_folder import read_summary
     from rrvf.runs import spent
@@ -299,15 +300,15 @@ def _run(
             redirect_stdout(sys.stderr if executor else sys.stdout),
             closing(score_predictions(items, scoring, out, workers, executor)) as results,
         ):
-            broken = tell_broken(_progress(results, len(items)))
+            finished = list(_progress(results, len(items)))
     except KeyboardInterrupt:
         _tell(*costs())
         typer.echo(f"stopped; what is done stands in {out}, the same command goes on", err=True)
         raise typer.Exit(130) from None
     _tell(*costs())
     typer.echo(format_table(read_summary(out)))
-    if broken is not None:
-        typer.echo(broken)
+    for line in filter(None, (tell_broken(finished), *count_missing(finished))):
+        typer.echo(line)
     return out
 
 

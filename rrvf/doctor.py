@@ -13,6 +13,7 @@ from rrvf import __version__
 from rrvf.errors import RrvfError
 from rrvf.renderers import cache
 from rrvf.renderers.chart import ChartRenderer
+from rrvf.renderers.official_packages import INSTALL, find_missing
 from rrvf.renderers.page import PageRenderer
 from rrvf.scorers.clip_weights import VARIABLE as WEIGHTS_VARIABLE
 
@@ -59,10 +60,20 @@ def _charts(python: Path | None, confinement: str | None) -> Iterator[Finding]:
     yield Finding("plotting packages", versions, ok=not said["missing"])
     if said["missing"]:
         yield Finding("missing packages", ", ".join(said["missing"]), ok=False)
+    yield _official(Path(said["executable"]))
     level = said["level"]
     yield Finding("confinement", f"{level} ({MEANING[level]})", level in ("namespaces", "landlock"))
     yield Finding("scripts run as", said["user"])
     yield Finding("fonts", f"{said['n_fonts']} families (hash {said['fonts_hash']})")
+
+
+def _official(python: Path) -> Finding:
+    """What scripts of ChartMimic may import beside the plotting packages."""
+    missing = find_missing(python)
+    if not missing:
+        return Finding("official packages", "all there")
+    found = f"without {', '.join(missing)}; scripts that import them fail here: {INSTALL}"
+    return Finding("official packages", found)
 
 
 def _pages(browser: Path | None, confinement: str | None) -> Iterator[Finding]:

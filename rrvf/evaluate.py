@@ -16,6 +16,7 @@ from rrvf.benchmarks.means import n_unscored
 from rrvf.benchmarks.predictions import lost
 from rrvf.by_turn import summarize_episodes
 from rrvf.errors import HarnessError, UserError, boundary
+from rrvf.renderers.official_packages import name_missing
 from rrvf.run_folder import RunFolder, to_json
 from rrvf.scoring import Item, Outcome, Scoring, score_names, unscored
 from rrvf.types import BenchmarkResult, SampleResult
@@ -27,12 +28,18 @@ def score_item(item: Item, scoring: Scoring, scorers: Mapping[str, Any]) -> Outc
         with boundary(f"scoring {item[0].id}"):
             if why := lost(item[1]):
                 raise HarnessError(why)
-            outcome = scoring.score(item, scorers)
+            outcome = _with_names(scoring.score(item, scorers))
             # What a scorer from elsewhere puts into its details may be no JSON.
             json.dumps(to_json(outcome.result), allow_nan=False)
             return outcome
     except HarnessError as error:
         return Outcome(unscored(item, score_names(scoring), error))
+
+
+def _with_names(outcome: Outcome) -> Outcome:
+    """The same outcome, whose error names a module that the official environment has."""
+    error = name_missing(outcome.result.error)
+    return replace(outcome, result=replace(outcome.result, error=error))
 
 
 # ------------------------------------------------------------------------------ many items

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import rrvf
 
@@ -87,7 +88,8 @@ def test_wheel_says_what_it_is(wheel: zipfile.ZipFile, metadata: Message) -> Non
 
 def test_extras_are_the_documented_ones(metadata: Message) -> None:
     extras = set(metadata.get_all("Provides-Extra", []))
-    assert extras == {"chart", "web", "judge", "clip", "vlmeval", "vllm", "train", "ray", "dev"}
+    charts = {"chart", "chart-full"}
+    assert extras == {*charts, "web", "judge", "clip", "vlmeval", "vllm", "train", "ray", "dev"}
 
 
 @pytest.mark.parametrize("module", ["rrvf", "rrvf.cli"])
@@ -144,3 +146,22 @@ def test_tests_cannot_leave_this_machine() -> None:
             socket.create_connection((host, 80), timeout=1)
     with socket.create_server(("127.0.0.1", 0)) as server:
         socket.create_connection(server.getsockname(), timeout=5).close()
+
+
+@pytest.mark.parametrize("path", PINS, ids=lambda path: path.stem)
+def test_charts_are_drawn_with_releases_that_run_the_data_sets(path: Path) -> None:
+    """numpy 2.4 and pandas 3 dropped calls that their scripts make."""
+    pins = pinned(path)
+    if "matplotlib" not in pins:
+        pytest.skip("draws no charts")
+    assert Version(pins["numpy"]) < Version("2.4")
+    assert Version(pins["pandas"]) < Version("3")
+
+
+def test_the_extra_for_charts_keeps_to_them(pyproject: dict[str, Any]) -> None:
+    extra = pyproject["project"]["optional-dependencies"]["chart"]
+    allowed = {one.name: one.specifier for one in map(Requirement, extra)}
+    assert not allowed["numpy"].contains("2.4.0")
+    assert allowed["numpy"].contains("2.3.5")
+    assert not allowed["pandas"].contains("3.0.0")
+    assert allowed["pandas"].contains("2.3.3")
