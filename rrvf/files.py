@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and files that a table may name."""
 
 from __future__ import annotations
 
@@ -22,3 +22,16 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def file_inside(folder: Path, name: str) -> Path | None:
+    """The file of this name below ``folder``, links followed; ``None`` where there is none.
+
+    Tables come from elsewhere: what they name must not be any file of this machine.
+    """
+    try:
+        path = folder / name
+        inside = path.resolve().is_relative_to(folder.resolve())
+        return path if inside and path.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # too long a name, a NUL, a loop of links
+        return None

@@ -217,7 +217,9 @@ def test_a_table_of_another_root_finds_its_files(
 
 def test_tables_that_cannot_be_used(tmp_path: Path, files: Path) -> None:
     path = tmp_path / "any.tsv"
-    fails("row 2 names .*v2/gone.py, which does not exist", table(path, [row("1", "v2/gone.py")]))
+    fails(
+        'row 2 names the script "v2/gone.py", no file below', table(path, [row("1", "v2/gone.py")])
+    )
     fails("lacks the columns question, task", table(path, ROWS, ("index", *COLUMNS[2:4])))
     fails("has no rows", table(path, []))
     fails("row 3 needs both index", table(path, [ROWS[0], {**ROWS[1], "index": ""}]))
@@ -251,3 +253,70 @@ def test_the_real_sample_of_version_1() -> None:
     assert len(set(categories)) == 21  # all of the data set's 22 but "scatter"
     assert categories.count("bar") == 19
     assert all(s.reference_code and "plt.savefig(" in s.reference_code for s in samples)
+
+
+# --- paths of tables ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """What no table may reach."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "token").write_text("hf_token")
+    (folder / "private.py").write_text("token = 1")
+    (folder / "private.png").write_bytes(b"private")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{home}/token",
+        "{home}/private.py",
+        "../../../home/token",
+        "link.py",
+        "links/private.py",
+        "a\0.py",
+        "x" * 5000,
+        "loop.py",
+        ".",
+        "..",
+    ],
+)
+def test_a_table_names_scripts_of_its_folder_only(lmu: Path, home: Path, name: str) -> None:
+    files = scripts(lmu / "images" / "ChartMimic", "bar_1")
+    (files / "link.py").symlink_to(home / "private.py")
+    (files / "links").symlink_to(home)
+    (files / "loop.py").symlink_to("loop.py")
+    path = lmu / "t.tsv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL)
+        writer.writerows([COLUMNS, ["1", "q", "", name.format(home=home), "ChartMimic_direct"]])
+    fails('row 2 names the script ".*no file below', path)
+
+
+@pytest.mark.parametrize("name", ["{home}/private.png", "../../../home/private.png", "link.png"])
+def test_a_table_names_pictures_of_its_folder_only(lmu: Path, home: Path, name: str) -> None:
+    files = scripts(lmu / "images" / "ChartMimic", "bar_1")
+    (files / "link.png").symlink_to(home / "private.png")
+    named = row("1", "bar_1.py", input_figure=name.format(home=home))
+    (sample,) = load_samples(table(lmu / "t.tsv", [named]))
+    assert sample.image is None
+
+
+def test_a_picture_beside_a_script_is_of_the_folder_too(lmu: Path, home: Path) -> None:
+    files = scripts(lmu / "images" / "ChartMimic", "bar_1")
+    (files / "bar_1.png").symlink_to(home / "private.png")
+    (sample,) = load_samples(table(lmu / "t.tsv", [row("1", "bar_1.py")]))
+    assert sample.image is None
+
+
+def test_the_folder_itself_may_be_a_link(lmu: Path, tmp_path: Path) -> None:
+    files = scripts(tmp_path / "elsewhere", "bar_1")
+    (files / "bar_1.png").write_bytes(b"picture")
+    (lmu / "images").mkdir()
+    (lmu / "images" / "ChartMimic").symlink_to(files)
+    (sample,) = load_samples(table(lmu / "t.tsv", [row("1", "bar_1.py")]))
+    assert sample.image is not None
+    assert sample.image.read_bytes() == b"picture"

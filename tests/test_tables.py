@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from decimal import Decimal
@@ -259,6 +260,47 @@ def test_csv_holds_intervals_and_marks(tmp_path: Path) -> None:
     assert float(told["a"]["text_high"]) == pytest.approx(30)
     assert "text" in told["b"]["best"].split()
     assert "text" in told["a"]["second"].split()
+
+
+FORMULAS = [
+    "=HYPERLINK(1)",
+    "+cmd|' C calc'!A0",
+    "-1+cmd|' C calc'!A0",
+    "@SUM(1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "  =1",
+    "＝1+1",
+]
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_no_cell_of_a_csv_is_a_formula(tmp_path: Path, name: str) -> None:
+    run = make_run(tmp_path / name, [0.1, 0.3])
+    text = render_tables("chartmimic", "csv", [run])
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert rows[-1]["model"] == "'" + re.sub(r"\s", " ", name)
+    assert float(rows[-1]["text"]) == pytest.approx(20)
+    cells = [cell for row in rows for cell in row.values()]
+    assert not [c for c in cells if c[:1] in "=@\t\r" and c]
+
+
+def test_a_cell_of_a_csv_is_one_line(tmp_path: Path) -> None:
+    """A carriage return would begin a row, and its first cell may be a formula."""
+    run = make_run(tmp_path / "a\r=1\n=2", [0.1, 0.3])
+    rows = render_tables("chartmimic", "csv", [run]).splitlines()
+    assert not [row for row in rows if row.startswith("=")]
+    assert any(",a =1 =2," in row for row in rows)
+
+
+def test_numbers_of_a_csv_stay_numbers() -> None:
+    """Differences have a sign, and a hyphen stands for what was not measured."""
+    rows = list(csv.DictReader(render_tables(None, "csv").splitlines()))
+    cells = [cell for row in rows for cell in row.values()]
+    assert [cell for cell in cells if cell.startswith("+")]
+    assert "-" in cells
+    assert not [cell for cell in cells if cell.startswith("'")]
 
 
 # --------------------------------------------------------------------------- the command line

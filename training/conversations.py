@@ -25,6 +25,7 @@ from rrvf.chat import Message, Picture
 from rrvf.chat.question import Role
 from rrvf.episodes import TRAJECTORIES
 from rrvf.errors import DataError, SetupError
+from rrvf.files import file_inside
 from rrvf.tool_calls import CHART_TOOL, PAGE_TOOL, fenced
 from rrvf.trajectories import Trajectory
 from rrvf.types import Sample, SampleResult
@@ -429,11 +430,8 @@ def _image_bytes(where: str, folder: Path, value: object) -> bytes:
             return base64.b64decode(value[start.end() :], validate=True)
         except (binascii.Error, ValueError) as error:
             raise DataError(f"{where}: its image is not valid base64; mend it") from error
-    try:
-        # Data fetched from elsewhere may name no file outside its folder.
-        path = (folder / value).resolve()
-        if path.is_relative_to(folder.resolve()):
+    path = file_inside(folder, value)
+    if path is not None:
+        with suppress(OSError):
             return path.read_bytes()
-    except (OSError, ValueError, RuntimeError):
-        pass
     raise DataError(f'{where}: no image "{value[:80]}" in {folder}; put it there or mend the row')

@@ -12,6 +12,7 @@ from rrvf.benchmarks.chartmimic import lmu_root
 from rrvf.benchmarks.chartmimic_download import Version, download
 from rrvf.canvases import Canvas, ChartCanvas, PageCanvas, PlotCanvas
 from rrvf.errors import DataError
+from rrvf.files import file_inside
 from rrvf.types import Sample
 from vlmeval_plugin.evaluation import evaluate, judge_options
 from vlmeval_plugin.host import import_host
@@ -166,7 +167,11 @@ class RRVFChartMimic(RRVFDataset):
         if "input_figure" not in line:
             parent: Any = super()
             return parent.dump_image(line)
-        return [str(lmu_root() / "images" / "ChartMimic" / line["input_figure"])]
+        files = lmu_root() / "images" / "ChartMimic"
+        picture = file_inside(files, str(line["input_figure"]))
+        if picture is None:
+            raise DataError(f'no picture "{line["input_figure"]}" below {files}; fetch it again')
+        return [str(picture)]
 
 
 class RRVFChartMimicOverride(RRVFChartMimic):

@@ -18,6 +18,7 @@ from typing import Literal
 
 from rrvf.benchmarks.predictions import Row, read_tsv
 from rrvf.errors import DataError
+from rrvf.files import file_inside
 from rrvf.types import Sample
 
 NAME = "chartmimic"
@@ -213,16 +214,16 @@ def _from_row(table: Path, place: str, row: Row, files: Path) -> Sample:
     index, code = row["index"], row["ground_truth_figure_code"]
     if not isinstance(index, str) or not isinstance(code, str):
         raise DataError(f"{table}: {place} needs both index and ground_truth_figure_code")
-    script = files / code
-    if not script.is_file():
+    script = file_inside(files, code)
+    if script is None:
         raise DataError(
-            f"{table}: {place} names {script}, which does not exist; set LMUData to the folder "
-            f"that holds images/ChartMimic, or download the data: {_DOWNLOAD}"
+            f'{table}: {place} names the script "{code[:80]}", no file below {files}; set LMUData '
+            f"to the folder that holds images/ChartMimic, or download the data: {_DOWNLOAD}"
         )
     task = _row_task(table, place, str(row["task"]))
-    image = _existing(script.with_suffix(".png"))
+    image = file_inside(files, str(script.with_suffix(".png").absolute()))
     if image is None and task == "direct" and row["input_figure"]:
-        image = _existing(files / str(row["input_figure"]))
+        image = file_inside(files, str(row["input_figure"]))
     return Sample(
         id=index,
         reference_code=_reference(script),

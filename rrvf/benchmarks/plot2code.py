@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from rrvf.errors import DataError, SetupError
+from rrvf.files import file_inside
 from rrvf.types import Sample
 
 NAME = "plot2code"
@@ -185,7 +186,7 @@ def _sample(
     return Sample(
         id=Path(name).stem or str(number),
         reference_code=code,
-        image=_inside(metadata.parent, name or _OLDER_PICTURE.format(number)),
+        image=file_inside(metadata.parent, name or _OLDER_PICTURE.format(number)),
         prompt=prompt,
         task=task,
         tags={"subset": _subset_of(metadata)},
@@ -198,16 +199,6 @@ def _string(where: str, row: Mapping[str, object], name: str) -> str:
     if value is not None and not isinstance(value, str):
         raise DataError(f'{where}: "{name}" is not a string')
     return value or ""
-
-
-def _inside(folder: Path, name: str) -> Path | None:
-    """The picture of this name below the folder; data fetched from elsewhere may name no other."""
-    try:
-        picture = folder / name
-        inside = picture.resolve().is_relative_to(folder.resolve())
-        return picture if inside and picture.is_file() else None
-    except (OSError, ValueError, RuntimeError):  # too long a name, a NUL, a loop of links
-        return None
 
 
 def _suggestion(name: str, known: Sequence[str] | Mapping[str, int]) -> str:

@@ -28,6 +28,7 @@ from rrvf.benchmarks.websight_download import (
     picture_suffix,
 )
 from rrvf.errors import DataError, SetupError
+from rrvf.files import file_inside
 from rrvf.types import Sample
 
 NAME = "websight"
@@ -272,7 +273,7 @@ def _image(folder: Path, where: str, value: object, keep: bool) -> Path | None:
         raise DataError(f'{where} has an "image" that is neither a path nor base64')
     if start := _BASE64.match(value):
         return keep_picture(_base64(value[start.end() :], where), where) if keep else None
-    picture = _inside(folder, value)
+    picture = file_inside(folder, value)
     if picture is None:
         raise DataError(f'{where} names the image "{value[:80]}", no file in {folder}; mend it')
     return _checked(picture)
@@ -283,16 +284,6 @@ def _base64(text: str, where: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise DataError(f"{where}: its image is not valid base64; leave it out") from error
-
-
-def _inside(folder: Path, name: str) -> Path | None:
-    """The file of this name below the folder; data fetched from elsewhere may name no other."""
-    try:
-        picture = folder / name
-        inside = picture.resolve().is_relative_to(folder.resolve())
-        return picture if inside and picture.is_file() else None
-    except (OSError, ValueError, RuntimeError):  # too long a name, a NUL, a loop of links
-        return None
 
 
 _Place = tuple[Path, str, Mapping[str, object]]

@@ -95,7 +95,7 @@ def _match_role(
         return [], reference, generated
     table = similarities([c.value for c in reference], [c.value for c in generated])
     rows, columns = linear_sum_assignment(table, maximize=True)
-    pairs = [
+    pairs: list[dict[str, Any]] = [
         {
             "role": reference[row].role,
             "reference": reference[row].value,
@@ -104,9 +104,13 @@ def _match_role(
         }
         for row, column in zip(rows, columns, strict=True)
     ]
-    missing = [reference[i] for i in sorted({*range(len(reference))} - {*map(int, rows)})]
-    extra = [generated[i] for i in sorted({*range(len(generated))} - {*map(int, columns)})]
-    return pairs, missing, extra
+    return pairs, _without(reference, rows), _without(generated, columns)
+
+
+def _without(colors: Sequence[Color], taken: NDArray[Any]) -> list[Color]:
+    free = np.ones(len(colors), dtype=bool)
+    free[taken] = False
+    return [color for color, left in zip(colors, free, strict=True) if left]
 
 
 def thinned(colors: Sequence[Color]) -> list[Color]:
@@ -114,12 +118,14 @@ def thinned(colors: Sequence[Color]) -> list[Color]:
     if len(colors) <= MANY:
         return list(colors)
     hexes = [i for i, color in enumerate(colors) if is_hex(color.value)]
-    kept = {hexes[i] for i in _apart(lab([colors[i].value for i in hexes]))} if hexes else set()
     names: dict[str, int] = {}
     for i, color in enumerate(colors):
         if not is_hex(color.value):
             names.setdefault(color.value, i)
-    return [colors[i] for i in sorted(kept | set(names.values()))]
+    kept = [*names.values()]
+    if hexes:
+        kept += [hexes[i] for i in _apart(lab([colors[i].value for i in hexes]))]
+    return [colors[i] for i in sorted(kept)]
 
 
 def _apart(points: Floats) -> list[int]:

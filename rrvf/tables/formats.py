@@ -15,6 +15,10 @@ from rrvf.tables.sheet import Cell, Row, Sheet
 
 Written = Callable[[str], str]
 
+_FORMULA = "=+-@＝＋－＠"  # spreadsheets read the wide ones, too
+_NUMBER = re.compile(r"[+-]?(?:\d[\d.,]*(?:[eE][+-]?\d+)?[%*]?)?")
+"""As figures are printed; a hyphen alone stands for one that was not measured."""
+
 
 def markdown(sheets: Sequence[Sheet]) -> str:
     """Tables as GitHub shows them, each with its title and remarks."""
@@ -50,8 +54,19 @@ def csv_rows(sheets: Sequence[Sheet]) -> str:
     for sheet in sheets:
         for row in sheet.rows:
             if row.cells:
-                writer.writerow(_csv_row(sheet, row))
+                told = _csv_row(sheet, row)
+                writer.writerow({key: _inert(text) for key, text in told.items()})
     return stream.getvalue()
+
+
+def _inert(text: str) -> str:
+    """A cell that is one line, and that no spreadsheet takes for a formula.
+
+    Names of runs come from outside.
+    """
+    line = "".join(c if c.isprintable() else " " for c in text)
+    formula = line.lstrip()[:1] in _FORMULA and not _NUMBER.fullmatch(line)
+    return "'" + line if line.strip() and (formula or text[0] in "\t\r\n") else line
 
 
 FORMATS: Mapping[str, Callable[[Sequence[Sheet]], str]] = {
