@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
+from rrvf.errors import UserError
+from training import grpo, sft
 from training.memory import CARD, MODELS, PLANS
-from training.settings import DataArguments, RewardArguments, RunArguments, WorldArguments
-from training.sft import SftArguments
 
 TRAINING = Path(__file__).resolve().parent.parent.parent / "training"
 RECIPES = sorted((TRAINING / "configs").glob("*.yaml"))
@@ -37,16 +39,14 @@ def written(path: Path) -> dict[str, Any]:
 
 
 def parsed(path: Path, *arguments: str) -> list[Any]:
-    """A recipe as its command reads it; a CPU takes the place of a GPU's 16 bit."""
-    import trl
-
-    if path.name.startswith("sft"):
-        classes = (DataArguments, SftArguments, RunArguments, trl.SFTConfig)
-    else:
-        ours = (DataArguments, WorldArguments, RewardArguments, RunArguments)
-        classes = (*ours, trl.GRPOConfig)
-    parser = trl.TrlParser(classes)
-    return list(parser.parse_args_and_config(["--config", str(path), *arguments]))
+    """What a recipe's command would train with."""
+    command = sft if path.name.startswith("sft") else grpo
+    given: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [command.__name__, "--config", str(path), *arguments])
+        patch.setattr(command, "train", lambda *told: given.extend(told))
+        command.main()
+    return given
 
 
 def test_there_are_recipes() -> None:
@@ -73,15 +73,43 @@ def test_every_key_is_known_and_arrives(
             continue
         given = told[name]
         assert getattr(given, "value", given) == value, name
+    # Every checkpoint pickles them.
+    again = pickle.loads(pickle.dumps(arguments[-1]))
+    assert again.to_dict() == arguments[-1].to_dict()
 
 
 @needs_trl
 @pytest.mark.filterwarnings("default")
-def test_an_unknown_key_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "sft_wrong.yaml"
-    path.write_text("model: m\nlearning_rat: 1.0\n")
-    with pytest.raises((ValueError, SystemExit)):
-        parsed(path, "--use_cpu", "true")
+@pytest.mark.parametrize(("more", "number"), [("", 1), ("num_generations_eval: 2\n", 2)])
+def test_evaluation_asks_once_unless_a_file_says_otherwise(
+    tmp_path: Path, more: str, number: int
+) -> None:
+    path = tmp_path / "grpo.yaml"
+    path.write_text(f"model: m\nuse_cpu: true\nbf16: false\noutput_dir: {tmp_path}\n{more}")
+    assert parsed(path)[-1].num_generations_eval == number
+
+
+@needs_trl
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", ["sft", "grpo"])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("model: m\nlearning_rat: 1.0\n", "learning_rat"),
+        ("model: [m\n", "flow sequence"),
+        ("- model\n", "must contain a YAML mapping"),
+        (None, "No such file or directory: .*wrong.yaml"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line(
+    tmp_path: Path, name: str, text: str | None, line: str
+) -> None:
+    path = tmp_path / f"{name}_wrong.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError, match=line) as told:
+        parsed(path, "--use_cpu", "true", "--output_dir", str(tmp_path))
+    assert "\n" not in str(told.value)
 
 
 @named(RECIPES)
