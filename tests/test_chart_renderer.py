@@ -262,7 +262,7 @@ def test_many_at_a_time(renderer: ChartRenderer) -> None:
         ("raise SystemExit(0)", "code_error", "ended itself"),
         ("import os\nos._exit(0)", "code_error", "exit code 0"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "code_error", "signal 11"),
-        ("open('/etc/passwd')", "code_error", "PermissionError"),
+        ("open('/etc/shadow')", "code_error", "PermissionError"),
         ("import plotly_of_the_future", "code_error", "ModuleNotFoundError"),
     ],
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import os
 import shutil
@@ -198,7 +199,7 @@ def call(function, *arguments):
 def system_call(number, *arguments):
     call(libc.syscall, number, *(ctypes.c_long(a) if type(a) is int else a for a in arguments))
 
-refused = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EXDEV)
+refused = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EXDEV, errno.EROFS, *{more!r})
 answer = {{}}
 for expression in {expressions!r}:
     try:
@@ -211,6 +212,14 @@ for expression in {expressions!r}:
 """
 
 
+def attempts(expressions: list[str], also: tuple[int, ...], names: dict[str, object]) -> str:
+    values = {
+        name: repr(value if isinstance(value, int) else str(value)) for name, value in names.items()
+    }
+    ready = [string.Template(expression).substitute(values) for expression in expressions]
+    return ATTEMPTS.format(expressions=ready, more=also)
+
+
 @pytest.fixture
 def not_refused(ask: Callable[[ChartRenderer, str], str]) -> Callable[..., str]:
     """``not_refused(renderer, expressions, name=value)``: those that the system did not refuse.
@@ -220,12 +229,17 @@ def not_refused(ask: Callable[[ChartRenderer, str], str]) -> Callable[..., str]:
     """
 
     def tried(renderer: ChartRenderer, expressions: list[str], **names: object) -> str:
-        values = {
-            name: repr(value if isinstance(value, int) else str(value))
-            for name, value in names.items()
-        }
-        ready = [string.Template(expression).substitute(values) for expression in expressions]
-        return ask(renderer, ATTEMPTS.format(expressions=ready))
+        return ask(renderer, attempts(expressions, (), names))
+
+    return tried
+
+
+@pytest.fixture
+def not_out_of_reach(ask: Callable[[ChartRenderer, str], str]) -> Callable[..., str]:
+    """As ``not_refused``, of files that do exist: not to find them is as good as a refusal."""
+
+    def tried(renderer: ChartRenderer, expressions: list[str], **names: object) -> str:
+        return ask(renderer, attempts(expressions, (errno.ENOENT,), names))
 
     return tried
 
@@ -298,11 +312,14 @@ def facts(path: Path) -> tuple[Any, ...]:
 
 
 @pytest.fixture
-def treasure(battlefield: Battlefield) -> Iterator[Treasure]:
-    """Unprotected files beside the servers' folders; the test fails if any of them changes."""
-    folder = battlefield.folder / "treasure"
+def treasure() -> Iterator[Treasure]:
+    """Unprotected files; the test fails if any of them changes.
+
+    Not below ``/tmp``, which scripts have one of their own of: there is nothing to refuse there.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="treasure-", dir=Path(__file__).parent))
     inner = folder / "inner"
-    inner.mkdir(parents=True)
+    inner.mkdir()
     secret = hashlib.sha256(b"treasure").hexdigest()
     for file in (folder / "file.txt", inner / "file.py"):
         file.write_text(secret)

@@ -45,17 +45,28 @@ READING = [
 
 
 def test_nothing_outside_is_read(
-    renderer: ChartRenderer, not_refused: NotRefused, treasure: Any
+    renderer: ChartRenderer, not_out_of_reach: NotRefused, treasure: Any
 ) -> None:
     names = {"file": treasure.file, "folder": treasure.folder}
-    assert not_refused(renderer, READING, **names) == "{}"
+    assert not_out_of_reach(renderer, READING, **names) == "{}"
 
 
 def interesting() -> list[Path]:
     project = Path(__file__).parents[2]
     return [
-        *map(Path, ("/etc/passwd", "/etc/shadow", "/etc/hosts", "/etc/ssh", "/var/log", "/bin/sh")),
-        *map(Path, ("/dev/mem", "/dev/kmsg", "/dev/shm", "/dev/pts", "/sys/class/net", "/boot")),
+        *map(
+            Path,
+            (
+                "/etc/group",
+                "/etc/gshadow",
+                "/etc/shadow",
+                "/etc/hosts",
+                "/etc/ssh",
+                "/var/log",
+                "/bin/sh",
+            ),
+        ),
+        *map(Path, ("/dev/mem", "/dev/kmsg", "/dev/pts", "/sys/class/net", "/boot")),
         *map(Path, ("/proc", "/proc/1/cmdline", "/proc/sys/kernel/hostname", "/proc/meminfo")),
         *(Path("/proc/self", name) for name in ("environ", "maps", "mem", "mountinfo", "net/tcp")),
         *(Path("/proc", str(os.getpid()), name) for name in ("environ", "cmdline", "cwd", "fd")),
@@ -66,13 +77,13 @@ def interesting() -> list[Path]:
     ]
 
 
-def test_the_machine_is_not_read(renderer: ChartRenderer, not_refused: NotRefused) -> None:
+def test_the_machine_is_not_read(renderer: ChartRenderer, not_out_of_reach: NotRefused) -> None:
     expressions = [
         f"os.listdir({str(path)!r})" if path.is_dir() else f"open({str(path)!r}, 'rb').read(99)"
         for path in interesting()
         if path.exists()
     ]
-    assert not_refused(renderer, expressions) == "{}"
+    assert not_out_of_reach(renderer, expressions) == "{}"
 
 
 def test_the_project_cannot_be_imported(renderer: ChartRenderer, ask: Ask) -> None:
@@ -161,10 +172,10 @@ WRITING = [
 
 
 def test_nothing_outside_is_changed(
-    renderer: ChartRenderer, not_refused: NotRefused, treasure: Any
+    renderer: ChartRenderer, not_out_of_reach: NotRefused, treasure: Any
 ) -> None:
     names = {"file": treasure.file, "folder": treasure.folder, "inner": treasure.inner}
-    assert not_refused(renderer, WRITING, **names) == "{}"
+    assert not_out_of_reach(renderer, WRITING, **names) == "{}"
 
 
 def library_folders() -> set[Path]:
@@ -179,12 +190,43 @@ def library_folders() -> set[Path]:
     }
 
 
-def test_nothing_is_planted(renderer: ChartRenderer, not_refused: NotRefused) -> None:
+def test_nothing_is_planted(renderer: ChartRenderer, not_out_of_reach: NotRefused) -> None:
     """A file left among the libraries would run in every later execution."""
-    planted = [folder / "planted.py" for folder in library_folders() if folder.is_dir()]
+    own = set(map(Path, renderer.environment["private"]))
+    folders = [folder for folder in library_folders() - own if folder.is_dir()]
+    planted = [folder / "planted.py" for folder in folders]
     expressions = [f"open({str(path)!r}, 'w')" for path in planted]
-    assert not_refused(renderer, expressions) == "{}"
+    assert not_out_of_reach(renderer, expressions) == "{}"
     assert not [path for path in planted if path.exists()]
+
+
+def test_what_is_private_is_empty_and_nobody_elses(renderer: ChartRenderer, ask: Ask) -> None:
+    private = renderer.environment["private"]
+    assert bool(private) == (renderer.environment["level"] == "namespaces")
+    script = f"""
+import os
+places = {private!r} + [os.path.expanduser("~"), "."]
+answer = [os.listdir(place) for place in places]
+for place in places:
+    with open(os.path.join(place, "planted.py"), "w") as stream:
+        stream.write("x")
+"""
+    for _ in range(2):
+        assert ask(renderer, script) == str([[]] * (len(private) + 2))
+    assert not [place for place in private if Path(place, "planted.py").exists()]
+
+
+def test_no_user_of_this_machine_is_known(renderer: ChartRenderer, ask: Ask) -> None:
+    """Whose name a script learns is its own."""
+    script = """
+import getpass, os, pwd
+answer = [getpass.getuser()]
+try:
+    answer += [pwd.getpwuid(os.getuid()).pw_name, len(pwd.getpwall())]
+except KeyError:
+    answer += ["user", 1]
+"""
+    assert ask(renderer, script) == str(["user", "user", 1])
 
 
 def test_the_font_cache_is_not_poisoned(renderer: ChartRenderer, not_refused: NotRefused) -> None:

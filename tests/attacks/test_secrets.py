@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from rrvf.renderers.chart import ChartRenderer, ChartScript
@@ -130,7 +131,8 @@ for place in places:
     for name in ("", "notes.txt", "scratch/notes.txt"):
         try:
             path = os.path.join(place, name)
-            answer.append((place, os.listdir(path) if name == "" else open(path).read()))
+            seen = os.listdir(path) if name == "" else open(path).read()
+            answer += [(place, seen)] if seen else []
         except OSError:
             pass
 answer += glob.glob("../*/notes.txt") + glob.glob(os.path.dirname(here) + "/*/*")
@@ -145,6 +147,7 @@ def test_the_environment_of_the_host_is_not_seen(renderer: ChartRenderer, ask: A
     script = """
 import ctypes, os
 allowed = {"PATH", "HOME", "LC_ALL", "TZ", "TMPDIR", "MPLBACKEND", "MPLCONFIGDIR"}
+allowed |= {"USER", "LOGNAME"} if os.environ["USER"] == os.environ["LOGNAME"] == "user" else set()
 block = ctypes.POINTER(ctypes.c_char_p).in_dll(ctypes.CDLL(None), "environ")
 names, at = set(os.environ), 0
 while block[at] is not None:
@@ -183,9 +186,11 @@ for descriptor in range(5000):
 def test_working_and_home_folder_tell_nothing(renderer: ChartRenderer, ask: Ask) -> None:
     script = """
 import os
-answer = (os.listdir("."), os.path.exists(os.path.expanduser("~")), os.environ["HOME"])
+home = os.path.expanduser("~")
+answer = (os.listdir("."), os.listdir(home), home == os.environ["HOME"], "HOST_HOME" in home)
 """
-    assert ask(renderer, script) == str(([], False, "/nonexistent"))
+    script = script.replace("HOST_HOME", str(Path.home()))
+    assert ask(renderer, script) == str(([], [], True, False))
 
 
 def test_an_error_names_no_path_of_the_host(renderer: ChartRenderer, draw: Draw) -> None:

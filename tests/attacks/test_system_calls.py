@@ -36,12 +36,17 @@ SOCKETS = [
     "socket.socket(socket.AF_PACKET, socket.SOCK_RAW)",
     "socket.socket(getattr(socket, 'AF_VSOCK', 40))",
     "socket.socket(getattr(socket, 'AF_ALG', 38), socket.SOCK_SEQPACKET)",
-    "socket.socketpair()",
+    "socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)",
+    "socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)",
+    "socket.socketpair()[0].sendto(b'x', '/dev/log')",
+    "socket.socketpair()[0].connect('/dev/log')",
+    "socket.socketpair()[0].sendmsg([b'x'])",
+    "socket.socketpair()[0].recvmsg(1)",
+    "socket.socketpair()[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**30)",
     "socket.create_connection(('127.0.0.1', $port))",
     "call(libc.socket, 2, 1, 0)",
-    "call(libc.socketpair, 1, 1, 0, bytes(8))",
-    "__import__('asyncio').new_event_loop()",
-    "__import__('multiprocessing').Pipe()",
+    "call(libc.socketpair, 1, 2, 0, bytes(8))",
+    "call(libc.socketpair, 2, 1, 0, bytes(8))",
 ]
 
 

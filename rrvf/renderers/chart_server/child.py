@@ -141,7 +141,7 @@ class Execution:
     def run(self) -> Answer:
         """Execute, and never raise on account of the script."""
         seed()
-        tempfile.tempdir = self._scratch
+        tempfile.tempdir = None
         if self._request.flavour == "figure":
             self._run_figure()
             return self._answer

@@ -15,6 +15,7 @@ Numbers of system calls and constants are from the Linux kernel's uapi headers.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import ctypes
 import functools
@@ -24,12 +25,31 @@ import resource
 import signal
 import stat
 import struct
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 LEVELS = ("namespaces", "landlock", "seccomp", "rlimits")
 
 NOBODY = 65534
+
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whom a script runs as.
+
+    Attributes:
+        user: The user to become when started as root; ``None`` keeps the user, without rights.
+        capability: The one capability that is kept: to read what only root may, where Landlock
+            says which files those are.
+        own_namespace: In a user namespace of its own, whose threads the kernel counts apart.
+    """
+
+    user: int | None = None
+    capability: int | None = None
+    own_namespace: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +105,7 @@ def _syscall(number: int, *arguments: object) -> int:
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_SET_KEEPCAPS = 8
 PR_SET_SECCOMP = 22
 PR_CAPBSET_DROP = 24
 PR_SET_NO_NEW_PRIVS = 38
@@ -105,54 +126,93 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
-MS_REC, MS_PRIVATE, MNT_DETACH = 1 << 14, 1 << 18, 2
+MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 1 << 12, 1 << 14, 1 << 18, 2
 
 
 def enter_namespaces() -> None:
     """Give the calling process its own network, mounts, IPC and host name.
 
-    As root by right, otherwise inside a user namespace that maps the user to itself.
+    As root by right, otherwise inside a user namespace that maps the user to itself, and for root
+    all other users as well.
 
     Raises:
         ConfineError: Neither is allowed here.
     """
-    libc = _libc()
     flags = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
-    uid, gid = os.getuid(), os.getgid()
-    if libc.unshare(flags) != 0:
-        _check(libc.unshare(flags | CLONE_NEWUSER), "unshare")
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
-    _mount(None, "/", None, MS_REC | MS_PRIVATE, None)
+    if _libc().unshare(flags) != 0:
+        enter_user_namespace(flags)
+    mount(None, "/", None, MS_REC | MS_PRIVATE, None)
 
 
-def mount_scratch(folder: str, limits: Limits, owner: int) -> None:
-    """Mount an empty tmpfs on ``folder``, seen by the calling process only."""
-    _check(_libc().unshare(CLONE_NEWNS), "unshare mounts")
-    options = f"size={limits.scratch_size},nr_inodes={limits.scratch_files},mode=0700,uid={owner}"
-    _mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)
+def enter_user_namespace(flags: int = 0) -> None:
+    """Enter a user namespace in which every user is who it was.
 
+    Args:
+        flags: More namespaces to enter along with it.
 
-def mount_ground(folder: str, mount_point: str) -> None:
-    """Mount a tmpfs on ``folder`` that holds the empty folder ``mount_point`` and is read-only.
-
-    :func:`mount_scratch` then mounts on that: whatever a script does above its own tmpfs fails.
+    Raises:
+        ConfineError: The kernel refuses.
     """
-    flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
-    _mount("tmpfs", folder, "tmpfs", flags, "size=64k,nr_inodes=16,mode=0711")
-    Path(folder, mount_point).mkdir()
-    _mount(None, folder, None, flags | MS_REMOUNT | MS_RDONLY, None)
+    uid, gid = os.getuid(), os.getgid()
+    with _mapping_all_users(uid == 0) as map_all:
+        _check(_libc().unshare(flags | CLONE_NEWUSER), "unshare")
+        if map_all():
+            return
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
 
 
-def unmount(folder: str) -> None:
-    """Take away what :func:`mount_ground` has put there, if anything."""
-    _libc().umount2(folder.encode(), MNT_DETACH)
+@contextlib.contextmanager
+def _mapping_all_users(is_root: bool) -> Generator[Callable[[], bool]]:
+    """Only a process that stays outside may map more users than one: a fork, which waits here."""
+    if not is_root:
+        yield lambda: False
+        return
+    maps = {name: _mapped_ids(name) for name in ("uid_map", "gid_map")}
+    parent = os.getpid()
+    read_end, write_end = os.pipe()
+    helper = os.fork()
+    if helper == 0:
+        with contextlib.suppress(BaseException):
+            os.close(write_end)
+            if os.read(read_end, 1):
+                for name, ranges in maps.items():
+                    lines = [f"{first} {first} {count}" for first, count in ranges]
+                    Path(f"/proc/{parent}/{name}").write_text("\n".join(lines))
+                os._exit(0)
+        os._exit(1)
+    os.close(read_end)
+    waiting = [write_end]
+
+    def map_all() -> bool:
+        os.write(waiting[0], b"x")
+        os.close(waiting.pop())
+        return os.waitstatus_to_exitcode(os.waitpid(helper, 0)[1]) == 0
+
+    try:
+        yield map_all
+    finally:
+        if waiting:
+            os.close(waiting.pop())
+            os.waitpid(helper, 0)
 
 
-def _mount(
+def _mapped_ids(name: str) -> list[tuple[int, int]]:
+    """First and number of the ids that exist in this user namespace, range by range."""
+    lines = Path("/proc/self", name).read_text().splitlines()
+    return [(int(first), int(count)) for first, _, count in map(str.split, lines)]
+
+
+def mount(
     source: str | None, target: str, kind: str | None, flags: int, options: str | None
 ) -> None:
+    """The system call of this name.
+
+    Raises:
+        ConfineError: The kernel refuses.
+    """
+
     def text(value: str | None) -> bytes | None:
         return None if value is None else value.encode()
 
@@ -160,6 +220,20 @@ def _mount(
         text(source), text(target), text(kind), ctypes.c_ulong(flags), text(options)
     )
     _check(result, f"mount on {target}")
+
+
+def unmount(folder: str) -> None:
+    """Take away what was mounted on ``folder`` last, if anything."""
+    _libc().umount2(folder.encode(), MNT_DETACH)
+
+
+def unshare_mounts() -> None:
+    """Mounts that the calling process makes from now on are seen by itself only.
+
+    Raises:
+        ConfineError: The kernel refuses.
+    """
+    _check(_libc().unshare(CLONE_NEWNS), "unshare mounts")
 
 
 # ------------------------------------------------------------------------------ Landlock
@@ -205,13 +279,15 @@ def open_readable(paths: list[str]) -> list[int]:
     return descriptors
 
 
-def landlock(readable: list[int], scratch: str, writable_files: list[str]) -> None:
+def landlock(
+    readable: list[int], scratch: str, writable_files: list[str], more_scratch: Sequence[str] = ()
+) -> None:
     """Allow this process what :func:`make_ruleset` says, for good.
 
     Raises:
         ConfineError: The kernel has no Landlock, or refuses.
     """
-    restrict(make_ruleset(readable, scratch, writable_files))
+    restrict(make_ruleset(readable, scratch, writable_files, more_scratch=more_scratch))
 
 
 def restrict(ruleset: int) -> None:
@@ -229,6 +305,7 @@ def make_ruleset(
     scratch: str,
     writable_files: list[str],
     free_folders: list[str] | None = None,
+    more_scratch: Sequence[str] = (),
 ) -> int:
     """A ruleset to read ``readable``, to write below ``scratch``, and nothing else.
 
@@ -237,6 +314,7 @@ def make_ruleset(
         scratch: The folder in which everything may be done.
         writable_files: Devices such as ``/dev/null``.
         free_folders: More folders to write below, where sockets and links may be made as well.
+        more_scratch: More folders like ``scratch``.
 
     Returns:
         A descriptor, for :func:`restrict` in this process or in its forks.
@@ -260,7 +338,8 @@ def make_ruleset(
 
     for descriptor in readable:
         allow(descriptor, _READ)
-    writable = [(scratch, _SCRATCH), *((path, _READ | _WRITE_FILE) for path in writable_files)]
+    writable = [(path, _SCRATCH) for path in (scratch, *more_scratch)]
+    writable += [(path, _READ | _WRITE_FILE) for path in writable_files]
     for path, rights in [*writable, *((path, files) for path in free_folders or [])]:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         allow(descriptor, rights)
@@ -388,7 +467,14 @@ _ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "set_robust_list": (273, 99),
     "get_robust_list": (274, 100),
     "rseq": (334, 293),
-    "close_range": (436, 436),
+    # Semaphores: the C library gives their files a name by a link, in the same folder.
+    "link": (86, None),
+    "linkat": (265, 37),
+    # Of sockets there are unnamed pairs only.
+    "recvfrom": (45, 207),
+    "shutdown": (48, 210),
+    "getsockname": (51, 204),
+    "getpeername": (52, 205),
     "exit": (60, 93),
     "exit_group": (231, 94),
 }
@@ -400,8 +486,16 @@ _FCNTL_COMMANDS = (*range(8), *range(1030, 1035), 36, 37, 38)
 _F_SETFL, _O_ASYNC, _O_TRUNC = 4, 0x2000, 0x200
 _KILL, _TGKILL = (62, 129), (234, 131)
 _PRLIMIT, _IOCTL = (302, 261), (16, 29)
-_TERMINAL_QUESTIONS = (0x5401, 0x5413, 0x541B, 0x5450, 0x5451)
+# Questions to a terminal, and what a descriptor blocks on or leaves to a program it becomes.
+_IOCTL_COMMANDS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+_CLOSE_RANGE, _CLOSE_RANGE_UNSHARE = (436, 436), 2
+_SOCKETPAIR, _SENDTO = (53, 199), (44, 206)
+_AF_UNIX, _SOCK_STREAM, _SOCK_TYPES = 1, 1, 0xF
 CLONE_THREAD = 0x00010000
+# A thread shares memory, folder, descriptors and signal handlers, as the C library makes it: one
+# with a table of descriptors of its own would have a limit of its own.
+_THREAD = CLONE_THREAD | 0x100 | 0x200 | 0x400 | 0x800
+_CLONE_NEW = 0x7E000000 | 0x20000
 
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
@@ -447,21 +541,15 @@ def seccomp_program(machine: str, pid: int) -> bytes:
     program += _guarded(_FALLOCATE[column], [_argument(1), _op(_JEQ, 0, 0, 1), _op(_RET, _ALLOW)])
     # glibc falls back to clone, whose flags a filter can read.
     program += [_op(_JEQ, _CLONE3, 0, 1), _op(_RET, _ENOSYS)]
-    program += _guarded(
-        _CLONE[column], [_argument(0), _op(_JSET, CLONE_THREAD, 0, 1), _op(_RET, _ALLOW)]
-    )
+    program += _guarded(_CLONE[column], _only_threads())
     own_pid = [_argument(0), _op(_JEQ, pid, 0, 1), _op(_RET, _ALLOW)]
     program += _guarded(_KILL[column], own_pid) + _guarded(_TGKILL[column], own_pid)
-    only_read = [
-        *(_argument(2), _op(_JEQ, 0, 0, 3)),
-        *(_argument(2, high=True), _op(_JEQ, 0, 0, 1)),
-        _op(_RET, _ALLOW),
-    ]
-    program += _guarded(_PRLIMIT[column], only_read)
-    questions = [_argument(1)]
-    for command in _TERMINAL_QUESTIONS:
-        questions += [_op(_JEQ, command, 0, 1), _op(_RET, _ALLOW)]
-    program += _guarded(_IOCTL[column], questions)
+    program += _guarded(_PRLIMIT[column], _only_null(2))
+    program += _guarded(_IOCTL[column], _one_of(1, _IOCTL_COMMANDS))
+    unshare = [_argument(2), _op(_JSET, _CLOSE_RANGE_UNSHARE, 1, 0), _op(_RET, _ALLOW)]
+    program += _guarded(_CLOSE_RANGE[column], unshare)
+    program += _guarded(_SOCKETPAIR[column], _unnamed_stream())
+    program += _guarded(_SENDTO[column], _only_null(4))
     return b"".join([*program, _op(_RET, _EPERM)])
 
 
@@ -477,10 +565,40 @@ def _truncating_only_for_writing(index: int) -> list[bytes]:
 
 def _harmless_commands() -> list[bytes]:
     set_flags = [_argument(2), _op(_JSET, _O_ASYNC, 0, 1), _op(_RET, _EPERM), _op(_RET, _ALLOW)]
-    body = [_argument(1), _op(_JEQ, _F_SETFL, 0, len(set_flags)), *set_flags]
-    for command in _FCNTL_COMMANDS:
-        body += [_op(_JEQ, command, 0, 1), _op(_RET, _ALLOW)]
+    return [
+        *(_argument(1), _op(_JEQ, _F_SETFL, 0, len(set_flags)), *set_flags),
+        *_one_of(1, _FCNTL_COMMANDS),
+    ]
+
+
+def _one_of(index: int, values: tuple[int, ...]) -> list[bytes]:
+    body = [_argument(index)]
+    for value in values:
+        body += [_op(_JEQ, value, 0, 1), _op(_RET, _ALLOW)]
     return body
+
+
+def _only_null(index: int) -> list[bytes]:
+    """A pointer that is not used: no new limit, no address to send to."""
+    return [
+        *(_argument(index), _op(_JEQ, 0, 0, 3)),
+        *(_argument(index, high=True), _op(_JEQ, 0, 0, 1)),
+        _op(_RET, _ALLOW),
+    ]
+
+
+def _only_threads() -> list[bytes]:
+    flags = [_argument(0), _op(_AND, _THREAD | _CLONE_NEW), _op(_JEQ, _THREAD, 0, 1)]
+    return [*flags, _op(_RET, _ALLOW)]
+
+
+def _unnamed_stream() -> list[bytes]:
+    """A connected pair has no address; one of datagrams could still send to another's."""
+    return [
+        *(_argument(0), _op(_JEQ, _AF_UNIX, 0, 4)),
+        *(_argument(1), _op(_AND, _SOCK_TYPES), _op(_JEQ, _SOCK_STREAM, 0, 1)),
+        _op(_RET, _ALLOW),
+    ]
 
 
 def _guarded(number: int | None, body: list[bytes]) -> list[bytes]:
@@ -504,6 +622,37 @@ def seccomp() -> None:
 
 
 # ------------------------------------------------------------------ limits and privileges
+
+
+UNUSED_USERS = (range(0x70000000, 0x7F000000), range(61184, 65520))
+"""Users that no distribution gives to anybody, the rarest first."""
+
+
+def unused_users() -> range:
+    """Users that exist here, as far as namespaces go, and are nobody; empty where root has none."""
+    mapped = [range(first, first + count) for first, count in _mapped_ids("uid_map")]
+    groups = [range(first, first + count) for first, count in _mapped_ids("gid_map")]
+
+    def exists(ids: range) -> bool:
+        both = (mapped, groups)
+        return all(any(ids[0] in one and ids[-1] in one for one in ranges) for ranges in both)
+
+    return next((ids for ids in UNUSED_USERS if exists(ids)), range(0))
+
+
+def counts_threads_apart() -> bool:
+    """Whether the kernel counts the threads of a user namespace by themselves: Linux 5.14."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            enter_user_namespace()
+            # This process and its parent have the same user: a second thread would be the third.
+            resource.setrlimit(resource.RLIMIT_NPROC, (2, 2))
+            _thread.start_new_thread(os.getpid, ())
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 def tasks_of(user: int) -> int:
@@ -551,18 +700,27 @@ class _CapData(ctypes.Structure):
     ]
 
 
-def drop_privileges(user: int | None) -> None:
-    """Give up every capability, and become ``user`` where one is named."""
+def drop_privileges(user: int | None, kept: int | None = None) -> None:
+    """Give up every capability, and become ``user`` where one is named.
+
+    Args:
+        user: The user to become.
+        kept: The one capability that is not given up.
+    """
     for capability in range(64):
         if _libc().prctl(PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) != 0:
             break  # past the last one, or none to give up
     if user is not None:
+        if kept is not None:
+            _prctl(PR_SET_KEEPCAPS, 1)
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
     header = _CapHeader(0x20080522, 0)
-    nothing = (_CapData * 2)()
-    _check(_libc().capset(ctypes.byref(header), ctypes.byref(nothing)), "capset")
+    rest = (_CapData * 2)()
+    if kept is not None:
+        rest[0].effective = rest[0].permitted = 1 << kept
+    _check(_libc().capset(ctypes.byref(header), ctypes.byref(rest)), "capset")
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
@@ -578,34 +736,35 @@ def confine(
     limits: Limits,
     scratch: str,
     readable: list[int],
-    user: int | None,
+    identity: Identity | None,
     parent: int,
-    ruleset: int | None = None,
+    more_scratch: Sequence[str] = (),
 ) -> None:
     """Confine the calling process for good.
 
     Args:
-        level: One of :data:`LEVELS`; for ``namespaces`` the parent must have entered them.
+        level: One of :data:`LEVELS`; for ``namespaces`` the process must have entered them.
         limits: What may be used up.
-        scratch: The only folder that stays writable; the working folder afterwards.
+        scratch: The working folder afterwards, writable.
         readable: What may be read, from :func:`open_readable`; closed here.
-        user: The user to become when started as root; ``None`` keeps the user, without rights.
+        identity: Whom to become; ``None`` keeps the user, without rights.
         parent: Process id of the parent.
-        ruleset: A Landlock ruleset made beforehand, in place of ``readable``.
+        more_scratch: The other folders that stay writable.
 
     Raises:
         ConfineError: A layer of this level could not be put up; nothing may run then.
     """
-    if level == "namespaces":
-        mount_scratch(scratch, limits, os.getuid() if user is None else user)
+    identity = identity or Identity()
     os.chdir(scratch)
-    drop_privileges(user)
-    _prctl(PR_SET_DUMPABLE, 0)
+    if identity.own_namespace:
+        enter_user_namespace()
+    drop_privileges(identity.user, identity.capability)
+    # Who holds files without a name is seen only in a process that can be looked at; where a
+    # tmpfs bounds them, nobody needs to.
+    _prctl(PR_SET_DUMPABLE, 0 if level == "namespaces" else 1)
     die_with_parent(parent)
-    if ruleset is not None:
-        restrict(ruleset)
-    elif level in ("namespaces", "landlock"):
-        landlock(readable, scratch, DEVICES)
+    if level in ("namespaces", "landlock"):
+        landlock(readable, scratch, DEVICES, more_scratch)
     for descriptor in readable:
         os.close(descriptor)
     limit_resources(limits)  # the number of descriptors among them

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import mimetypes
 import os
 import resource
 import secrets
@@ -21,16 +22,18 @@ import sys
 import sysconfig
 import time
 from collections import deque
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import confine, wire
+from . import confine, surroundings, wire
 
 WATCH_SECONDS = 0.2
 CONFINED = b"C"
 """Written first of all into an answer; without it, the failure is ours."""
-GROUND, SCRATCH = "ground", "scratch"
+SPARE_TASKS = 1024
+"""Threads that others of the same user may start where the kernel counts all of them together."""
 GC_THRESHOLDS = (50_000, 20, 20)
 """Rarer than Python's own: drawing makes many objects, and few of them live long."""
 DESCRIPTORS = 2
@@ -44,7 +47,7 @@ class Job:
     id: int
     pid: int
     pidfd: int
-    scratch: str
+    scratch: str | None
     deadline: float
     started: float
     limits: confine.Limits
@@ -61,15 +64,57 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Identities:
+    """Whom scripts run as, one after the other.
+
+    Attributes:
+        users: Users of which each script gets one of its own; empty where all keep the server's.
+        capability: What such a user keeps of root's powers.
+        own_namespace: Each script runs in a user namespace of its own.
+    """
+
+    users: range = range(0)
+    capability: int | None = None
+    own_namespace: bool = False
+
+    def pick(self) -> confine.Identity:
+        """One for the next script; two scripts, be it of two servers, hardly ever get the same."""
+        user = secrets.choice(self.users) if self.users else None
+        return confine.Identity(user, self.capability, self.own_namespace)
+
+    def counted_apart(self) -> bool:
+        """Whether the kernel counts the threads of each script by themselves."""
+        return bool(self.users) or self.own_namespace
+
+    def name(self) -> str:
+        """For a person."""
+        if self.users:
+            kept = "" if self.capability is None else ", which may read what root may"
+            return f"a uid of its own for each, {self.users[0]} or above{kept}"
+        return "uid 0 without capabilities" if os.getuid() == 0 else "the user who started it"
+
+
+@dataclass(frozen=True)
 class Ground:
-    """What this machine lets the server do; found out once, at the start."""
+    """What this machine lets the server do; found out once, at the start.
+
+    Attributes:
+        level: One of ``confine.LEVELS``, or ``none``.
+        folder: The server's own, on disk.
+        identities: Whom scripts run as.
+        readable: Descriptors of what they may read.
+        mounted: Where their tmpfs is mounted; ``None`` where they get folders on disk.
+        kept: Folders of libraries, which stay visible where something above is covered.
+        opened: Closed folders that are covered, for the sake of the libraries below them.
+    """
 
     level: str
-    user: int | None
     folder: str
+    identities: Identities
     readable: list[int]
-    tasks: int = 0
-    ruleset: int | None = None
+    mounted: str | None = None
+    kept: tuple[str, ...] = ()
+    opened: tuple[str, ...] = ()
 
 
 def main(arguments: list[str]) -> int:
@@ -79,17 +124,21 @@ def main(arguments: list[str]) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one for every library folder
     wanted = arguments[1]
     folder = arguments[2]
-    os.environ.setdefault("MPLCONFIGDIR", folder)
+    cached = os.environ.get("MPLCONFIGDIR", folder)
+    os.environ["MPLCONFIGDIR"] = cached
+    ground: Ground | None = None
+    mounted: str | None = None
     try:
-        entered = _enter(wanted)
-        versions = _import_plotting()
-        ground = _survey(wanted, entered, folder)
-        check_descriptors({host.fileno(), ground.ruleset, *ground.readable})
-        hello = {"hello": True, "level": ground.level, "user": _user_name(ground), **versions}
-        host.sendall(wire.encode(hello))
+        mounted = _enter(wanted, folder)
+        with _settings(mounted, cached):
+            versions = _import_plotting()
+        ground = _survey(wanted, mounted, folder)
+        check_descriptors({host.fileno(), *ground.readable})
+        host.sendall(wire.encode({"hello": True, **_describe(ground), **versions}))
         Server(host, ground).serve()
     finally:
-        confine.unmount(str(Path(folder, GROUND)))
+        for covered in (*(ground.opened if ground else ()), *([mounted] if mounted else ())):
+            confine.unmount(covered)
         remove_tree(folder)
     return 0
 
@@ -97,15 +146,41 @@ def main(arguments: list[str]) -> int:
 # ------------------------------------------------------------------------------- starting
 
 
-def _enter(wanted: str) -> bool:
-    """Enter namespaces where that is wanted and allowed; only before anything starts threads."""
+def _enter(wanted: str, folder: str) -> str | None:
+    """Enter namespaces where that is wanted and allowed; only before anything starts threads.
+
+    Returns:
+        The place for the scripts' folders, ``None`` where they get none there.
+    """
     if wanted not in ("auto", "namespaces"):
-        return False
+        return None
     try:
         confine.enter_namespaces()
+        ground = surroundings.find_ground([*surroundings.library_folders(), folder])
+        if ground is not None:
+            surroundings.mount_ground(ground)
     except OSError:
-        return False
-    return True
+        return None
+    return ground
+
+
+@contextlib.contextmanager
+def _settings(mounted: str | None, cached: str) -> Generator[None]:
+    """Have matplotlib keep its list of fonts where scripts find it and learn nothing of the host.
+
+    Args:
+        mounted: The ground; without one the host's own folder is used.
+        cached: The host's folder, where the list comes from and goes to.
+    """
+    if mounted is None:
+        yield
+        return
+    settings = str(Path(mounted, surroundings.SETTINGS))
+    surroundings.copy_files(cached, settings)
+    os.environ["MPLCONFIGDIR"] = settings
+    yield
+    surroundings.copy_files(settings, cached)
+    surroundings.freeze_ground(mounted)
 
 
 def _import_plotting() -> dict[str, Any]:
@@ -115,45 +190,54 @@ def _import_plotting() -> dict[str, Any]:
     return preload.load()
 
 
-def _survey(wanted: str, entered: bool, folder: str) -> Ground:
+def _describe(ground: Ground) -> dict[str, Any]:
+    return {
+        "level": ground.level,
+        "user": ground.identities.name(),
+        "threads": "kernel" if ground.identities.counted_apart() else "server",
+        "private": sorted(surroundings.PRIVATE.values()) if ground.mounted else [],
+    }
+
+
+def _survey(wanted: str, mounted: str | None, folder: str) -> Ground:
     """The best level that holds here, tried out in a fork."""
     Path(folder).chmod(0o711)
     readable = confine.open_readable(readable_paths())
     levels = list(confine.LEVELS if wanted == "auto" else [wanted])
-    if "namespaces" in levels and not (entered and _has_ground(folder)):
+    if "namespaces" in levels and mounted is None:
         levels.remove("namespaces")
-    users = [confine.NOBODY, None] if os.getuid() == 0 else [None]
+    kept = tuple(surroundings.library_folders())
     for level in levels:
-        for user in users:
-            tasks = confine.tasks_of(os.getuid() if user is None else user)
-            ground = Ground(level, user, folder, readable, tasks)
+        for identities in _possible_identities(level):
+            ground = Ground(level, folder, identities, readable)
             if level == "namespaces":
-                ground = _with_ruleset(ground)
+                ground = _opened(replace(ground, mounted=mounted, kept=kept))
             if _holds(ground):
                 return ground
-            if ground.ruleset is not None:
-                os.close(ground.ruleset)
-    return Ground("none", None, folder, readable)
+            for covered in ground.opened:
+                confine.unmount(covered)
+    return Ground("none", folder, Identities(), readable)
 
 
-def _has_ground(folder: str) -> bool:
-    """Prepare the one place that every fork mounts its own scratch on."""
-    ground = Path(folder, GROUND)
-    try:
-        ground.mkdir(mode=0o711)
-        confine.mount_ground(str(ground), SCRATCH)
-    except OSError:
-        return False
-    return True
+def _possible_identities(level: str) -> list[Identities]:
+    """Whom scripts may run as, the safest first."""
+    if os.getuid() != 0:
+        return [Identities(own_namespace=confine.counts_threads_apart()), Identities()]
+    users = confine.unused_users()
+    possible = [Identities(users)] if users else []
+    if users and level in ("namespaces", "landlock"):
+        # Without Landlock these could read everything.
+        powers = (confine.CAP_DAC_READ_SEARCH, confine.CAP_DAC_OVERRIDE)
+        possible += [Identities(users, power) for power in powers]
+    return [*possible, Identities()]
 
 
-def _with_ruleset(ground: Ground) -> Ground:
-    """One Landlock ruleset for all: each fork finds its own tmpfs in the one place it may write."""
+def _opened(ground: Ground) -> Ground:
+    """Let another user reach the libraries, be it in root's private home."""
+    if not ground.identities.users or ground.identities.capability is not None:
+        return ground
     with contextlib.suppress(OSError):
-        ruleset = confine.make_ruleset(
-            ground.readable, str(Path(ground.folder, GROUND)), confine.DEVICES
-        )
-        return replace(ground, readable=[], ruleset=ruleset)
+        return replace(ground, opened=tuple(surroundings.open_closed(list(ground.kept))))
     return ground
 
 
@@ -170,27 +254,23 @@ def _library_samples() -> list[Path]:
     return [Path(str(path)) for path in (os.__file__, matplotlib.__file__, font)]
 
 
-def _user_name(ground: Ground) -> str:
-    if ground.user is not None:
-        return f"uid {ground.user}"
-    return "uid 0 without capabilities" if os.getuid() == 0 else "the user who started it"
-
-
 def _holds(ground: Ground) -> bool:
     """Whether a fork can be confined like this and still reach the libraries."""
-    scratch = make_scratch(ground, 0)
+    identity = ground.identities.pick()
+    root = make_scratch(ground, identity, 0)
     pid = os.fork()
     if pid == 0:
         try:
-            _confine(ground, confine.Limits(), scratch, os.getppid())
-            Path("probe").write_text("x")
+            place = _confine(ground, confine.Limits(), identity, root, os.getppid())
+            for folder in (place.work, *place.writable()):
+                Path(folder, "probe").write_text("x")
             for path in _library_samples():
                 path.read_bytes()
             os._exit(0)
         except BaseException:
             os._exit(1)
     _, status = os.waitpid(pid, 0)
-    remove_scratch(ground, scratch)
+    remove_scratch(root)
     return status == 0
 
 
@@ -200,8 +280,8 @@ def readable_paths() -> list[str]:
     Every entry of the library folders is listed by itself, so that packages which hold data to be
     kept from a script stay closed.
     """
-    paths = [
-        *("/etc/ld.so.cache",),
+    paths: list[str] = [
+        *("/etc/ld.so.cache", *map(str, mimetypes.knownfiles)),
         *("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/zoneinfo", "/etc/localtime"),
         os.environ.get("MPLCONFIGDIR", ""),
     ]
@@ -220,29 +300,27 @@ def readable_paths() -> list[str]:
 # -------------------------------------------------------------------------------- scratch
 
 
-def make_scratch(ground: Ground, job: int) -> str:
-    """The folder an execution may write to: one mount point for all, or one folder each."""
-    if ground.level == "namespaces":
-        return str(Path(ground.folder, GROUND, SCRATCH))
-    folder = str(Path(ground.folder, f"scratch-{job}-{secrets.token_hex(8)}"))
-    Path(folder).mkdir(mode=0o700)
-    if ground.user is not None:
-        os.chown(folder, ground.user, ground.user)
-    return folder
+def make_scratch(ground: Ground, identity: confine.Identity, job: int) -> str | None:
+    """The folder on disk that holds an execution's own; ``None`` where it mounts them itself."""
+    if ground.mounted is not None:
+        return None
+    root = str(Path(ground.folder, f"scratch-{job}-{secrets.token_hex(8)}"))
+    surroundings.make_folders(root, identity.user)
+    return root
 
 
 def _room(ground: Ground, limits: confine.Limits) -> bool:
     """Whether a script on disk could use what it is promised; a tmpfs of its own always can."""
-    if ground.level == "namespaces":
+    if ground.mounted is not None:
         return True
     disk = os.statvfs(ground.folder)
     return disk.f_bavail * disk.f_frsize >= limits.scratch_size
 
 
-def remove_scratch(ground: Ground, folder: str) -> None:
-    """Remove what an execution left behind."""
-    if ground.level != "namespaces":
-        remove_tree(folder)
+def remove_scratch(root: str | None) -> None:
+    """Remove what an execution left behind on disk."""
+    if root is not None:
+        remove_tree(root)
 
 
 def remove_tree(folder: str) -> None:
@@ -290,11 +368,28 @@ def _unlocked(folder: str) -> bool:
     return locked
 
 
-def _confine(ground: Ground, limits: confine.Limits, scratch: str, parent: int) -> None:
-    limits = replace(limits, tasks=limits.tasks + ground.tasks)
+def _confine(
+    ground: Ground,
+    limits: confine.Limits,
+    identity: confine.Identity,
+    root: str | None,
+    parent: int,
+) -> surroundings.Place:
+    """Confine this process to the folders of its own; returns them."""
+    readable = ground.readable
+    if root is None:
+        owner = os.getuid() if identity.user is None else identity.user
+        place = surroundings.mount_place(str(ground.mounted), limits, owner, list(ground.kept))
+        readable = [*readable, *confine.open_readable([place.names] if place.names else [])]
+    else:
+        place = surroundings.find_folders(root)
+    if not ground.identities.counted_apart():
+        limits = replace(limits, tasks=confine.tasks_of(os.getuid()) + limits.tasks + SPARE_TASKS)
     confine.confine(
-        *(ground.level, limits, scratch, ground.readable, ground.user, parent, ground.ruleset)
+        *(ground.level, limits, place.work, readable, identity, parent, place.writable())
     )
+    place.announce()
+    return place
 
 
 # --------------------------------------------------------------------------------- serving
@@ -356,14 +451,15 @@ class Server:
     def _start(self, request: Waiting) -> None:
         limits = confine.Limits(**request.header["limits"])
         self._count += 1
+        identity = self._ground.identities.pick()
         try:
             if not _room(self._ground, limits):
                 raise OSError("no space left")
-            scratch = make_scratch(self._ground, self._count)
+            scratch = make_scratch(self._ground, identity, self._count)
             parent = os.getpid()
             pid = os.fork()
             if pid == 0:
-                self._be_child(request, limits, scratch, parent)
+                self._be_child(request, limits, identity, scratch, parent)
             pidfd = os.pidfd_open(pid)
         except OSError as error:
             refused = {"outcome": "not_started", "reason": str(error)}
@@ -379,7 +475,12 @@ class Server:
         self._selector.register(pidfd, selectors.EVENT_READ, job)
 
     def _be_child(
-        self, request: Waiting, limits: confine.Limits, scratch: str, parent: int
+        self,
+        request: Waiting,
+        limits: confine.Limits,
+        identity: confine.Identity,
+        scratch: str | None,
+        parent: int,
     ) -> None:
         """In the fork: confine, execute, answer, end. Never returns."""
         code = 1
@@ -387,15 +488,15 @@ class Server:
             # Where memory runs out, a script goes before its host does.
             Path("/proc/self/oom_score_adj").write_text("1000")
             kept = {request.asked, request.answer, *self._ground.readable}
-            _quiet_descriptors(kept | {self._ground.ruleset})
-            _confine(self._ground, limits, scratch, parent)
+            _quiet_descriptors(kept)
+            place = _confine(self._ground, limits, identity, scratch, parent)
             os.write(request.answer, CONFINED)
         except BaseException:
             os._exit(1)
         try:
             from . import preload
 
-            preload.execute(request.asked, request.answer, scratch)
+            preload.execute(request.asked, request.answer, place.work)
             code = 0
         finally:
             os._exit(code)
@@ -405,7 +506,7 @@ class Server:
         for job in list(self._jobs.values()):
             if now > job.deadline:
                 self._kill(job, "time")
-            elif self._ground.level != "namespaces" and overfull(job.scratch, job.limits):
+            elif job.scratch is not None and overfull(job.scratch, job.limits):
                 self._kill(job, "files")
 
     def _kill(self, job: Job, reason: str) -> None:
@@ -418,7 +519,7 @@ class Server:
         os.close(job.pidfd)
         _, status, usage = os.wait4(job.pid, 0)
         del self._jobs[job.pid]
-        remove_scratch(self._ground, job.scratch)
+        remove_scratch(job.scratch)
         header: dict[str, Any] = {
             "outcome": "ended",
             "seconds": round(time.monotonic() - job.started, 4),
@@ -442,7 +543,7 @@ def open_files() -> dict[int, str]:
     return {number: target for number, target in found.items() if number > 2}
 
 
-def check_descriptors(known: set[int | None]) -> None:
+def check_descriptors(known: set[int]) -> None:
     """Refuse to serve with a file open that a fork would share, or close under its owner.
 
     Raises:
@@ -454,7 +555,7 @@ def check_descriptors(known: set[int | None]) -> None:
         raise RuntimeError(f"files left open before the first script would run: {listed}")
 
 
-def _quiet_descriptors(kept: set[int | None]) -> None:
+def _quiet_descriptors(kept: set[int]) -> None:
     """Nothing inherited but what is to be kept."""
     null = os.open("/dev/null", os.O_RDWR)
     for standard in (0, 1, 2):
