@@ -102,7 +102,7 @@ def _match_role(
             "rendering": generated[column].value,
             "similarity": float(table[row, column]),
         }
-        for row, column in zip(rows, columns, strict=True)
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
     ]
     return pairs, _without(reference, rows), _without(generated, columns)
 
