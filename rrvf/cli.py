@@ -53,6 +53,7 @@ Where = Annotated[
 RayAddress = Annotated[
     str | None, typer.Option(help="host:port of the cluster; else the one this machine is in.")
 ]
+Answers = "JSONL, a file of VLMEvalKit (xlsx, tsv, csv, json, pkl), .gz, or a folder of <id>.py|html."
 Benchmark = Annotated[str, typer.Argument(help=", ".join(BENCHMARKS))]
 
 
@@ -99,7 +100,7 @@ def demo(
 @grouped
 def score(
     benchmark: Benchmark,
-    predictions: Annotated[Path, typer.Option(help="JSONL, or a VLMEvalKit prediction file.")],
+    predictions: Annotated[Path, typer.Option(help=Answers)],
     out: Out,
     run: RunFlags,
     judge: JudgeFlags,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from rrvf.agent import AgentSettings, Unanswered
 from rrvf.benchmarks import chartmimic, chartmimic_rules, plot2code, plot2code_rules, websight
-from rrvf.benchmarks.predictions import load_predictions, match
+from rrvf.benchmarks.predictions import KINDS, load_predictions, match
 from rrvf.canvases import canvas_of
 from rrvf.chat import Chat, ChatSettings, Usage
 from rrvf.episodes import LoopScoring, Trajectories
@@ -54,7 +54,6 @@ _UNUSED: Mapping[Source, Sequence[str]] = {
     "vllm": (*_SERVED, "device"),
     "recorded": (*_SERVED, "batch_size", "device", "top_p", "seed"),
 }
-_FILES = (".jsonl", ".json", ".xlsx", ".tsv")
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Prepared = tuple[Sequence[Item], Scoring]
@@ -322,7 +321,7 @@ class LoopOptions:
             return "transformers"
         if path.is_dir():
             raise UserError(f"{path}: no checkpoint (config.json is missing)")
-        if path.is_absolute() or self.policy.startswith(".") or path.suffix in _FILES:
+        if path.is_absolute() or self.policy.startswith(".") or path.suffix in KINDS:
             raise UserError(
                 f"{path}: no such file or folder; name answers, a checkpoint or a model"
             )

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
+import operator
+import os
+import pickle
+import subprocess
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rrvf.benchmarks.predictions import load_predictions, lost, match
+from rrvf.benchmarks.websight import extract_html
 from rrvf.errors import DataError
+from rrvf.replies import all_python_blocks
 from rrvf.types import Sample
 
 
@@ -227,8 +235,154 @@ def test_files_that_pandas_wrote(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
     frame.to_csv(tmp_path / "b.tsv", sep="\t", index=False, quoting=csv.QUOTE_ALL)
     frame.to_excel(tmp_path / "c.xlsx", index=False)
-    for name in ("a.tsv", "b.tsv", "c.xlsx"):
+    frame.to_csv(tmp_path / "d.csv", index=False)
+    frame.to_csv(tmp_path / "e.csv", index=False, quoting=csv.QUOTE_ALL)
+    frame.to_pickle(tmp_path / "f.pkl")
+    names = ("a.tsv", "b.tsv", "c.xlsx", "d.csv", "e.csv", "f.pkl")
+    for name in names:
         assert load_predictions(tmp_path / name) == expected
+        packed = tmp_path / f"{name}.gz"
+        packed.write_bytes(gzip.compress((tmp_path / name).read_bytes()))
+        assert load_predictions(packed) == expected
+
+
+# --- pickles --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_pickled_tables(tmp_path: Path, protocol: int) -> None:
+    pd = pytest.importorskip("pandas")
+    np = pytest.importorskip("numpy")
+    plain = {"index": [1, 2, 3], "prediction": ["x", None, "z"], "more": [0.5, 1.5, float("nan")]}
+    whole = pd.DataFrame(plain)
+    path = tmp_path / "p.pkl"
+    for table in (
+        whole,
+        whole[whole["index"] != 2],
+        whole.set_index(pd.Index(["a", "b", "c"])),
+        whole.astype({"prediction": "string", "index": "Int64"}),
+        whole.astype({"prediction": "category"}),
+        whole.to_dict("records"),
+        {1: "x", 3: "z"},
+        {np.int64(1): "x", "3": "z"},
+    ):
+        path.write_bytes(pickle.dumps(table, protocol=protocol))
+        assert load_predictions(path) == {"1": "x", "3": "z"}
+
+
+class Trap:
+    """Unpickling it would call a function."""
+
+    def __init__(self, function: Any, *arguments: object) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+def test_a_pickle_runs_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    sprung, path = tmp_path / "sprung", tmp_path / "p.pkl"
+    traps: list[object] = [
+        Trap(os.mkdir, str(sprung)),
+        Trap(eval, f"__import__('os').mkdir({str(sprung)!r})"),
+        Trap(subprocess.call, ["mkdir", str(sprung)]),
+        Trap(getattr, "x", "upper"),
+        Trap(operator.attrgetter("real")),
+        Path("x"),
+        fails,
+    ]
+    for trap in traps:
+        for protocol in (0, 2, 4, 5):
+            path.write_bytes(pickle.dumps([{"index": 1, "prediction": trap}], protocol=protocol))
+            fails("more than data", path)
+    dotted = b"\x80\x04\x8c\x11pandas.core.frame\x8c\x0fDataFrame.query\x93."
+    path.write_bytes(dotted)
+    fails("DataFrame.query, which is more than data", path)
+    pickled = pickle.dumps(b"\xff", protocol=2).replace(b"latin1", b"rot_13")
+    path.write_bytes(pickled)
+    fails("it holds bytes as rot_13", path)
+    assert not sprung.exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "not a pickled table"),
+        (b"PK\x03\x04", "not a pickled table"),
+        (pickle.dumps({"a": "x"})[:-2], "not a pickled table"),
+        (pickle.dumps(3), "holds a int, no table"),
+        (pickle.dumps(["x"]), "row 1 is no dictionary"),
+        (pickle.dumps({}), "no predictions in it"),
+        (pickle.dumps([{"index": 1, "answer": "x"}]), 'no "prediction" in it'),
+        (pickle.dumps({1: {"a": 1}}), "is not a string but dict"),
+    ],
+)
+def test_pickles_that_are_no_predictions(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "p.pkl"
+    path.write_bytes(data)
+    fails(message, path)
+
+
+# --- packed files ---------------------------------------------------------------------------------
+
+
+def test_packed_json_lines(tmp_path: Path) -> None:
+    plain = lines(tmp_path / "p.jsonl", {"id": "a", "prediction": "x"})
+    packed = tmp_path / "P.JSONL.GZ"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert load_predictions(packed) == {"a": "x"}
+
+
+@pytest.mark.parametrize("sign", [",", "\t"])
+def test_a_table_packed_under_another_name(tmp_path: Path, sign: str) -> None:
+    packed = tmp_path / "p.jsonl.gz"
+    packed.write_bytes(gzip.compress(f'index{sign}prediction\na{sign}"x, y"\n'.encode()))
+    assert load_predictions(packed) == {"a": "x, y"}
+
+
+def test_packed_files_that_cannot_be_used(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl.gz"
+    for data in (b"x", b"", gzip.compress(b"x" * 10**5)[:-9], b"\x1f\x8b\x08\0" + b"\0" * 30):
+        path.write_bytes(data)
+        fails("not a whole gzip file|no predictions in it", path)
+    (tmp_path / "p.txt.gz").write_bytes(gzip.compress(b"x"))
+    fails("unknown kind of file", tmp_path / "p.txt.gz")
+
+
+# --- folders --------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_scripts(tmp_path: Path) -> None:
+    (tmp_path / "bar_1.py").write_bytes(b"\xef\xbb\xbfx = '\xc3\xa9'\n")
+    (tmp_path / "bar_1_log_texts.py").write_text("left over")
+    (tmp_path / "bar_1.pdf").write_bytes(b"%PDF")
+    (tmp_path / ".bar_2.py").write_text("hidden")
+    (tmp_path / "bar_3.py").mkdir()
+    found = load_predictions(tmp_path)
+    assert {name: all_python_blocks(reply) for name, reply in found.items()} == {
+        "bar_1": "x = 'é'"
+    }
+
+
+def test_a_folder_of_pages_in_their_encodings(tmp_path: Path) -> None:
+    page = '<html><meta charset="{}"><p>{}</p></html>'
+    for name, charset, text in (("a", "gbk", "图表"), ("b", "iso-8859-1", "Größe")):
+        data = page.format(charset, text).encode(charset)
+        (tmp_path / f"{name}.html").write_bytes(data)
+    (tmp_path / "c.html").write_bytes(page.format("x", "图").encode("utf-16"))
+    found = load_predictions(tmp_path)
+    pages = {name: extract_html(reply) for name, reply in found.items()}
+    texts = {name: (html or "").partition("<p>")[2] for name, html in pages.items()}
+    assert texts == {"a": "图表</p></html>", "b": "Größe</p></html>", "c": "图</p></html>"}
+
+
+def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_bytes(b"\xff")
+    with pytest.raises(DataError, match=r"a\.py: it is not UTF-8 text"):
+        load_predictions(tmp_path)
+    (tmp_path / "a.html").write_bytes(b"<p>")
+    fails("both .py and .html for a;", tmp_path)
 
 
 # --- files that are no predictions ----------------------------------------------------------------
@@ -236,14 +390,15 @@ def test_files_that_pandas_wrote(tmp_path: Path) -> None:
 
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     fails("no such file", tmp_path / "missing.jsonl")
-    fails("this is a folder", tmp_path)
-    for suffix in (".jsonl", ".json", ".tsv"):
+    (tmp_path / "folder").mkdir()
+    fails("this is a folder without", tmp_path / "folder")
+    for suffix in (".jsonl", ".json", ".tsv", ".csv"):
         empty = tmp_path / f"empty{suffix}"
-        empty.write_text(" \n" if suffix != ".tsv" else "")
+        empty.write_text(" \n" if "json" in suffix else "")
         fails("no predictions in it", empty)
-    other = tmp_path / "p.pkl"
+    other = tmp_path / "p.parquet"
     other.write_bytes(b"x")
-    fails("one of .jsonl, .json, .tsv, .xlsx", other)
+    fails("one of .jsonl, .json, .tsv, .csv, .xlsx, .pkl", other)
     for name, message in (
         ("p.xlsx", "not a readable Excel workbook"),
         ("p.json", "not valid JSON"),

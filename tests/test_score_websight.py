@@ -252,6 +252,20 @@ def test_render_web_mistakes(tmp_path: Path) -> None:
     assert_one_line(done, "none.html", "No such file", "name an HTML file")
 
 
+@pytest.mark.parametrize("charset", ["gbk", "iso-8859-1", "utf-16"])
+def test_render_reads_the_encodings_that_score_reads(tmp_path: Path, charset: str) -> None:
+    page = f'<html><head><meta charset="{charset}"></head><body>Gr\u00fc\u00dfe {{}}</body></html>'
+    page = page.replace("Gr\u00fc\u00dfe", "\u56fe\u8868") if charset == "gbk" else page
+    outs: list[bytes] = []
+    for encoding in (charset, "utf-8"):
+        file, out = tmp_path / f"{encoding}.html", tmp_path / f"{encoding}.png"
+        file.write_bytes(page.encode(encoding))
+        done = rrvf("render", "web", file, "--out", out)
+        assert (done.returncode, done.stderr) == (0, "")
+        outs.append(out.read_bytes())
+    assert outs[0] == outs[1]
+
+
 # ------------------------------------------------------------------------- without a browser
 
 

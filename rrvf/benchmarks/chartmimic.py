@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from rrvf.benchmarks.predictions import Row, read_tsv
+from rrvf.benchmarks.predictions import LEFTOVER, Row, read_tsv
 from rrvf.errors import DataError
 from rrvf.files import file_inside
 from rrvf.types import Sample
@@ -52,9 +52,6 @@ SUBSET_SIZES: Mapping[str, int] = {
 TASKS = ("direct", "customized")
 
 _SUBSET_NAME = re.compile(r"(?:direct|ori|customized)_\d+")
-_LEFTOVER = re.compile(r"_log_\w+$")
-"""The official scorer writes scripts of such names beside the references, and may leave them."""
-
 _COLUMNS = ("index", "question", "input_figure", "ground_truth_figure_code", "task")
 _DOWNLOAD = "python -m rrvf.benchmarks.chartmimic_download DIR"
 
@@ -165,7 +162,7 @@ def _scripts(folder: Path) -> list[Path]:
     paths = [
         path
         for path in folder.glob("*.py")
-        if path.is_file() and not path.name.startswith(".") and not _LEFTOVER.search(path.stem)
+        if path.is_file() and not path.name.startswith(".") and not LEFTOVER.search(path.stem)
     ]
     return sorted(paths, key=lambda path: _natural(path.stem))
 

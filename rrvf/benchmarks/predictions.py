@@ -1,23 +1,30 @@
 """Predictions: what a model answered, as files hold it, matched with the samples it answered.
 
-Formats: JSON lines with ``id`` and ``prediction``, and the prediction files of VLMEvalKit (xlsx,
-tsv, json: columns ``index`` and ``prediction``). Whatever is wrong with a file is told in one line
-that names the file and the place in it.
+Formats: JSON lines with ``id`` and ``prediction``; the files of VLMEvalKit (xlsx, tsv, csv, json,
+pkl: columns ``index`` and ``prediction``); each of them packed as ``.gz``; and a folder of
+``<id>.py`` or ``<id>.html``. Whatever is wrong with a file is told in one line that names the file
+and the place in it.
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import json
 import math
 import re
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from rrvf.benchmarks.pickled_tables import read_pickled
+from rrvf.decoding import decode_html
 from rrvf.errors import DataError, SetupError
+from rrvf.tool_calls import fenced
 from rrvf.types import Sample
 
 Row = Mapping[str, object]
@@ -30,6 +37,12 @@ CELL = 32_767
 """Characters that a cell of a spreadsheet holds; pandas cuts off the rest."""
 
 _CUT_OFF = f"{LOST}: the xlsx file holds only {CELL} characters of it; PRED_FORMAT=tsv holds all"
+LEFTOVER = re.compile(r"_log_\w+$")
+"""The official scorer writes scripts of such names beside the others, and may leave them."""
+
+_MOST_BYTES = 2**30
+"""Of a packed file, unpacked."""
+
 _SHOWN = 10
 """How many ids an error message lists."""
 
@@ -41,7 +54,8 @@ def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, s
     """Read a file of predictions.
 
     Args:
-        path: A ``.jsonl``, ``.json``, ``.tsv`` or ``.xlsx`` file.
+        path: A ``.jsonl``, ``.json``, ``.tsv``, ``.csv``, ``.xlsx`` or ``.pkl`` file, perhaps with
+            ``.gz`` behind it; or a folder of ``<id>.py`` or ``<id>.html``, each a whole answer.
         id_column: The column or key that names the sample; by default ``id`` or ``index``, in JSON
             lines in this order, elsewhere in the other.
 
@@ -51,12 +65,15 @@ def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, s
 
     Raises:
         DataError: On a file that is missing, empty, malformed, or names an id twice.
-        SetupError: On ``.xlsx`` where ``openpyxl`` is not installed.
+        SetupError: On ``.xlsx`` where ``openpyxl``, on ``.pkl`` where pandas is not installed.
     """
-    rows = list(_reader(path)(path))
+    if path.is_dir():
+        return _from_folder(path)
+    kind, data = _opened(path)
+    rows = list(_READERS[kind](path, data))
     if not rows:
         raise DataError(f"{path}: no predictions in it; one row a sample is needed")
-    id_key = id_column or _id_key(path, rows)
+    id_key = id_column or _id_key(path, kind, rows)
     if not any("prediction" in row for _, row in rows):
         raise DataError(f'{path}: no "prediction" in it, only {_listed(rows[0][1])}')
     identified = [(_sample_id(path, place, row, id_key), place, row) for place, row in rows]
@@ -66,7 +83,7 @@ def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, s
         raise DataError(f"{path}: more than one prediction for {_listed(repeated)}; keep one each")
     predictions: dict[str, str] = {}
     for sample_id, place, row in identified:
-        completion = _completion(path, place, row)
+        completion = _completion(path, kind, place, row)
         if completion is not None:
             predictions[sample_id] = completion
     return predictions
@@ -123,15 +140,25 @@ def read_tsv(path: Path) -> Iterator[tuple[str, Row]]:
     Raises:
         DataError: On a file that is not UTF-8 or not such a table.
     """
+    return _read_tsv(path, path.read_bytes())
+
+
+def _read_tsv(path: Path, data: bytes) -> Iterator[tuple[str, Row]]:
+    return _separated(path, data, "\t", "tab")
+
+
+def _read_csv(path: Path, data: bytes) -> Iterator[tuple[str, Row]]:
+    return _separated(path, data, ",", "comma")
+
+
+def _separated(path: Path, data: bytes, sign: str, name: str) -> Iterator[tuple[str, Row]]:
+    text = io.StringIO(_decoded(path, data, "the file"), newline="")
     # The limit belongs to the whole process; a table may hold pictures of megabytes in a cell.
     limit = csv.field_size_limit(sys.maxsize)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file, delimiter="\t", strict=True))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+        rows = list(csv.reader(text, delimiter=sign, strict=True))
     except csv.Error as error:
-        raise DataError(f"{path}: not a table of tab-separated values: {error}") from error
+        raise DataError(f"{path}: not a table of {name}-separated values: {error}") from error
     finally:
         csv.field_size_limit(limit)
     yield from _as_records((cell or None for cell in row) for row in rows if row)
@@ -149,34 +176,80 @@ def _as_records(rows: Iterable[Iterable[object]]) -> Iterator[tuple[str, Row]]:
             yield f"row {number}", dict(zip(header, values, strict=False))
 
 
-def _reader(path: Path) -> Callable[[Path], Iterator[tuple[str, Row]]]:
-    readers: dict[str, Callable[[Path], Iterator[tuple[str, Row]]]] = {
-        ".jsonl": _read_jsonl,
-        ".json": _read_json,
-        ".tsv": read_tsv,
-        ".xlsx": _read_xlsx,
-    }
-    if path.is_dir():
-        raise DataError(f"{path}: this is a folder; name the file of predictions")
+def _opened(path: Path) -> tuple[str, bytes]:
+    """The kind of a file, as a suffix, and its contents."""
     if not path.exists():
         raise DataError(f"{path}: no such file; check the path of the predictions")
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise DataError(f"{path}: unknown kind of file; predictions are one of {_listed(readers)}")
-    return reader
+    packed = path.suffix.lower() == ".gz"
+    kind = Path(path.stem if packed else path.name).suffix.lower()
+    if kind not in _READERS:
+        raise DataError(
+            f"{path}: unknown kind of file; predictions are one of {_listed(_READERS)}, perhaps "
+            "with .gz behind it, or a folder of <id>.py or <id>.html"
+        )
+    data = _unpacked(path) if packed else path.read_bytes()
+    return _kind_inside(kind, data), data
 
 
-def _read_jsonl(path: Path) -> Iterator[tuple[str, Row]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            text = _decoded(path, line, f"line {number}")
-            if text.strip():
-                yield f"line {number}", _json_object(path, text, f"line {number}")
+def _unpacked(path: Path) -> bytes:
+    try:
+        with gzip.open(path) as file:
+            data = file.read(_MOST_BYTES + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: not a whole gzip file ({error}); pack it again") from error
+    if len(data) > _MOST_BYTES:
+        raise DataError(f"{path}: more than {_MOST_BYTES >> 20} MiB unpacked; unpack and split it")
+    return data
 
 
-def _read_json(path: Path) -> Iterator[tuple[str, Row]]:
+def _kind_inside(kind: str, data: bytes) -> str:
+    """What a file named as JSON lines is by its first line: a table may have been packed so."""
+    first = data[:1000].partition(b"\n")[0].removeprefix(b"\xef\xbb\xbf").strip()
+    if kind != ".jsonl" or first.startswith((b"{", b"[")) or b"prediction" not in first:
+        return kind
+    return ".tsv" if b"\t" in first else ".csv" if b"," in first else kind
+
+
+def _from_folder(folder: Path) -> dict[str, str]:
+    """Answers that are files of code, as the benchmarks' own scripts take them."""
+    files = sorted(path for path in folder.iterdir() if _is_answer(path))
+    if not files:
+        raise DataError(
+            f"{folder}: this is a folder without <id>.py or <id>.html; name the file of predictions"
+        )
+    repeated = [name for name, n in Counter(path.stem for path in files).items() if n > 1]
+    if repeated:
+        raise DataError(
+            f"{folder}: both .py and .html for {_listed(repeated)}; keep those of the benchmark"
+        )
+    return {path.stem: _answer(path) for path in files}
+
+
+def _is_answer(path: Path) -> bool:
+    if path.name.startswith(".") or not path.is_file():
+        return False
+    if path.suffix == ".py":
+        return not LEFTOVER.search(path.stem)
+    return path.suffix == ".html"
+
+
+def _answer(path: Path) -> str:
+    data = path.read_bytes()
+    if path.suffix == ".html":
+        return fenced(decode_html(data).rstrip("\n"), "html")
+    return fenced(_decoded(path, data, "it").rstrip("\n"), "python")
+
+
+def _read_jsonl(path: Path, data: bytes) -> Iterator[tuple[str, Row]]:
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        text = _decoded(path, line, f"line {number}")
+        if text.strip():
+            yield f"line {number}", _json_object(path, text, f"line {number}")
+
+
+def _read_json(path: Path, data: bytes) -> Iterator[tuple[str, Row]]:
     """A list of records, as VLMEvalKit writes it."""
-    text = _decoded(path, path.read_bytes(), "the file")
+    text = _decoded(path, data, "the file")
     if not text.strip():
         return
     rows = _json_value(path, text, "the file")
@@ -210,7 +283,7 @@ def _json_object(path: Path, text: str, place: str) -> Row:
     return cast("dict[str, object]", value)
 
 
-def _read_xlsx(path: Path) -> Iterator[tuple[str, Row]]:
+def _read_xlsx(path: Path, data: bytes) -> Iterator[tuple[str, Row]]:
     try:
         import openpyxl
     except ImportError as error:
@@ -218,13 +291,25 @@ def _read_xlsx(path: Path) -> Iterator[tuple[str, Row]]:
             f"{path}: reading it needs openpyxl: pip install openpyxl, or save the file as TSV"
         ) from error
     try:
-        book: Any = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        book: Any = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         rows = [[_cell(value) for value in row] for row in _sheet_rows(book)]
         book.close()
     # The library lets through whatever the zip and XML parsers below it raise.
     except Exception as error:
         raise DataError(f"{path}: not a readable Excel workbook ({error})") from error
     yield from _as_records(rows)
+
+
+_READERS: Mapping[str, Callable[[Path, bytes], Iterator[tuple[str, Row]]]] = {
+    ".jsonl": _read_jsonl,
+    ".json": _read_json,
+    ".tsv": _read_tsv,
+    ".csv": _read_csv,
+    ".xlsx": _read_xlsx,
+    ".pkl": read_pickled,
+}
+KINDS = (*_READERS, ".gz")
+"""Suffixes of files of predictions."""
 
 
 def _sheet_rows(book: Any) -> Iterator[Sequence[object]]:
@@ -240,8 +325,8 @@ def _cell(value: object) -> object:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
-def _id_key(path: Path, rows: Sequence[tuple[str, Row]]) -> str:
-    names = ("id", "index") if path.suffix.lower() == ".jsonl" else ("index", "id")
+def _id_key(path: Path, kind: str, rows: Sequence[tuple[str, Row]]) -> str:
+    names = ("id", "index") if kind == ".jsonl" else ("index", "id")
     for name in names:
         if any(name in row for _, row in rows):
             return name
@@ -259,12 +344,12 @@ def _sample_id(path: Path, place: str, row: Row, key: str) -> str:
     raise DataError(f'{path}: {place} has no "{key}" that is a string or a whole number')
 
 
-def _completion(path: Path, place: str, row: Row) -> str | None:
+def _completion(path: Path, kind: str, place: str, row: Row) -> str | None:
     value = row.get("prediction")
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, str):
-        cut_off = path.suffix.lower() == ".xlsx" and len(value) >= CELL
+        cut_off = kind == ".xlsx" and len(value) >= CELL
         return _CUT_OFF if cut_off else value
     raise DataError(f'{path}: {place}: "prediction" is not a string but {type(value).__name__}')
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import codecs
 import json
 import re
 from collections import Counter
@@ -27,6 +26,7 @@ from rrvf.benchmarks.websight_download import (
     keep_picture,
     picture_suffix,
 )
+from rrvf.decoding import decode_html
 from rrvf.errors import DataError, SetupError
 from rrvf.files import file_inside
 from rrvf.types import Sample
@@ -58,18 +58,6 @@ _BATCH = 16
 
 _BASE64 = re.compile(r"data:[\w/+.-]*;base64,|(?=iVBORw0KGgo|/9j/|UklGR)")
 """How a picture in base64 begins: as a data URL, or as a PNG, JPEG or WebP."""
-
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w-]{1,40})""", re.IGNORECASE)
-_LEGACY = re.compile(
-    r"windows-(?:125\d|874)|iso-8859-(?:[2-8]|1[03-6])|koi8-[ru]|macintosh"
-    r"|shift_jis|euc-(?:jp|kr)|iso-2022-jp|gbk|gb2312|gb18030|big5"
-)
-"""Encodings that browsers know, by the names pages declare; latin-1 means windows-1252 to them."""
 
 _TAG = re.compile(r"<[a-zA-Z!][^<>]*>")
 _DOCUMENT = re.compile(r"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
@@ -145,28 +133,6 @@ def extract_html(completion: str) -> str | None:
         return None
     ends = [match.end() for match in _DOCUMENT_END.finditer(text, start.end())]
     return text[start.start() : ends[-1] if ends else None].rstrip()
-
-
-def decode_html(data: bytes) -> str:
-    """Text of an HTML file, whatever its encoding; no bytes fail.
-
-    A byte order mark counts first; then UTF-8 if it is that; then the charset that a ``meta`` in
-    the first kilobyte declares, if browsers know it; then windows-1252, with U+FFFD for the five
-    bytes it does not define. Line breaks become line feeds.
-    """
-    for mark, encoding in _BOMS:
-        if data.startswith(mark):
-            return _unified(data[len(mark) :].decode(encoding, "replace"))
-    try:
-        return _unified(data.decode("utf-8"))
-    except UnicodeDecodeError:
-        declared = _CHARSET.search(data[:1024])
-        name = declared[1].decode("ascii", "replace").lower() if declared else ""
-        return _unified(data.decode(name if _LEGACY.fullmatch(name) else "cp1252", "replace"))
-
-
-def _unified(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _hub_slice_of(data: Path) -> HubSlice | None:

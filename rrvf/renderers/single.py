@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rrvf.decoding import decode_html
 from rrvf.errors import DataError, UserError
 from rrvf.renderers.cache import write_atomically
 from rrvf.renderers.chart import ChartRenderer, ChartScript
@@ -17,7 +18,7 @@ def draw_file(file: Path, out: Path, python: Path | None, confinement: str) -> P
         DataError: ``file`` cannot be read.
         UserError: It draws nothing; with what it raised. Or ``out`` cannot be written.
     """
-    code = _read(file, "a Python script")
+    code = _text(file, "a Python script")
     script = ChartScript(code, append_save=False)
     with ChartRenderer(python, 1, None, confinement) as renderer:
         rendering = renderer.render(script, modes=("fixed",), judge=True)
@@ -33,17 +34,22 @@ def show_file(
         DataError: ``file`` cannot be read.
         UserError: It cannot be shown; with the reason. Or ``out`` cannot be written.
     """
-    html = _read(file, "an HTML file")
+    html = decode_html(_bytes(file, "an HTML file"))
     with PageRenderer(browser, 1, javascript=javascript, confinement=confinement) as renderer:
         rendering = renderer.render(html)
     return _written(out, rendering.png, file, rendering.error)
 
 
-def _read(file: Path, what: str) -> str:
+def _text(file: Path, what: str) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return _bytes(file, what).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{file}: not UTF-8 text; name {what}") from error
+
+
+def _bytes(file: Path, what: str) -> bytes:
+    try:
+        return file.read_bytes()
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}; name {what}") from error
 
