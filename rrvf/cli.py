@@ -287,7 +287,7 @@ def _run(
     from rrvf.report import format_table
     from rrvf.run_folder import read_summary
     from rrvf.runs import spent
-    from rrvf.scoring import tell_broken
+    from rrvf.scoring import tell_broken, tell_glyphs
 
     def costs() -> Iterator[str]:
         # On a cluster every slot asks for itself, and nothing was asked from here.
@@ -308,7 +308,14 @@ def _run(
         raise typer.Exit(130) from None
     _tell(*costs())
     typer.echo(format_table(read_summary(out)))
-    for line in filter(None, (tell_broken(finished), *count_missing(finished))):
+    for line in filter(
+        None,
+        (
+            tell_broken(finished),
+            *count_missing(finished),
+            tell_glyphs(result.tags for result in finished),
+        ),
+    ):
         typer.echo(line)
     return out
 

@@ -13,6 +13,7 @@ from rrvf import __version__
 from rrvf.errors import RrvfError
 from rrvf.renderers import cache
 from rrvf.renderers.chart import ChartRenderer
+from rrvf.renderers.glyphs import CONSEQUENCE, SCRIPTS, Medium, list_unwritable
 from rrvf.renderers.official_packages import INSTALL, find_missing
 from rrvf.renderers.page import PageRenderer
 from rrvf.scorers.clip_weights import VARIABLE as WEIGHTS_VARIABLE
@@ -65,6 +66,7 @@ def _charts(python: Path | None, confinement: str | None) -> Iterator[Finding]:
     yield Finding("confinement", f"{level} ({MEANING[level]})", level in ("namespaces", "landlock"))
     yield Finding("scripts run as", said["user"])
     yield Finding("fonts", f"{said['n_fonts']} families (hash {said['fonts_hash']})")
+    yield _without_glyphs("fonts of charts", "chart")
 
 
 def _official(python: Path) -> Finding:
@@ -85,7 +87,15 @@ def _pages(browser: Path | None, confinement: str | None) -> Iterator[Finding]:
     yield Finding("browser confinement", layers, ok=reached["sandbox"] or reached["files"])
     fonts = said["fonts"]
     yield Finding("browser fonts", f"{fonts['count']} files (hash {fonts['hash']})")
+    yield _without_glyphs("fonts of pages", "page")
     yield Finding("Tailwind", said["tailwind"] or "not installed; run: rrvf setup-browser")
+
+
+def _without_glyphs(what: str, medium: Medium) -> Finding:
+    scripts = list_unwritable(medium)
+    if not scripts:
+        return Finding(what, f"glyphs for {', '.join(SCRIPTS)}")
+    return Finding(what, f"no glyphs for {', '.join(scripts)}: {CONSEQUENCE}")
 
 
 def _clip() -> Finding:

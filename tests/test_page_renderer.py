@@ -182,7 +182,7 @@ def test_boxes_are_where_the_browser_paints(chromium: Path, renderer: PageRender
 def test_colours_of_all_kinds(
     renderer: PageRenderer, color: str, expected: tuple[int, int, int]
 ) -> None:
-    (block,) = shown(renderer, f"<p style='color: {color}'>x").blocks
+    (block,) = shown(renderer, f"<p style='color: {color}; background: #FA8072'>x").blocks
     got = tuple(bytes.fromhex(block.color.removeprefix("#")))
     assert all(abs(a - b) <= 1 for a, b in zip(got, expected, strict=True)), block.color
 
@@ -212,6 +212,89 @@ def test_colours_of_all_kinds(
 )
 def test_what_cannot_be_seen_is_no_block(renderer: PageRenderer, html: str) -> None:
     assert texts(renderer, f"{html}</p></div></div><p>seen</p>") in (["seen"], [])
+
+
+BOX = "position: absolute; left: 0; top: 0; width: 600px; height: 200px"
+UNSEEN = {
+    "covered": f"<p>unseen</p><div style='{BOX}; background: #fff'></div>",
+    "covered by a picture": f"<p>unseen</p><img style='{BOX}' src=\"data:image/svg+xml,<svg "
+    "xmlns='http://www.w3.org/2000/svg'><rect width='999' height='999'/></svg>\">",
+    "behind": f"<p style='position: relative; z-index: -1'>unseen</p><div style='{BOX}; "
+    "background: linear-gradient(90deg, red, blue)'></div>",
+    "transparent": "<p style='color: transparent'>unseen</p>",
+    "transparent above a gradient": "<div style='background: linear-gradient(90deg, red, blue)'>"
+    "<p style='color: #0000'>unseen</p></div>",
+    "transparent fill": "<p style='-webkit-text-fill-color: transparent'>unseen</p>",
+    "like its background": "<p style='color: #fff; background: #fff'>unseen</p>",
+    "almost like its background": "<p style='color: #f7f7f7'>unseen</p>",
+    "opacity": "<p style='opacity: 0.01'>unseen</p>",
+    "a filter": "<p style='filter: opacity(0)'>unseen</p>",
+    "brightness": "<p style='color: #222; filter: brightness(99)'>unseen</p>",
+    "a mask": "<p style='mask-image: linear-gradient(transparent, transparent)'>unseen</p>",
+    "a blend": "<div style='background: #fff'><p style='mix-blend-mode: lighten'>unseen</p></div>",
+    "clip-path": "<p style='clip-path: inset(50%)'>unseen</p>",
+    "for screen readers": "<p style='position: absolute; width: 1px; height: 1px; overflow: hidden;"
+    " clip: rect(0, 0, 0, 0)'>unseen</p>",
+    "cut off by its box": "<p style='height: 0; overflow: hidden'>unseen</p>",
+    "indented away": "<p style='text-indent: -999px; overflow: hidden'>unseen</p>",
+    "off the page": "<p style='position: absolute; left: -999px'>unseen</p>",
+    "one pixel high": "<p style='font-size: 1px'>unseen unseen unseen</p>",
+    "scaled down": "<p style='transform: scale(0.05)'>unseen unseen unseen</p>",
+    "its back": "<p style='transform: rotateY(180deg); backface-visibility: hidden'>unseen</p>",
+    "SVG without paint": "<svg height=40><text y=20 fill=none>unseen</text></svg>",
+    "a transition's start": "<style>i {color: #0000; transition: color 9s}</style><i>unseen</i>",
+    "in a shadow root": "<div><template shadowrootmode=open><p style='color: #fff'>unseen</p>"
+    "</template></div>",
+    "names of properties": "<form><input name=style><input name=shadowRoot><input name=nodeType>"
+    "</form><img name=createTreeWalker><img name=adoptedStyleSheets>"
+    "<p style='color: transparent'>unseen</p>",
+}
+
+
+@pytest.mark.parametrize("way", UNSEEN)
+def test_a_text_that_nobody_sees_is_no_block(way: str, renderer: PageRenderer) -> None:
+    html = f"{START}<div style='position: relative; min-height: 220px'>{UNSEEN[way]}</div>"
+    assert texts(renderer, f"{html}<p>seen") == ["seen"]
+
+
+SEEN = {
+    "as usual": "<p>seen</p>",
+    "colour that insists": "<p style='color: black !important'>seen</p>",
+    "on a gradient": "<p style='background: linear-gradient(90deg, red, blue)'>seen</p>",
+    "cut out of a gradient": "<p style='background: linear-gradient(red, blue); color: transparent;"
+    " background-clip: text; -webkit-background-clip: text'>seen</p>",
+    "filled": "<p style='color: transparent; -webkit-text-fill-color: black'>seen</p>",
+    "outlined": "<p style='color: transparent; -webkit-text-stroke: 1px black'>seen</p>",
+    "its shadow": "<p style='color: transparent; text-shadow: 0 0 0 black'>seen</p>",
+    "in transition": "<style>p {color: black; transition: color 9s}</style><p>seen",
+    "cannot be selected": "<p style='user-select: none'>seen</p>",
+    "first line": "<style>p::first-line {color: black !important}</style><p>seen",
+    "SVG": "<svg height=40><text y=20>seen</text></svg>",
+    "SVG outlined": "<svg height=40><text y=20 fill=none stroke=black>seen</text></svg>",
+    "in a shadow root": "<div><template shadowrootmode=open><style>p {color: black !important}"
+    "</style><p>seen</p></template></div>",
+    "small and pale": "<p style='font-size: 9px; font-weight: 100; color: #aaa'>seen</p>",
+    "upright": "<p style='writing-mode: vertical-rl'>seen</p>",
+    "a full stop": "<p>.</p>",
+    "a button": "<button>seen</button>",
+    "half covered": "<div style='height: 18px; overflow: hidden'><p style='margin: 0'>seen<br>"
+    "<i></i>",
+    "names of properties": "<form><input name=style><p>seen</form><img name=createTreeWalker>",
+}
+
+
+@pytest.mark.parametrize("way", SEEN)
+def test_a_text_is_seen_in_whatever_paint(way: str, renderer: PageRenderer) -> None:
+    assert texts(renderer, f"{START}<div>{SEEN[way]}</div>") in (["seen"], ["."])
+
+
+def test_looking_for_texts_leaves_the_picture_alone(renderer: PageRenderer) -> None:
+    """The second picture, without texts, is not the one that is kept."""
+    rendering = shown(renderer, f"{START}<h1>Seen in black</h1>")
+    dark = ImageChops.invert(picture(rendering).convert("L")).getbbox()
+    assert dark is not None
+    [block] = rendering.blocks
+    assert block.x <= dark[0] < dark[2] <= block.x + block.width + 3
 
 
 def test_seen_again_within_the_hidden(renderer: PageRenderer) -> None:

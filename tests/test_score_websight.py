@@ -346,3 +346,20 @@ def test_the_data_sets_own_picture_can_be_the_target(tmp_path: Path) -> None:
 def test_an_unknown_scorer_is_told_with_the_nearest() -> None:
     with pytest.raises(UserError, match=r"unknown scorer 'blok_match'\. Did you mean block_match"):
         PageScoring(FakePages(), ("blok_match",)).find_scorers()
+
+
+def test_texts_that_nobody_sees_score_nothing(tmp_path: Path) -> None:
+    """A page that shows nothing and holds every word used to score 1 throughout."""
+    white = "<style>* { color: #fff !important; background: #fff !important }</style></head>"
+    given = {
+        "same": fenced(page()),
+        "white": fenced(page().replace("</head>", white)),
+        "covered": fenced(page() + "<p style='position: fixed; inset: 0; background: #fff'></p>"),
+    }
+    options = write_data(tmp_path, dict.fromkeys(given, page()), given)
+    options += ["--scorers", ",".join(BLOCKS), "--out", tmp_path / "out"]
+    done = rrvf("score", "websight", *options)
+    assert done.returncode == 0, done.stderr
+    scores = {name: values(line) for name, line in lines_of(tmp_path / "out").items()}
+    assert scores["same"] == dict.fromkeys(BLOCKS, 1.0)
+    assert scores["white"] == scores["covered"] == dict.fromkeys(BLOCKS, 0.0)

@@ -119,7 +119,9 @@ def _rendering(entry: dict[str, Any]) -> Rendering:
         fixed=_drawing(entry["fixed"]),
         seconds=entry["seconds"],
         cpu_seconds=entry["cpu_seconds"],
-        **pictures,
+        png=pictures["png"],
+        pdf=pictures["pdf"],
+        judge_png=pictures["judge_png"],
     )
 
 

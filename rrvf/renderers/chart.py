@@ -285,8 +285,8 @@ class ChartRenderer:
 
         Texts are recorded where a PDF is drawn. A script that draws none (it saves a PNG, or only
         shows its figure) is executed once more, prepared as an answer with the same code would be:
-        its texts and its large picture are those of that execution. Officially it has no texts,
-        and every answer to it scores 0 for them.
+        its texts and its pictures are those of that execution. Officially it has no texts, and
+        every answer to it scores 0 for them.
 
         Failures that may pass (ours, and those of a limit) are not cached.
 
@@ -310,6 +310,7 @@ class ChartRenderer:
             rendering,
             official=_with_texts_of(rendering.official, again.official),
             fixed=_with_texts_of(rendering.fixed, again.fixed),
+            png=again.png or rendering.png,
             judge_png=again.judge_png,
             without_texts=False,
         )

@@ -36,7 +36,10 @@ CONFINEMENT_VARIABLE = "RRVF_CONFINEMENT"
 WATCH_AFTER, WATCH_EVERY = 0.5, 0.25
 CLOSE_SECONDS = 20.0
 EMPTY = b"<!DOCTYPE html><title></title>"
-SOURCES = ("page.py", "page_session.py", "page_snapshot.py", "browser.py", "web_assets.py")
+SOURCES = (
+    *("page.py", "page_session.py", "page_snapshot.py", "page_visibility.py"),
+    *("browser.py", "web_assets.py"),
+)
 
 T = TypeVar("T")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import itertools
 import json
 import struct
 from collections.abc import AsyncGenerator
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rrvf.renderers import web_assets
 from rrvf.renderers.browser import Running
 from rrvf.renderers.page_snapshot import STYLES, Texts, read_texts
+from rrvf.renderers.page_visibility import HIDE_TEXTS, find_visible
 from rrvf.types import PageRendering
 
 if TYPE_CHECKING:
@@ -202,13 +204,20 @@ class Session:
         cdp = opened.cdp
         world = await self._own_world(cdp)
         await _evaluate(cdp, world, SETTLE)
+        if self._javascript:  # what follows is of one moment; this context is not used again
+            await _send(cdp, "Emulation.setScriptExecutionDisabled", {"value": True})
         content = (await _send(cdp, "Page.getLayoutMetrics"))["cssContentSize"]
         limits = self._limits
         width = max(1, min(limits.max_width, round(content["width"])))
         height = max(1, min(limits.max_height, round(content["height"])))
         snapshot = await _send(cdp, "DOMSnapshot.captureSnapshot", {"computedStyles": STYLES})
-        texts = read_texts(snapshot, width, height)
         png = await self._picture(cdp, width, height)
+        texts = read_texts(snapshot, width, height)
+        if texts.blocks:
+            if await _evaluate(cdp, world, HIDE_TEXTS) is not True:
+                raise RuntimeError("the texts of the page cannot be made transparent")
+            bare = await self._picture(cdp, width, height)
+            texts = await asyncio.to_thread(_keep_visible, texts, png, bare)
         return PageRendering(
             status="ok",
             png=png,
@@ -246,6 +255,11 @@ class Session:
             return {}
         said = await _evaluate(cdp, world, f"{CONVERT}({json.dumps(unusual)})")
         return dict(zip(unusual, said, strict=True))
+
+
+def _keep_visible(texts: Texts, shown: bytes, hidden: bytes) -> Texts:
+    visible = find_visible([block.lines for block in texts.blocks], shown, hidden)
+    return Texts(tuple(itertools.compress(texts.blocks, visible)))
 
 
 async def _send(

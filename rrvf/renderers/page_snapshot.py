@@ -23,20 +23,37 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
-    """Blocks with the colours as the browser says them, which may be in any colour space."""
+class LaidOut:
+    """A text as it was laid out.
 
-    blocks: tuple[tuple[str, Box, str], ...]
+    Attributes:
+        text: Blanks collapsed.
+        box: Around all lines, as far as they lie on the picture.
+        color: As the browser says it, which may be in any colour space.
+        lines: The box of each line.
+    """
+
+    text: str
+    box: Box
+    color: str
+    lines: tuple[Box, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Texts of a page in the order of the document."""
+
+    blocks: tuple[LaidOut, ...]
 
     def unusual_colors(self) -> list[str]:
         """Colours that are not ``rgb()``; the browser can convert them."""
-        return sorted({color for _, _, color in self.blocks if _RGB.fullmatch(color) is None})
+        return sorted({b.color for b in self.blocks if _RGB.fullmatch(b.color) is None})
 
     def resolved(self, converted: Mapping[str, str]) -> tuple[TextBlock, ...]:
         """The blocks, each colour as ``#RRGGBB``; what cannot be converted is black."""
         return tuple(
-            TextBlock(text, *box, hexadecimal(color) or converted.get(color, "#000000"))
-            for text, box, color in self.blocks
+            TextBlock(b.text, *b.box, hexadecimal(b.color) or converted.get(b.color, "#000000"))
+            for b in self.blocks
         )
 
 
@@ -50,10 +67,10 @@ def hexadecimal(color: str) -> str | None:
 
 
 def read_texts(snapshot: Mapping[str, Any], width: float, height: float) -> Texts:
-    """Text nodes of the main document that are visible and lie on the picture.
+    """Text nodes of the main document that lie on the picture and that no style hides.
 
-    Generated content, form values and documents in frames are left out. What is covered by
-    something else is not noticed.
+    Generated content, form values and documents in frames are left out. Whether paint of a text
+    reaches the picture is for :mod:`rrvf.renderers.page_visibility` to say.
 
     Args:
         snapshot: The answer to ``DOMSnapshot.captureSnapshot``.
@@ -61,12 +78,13 @@ def read_texts(snapshot: Mapping[str, Any], width: float, height: float) -> Text
         height: Likewise.
     """
     tree = _Tree(snapshot["documents"][0], snapshot["strings"])
-    found: list[tuple[str, Box, str]] = []
+    found: list[LaidOut] = []
     for place, boxes in tree.lines().items():
         node, text = tree.node_of[place], " ".join(tree.text(place).split())
         box = _clipped(_union(boxes), width, height)
         if text and box is not None and tree.shows(node):
-            found.append((text, box, tree.style(node, 0)))
+            lines = tuple((left, top, wide, high) for left, top, wide, high in boxes)
+            found.append(LaidOut(text, box, tree.style(node, 0), lines))
     return Texts(tuple(found))
 
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from rrvf.errors import DataError
 from rrvf.report.values import Json, counted, mapping
+from rrvf.scoring import tell_glyphs
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ def read_run(folder: Path) -> Run:
         )
     lines, notes = _read_results(results)
     notes = [*_summary_notes(summary, len(lines), results.is_file()), *notes]
+    glyphs = tell_glyphs(mapping(line.get("tags")) for line in lines)
+    notes += [f"{glyphs}."] if glyphs else []
     episodes = _read_episodes(folder / "trajectories.jsonl")
     return Run(folder, summary, tuple(lines), tuple(notes), episodes)
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import rrvf
 from rrvf.errors import HarnessError
+from rrvf.renderers.glyphs import CONSEQUENCE, Medium, find_unwritable
 from rrvf.scorers import BROKEN, no_target
 from rrvf.scorers.judge import Judge
 from rrvf.types import Sample, SampleResult, Score, Status
@@ -25,6 +26,8 @@ Item = tuple[Sample, str | None]
 """A sample and the model's answer to it, ``None`` where it gave none."""
 
 NO_ANSWER = "no answer"
+NO_GLYPHS = "no_glyphs"
+"""Tag of an item that holds characters which no font can write here: the names of scripts."""
 NO_PICTURE = "the answer leaves no picture"
 
 
@@ -167,6 +170,32 @@ def _broken(result: SampleResult) -> str | None:
         if score.value is None and isinstance(reason, str) and reason.startswith(BROKEN):
             return reason.removeprefix(BROKEN).removeprefix(": ")
     return None
+
+
+def tag_glyphs(tags: Mapping[str, str], texts: Iterable[str], medium: Medium) -> dict[str, str]:
+    """A sample's tags, with the scripts of its texts that no font can write here, if there are any.
+
+    Args:
+        tags: Of the sample.
+        texts: Of its reference and of its answer.
+        medium: Where they stand.
+    """
+    scripts = find_unwritable(texts, medium)
+    return {**tags, NO_GLYPHS: ", ".join(scripts)} if scripts else dict(tags)
+
+
+def tell_glyphs(tags: Iterable[Mapping[str, Any]]) -> str | None:
+    """One line on the items whose texts no font could write; if there are any.
+
+    Args:
+        tags: Of every item of a run, by :func:`tag_glyphs`.
+    """
+    tagged = [str(each[NO_GLYPHS]) for each in tags if NO_GLYPHS in each]
+    if not tagged:
+        return None
+    scripts = ", ".join(dict.fromkeys(name for names in tagged for name in names.split(", ")))
+    what = "1 item holds" if len(tagged) == 1 else f"{len(tagged)} items hold"
+    return f"{what} characters that no font has here ({scripts}): {CONSEQUENCE}"
 
 
 def with_hash(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from rrvf.scoring import (
     chart_environment,
     judge_protocol,
     judged,
+    tag_glyphs,
     waiting_for,
     with_hash,
 )
@@ -138,7 +139,11 @@ class ChartScoring:
             code=None if script is None else script.code(self.mode),
             completion=completion,
             other_mode=differences(by_mode[self.mode], by_mode[other]),
-            tags=sample.tags,
+            tags=tag_glyphs(
+                sample.tags,
+                (*reference.fixed.elements.texts, *rendering.fixed.elements.texts),
+                "chart",
+            ),
         )
 
 

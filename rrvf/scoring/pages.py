@@ -22,6 +22,7 @@ from rrvf.scoring import (
     host_environment,
     judge_protocol,
     judged,
+    tag_glyphs,
     waiting_for,
     with_hash,
 )
@@ -141,7 +142,9 @@ class PageScoring:
             },
             code=html,
             completion=completion,
-            tags=sample.tags,
+            tags=tag_glyphs(
+                sample.tags, (block.text for block in (*target.blocks, *page.blocks)), "page"
+            ),
         )
         return Outcome(result, {name: png for name, png in pictures.items() if png})
 

@@ -19,6 +19,7 @@ from rrvf.scoring import (
     chart_environment,
     judge_protocol,
     judged,
+    tag_glyphs,
     waiting_for,
     with_hash,
 )
@@ -105,7 +106,11 @@ class PlotScoring:
             },
             code=code,
             completion=completion,
-            tags=sample.tags,
+            tags=tag_glyphs(
+                sample.tags,
+                (text.text for side in (target, figure) if side for text in side.texts),
+                "chart",
+            ),
         )
         return Outcome(result, {name: png for name, png in pictures.items() if png})
 
