@@ -53,7 +53,7 @@ Where = Annotated[
 RayAddress = Annotated[
     str | None, typer.Option(help="host:port of the cluster; else the one this machine is in.")
 ]
-Answers = "JSONL, a file of VLMEvalKit (xlsx, tsv, csv, json, pkl), .gz, or a folder of <id>.py|html."
+Answers = "JSONL; VLMEvalKit's xlsx, tsv, csv, json or pkl; these as .gz; a folder of <id>.py|html."
 Benchmark = Annotated[str, typer.Argument(help=", ".join(BENCHMARKS))]
 
 
