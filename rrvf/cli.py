@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 import rrvf
-from rrvf.errors import RrvfError, UserError
+from rrvf.errors import OtherRunError, RrvfError, UserError
 from rrvf.files import write_atomically
 from rrvf.flags import (
     Browser,
@@ -111,10 +111,10 @@ def score(
     from rrvf.report import write_report
     from rrvf.runs import prepared
 
-    options = _options(run, judge, predictions)
+    options = _options(run, judge, out, predictions)
     where = None if executor == "local" else _on_ray(benchmark, options, None, ray_address)
     with prepared(benchmark, options) as (items, scoring):
-        _tell_missing(items)
+        _tell_missing(items, scoring)
         _run(items, scoring, out, run.workers, where)
         typer.echo(f"report: {write_report([out], out)}")
 
@@ -136,10 +136,12 @@ def evaluate(
     from rrvf.report import write_report
     from rrvf.runs import LoopOptions, episodes
 
-    loop = LoopOptions(**said(policy, episode, teacher))
-    options = _options(run, judge)
-    where = None if executor == "local" else _on_ray(benchmark, options, loop, ray_address)
+    since = _since(run, out)
+    loop = LoopOptions(**said(policy, episode, teacher), since=since)
+    options = _options(run, judge, out)
+    where = None if executor == "local" else _on_ray(benchmark, options, loop, ray_address, out)
     with episodes(benchmark, options, loop, out) as (items, scoring):
+        _tell_missing(items, scoring)
         _run(items, scoring, out, run.workers, where)
         typer.echo(f"report: {write_report([out], out)}")
 
@@ -245,19 +247,32 @@ def setup_browser() -> None:
 # ---------------------------------------------------------------------------- shared parts
 
 
-def _options(run: RunFlags, judge: JudgeFlags, predictions: Path | None = None) -> RunOptions:
+def _since(run: RunFlags, out: Path) -> float:
+    """From when on answers count that were kept: always, or since a fresh run began."""
+    from rrvf.run_folder import begun_fresh
+
+    return begun_fresh(out) if run.fresh else 0.0
+
+
+def _options(
+    run: RunFlags, judge: JudgeFlags, out: Path, predictions: Path | None = None
+) -> RunOptions:
     """What the library is told of a run; the scorers come with commas."""
     from rrvf.runs import JudgeOptions, RunOptions
 
     values = said(run)
+    del values["fresh"]
     if run.scorers is not None:
         names = (name.strip() for name in run.scorers.split(","))
         values["scorers"] = tuple(name for name in names if name)
-    return RunOptions(predictions=predictions, judge=JudgeOptions(**said(judge)), **values)
+    judges = JudgeOptions(**said(judge), since=_since(run, out))
+    return RunOptions(predictions=predictions, judge=judges, **values)
 
 
-def _tell_missing(items: Sequence[Item]) -> None:
-    missing = [sample.id for sample, completion in items if completion is None]
+def _tell_missing(items: Sequence[Item], scoring: Scoring) -> None:
+    from rrvf.runs import without_answer
+
+    missing = without_answer(items, scoring)
     if missing:
         some = ", ".join(missing[:10]) + (", ..." if len(missing) > 10 else "")
         typer.echo(
@@ -267,11 +282,15 @@ def _tell_missing(items: Sequence[Item]) -> None:
 
 
 def _on_ray(
-    benchmark: str, options: RunOptions, loop: LoopOptions | None, address: str | None
+    benchmark: str,
+    options: RunOptions,
+    loop: LoopOptions | None,
+    address: str | None,
+    out: Path | None = None,
 ) -> Executor:
     from rrvf.ray_executor import on_ray
 
-    return on_ray(benchmark, options, loop, address)
+    return on_ray(benchmark, options, loop, address, out)
 
 
 def _run(
@@ -357,14 +376,17 @@ def _told_in_one_line() -> Generator[None]:
     """A user's mistake is a line, not a traceback."""
     try:
         yield
+    except OtherRunError as error:
+        lines = [error.head, *(f"  {line}" for line in error.lines)]
     except RrvfError as error:
-        message = str(error)
+        lines = [str(error)]
     except OSError as error:
-        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        lines = [f"{error.filename}: {error.strerror}" if error.filename else str(error)]
     else:
         return
     # What a script or a file says may hold line breaks and worse.
-    typer.echo("rrvf: " + "".join(c if c.isprintable() else " " for c in message), err=True)
+    plain = ["".join(c if c.isprintable() else " " for c in line) for line in lines]
+    typer.echo("rrvf: " + "\n".join(plain), err=True)
     sys.exit(2)
 
 

@@ -123,7 +123,9 @@ def _recorded(
     canvas = canvas_of(scoring)
     with recorded_teacher(entry["comments"]) as url:
         # On this machine: no key, and nothing that many attempts would mend.
-        asked = ChatSettings(MODEL, url, key_variable="RRVF_DEMO_HAS_NO_KEY", attempts=2)
+        asked = ChatSettings(
+            MODEL, url, key_variable="RRVF_DEMO_HAS_NO_KEY", attempts=2, name="recorded"
+        )
         with Chat(asked) as chat:
             teacher = ModelTeacher(chat, teacher_prompt(canvas.language))
             settings = AgentSettings.of(canvas.language)

@@ -6,6 +6,7 @@ played again; where its sample was not scored before an interruption, scoring go
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
@@ -17,13 +18,24 @@ from typing import Any, cast, get_args
 
 from rrvf.agent import AgentSettings, run_episode
 from rrvf.canvases import Canvas
+from rrvf.chat import Chat
 from rrvf.errors import HarnessError, boundary
-from rrvf.policies import Policy
+from rrvf.policies import EndpointPolicy, Policy, RecordedPolicy
 from rrvf.renderers.cache import write_atomically
 from rrvf.run_folder import PICTURES, picture_name
 from rrvf.scorers.judge import Judge
-from rrvf.scoring import Item, Outcome, Scoring, score_names, unscored, with_hash
-from rrvf.teacher import Teacher
+from rrvf.scorers.model_judge import ModelJudge
+from rrvf.scoring import (
+    Item,
+    Outcome,
+    Scoring,
+    content_key,
+    item_key,
+    score_names,
+    unscored,
+    with_hash,
+)
+from rrvf.teacher import ModelTeacher, Teacher
 from rrvf.tool_calls import fenced
 from rrvf.trajectories import TeacherPart, Trajectory, from_json, to_json
 from rrvf.types import EpisodeResult, Language, Sample, SampleResult, TurnScores
@@ -113,7 +125,8 @@ class LoopScoring:
             HarnessError: The answer cannot be scored.
         """
         sample, _ = item
-        trajectory = self.kept.find(sample.id) or self._played(sample)
+        key = self.key(sample)
+        trajectory = self.kept.find(sample.id, key) or self._played(sample, key)
         if trajectory.failed:
             error = HarnessError(trajectory.error or trajectory.stop_reason)
             outcome = Outcome(unscored((sample, None), score_names(self), error))
@@ -122,9 +135,21 @@ class LoopScoring:
         episode = self._told(sample, trajectory, scorers, outcome.result)
         return replace(outcome, result=replace(outcome.result, episode=episode))
 
-    def _played(self, sample: Sample) -> Trajectory:
+    def key(self, sample: Sample, *, recorded: bool = True) -> str:
+        """Identifies what an episode is made from: the sample, and what is recorded of it.
+
+        Args:
+            sample: To be answered.
+            recorded: Look at the recording; else as if there were nothing of the sample in it.
+        """
+        said = ""
+        if recorded and isinstance(self.policy, RecordedPolicy):
+            said = self.policy.key(sample.id)
+        return content_key(item_key((sample, None)), sample.prompt, _picture_key(sample), said)
+
+    def _played(self, sample: Sample, key: str) -> Trajectory:
         trajectory = run_episode(self.policy, sample, self.canvas, self.teacher, self.settings)
-        self.kept.add(trajectory)
+        self.kept.add(trajectory, key)
         return trajectory
 
     def _told(
@@ -169,6 +194,26 @@ class LoopScoring:
         return tuple(told)
 
 
+def _picture_key(sample: Sample) -> str:
+    try:
+        return hashlib.sha256(sample.image.read_bytes()).hexdigest() if sample.image else ""
+    except OSError:
+        return "none that can be read"
+
+
+def chats_in(scoring: Scoring) -> dict[str, Chat]:
+    """Who is asked over the network in a run: ``policy``, ``teacher``, ``judge``."""
+    chats: dict[str, Chat] = {}
+    if isinstance(scoring, LoopScoring):
+        if isinstance(scoring.policy, EndpointPolicy):
+            chats["policy"] = scoring.policy.chat
+        if isinstance(scoring.teacher, ModelTeacher):
+            chats["teacher"] = scoring.teacher.chat
+    if isinstance(scoring.judge, ModelJudge):
+        chats["judge"] = scoring.judge.chat
+    return chats
+
+
 def _free(scoring: Scoring) -> Scoring:
     """The same scoring without a model as judge, which is paid; an embedded one is not."""
     if scoring.judge is None or scoring.judge.name != "gpt":
@@ -211,7 +256,9 @@ class Trajectories:
 
     folder: Path
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _found: dict[str, Trajectory] = field(default_factory=dict[str, Trajectory])
+    _found: dict[str, tuple[Trajectory, object]] = field(
+        default_factory=dict[str, tuple[Trajectory, object]]
+    )
 
     def __post_init__(self) -> None:
         path = self.folder / TRAJECTORIES
@@ -219,17 +266,21 @@ class Trajectories:
         for line in lines:
             # A torn line, or one whose pictures are gone, is an episode to be played again.
             with suppress(ValueError, KeyError, TypeError, AttributeError, OSError):
-                trajectory = from_json(json.loads(line), self._picture)
-                self._found[trajectory.sample_id] = trajectory
+                entry = json.loads(line)
+                trajectory = from_json(entry, self._picture)
+                self._found[trajectory.sample_id] = trajectory, entry["key"]
 
-    def find(self, sample_id: str) -> Trajectory | None:
-        """A finished episode; one that failed through our fault is played again."""
-        found = self._found.get(sample_id)
-        return None if found is None or found.failed else found
+    def find(self, sample_id: str, key: str) -> Trajectory | None:
+        """A finished episode made from what ``key`` identifies.
 
-    def add(self, trajectory: Trajectory) -> None:
+        One that failed through our fault is played again.
+        """
+        found, its_key = self._found.get(sample_id, (None, None))
+        return None if found is None or found.failed or its_key != key else found
+
+    def add(self, trajectory: Trajectory, key: str) -> None:
         """Write one line, whole."""
-        line = json.dumps(to_json(trajectory, self._keep)) + "\n"
+        line = json.dumps({**to_json(trajectory, self._keep), "key": key}) + "\n"
         with self._lock:
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self.folder / TRAJECTORIES

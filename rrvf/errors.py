@@ -5,6 +5,7 @@
     RrvfError
     ├── UserError        a mistake the reader can mend; the message is one line that names the mend
     │   ├── DataError    a dataset, predictions file or configuration that cannot be used
+    │   │   └── OtherRunError  a folder of a run with other settings; has a line for each of them
     │   └── SetupError   something this machine lacks: a package, a browser, a confinement level
     └── HarnessError     our own failure: the sample becomes unscored, never zero
 
@@ -15,7 +16,7 @@ Failures of the model's code are no exceptions: they are the ``status`` of a ren
 from __future__ import annotations
 
 import errno
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 
@@ -29,6 +30,19 @@ class UserError(RrvfError):
 
 class DataError(UserError):
     """A dataset, predictions file or configuration that cannot be used."""
+
+
+class OtherRunError(DataError):
+    """A folder that holds a run with other settings.
+
+    Attributes:
+        head: What is wrong, in one line.
+        lines: One for each setting that differs.
+    """
+
+    def __init__(self, head: str, lines: Sequence[str]) -> None:
+        super().__init__("\n".join((head, *lines)))
+        self.head, self.lines = head, tuple(lines)
 
 
 class SetupError(UserError):

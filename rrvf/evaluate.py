@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
@@ -15,10 +14,11 @@ from typing import Any, Protocol
 from rrvf.benchmarks.means import n_unscored
 from rrvf.benchmarks.predictions import lost
 from rrvf.by_turn import summarize_episodes
-from rrvf.errors import HarnessError, UserError, boundary
+from rrvf.episodes import LoopScoring, chats_in
+from rrvf.errors import HarnessError, SetupError, UserError, boundary
 from rrvf.renderers.official_packages import name_missing
 from rrvf.run_folder import RunFolder, to_json
-from rrvf.scoring import Item, Outcome, Scoring, score_names, unscored
+from rrvf.scoring import Item, Outcome, Scoring, item_key, score_names, unscored
 from rrvf.types import BenchmarkResult, SampleResult
 
 
@@ -43,13 +43,6 @@ def _with_names(outcome: Outcome) -> Outcome:
 
 
 # ------------------------------------------------------------------------------ many items
-
-
-def item_key(item: Item) -> str:
-    """Identifies what a result was made from."""
-    sample, completion = item
-    parts = (sample.reference_code or "", sample.task, "\0" if completion is None else completion)
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 class Executor(Protocol):
@@ -94,15 +87,19 @@ def score_predictions(
     if not scoring.scorers:
         raise UserError("no scorers named; leave --scorers out for those of the benchmark")
     scorers = scoring.find_scorers()
-    keys = {item[0].id: item_key(item) for item in items}
+    keys = {item[0].id: _key(item, scoring) for item in items}
+    unanswered = {item[0].id: _unanswered_key(item, scoring) for item in items}
     settings = {"protocol": scoring.protocol(), "environment": scoring.environment()}
+    asked, nobody_there = _asked(scoring)
     with boundary(f"opening {out}"):
-        folder = RunFolder(out, _flat(settings), keys)
+        folder = RunFolder(out, _flat({**settings, "asked": asked}), keys, unanswered)
     with folder:
         results = dict(folder.done)
         try:
             yield from results.values()
             todo = [item for item in items if item[0].id not in results]
+            if todo and nobody_there is not None and executor is None:
+                raise nobody_there
             outcomes = (executor or in_threads)(todo, scoring, scorers, workers)
             with closing(outcomes):
                 for outcome in outcomes:
@@ -115,6 +112,37 @@ def score_predictions(
             summary = summarize(in_order, len(items), scoring)
             with boundary("writing the summary"):
                 folder.finish(summary, finished=len(in_order) == len(items))
+
+
+def _key(item: Item, scoring: Scoring) -> str:
+    """Identifies what a result is made from: the answer, or the episode that is to give it."""
+    return scoring.key(item[0]) if isinstance(scoring, LoopScoring) else item_key(item)
+
+
+def _unanswered_key(item: Item, scoring: Scoring) -> str:
+    """The same where there is no answer to the sample."""
+    sample, _ = item
+    loop = isinstance(scoring, LoopScoring)
+    return scoring.key(sample, recorded=False) if loop else item_key((sample, None))
+
+
+def _asked(scoring: Scoring) -> tuple[dict[str, Any], SetupError | None]:
+    """Who is asked in a run, by their parts in it; and why somebody cannot be, if so.
+
+    A finished run is read without anybody there.
+    """
+    asked: dict[str, Any] = {}
+    missing: SetupError | None = None
+    for part, chat in chats_in(scoring).items():
+        who = chat.address()
+        try:
+            who = chat.identity()
+        except SetupError as error:
+            missing = missing or error
+        asked[part] = who.to_json()
+        if chat.settings.since:
+            asked["fresh"] = chat.settings.since
+    return asked, missing
 
 
 def _flat(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

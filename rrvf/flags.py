@@ -36,6 +36,7 @@ Level = Annotated[
 ]
 Server = "Any OpenAI-compatible server; without it, OpenAI."
 Key = "Environment variable that holds the key."
+Name = "Your name for it: the same one, whatever its address."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,9 @@ class RunFlags:
         typer.Option(help="A failed page scores zero, or as a black picture."),
     ] = "zero"
     confinement: Level = "auto"
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Ask judge and teacher anew, whatever is kept.")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +92,7 @@ class JudgeFlags:
         str | None, typer.Option("--judge", help="Model that fills the GPT column, or pixel.")
     ] = None
     base_url: Annotated[str | None, typer.Option("--judge-base-url", help=Server)] = None
+    name: Annotated[str | None, typer.Option("--judge-name", help=Name)] = None
     rubric: Annotated[
         str | None, typer.Option("--judge-rubric", help="Another than the benchmark's.")
     ] = None
@@ -120,6 +125,7 @@ class PolicyFlags:
         typer.Option(help="A server, or a checkpoint in this process; found out if not named."),
     ] = None
     base_url: Annotated[str | None, typer.Option(help=Server)] = None
+    policy_name: Annotated[str | None, typer.Option(help=Name)] = None
     key_variable: Annotated[str, typer.Option("--key", help=Key)] = "OPENAI_API_KEY"
     policy_max_cost: Annotated[float | None, typer.Option(help="USD it may cost.")] = None
     batch_size: Annotated[
@@ -173,6 +179,7 @@ class TeacherFlags:
         str | None, typer.Option(help="Model that comments; without it, renderings are shown.")
     ] = None
     teacher_base_url: Annotated[str | None, typer.Option(help=Server)] = None
+    teacher_name: Annotated[str | None, typer.Option(help=Name)] = None
     teacher_key_variable: Annotated[str, typer.Option("--teacher-key", help=Key)] = "OPENAI_API_KEY"
     teacher_max_cost: Annotated[float | None, typer.Option(help="USD it may cost.")] = None
     teacher_prompt: Annotated[Path | None, typer.Option(help="Text to ask instead.")] = None

@@ -16,12 +16,15 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from rrvf.benchmarks.predictions import load_predictions, lost
+from rrvf.benchmarks.predictions import load_predictions, lost, sample_id
 from rrvf.chat import Chat, EmptyAnswerError, Message, Picture
+from rrvf.checkpoints import checkpoint_key, local_checkpoint
 from rrvf.errors import DataError, HarnessError, SetupError, boundary
+from rrvf.scoring import content_key
 from rrvf.trajectories import Completion
 
 _MOST_PICTURES = 32
@@ -126,9 +129,9 @@ class EndpointPolicy:
 # ------------------------------------------------------------------------------------- recorded
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RecordedPolicy:
-    """Says what was recorded, turn by turn, whatever it is shown.
+    """Says what was recorded, turn by turn, whatever it is shown; known by what it says.
 
     Attributes:
         turns: Sample id -> its completions. After the last one it says nothing more.
@@ -152,8 +155,17 @@ class RecordedPolicy:
         return cls({name: (text,) for name, text in predictions.items()}, path.name)
 
     def protocol(self) -> Mapping[str, Any]:
-        """The file's name."""
-        return {"policy": self.name, "backend": "recorded"}
+        """The file's name, and a hash of what is recorded."""
+        return {"policy": self.name, "backend": "recorded", "content": self._content}
+
+    @cached_property
+    def _content(self) -> str:
+        return content_key(*(f"{name} {self.key(name)}" for name in sorted(self.turns)))
+
+    def key(self, sample_id: str) -> str:
+        """Identifies what is recorded of one sample."""
+        turns = self.turns.get(sample_id)
+        return "" if turns is None else content_key(json.dumps(list(turns)))
 
     def reply(
         self,
@@ -180,12 +192,11 @@ def _recorded(path: Path, lines: Sequence[bytes]) -> Iterator[tuple[str, tuple[s
             continue
         try:
             entry = json.loads(line)
-            name, turns = entry["id"], entry["turns"]
-            valid = isinstance(name, str) and isinstance(turns, list)
-            turns = tuple(cast("list[object]", turns)) if valid else ()
-        except (ValueError, KeyError, TypeError, RecursionError):
-            valid, name, turns = False, "", ()
-        if not valid or not all(isinstance(turn, str) for turn in turns):
+            name, turns = sample_id(path, f"line {number}", entry, "id"), entry["turns"]
+            turns = tuple(cast("list[object]", turns)) if isinstance(turns, list) else (None,)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, DataError):
+            name, turns = "", (None,)
+        if not all(isinstance(turn, str) for turn in turns):
             raise DataError(f'{path}: line {number} has no "id" and "turns", a list of strings')
         if name in seen:
             raise DataError(f"{path}: line {number} records {name} again; keep one line each")
@@ -314,6 +325,7 @@ class TransformersPolicy(BatchPolicy):
             self._model: Any = hub.AutoModelForImageTextToText.from_pretrained(model, dtype=dtype)
         except (OSError, ValueError, ImportError) as error:
             raise SetupError(f"{model}: not a checkpoint to load: {_line(error)}") from error
+        self._content = _content(model)
         self._processor.tokenizer.padding_side = "left"  # answers are written to the right
         try:
             self._model = self._model.to(self._device).eval()
@@ -321,9 +333,10 @@ class TransformersPolicy(BatchPolicy):
             raise SetupError(f"device {self._device!r} cannot be used: {_line(error)}") from error
 
     def protocol(self) -> Mapping[str, Any]:
-        """The checkpoint, and how it generates."""
+        """The checkpoint with a hash of it, and how it generates."""
         return {
             "policy": self._name,
+            "content": self._content,
             "backend": "transformers",
             "device": self._device,
             "dtype": str(self._model.dtype),
@@ -419,12 +432,14 @@ class VllmPolicy(BatchPolicy):
         self._parameters = dict(parameters or {})
         pictures = {"limit_mm_per_prompt": {"image": _MOST_PICTURES}}
         self._model: Any = self._vllm.LLM(model=model, **{**pictures, **(options or {})})
+        self._content = _content(model)
 
     def protocol(self) -> Mapping[str, Any]:
-        """The checkpoint, and how it generates."""
+        """The checkpoint with a hash of it, and how it generates."""
         version = getattr(self._vllm, "__version__", "unknown")
         return {
             "policy": self._name,
+            "content": self._content,
             "backend": f"vllm {version}",
             "temperature": self._temperature,
             "parameters": self._parameters,
@@ -482,6 +497,12 @@ def _part(part: str | Picture, *, inline: bool) -> dict[str, Any]:
         return {"type": "image"}
     address = "data:image/png;base64," + base64.b64encode(part.png).decode("ascii")
     return {"type": "image_url", "image_url": {"url": address}}
+
+
+def _content(model: str) -> str | None:
+    """What tells a checkpoint from others of its name; ``None`` where it is not to be found."""
+    folder = local_checkpoint(model)
+    return None if folder is None else checkpoint_key(folder)
 
 
 def _opened(messages: Sequence[Message]) -> list[Any]:

@@ -19,6 +19,7 @@ import logging
 import math
 import os
 import platform
+import secrets
 import socket
 import tempfile
 from collections import deque
@@ -32,6 +33,8 @@ from typing import Any, TypeVar, cast
 from rrvf.episodes import LoopScoring
 from rrvf.errors import HarnessError, RrvfError, SetupError, UserError, boundary
 from rrvf.evaluate import score_item
+from rrvf.renderers import cache
+from rrvf.run_folder import token
 from rrvf.runs import JudgeOptions, LoopOptions, RunOptions, episodes, prepared
 from rrvf.scoring import Item, Outcome, Scoring, score_names, unscored
 from rrvf.trajectories import Trajectory
@@ -139,10 +142,12 @@ def on_ray(
     options: RunOptions,
     loop: LoopOptions | None = None,
     address: str | None = None,
+    out: Path | None = None,
 ) -> RayExecutor:
     """The executor of a run with these options; with ``loop``, of one that plays episodes.
 
-    Questions that may be under way at a time are shared out among the slots.
+    Questions that may be under way at a time are shared out among the slots. What a policy says is
+    kept on each node for this run alone, which is known by its folder ``out``.
 
     Raises:
         UserError: Something was asked for that only a single process can keep.
@@ -157,7 +162,9 @@ def on_ray(
             )
     if any(cost is not None for cost in costs):
         raise UserError("a limit of cost is kept by one process; leave it out with --executor ray")
-    build = partial(scoring_on_node, benchmark, _for_slot(options), _loop_for_slot(options, loop))
+    run = None if loop is None or out is None else token(out)
+    told = (_for_slot(options), _loop_for_slot(options, loop), run)
+    build = partial(scoring_on_node, benchmark, *told)
     return RayExecutor(build, address)
 
 
@@ -189,7 +196,7 @@ def _absolute(options: _Options) -> _Options:
 
 @contextmanager
 def scoring_on_node(
-    benchmark: str, options: RunOptions, loop: LoopOptions | None
+    benchmark: str, options: RunOptions, loop: LoopOptions | None, run: str | None = None
 ) -> Generator[Scoring]:
     """What scores items that are sent to it.
 
@@ -197,13 +204,15 @@ def scoring_on_node(
         benchmark: Its name.
         options: Without data and predictions.
         loop: For items that are episodes yet to be played.
+        run: Names the run whose answers of a policy are kept here.
     """
     if loop is None:
         with prepared(benchmark, options) as (_, scoring):
             yield scoring
         return
     # Every item brings the place for its trajectory with it.
-    with episodes(benchmark, options, loop, Path(os.devnull)) as (_, scoring):
+    answers = cache.folder() / "runs" / (run or secrets.token_hex(16))
+    with episodes(benchmark, options, loop, Path(os.devnull), answers) as (_, scoring):
         yield scoring
 
 
@@ -247,12 +256,12 @@ class InMemory:
     before: Trajectory | None = None
     added: Trajectory | None = None
 
-    def find(self, sample_id: str) -> Trajectory | None:
-        """The episode that was played before."""
+    def find(self, sample_id: str, key: str) -> Trajectory | None:
+        """The episode that was played before; who sent it has looked at the key."""
         found = self.before is not None and self.before.sample_id == sample_id
         return self.before if found else None
 
-    def add(self, trajectory: Trajectory) -> None:
+    def add(self, trajectory: Trajectory, key: str) -> None:
         """Keep the episode that was played now."""
         self.added = trajectory
 
@@ -370,7 +379,7 @@ class _Crew:
         self._ray = ray
         self._build = build
         self._scoring = scoring
-        self._kept = scoring.kept if isinstance(scoring, LoopScoring) else None
+        self._loop = scoring if isinstance(scoring, LoopScoring) else None
         self._expected = moves_scores(scoring)
         self._workers = workers
         # Who waits for an answer keeps no renderer busy.
@@ -430,7 +439,9 @@ class _Crew:
 
     def _parcel(self, item: Item) -> Parcel:
         sample = item[0]
-        return Parcel(item, _image(sample), self._kept and self._kept.find(sample.id))
+        loop = self._loop
+        played = None if loop is None else loop.kept.find(sample.id, loop.key(sample))
+        return Parcel(item, _image(sample), played)
 
     # ------------------------------------------------------------------- taking up
 
@@ -458,7 +469,7 @@ class _Crew:
             self._opened(member, *said)
             return ()
         member.tasks.remove(task)
-        return (self._taken(said),)
+        return (self._taken(said, task.item),)
 
     def _opened(self, member: _Member, node: str, found: Mapping[str, Any]) -> None:
         differs = difference(self._expected, found)
@@ -470,10 +481,10 @@ class _Crew:
         member.is_open = True
         self._stillborn = 0
 
-    def _taken(self, parts: Parts) -> Outcome:
-        if parts.played is not None and self._kept is not None:
+    def _taken(self, parts: Parts, item: Item) -> Outcome:
+        if parts.played is not None and self._loop is not None:
             with boundary("writing a trajectory"):
-                self._kept.add(parts.played)
+                self._loop.kept.add(parts.played, self._loop.key(item[0]))
         return parts.outcome
 
     def _lost(self, member: _Member, task: _Task | None, error: Exception) -> list[Outcome]:

@@ -1,9 +1,10 @@
 """A run on disk: ``results.jsonl`` grows line by line, and an interrupted run goes on from there.
 
 A line is written in one piece when its sample is finished. What a kill may leave behind is half a
-line at the end, which is dropped on the next start. A line counts as done while the answer and the
-reference it was made from are the same (``key``), and unless the failure was ours. While there is
-work to do, no ``summary.json`` of an earlier start is there to be mistaken for that of this one.
+line at the end, which is dropped on the next start. A line counts as done unless the failure was
+ours. One that was made from another answer or reference (``key``) is another run's, and the folder
+is refused; only where nothing was answered, an answer is scored now. While there is work to do, no
+``summary.json`` of an earlier start is there to be mistaken for that of this one.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
+import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from rrvf.errors import DataError, UserError
+from rrvf.errors import DataError, OtherRunError, UserError
 from rrvf.renderers.cache import write_atomically
 from rrvf.types import (
     STATUSES,
@@ -33,6 +37,15 @@ RESULTS = "results.jsonl"
 SUMMARY = "summary.json"
 SETTINGS = "run.json"
 PICTURES = "renderings"
+ANSWERS = "answers"
+"""Folder of what a policy behind a server said in this run."""
+
+_PARTS = ("policy", "teacher", "judge")
+_FRESH = "asked.fresh"
+_ASKED = tuple(f"asked.{part}" for part in _PARTS)
+_POLICY, _BACKEND = "protocol.policy.policy", "protocol.policy.backend"
+_CONTENT = "protocol.policy.content"
+_SHOWN = 120
 
 
 class RunFolder:
@@ -42,16 +55,24 @@ class RunFolder:
         path: Made if it does not exist.
         settings: What moves scores; a folder begun with other settings is refused.
         keys: Sample id -> key of what its line is made from.
+        unanswered: Sample id -> key of its line where there was no answer, which may come later.
 
     Raises:
-        DataError: The folder holds a run with other settings or of other samples, or something
-            else; or it cannot be written.
+        OtherRunError: The folder holds a run with other settings.
+        DataError: It holds results of other samples or answers, or something else; or it cannot be
+            written.
         UserError: Another process is writing here.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any], keys: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: Mapping[str, Any],
+        keys: Mapping[str, str],
+        unanswered: Mapping[str, str] | None = None,
+    ) -> None:
         self.path = path
-        self._keys = keys
+        self._keys, self._unanswered = keys, unanswered or {}
         self._lock = _locked(path)
         try:
             _check_settings(path, settings)
@@ -109,6 +130,7 @@ class RunFolder:
         raw = path.read_bytes() if path.exists() else b""
         read = [(line, _parsed(line)) for line in raw.split(b"\n")]
         self._check_samples([result.sample_id for _, (result, _) in read if result is not None])
+        self._check_answers([(result, key) for _, (result, key) in read if result is not None])
         kept: dict[str, bytes] = {}
         done: dict[str, SampleResult] = {}
         for line, (result, key) in read:
@@ -129,6 +151,39 @@ class RunFolder:
                 f"{len(self._keys)} to score now, such as {others[0]}; name another --out, or "
                 "give the --data and the --limit of that run"
             )
+
+    def _check_answers(self, found: Sequence[tuple[SampleResult, object]]) -> None:
+        """Nor those of other answers; there, nothing was answered, nothing is lost."""
+        others = [
+            result.sample_id
+            for result, key in found
+            if key != self._keys[result.sample_id]
+            and key != self._unanswered.get(result.sample_id)
+            and not _ours(result)
+        ]
+        if others:
+            raise DataError(
+                f"{self.path}: holds results of other answers; name another --out (of "
+                f"{len(others)} samples the answer or the reference is another now, such as "
+                f"{others[0]})"
+            )
+
+
+def token(path: Path) -> str:
+    """A name of this run that no other has, for what is kept of it elsewhere.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    file = path / ".run"
+    try:
+        if not file.exists():
+            write_atomically(file, secrets.token_hex(16).encode())
+        return file.read_text(encoding="ascii")
+    except OSError as error:
+        raise DataError(
+            f"{path}: no folder to write a run to: {error.strerror}; name another --out"
+        ) from error
 
 
 def _parsed(line: bytes) -> tuple[SampleResult | None, object]:
@@ -177,15 +232,26 @@ def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
         return
     try:
         before = json.loads(file.read_bytes())
-        changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        lines = _differences(before, now)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{file}: cannot be read; name another --out") from error
-    if changed:
-        key = min(changed, key=_tells)
-        raise DataError(
-            f"{path}: holds a run with other settings ({key}: {before.get(key)!r} there, "
-            f"{now.get(key)!r} now); name another --out"
-        )
+    if lines:
+        raise OtherRunError(_refusal(path, lines), lines)
+    learnt = {name: now[name] for name in _ASKED if {"name", "served"} & {*now.get(name, ())}}
+    if {**before, **learnt} != before:
+        write_atomically(file, (json.dumps({**before, **learnt}, indent=2) + "\n").encode())
+
+
+def begun_fresh(path: Path) -> float:
+    """Since when a run with ``--fresh`` takes answers: its beginning, now for a new one.
+
+    Returns:
+        Unix time.
+    """
+    try:
+        return float(json.loads((path / SETTINGS).read_bytes())[_FRESH])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return time.time()
 
 
 def picture_name(data: bytes) -> str:
@@ -193,9 +259,82 @@ def picture_name(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:24] + ".png"
 
 
-def _tells(name: str) -> tuple[bool, bool, str]:
-    """Sorts what a user has chosen before what follows from it, and a hash last."""
-    return name.endswith(".hash"), not name.startswith("protocol."), name
+def _refusal(path: Path, lines: Sequence[str]) -> str:
+    line = f"{path}: holds a run with other settings; name another --out"
+    asked = [part for part in _PARTS if any(one.startswith(f"asked.{part}.") for one in lines)]
+    if not asked:
+        return line
+    flags = " and ".join(f"--{part}-name NAME" for part in asked)
+    return f"{line}, or say by {flags} that it is the same one"
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """A line for each setting that is another now, those of the protocol first."""
+    there, here = dict(before), dict(now)
+    for name in _ASKED:
+        there[name], here[name] = _comparable(before.get(name) or {}, now.get(name) or {})
+    there, here = _leaves(there), _leaves(here)
+    known = _known_by_content(there, here)
+    every = [name for name in {**there, **here} if not name.endswith(".hash")]
+    changed = [name for name in every if name not in known and there.get(name) != here.get(name)]
+    short = Counter(_leaf(name) for name in every)
+    return [
+        f"{_leaf(name) if short[_leaf(name)] == 1 and not name.startswith('asked.') else name}: "
+        f"{_shown(there.get(name))} there, {_shown(here.get(name))} now"
+        for name in sorted(changed, key=lambda name: not name.startswith("protocol."))
+    ]
+
+
+def _comparable(
+    there: Mapping[str, Any], here: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What of somebody who is asked has to be the same: the name, else the address and the server.
+
+    Who gives a name now says that it is the same one as before. What the server says is compared
+    where it is known of both.
+    """
+    if "name" in here and "name" not in there:
+        return {}, {}
+    names = ["address"]
+    if "name" in there:
+        names = ["name"]
+    elif "served" in there and "served" in here:
+        names = ["address", "served"]
+    there, here = ({name: one[name] for name in names if name in one} for one in (there, here))
+    return there, here
+
+
+def _known_by_content(there: Mapping[str, Any], here: Mapping[str, Any]) -> set[str]:
+    """What a policy is called matters not where its content is known.
+
+    A recording is compared item by item, since it may grow.
+    """
+    if there.get(_CONTENT) is None or here.get(_CONTENT) is None:
+        return set()
+    grows = there.get(_BACKEND) == here.get(_BACKEND) == "recorded"
+    return {_POLICY, _CONTENT} if grows else {_POLICY}
+
+
+def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted name."""
+    leaves: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            leaves |= _leaves(cast("Mapping[str, Any]", value), f"{prefix}{name}.")
+        else:
+            leaves[f"{prefix}{name}"] = value
+    return leaves
+
+
+def _leaf(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def to_json(result: SampleResult) -> dict[str, Any]:

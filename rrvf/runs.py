@@ -15,7 +15,7 @@ from rrvf.benchmarks import chartmimic, chartmimic_rules, plot2code, plot2code_r
 from rrvf.benchmarks.predictions import KINDS, load_predictions, match
 from rrvf.canvases import canvas_of
 from rrvf.chat import Chat, ChatSettings, Usage
-from rrvf.episodes import LoopScoring, Trajectories
+from rrvf.episodes import LoopScoring, Trajectories, chats_in
 from rrvf.errors import UserError
 from rrvf.policies import (
     EndpointPolicy,
@@ -27,6 +27,7 @@ from rrvf.policies import (
 from rrvf.renderers import cache
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.renderers.page import PageLimits, PageRenderer
+from rrvf.run_folder import ANSWERS
 from rrvf.scorers.clip import ClipSettings
 from rrvf.scorers.judge import Judge
 from rrvf.scorers.model_judge import ModelJudge
@@ -46,7 +47,7 @@ PIXEL = "pixel"
 Backend = Literal["endpoint", "transformers", "vllm"]
 Source = Literal["endpoint", "transformers", "vllm", "recorded"]
 
-_SERVED = ("base_url", "policy_max_cost", "native_tools")
+_SERVED = ("base_url", "policy_name", "policy_max_cost", "native_tools")
 _UNUSED: Mapping[Source, Sequence[str]] = {
     "endpoint": ("batch_size", "device"),
     # Which episodes share a batch is left to chance, and with it what a seed would give.
@@ -64,7 +65,8 @@ class RunOptions:
     """What a run can be told; ``None`` stands for the benchmark's own default.
 
     Without ``predictions`` every sample is taken, with no answer yet; without ``data`` there is
-    none, as for a node of a cluster, which is sent its samples.
+    none, as for a node of a cluster, which is sent its samples. ``recorded`` are the ids that a
+    recording answers: each must be a sample's.
     """
 
     data: str | None
@@ -86,6 +88,7 @@ class RunOptions:
     clip_failure: Literal["zero", "black"] = "zero"
     confinement: str | None = None
     judge: JudgeOptions | None = None
+    recorded: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,8 @@ class JudgeOptions:
         model: Name at the server, or ``pixel`` for the embedded judge; ``None`` for no judge, and
             then nothing else may be said of one.
         base_url: Of an OpenAI-compatible server; ``None`` is OpenAI.
+        name: The user's for it: the same judge, whatever its address.
+        since: Unix time; answers that were kept before are asked for again.
         rubric: Another than the benchmark's own.
         prompt: A file with the text to use instead of the rubric's.
         repeats: Answers a pair.
@@ -106,6 +111,8 @@ class JudgeOptions:
 
     model: str | None
     base_url: str | None = None
+    name: str | None = None
+    since: float = 0.0
     rubric: str | None = None
     prompt: Path | None = None
     repeats: int = 1
@@ -115,7 +122,7 @@ class JudgeOptions:
 
     def __post_init__(self) -> None:
         if self.model is None:
-            for name in ("base_url", "rubric", "prompt", "max_cost"):
+            for name in ("base_url", "name", "rubric", "prompt", "max_cost"):
                 if getattr(self, name) is not None:
                     flag = _flag(name if name == "max_cost" else f"judge_{name}")
                     raise UserError(f"--{flag} is of no use without --judge MODEL")
@@ -143,6 +150,8 @@ def judge_for(options: JudgeOptions | None, rubric: str) -> Generator[Judge | No
             options.key_variable,
             concurrency=options.concurrency,
             max_cost=options.max_cost,
+            name=options.name,
+            since=options.since,
         )
         with Chat(settings, cache.folder() / "chat") as chat:
             chosen = load_rubric(options.rubric or rubric, options.prompt)
@@ -229,6 +238,8 @@ def _samples(load: Callable[[Path], Sequence[Sample]], options: RunOptions) -> S
 
 
 def _answered(samples: Sequence[Sample], options: RunOptions) -> Sequence[Item]:
+    if options.recorded is not None:
+        match(samples, dict.fromkeys(options.recorded, ""))
     if options.predictions is None:
         return [(sample, None) for sample in samples[: options.limit]]
     return match(samples, load_predictions(options.predictions))[: options.limit]
@@ -243,6 +254,7 @@ class LoopOptions:
         backend: ``None`` finds out: a server for a name or with ``base_url``, transformers for a
             folder with a checkpoint.
         base_url: Of an OpenAI-compatible server; ``None`` is OpenAI.
+        policy_name: The user's for it: the same model, whatever its address.
         key_variable: Environment variable with its key.
         policy_max_cost: USD.
         batch_size: Conversations that a checkpoint in this process continues at a time.
@@ -260,13 +272,15 @@ class LoopOptions:
         unanswered: What is scored of an episode without an answer.
         concurrency: Episodes that may wait at the same time.
         teacher: A model's name; ``None`` for no teacher.
-        teacher_base_url, teacher_key_variable, teacher_max_cost: As for the policy.
+        teacher_base_url, teacher_name, teacher_key_variable, teacher_max_cost: As for the policy.
         teacher_prompt: A file with the text to use instead of ours.
+        since: Unix time; answers that were kept before are asked for again.
     """
 
     policy: str
     backend: Backend | None = None
     base_url: str | None = None
+    policy_name: str | None = None
     key_variable: str = "OPENAI_API_KEY"
     policy_max_cost: float | None = None
     batch_size: int | None = None
@@ -287,13 +301,18 @@ class LoopOptions:
     concurrency: int = 16
     teacher: str | None = None
     teacher_base_url: str | None = None
+    teacher_name: str | None = None
     teacher_key_variable: str = "OPENAI_API_KEY"
     teacher_max_cost: float | None = None
     teacher_prompt: Path | None = None
+    since: float = 0.0
 
     def __post_init__(self) -> None:
         if self.teacher is None:
-            of_a_teacher = ("teacher_base_url", "teacher_max_cost", "teacher_prompt")
+            of_a_teacher = (
+                *("teacher_base_url", "teacher_name"),
+                *("teacher_max_cost", "teacher_prompt"),
+            )
             self._refuse(of_a_teacher, "without --teacher MODEL")
         if (self.tool_name is None) != (self.tool_argument is None):
             raise UserError("--tool-name and --tool-argument go together; give both")
@@ -347,16 +366,27 @@ def _flag(name: str) -> str:
 
 @contextmanager
 def episodes(
-    benchmark: str, options: RunOptions, loop: LoopOptions, out: Path
+    benchmark: str, options: RunOptions, loop: LoopOptions, out: Path, answers: Path | None = None
 ) -> Generator[Prepared]:
     """As :func:`prepared`, the answers coming from episodes.
+
+    Args:
+        benchmark: Its name.
+        options: How answers are scored.
+        loop: How episodes are played.
+        out: Of the run.
+        answers: Folder of what a policy behind a server says in this run, by default within
+            ``out``: it answers no other run.
 
     Raises:
         UserError: As there; or the policy's file, checkpoint, key or server cannot be used.
     """
+    recorded = RecordedPolicy.load(Path(loop.policy)) if loop.source() == "recorded" else None
+    if recorded is not None and options.data is not None:
+        options = replace(options, recorded=tuple(recorded.turns))
     with (
         prepared(benchmark, options) as (items, scoring),
-        _policy(loop, canvas_of(scoring).language) as policy,
+        _policy(loop, canvas_of(scoring).language, recorded, answers or out / ANSWERS) as policy,
         _teacher(loop, canvas_of(scoring).language) as teacher,
     ):
         canvas = canvas_of(scoring)
@@ -393,19 +423,29 @@ def _tool(loop: LoopOptions, language: Language) -> RenderTool:
 
 
 @contextmanager
-def _policy(loop: LoopOptions, language: Language) -> Generator[Policy]:
+def _policy(
+    loop: LoopOptions, language: Language, recorded: RecordedPolicy | None, answers: Path
+) -> Generator[Policy]:
     source = loop.source()
-    if source == "endpoint":
+    if recorded is not None:
+        yield recorded
+    elif source in ("transformers", "vllm"):
+        yield _checkpoint(loop, source)
+    else:
         # A single turn has no tool.
         offered = loop.native_tools and loop.max_turns > 1
         tools = (_tool(loop, language).schema(),) if offered else ()
-        limit = loop.policy_max_cost
-        with _chat(loop, loop.policy, loop.base_url, loop.key_variable, limit) as chat:
+        settings = ChatSettings(
+            loop.policy,
+            loop.base_url,
+            loop.key_variable,
+            concurrency=loop.concurrency,
+            max_cost=loop.policy_max_cost,
+            name=loop.policy_name,
+            since=loop.since,
+        )
+        with Chat(settings, answers) as chat:
             yield EndpointPolicy(chat, loop.temperature, tools, loop.sampling())
-    elif source == "recorded":
-        yield RecordedPolicy.load(Path(loop.policy))
-    else:
-        yield _checkpoint(loop, source)
 
 
 def _checkpoint(loop: LoopOptions, source: Literal["transformers", "vllm"]) -> Policy:
@@ -424,16 +464,29 @@ def _teacher(loop: LoopOptions, language: Language) -> Generator[Teacher]:
         return
     own = loop.teacher_prompt
     prompt = teacher_prompt(language) if own is None else own_prompt(own)
-    key, limit = loop.teacher_key_variable, loop.teacher_max_cost
-    with _chat(loop, loop.teacher, loop.teacher_base_url, key, limit) as chat:
+    settings = ChatSettings(
+        loop.teacher,
+        loop.teacher_base_url,
+        loop.teacher_key_variable,
+        concurrency=loop.concurrency,
+        max_cost=loop.teacher_max_cost,
+        name=loop.teacher_name,
+        since=loop.since,
+    )
+    with Chat(settings, cache.folder() / "chat") as chat:
         yield ModelTeacher(chat, prompt)
 
 
-def _chat(
-    loop: LoopOptions, model: str, base_url: str | None, key: str, max_cost: float | None
-) -> Chat:
-    settings = ChatSettings(model, base_url, key, concurrency=loop.concurrency, max_cost=max_cost)
-    return Chat(settings, cache.folder() / "chat")
+# ---------------------------------------------------------------------------- who has no answer
+
+
+def without_answer(items: Sequence[Item], scoring: Scoring) -> list[str]:
+    """Ids of the samples that a file of answers leaves out."""
+    if not isinstance(scoring, LoopScoring):
+        return [sample.id for sample, completion in items if completion is None]
+    if not isinstance(scoring.policy, RecordedPolicy):
+        return []
+    return [sample.id for sample, _ in items if sample.id not in scoring.policy.turns]
 
 
 # ------------------------------------------------------------------------------- what it costs
@@ -441,11 +494,9 @@ def _chat(
 
 def spent(scoring: Scoring) -> Iterator[str]:
     """A line on what each of policy, teacher and judge was asked and paid so far."""
-    if isinstance(scoring, LoopScoring):
-        if isinstance(scoring.policy, EndpointPolicy):
-            yield _spent("policy", scoring.policy.chat.usage())
-        if isinstance(scoring.teacher, ModelTeacher):
-            yield _spent("teacher", scoring.teacher.chat.usage())
+    for part, chat in chats_in(scoring).items():
+        if part != "judge":
+            yield _spent(part, chat.usage())
     if scoring.judge is not None and (line := scoring.judge.spent()):
         yield line
 

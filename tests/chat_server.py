@@ -134,6 +134,12 @@ def no_choices() -> Reply:
     return reply({**completion(), "choices": []})
 
 
+def models(*entries: Mapping[str, Any]) -> Callable[[], Reply]:
+    """A list of models as ``/v1/models`` gives it."""
+    return lambda: reply({"object": "list", "data": list(entries)})
+
+
+NO_SUCH_PAGE = Reply(404, b'{"detail":"Not Found"}')
 MALFORMED = Reply(body=b'{"choices": [{"message": {"content": "9')
 HALF = Reply(body=json.dumps(completion("cut off")).encode(), drop="half")
 DROPPED_BEFORE_HEAD = Reply(drop="before_head")
@@ -149,23 +155,36 @@ class ChatServer:
         requests: In the order of their arrival.
         answered: Text of a request -> how many times it was answered.
         most_at_once: The largest number of requests that were under way at a time.
+        models: What ``/v1/models`` replies; by default that there is no such page.
+        n_listed: How often it was asked for.
+
+    Args:
+        replier: Gives the reply to a request.
+        port: Where to serve, a free one by default.
     """
 
-    def __init__(self, replier: Callable[[Request], Reply]) -> None:
+    def __init__(self, replier: Callable[[Request], Reply], port: int = 0) -> None:
         self.replier = replier
+        self.models: Callable[[], Reply] = lambda: NO_SUCH_PAGE
+        self.n_listed = 0
         self.requests: list[Request] = []
         self.answered: Counter[str] = Counter()
         self.most_at_once = 0
         self.closing = threading.Event()
         self._at_once = 0
         self._lock = threading.Lock()
-        self._server = _Server(self)
+        self._server = _Server(self, port)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    @property
+    def port(self) -> int:
+        """Where it serves."""
+        return int(self._server.server_address[1])
 
     @property
     def url(self) -> str:
         """The base URL."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -204,8 +223,8 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, owner: ChatServer) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, owner: ChatServer, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.owner = owner
         self.connections: set[socket.socket] = set()
 
@@ -227,11 +246,16 @@ class _Handler(BaseHTTPRequestHandler):
             super().handle()
         self.server.connections.discard(self.connection)
 
+    def do_GET(self) -> None:
+        listed = self.path.partition("?")[0].endswith("/models")
+        self.server.owner.n_listed += listed
+        self.send(self.server.owner.models() if listed else NO_SUCH_PAGE)
+
     def do_POST(self) -> None:
         owner = self.server.owner
         raw = self.rfile.read(int(self.headers["Content-Length"]))
         request = owner.arrived(self.path, self.headers, raw)
-        reply = Reply(404, b'{"detail":"Not Found"}')
+        reply = NO_SUCH_PAGE
         try:
             if request.path.partition("?")[0].endswith("/chat/completions"):
                 reply = owner.replier(request)

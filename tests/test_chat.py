@@ -476,9 +476,9 @@ def test_a_key_that_is_none(value: str | None, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_rerun_pays_nothing(tmp_path: Path) -> None:
-    with chat_with(answer("91"), tmp_path) as (chat, _):
+    with chat_with(answer("91"), tmp_path, name="the same") as (chat, _):
         paid = chat.ask(question("a", picture(1)), temperature=0)
-    with chat_with(answer("other"), tmp_path) as (chat, server):
+    with chat_with(answer("other"), tmp_path, name="the same") as (chat, server):
         got = chat.ask(question("a", picture(1)), temperature=0)
         usage = chat.usage()
     assert server.requests == []

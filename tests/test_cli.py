@@ -308,9 +308,10 @@ def test_another_mode_is_refused(official: Run) -> None:
     before = (official.out / "results.jsonl").read_bytes()
     done = rrvf(*official.options, "--out", official.out, "--mode", "fixed")
     assert (done.returncode, done.stdout) == (2, "")
-    [_, line] = done.stderr.splitlines()  # the first one tells of missing predictions, as ever
-    assert line.startswith(f"rrvf: {official.out}: holds a run with other settings ")
-    assert line.endswith("(protocol.mode: 'official' there, 'fixed' now); name another --out")
+    # The first line tells of missing predictions, as ever.
+    [_, line, differing] = done.stderr.splitlines()
+    assert line == f"rrvf: {official.out}: holds a run with other settings; name another --out"
+    assert differing == "  mode: 'official' there, 'fixed' now"
     assert (official.out / "results.jsonl").read_bytes() == before
 
 

@@ -215,7 +215,8 @@ def test_a_judge_is_asked_as_in_score(tmp_path: Path, env: dict[str, str]) -> No
     assert lines_of(tmp_path / "out")["line_0"]["scores"]["gpt"]["value"] == pytest.approx(0.65)
     protocol = summary_of(tmp_path / "out")["protocol"]
     assert (protocol["judge"]["rubric"], protocol["judge"]["repeats"]) == ("vision_reward", 2)
-    assert protocol["policy"] == {"policy": "recorded.jsonl", "backend": "recorded"}
+    assert protocol["policy"]["policy"] == "recorded.jsonl"
+    assert protocol["policy"]["backend"] == "recorded"
 
 
 def test_an_episode_ends_at_its_budget(tmp_path: Path, env: dict[str, str]) -> None:

@@ -66,9 +66,9 @@ N_AT_ONCE = WORKERS + CONCURRENCY
 class Server(ChatServer):
     """Keeps what it answered, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.given: list[str] = []
-        super().__init__(self._noted)
+        super().__init__(self._noted, port)
 
     def _noted(self, request: Request) -> Reply:
         said = reply(request)
@@ -85,6 +85,8 @@ class Runs:
         names = [f"line_{n}" for n in range(n_samples)]
         references = {name: small(f"chart {n}") for n, name in enumerate(names)}
         self.data = write_data(folder, references, {})[:2]
+        with Server() as server:
+            self.port = server.port
         for n, name in enumerate(names):
             (folder / "references" / f"{name}.png").write_bytes(png(f"#0000{n:02x}"))
 
@@ -98,8 +100,9 @@ class Runs:
         return {"RRVF_CACHE_DIR": str(self.folder / f"{out}-cache"), "OPENAI_API_KEY": "sk-test"}
 
     def stored(self, out: str) -> set[str]:
-        """The answers that are kept on disk."""
-        kept = (self.folder / f"{out}-cache" / "chat").glob("*/*.json")
+        """The answers that are kept on disk: the policy's in the run, the teacher's for all."""
+        folders = (self.folder / out / "answers", self.folder / f"{out}-cache" / "chat")
+        kept = [path for folder in folders for path in folder.glob("*/*.json")]
         return {tag for path in kept for tag in TAG.findall(path.read_text())}
 
     def told(self, out: str) -> dict[str, Any]:
@@ -141,7 +144,7 @@ class Life:
 def lived(runs: Runs, out: str) -> Life:
     """To the end."""
     before = runs.stored(out)
-    with Server() as server:
+    with Server(runs.port) as server:
         done = rrvf(*runs.command(server, out), env=environment(**runs.environment(out)))
     assert done.returncode == 0, done.stderr
     return Life(before, server.given, runs.stored(out))
@@ -151,7 +154,7 @@ def killed(runs: Runs, out: str, n_kept: int, pause: float) -> Life:
     """Killed some time after so many answers are kept."""
     before = runs.stored(out)
     # A server for each: what arrives there after the kill must not count for the next one.
-    with Server() as server:
+    with Server(runs.port) as server:
         process = started(*runs.command(server, out), cwd=runs.folder, **runs.environment(out))
         while len(runs.stored(out)) < n_kept and process.poll() is None:
             time.sleep(0.02)

@@ -232,18 +232,34 @@ def test_a_second_run_executes_nothing(tmp_path: Path) -> None:
     assert summary_of(tmp_path / "out")["metrics"]["text"] == 100.0
 
 
-def test_only_what_changed_is_done_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param((sample("b"), fenced("ok other")), id="answer"),
+        pytest.param((sample("b", "ok another"), fenced("ok b")), id="reference"),
+        pytest.param((sample("b"), None), id="no answer any more"),
+    ],
+)
+def test_results_of_other_answers_are_refused(tmp_path: Path, other: Item) -> None:
     items = answers("a", "b", "c")
     run(tmp_path / "out", items)
+    before = (tmp_path / "out" / "results.jsonl").read_bytes()
+    with pytest.raises(DataError, match="holds results of other answers; name another --out"):
+        run(tmp_path / "out", [items[0], other, items[2]])
+    assert (tmp_path / "out" / "results.jsonl").read_bytes() == before
+
+
+def test_added_answers_and_samples_are_scored_and_nothing_else(tmp_path: Path) -> None:
+    items = answers("a", "b", "c")
+    run(tmp_path / "out", [items[0], (items[1][0], None)])
     before = lines_of(tmp_path / "out")
-    items[1] = (items[1][0], fenced("ok other"))
-    items[2] = (sample("c", "ok another"), items[2][1])
+    assert before["b"]["status"] == "no_code"
     again = FakeRenderer()
     run(tmp_path / "out", items, again)
-    assert sorted(again.drawn) == ["ok another", "ok c", "ok other"]
+    assert "ok a" not in again.drawn
     after = lines_of(tmp_path / "out")
     assert after["a"] == before["a"]
-    assert (values(after["b"])["text"], values(after["c"])["text"]) == (0.0, 0.0)
+    assert {name: line["status"] for name, line in after.items()} == dict.fromkeys("abc", "ok")
 
 
 def test_failures_of_ours_are_tried_again_and_those_of_the_model_are_not(tmp_path: Path) -> None:

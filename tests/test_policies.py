@@ -137,7 +137,32 @@ def test_recorded_turns_are_said_in_their_order(tmp_path: Path) -> None:
     assert [turn.action for turn in done.turns] == ["call", "answer"]
     for unknown in ("pie_1", "line_1"):
         assert ask(policy, unknown).text == ""
-    assert policy.protocol() == {"policy": "turns.jsonl", "backend": "recorded"}
+    told = policy.protocol()
+    assert (told["policy"], told["backend"]) == ("turns.jsonl", "recorded")
+
+
+def test_a_recording_is_known_by_what_it_says(tmp_path: Path) -> None:
+    def content(name: str, *lines: object) -> str:
+        file = tmp_path / name
+        file.write_text("\n".join(json.dumps(line) for line in lines))
+        return RecordedPolicy.load(file).protocol()["content"]
+
+    one, other = {"id": "a", "turns": ["x", "y"]}, {"id": "b", "turns": []}
+    first = content("turns.jsonl", one, other)
+    assert content("elsewhere.jsonl", other, dict(reversed(one.items()))) == first
+    changed = [
+        content("turns.jsonl", one),
+        content("turns.jsonl", {"id": "a", "turns": ["x", "z"]}, other),
+        content("turns.jsonl", {"id": "a", "turns": ["xy"]}, other),
+        content("turns.jsonl", {"id": "c", "turns": ["x", "y"]}, other),
+    ]
+    assert len({first, *changed}) == 5
+
+
+def test_whole_numbers_are_ids_in_a_recording(tmp_path: Path) -> None:
+    file = tmp_path / "turns.jsonl"
+    file.write_text('{"id": 1, "turns": ["x"]}\n{"id": 2.0, "turns": ["y"]}')
+    assert RecordedPolicy.load(file).turns == {"1": ("x",), "2": ("y",)}
 
 
 def test_recorded_predictions_are_single_turns(tmp_path: Path) -> None:
@@ -153,7 +178,9 @@ def test_recorded_predictions_are_single_turns(tmp_path: Path) -> None:
     "line",
     [
         '{"id": "bar_1", "turns": "all"}',
-        '{"id": 3, "turns": []}',
+        '{"id": true, "turns": []}',
+        '{"id": "", "turns": []}',
+        '{"id": 1.5, "turns": []}',
         '{"id": "bar_1", "turns": [1]}',
         '{"turns": []}',
         '{"id": "first", "turns": []}',

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rrvf.errors import DataError, UserError
+from rrvf.errors import DataError, OtherRunError, UserError
 from rrvf.run_folder import RunFolder, from_json, read_summary, to_json
 from rrvf.types import BenchmarkResult, SampleResult, Score
 from tests.runs import (
@@ -116,7 +116,7 @@ def test_a_last_line_without_its_break_is_kept_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"status": "great"}, {"sample_id": ["a"]}, {"sample_id": 5}, {"scores": 5}, {"key": "other"}],
+    [{"status": "great"}, {"sample_id": ["a"]}, {"sample_id": 5}, {"scores": 5}],
 )
 def test_a_line_that_does_not_fit_is_made_anew(tmp_path: Path, change: dict[str, Any]) -> None:
     file = write(tmp_path, RESULT)
@@ -126,8 +126,23 @@ def test_a_line_that_does_not_fit_is_made_anew(tmp_path: Path, change: dict[str,
     assert file.read_bytes() == b""
 
 
-def test_only_the_line_of_a_changed_answer_is_dropped(tmp_path: Path) -> None:
-    write(tmp_path, RESULT, replace(RESULT, sample_id="b"))
+def test_results_of_other_answers_are_not_thrown_away(tmp_path: Path) -> None:
+    file = write(tmp_path, RESULT, replace(RESULT, sample_id="b"))
+    before = file.read_bytes()
+    with pytest.raises(DataError, match=r"results of other answers; name another --out.* as b\)"):
+        opened(tmp_path, {"a": "key a", "b": "another"})
+    assert file.read_bytes() == before
+
+
+def test_an_answer_takes_the_place_of_none(tmp_path: Path) -> None:
+    write(tmp_path, RESULT, replace(RESULT, sample_id="b", completion=None))
+    keys = {"a": "key a", "b": "answered now"}
+    with RunFolder(tmp_path, SETTINGS, keys, {"b": "key b"}) as folder:
+        assert list(folder.done) == ["a"]
+
+
+def test_an_answer_takes_the_place_of_our_own_failure(tmp_path: Path) -> None:
+    write(tmp_path, RESULT, replace(RESULT, sample_id="b", status="harness_error"))
     with opened(tmp_path, {"a": "key a", "b": "another"}) as folder:
         assert list(folder.done) == ["a"]
 
@@ -172,8 +187,9 @@ def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
     file = write(tmp_path, RESULT)
     before = file.read_bytes()
     changed = {**SETTINGS, "protocol.mode": "fixed", "protocol.hash": "f"}
-    with pytest.raises(DataError, match=r"protocol.mode: 'official' there, 'fixed' now.*--out"):
+    with pytest.raises(OtherRunError, match=r"name another --out") as caught:
         opened(tmp_path, settings=changed)
+    assert caught.value.lines == ("mode: 'official' there, 'fixed' now",)
     assert file.read_bytes() == before
 
 
@@ -250,7 +266,7 @@ def test_a_summary_does_not_outlive_its_results(tmp_path: Path) -> None:
         folder.finish(SUMMARY, finished=True)
     with opened(tmp_path):
         assert (tmp_path / "summary.json").exists(), "nothing is to be done"
-    with opened(tmp_path, {**KEYS, "b": "changed"}):
+    with opened(tmp_path, {**KEYS, "c": "key c"}):
         assert not (tmp_path / "summary.json").exists()
 
 
@@ -393,16 +409,14 @@ def test_ctrl_c_leaves_a_readable_run_that_goes_on(
     assert summary["statuses"] == {"ok": 2}
     assert summary["metrics"]["exec_rate"] == 100.0
 
-    # The sleepers get another answer, and so does one that was done: only these are scored.
-    names = [f"w_{number}" for number in range(1, 5)]
-    answers = {name: fenced(plot(name)) for name in names} | {"w_2": fenced(plot("other"))}
+    # The sleepers get another answer: only these are scored.
+    answers = {f"w_{number}": fenced(plot(f"w_{number}")) for number in range(1, 5)}
     write_data(tmp_path, {}, answers)
     again = started(*waiting_data, cwd=tmp_path, COUNTED=str(counts))
     said, complained = again.communicate(timeout=240)
     assert again.returncode == 0, complained
     assert lines_of(out)["w_1"] == before["w_1"]
-    assert "other" in lines_of(out)["w_2"]["code"]
-    assert counted(counts) == {"w_1": 1, "w_2": 1, "other": 1, "w_3": 1, "w_4": 1}
+    assert counted(counts) == {"w_1": 1, "w_2": 1, "w_3": 1, "w_4": 1}
     assert summary_of(out)["finished"] is True
 
 

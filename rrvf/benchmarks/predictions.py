@@ -76,16 +76,16 @@ def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, s
     id_key = id_column or _id_key(path, kind, rows)
     if not any("prediction" in row for _, row in rows):
         raise DataError(f'{path}: no "prediction" in it, only {_listed(rows[0][1])}')
-    identified = [(_sample_id(path, place, row, id_key), place, row) for place, row in rows]
-    counts = Counter(sample_id for sample_id, _, _ in identified)
-    repeated = [sample_id for sample_id, count in counts.items() if count > 1]
+    identified = [(sample_id(path, place, row, id_key), place, row) for place, row in rows]
+    counts = Counter(name for name, _, _ in identified)
+    repeated = [name for name, count in counts.items() if count > 1]
     if repeated:
         raise DataError(f"{path}: more than one prediction for {_listed(repeated)}; keep one each")
     predictions: dict[str, str] = {}
-    for sample_id, place, row in identified:
+    for name, place, row in identified:
         completion = _completion(path, kind, place, row)
         if completion is not None:
-            predictions[sample_id] = completion
+            predictions[name] = completion
     return predictions
 
 
@@ -333,7 +333,12 @@ def _id_key(path: Path, kind: str, rows: Sequence[tuple[str, Row]]) -> str:
     raise DataError(f'{path}: no "{names[0]}" in it, only {_listed(rows[0][1])}')
 
 
-def _sample_id(path: Path, place: str, row: Row, key: str) -> str:
+def sample_id(path: Path, place: str, row: Row, key: str) -> str:
+    """The id of a sample in a row: a string, or a whole number.
+
+    Raises:
+        DataError: There is none.
+    """
     value = row.get(key)
     if isinstance(value, float) and value.is_integer():  # how a spreadsheet may store 3
         value = int(value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from rrvf.chat.client import Chat, ChatSettings
 from rrvf.chat.cost import Estimate, Usage
+from rrvf.chat.identity import Identity
 from rrvf.chat.question import Answer, EmptyAnswerError, Message, Picture, ToolCall
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "ChatSettings",
     "EmptyAnswerError",
     "Estimate",
+    "Identity",
     "Message",
     "Picture",
     "ToolCall",

@@ -17,10 +17,19 @@ from rrvf.files import write_atomically
 _T = TypeVar("_T")
 
 
-def load(folder: Path, key: str) -> Answer | None:
-    """The answer stored under ``key``, marked as cached, or ``None``."""
+def load(folder: Path, key: str, since: float = 0.0) -> Answer | None:
+    """The answer stored under ``key``, marked as cached, or ``None``.
+
+    Args:
+        folder: Where answers are kept.
+        key: The question's fingerprint.
+        since: Unix time; what was stored before counts as absent.
+    """
+    path = _path(folder, key)
     try:
-        return _answer(json.loads(_path(folder, key).read_text(encoding="ascii")))
+        if path.stat().st_mtime < since:
+            return None
+        return _answer(json.loads(path.read_text(encoding="ascii")))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,13 @@ from urllib.parse import urlsplit
 from rrvf.chat import cache
 from rrvf.chat.cost import OUTPUT_TOKENS, PRICES, Estimate, Ledger, Usage, estimate_tokens
 from rrvf.chat.faults import Endpoint, Fault, of_exception, of_status
+from rrvf.chat.identity import (
+    Identity,
+    common_facts,
+    may_be_the_time_of_asking,
+    normal_address,
+    served_facts,
+)
 from rrvf.chat.question import (
     Answer,
     EmptyAnswerError,
@@ -26,7 +34,7 @@ from rrvf.chat.question import (
     read_answer,
     request_body,
 )
-from rrvf.chat.wire import Wire
+from rrvf.chat.wire import Reply, Wire
 from rrvf.errors import HarnessError, SetupError, UserError
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -36,6 +44,12 @@ GIVE_UP_AFTER = 8
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
+_LIST_ATTEMPTS = 3
+_LIST_SECONDS = 10.0
+_NEXT_SECOND = 1.1
+"""Seconds after which a server that tells the time tells another one."""
+
+_NOT_IMPLEMENTED = 501
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +66,9 @@ class ChatSettings:
         deadline_seconds: For one question with all its attempts and pauses.
         max_cost: USD; no question is asked that may go over it.
         prices: Model -> USD per million tokens, input and output; goes before the built-in table.
+        name: By which its kept answers go instead of by address and server: the user's word that
+            whoever is asked under this name is the same.
+        since: Unix time; answers that were kept before are asked for again.
     """
 
     model: str
@@ -63,6 +80,8 @@ class ChatSettings:
     deadline_seconds: float = 900.0
     max_cost: float | None = None
     prices: Mapping[str, tuple[float, float]] | None = None
+    name: str | None = None
+    since: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("concurrency", "attempts", "timeout_seconds", "deadline_seconds"):
@@ -71,10 +90,16 @@ class ChatSettings:
         if not (self.base_url or OPENAI_URL).startswith(("http://", "https://")):
             shown = (self.base_url or "").rpartition("@")[2]
             raise UserError(f"the base URL {shown!r} must begin with http:// or https://")
+        try:
+            normal_address(self.base_url or OPENAI_URL)
+        except ValueError as error:
+            raise UserError(f"no base URL ({error}); give http://HOST:PORT/v1") from None
+        if self.name is not None and not self.name.strip():
+            raise UserError(f"{self.model} has an empty name; give one, or leave it out")
 
     @property
     def endpoint_kind(self) -> Literal["openai", "compatible"]:
-        """Whose server it is; part of a question's identity, as its address is not."""
+        """Whose server it is, as the protocol of a run says it."""
         openai = urlsplit(OPENAI_URL).hostname
         return (
             "openai" if urlsplit(self.base_url or OPENAI_URL).hostname == openai else "compatible"
@@ -85,11 +110,15 @@ class Chat:
     """A model behind an OpenAI-compatible server; every method may be called from any thread.
 
     Answers are kept in ``folder``, one file each. An answer that is on its way when the process is
-    killed is paid and lost; any other is never asked for again, except an empty one.
+    killed is paid and lost; any other is never asked for again, except an empty one. It is filed
+    under question and :class:`rrvf.chat.Identity`: under another address, or of a server that says
+    otherwise of its model, the same question is asked anew.
 
     Args:
         settings: Whom to ask.
-        folder: Where answers are kept; ``None`` keeps none.
+        folder: Where answers are kept; ``None`` keeps none. A judge and a teacher look at what
+            they are shown: their answers may serve several runs, from ``chat`` in the cache. A
+            policy's answers are what a run measures: they belong into that run's own folder.
         sleep: Waits so many seconds between two attempts.
 
     Raises:
@@ -116,6 +145,9 @@ class Chat:
         self._sleep = sleep or self._stopped.wait
         self._reached = False
         self._unanswered_in_a_row = 0
+        self._identifying = threading.Lock()
+        self._identity: Identity | None = None
+        self._unlike_any = secrets.token_hex(16)
 
     def __enter__(self) -> Self:
         return self
@@ -136,6 +168,24 @@ class Chat:
     def usage(self) -> Usage:
         """What was asked and paid so far."""
         return self._ledger.usage()
+
+    def address(self) -> Identity:
+        """Who answers, as far as the settings say it: nobody is asked."""
+        shown = self._endpoint.scrub(normal_address(self._endpoint.url))
+        return Identity(self.settings.name, shown)
+
+    def identity(self) -> Identity:
+        """Who answers. The server is asked once, unless the settings name it.
+
+        Raises:
+            SetupError: No server answers at that address.
+        """
+        with self._identifying:
+            if self._identity is None:
+                known = self.address()
+                served = None if known.name is not None else self._served()
+                self._identity = replace(known, served=served)
+            return self._identity
 
     def estimate(
         self, n_questions: int, messages: Sequence[Message], max_tokens: int = OUTPUT_TOKENS
@@ -165,13 +215,23 @@ class Chat:
             HarnessError: No answer to this question.
         """
         body = request_body(self.settings.model, messages, parameters)
-        key = fingerprint(self.settings.endpoint_kind, body, repeat)
         self._ledger.count("questions")
         try:
+            self._check()
+            key = fingerprint(self._filed_under(), body, repeat)
             return self._ask_once(key, body, messages)
         except BaseException:
             self._ledger.count("failures")
             raise
+
+    def _filed_under(self) -> dict[str, Any]:
+        """Whose answers are looked for; where that is not known, nobody's."""
+        if self._folder is None:
+            return {}
+        who = self.identity()
+        if who.name is None and who.served is None:
+            return {"unknown": self._unlike_any}
+        return who.to_json()
 
     def _ask_once(self, key: str, body: dict[str, Any], messages: Sequence[Message]) -> Answer:
         """The answer, with every question under way only once."""
@@ -197,7 +257,8 @@ class Chat:
     def _find(self, key: str, body: dict[str, Any], messages: Sequence[Message]) -> Answer:
         """The answer from the disk, else from the server."""
         self._check()
-        answer = cache.load(self._folder, key) if self._folder else None
+        since = self.settings.since
+        answer = cache.load(self._folder, key, since) if self._folder else None
         if answer is not None:
             self._ledger.count("from_cache")
             return answer
@@ -273,12 +334,7 @@ class Chat:
         """Learn from an outcome about the server; raises unless another attempt may help."""
         if isinstance(got, Fault) and got.unreachable:
             if not self._reached:
-                raise self._stop(
-                    SetupError(
-                        f"nothing answers at {self._endpoint.name} ({got.line}); start the server "
-                        "or correct the base URL"
-                    )
-                )
+                raise self._nobody_there(got)
             return
         self._reached = True
         if isinstance(got, Answer) or got.reach == "question":
@@ -290,6 +346,14 @@ class Chat:
             raise self._stop(SetupError(got.line))
         if got.reach == "question":
             raise HarnessError(f"{self._endpoint.name} refuses this question ({got.line})")
+
+    def _nobody_there(self, fault: Fault) -> UserError:
+        return self._stop(
+            SetupError(
+                f"nothing answers at {self._endpoint.name} ({fault.line}); start the server "
+                "or correct the base URL"
+            )
+        )
 
     def _give_up(self, fault: Fault, attempts: int) -> Exception:
         """What to raise for a question that found no answer."""
@@ -323,13 +387,52 @@ class Chat:
             return Fault(self._endpoint.quote(str(error)))
 
     def _exchange(self, body: dict[str, Any], seconds: float) -> bytes | Fault:
+        return self._replied(lambda: self._wire.post("/chat/completions", body, seconds))
+
+    def _replied(self, request: Callable[[], Reply]) -> bytes | Fault:
+        """The body of a reply, or why there is none."""
         try:
-            reply = self._wire.post("/chat/completions", body, seconds)
+            reply = request()
         except Exception as error:  # of the HTTP library, whichever that is
             return of_exception(error, self._endpoint)
         if 200 <= reply.status < 300:
             return reply.body
+        if reply.status == _NOT_IMPLEMENTED:
+            return Fault(f"HTTP {reply.status}", "question")
         return of_status(reply.status, reply.headers, reply.body, self._endpoint)
+
+    def _served(self) -> dict[str, Any] | None:
+        """What ``/models`` says of the model; ``None`` where no reply came about.
+
+        Some servers fill in the time of the request as ``created``. One that is near to now is
+        looked at twice, and left out where it has moved.
+        """
+        facts = self._listed()
+        if not facts or not may_be_the_time_of_asking(facts):
+            return facts
+        self._stopped.wait(_NEXT_SECOND)
+        later = self._listed()
+        return None if later is None else common_facts(facts, later)
+
+    def _listed(self) -> dict[str, Any] | None:
+        for attempt in range(1, _LIST_ATTEMPTS + 1):
+            reply = self._replied(lambda: self._wire.get("/models", _LIST_SECONDS))
+            if isinstance(reply, bytes):
+                return self._facts_in(reply)
+            if reply.unreachable:
+                raise self._nobody_there(reply)
+            if reply.reach != "attempt":
+                return {}
+            if attempt < _LIST_ATTEMPTS:
+                self._sleep(_pause(attempt, reply.wait))
+        return None
+
+    def _facts_in(self, reply: bytes) -> dict[str, Any]:
+        try:
+            listed = json.loads(self._endpoint.scrub(json.dumps(json.loads(reply))))
+        except (ValueError, RecursionError):
+            return {}
+        return served_facts(listed, self.settings.model)
 
 
 def _pause(attempt: int, asked: float) -> float:

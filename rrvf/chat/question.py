@@ -13,7 +13,7 @@ from rrvf.errors import HarnessError
 
 Role = Literal["system", "user", "assistant", "tool"]
 
-_KEY_VERSION = 1
+_KEY_VERSION = 2
 """Raise it when the same question may mean another answer than before."""
 
 
@@ -98,13 +98,18 @@ def request_body(
     return {"model": model, "messages": [_wire_message(one) for one in messages], **rest}
 
 
-def fingerprint(kind: str, body: Mapping[str, Any], repeat: int) -> str:
-    """The name of a question: equal for equal questions to the same kind of endpoint.
+def fingerprint(who: Mapping[str, Any], body: Mapping[str, Any], repeat: int) -> str:
+    """The name of a question: equal for equal questions to the same one.
+
+    Args:
+        who: Is asked, as :meth:`rrvf.chat.Identity.to_json` says it.
+        body: Of the request.
+        repeat: Which of several answers is wanted.
 
     Raises:
         TypeError: A parameter that JSON cannot hold.
     """
-    whole = {"version": _KEY_VERSION, "kind": kind, "body": body, "repeat": repeat}
+    whole = {"version": _KEY_VERSION, "who": dict(who), "body": body, "repeat": repeat}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode("ascii")).hexdigest()
 
 

@@ -31,6 +31,19 @@ NO_GLYPHS = "no_glyphs"
 NO_PICTURE = "the answer leaves no picture"
 
 
+def item_key(item: Item) -> str:
+    """Identifies what a result was made from."""
+    sample, completion = item
+    return content_key(
+        sample.reference_code or "", sample.task, "\0" if completion is None else completion
+    )
+
+
+def content_key(*parts: str) -> str:
+    """A short name of some texts: equal for equal ones."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One scored answer with its pictures: ``reference`` and ``rendering`` -> PNG."""

@@ -1,0 +1,103 @@
+"""Who answers: what a kept answer is filed under, so that it never stands for somebody else's.
+
+A server that is asked under the same address may be another one than before: another checkpoint
+served on the same port under the same name. What its ``/models`` says of the model tells them
+apart, as far as it says anything.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+_FACTS = ("id", "root", "parent", "created", "owned_by", "max_model_len")
+"""What servers say of a model: vLLM and SGLang the path of the weights, OpenAI its date."""
+
+_SIZES = ("n_params", "size", "n_embd", "n_vocab")
+"""Within ``meta``, where llama.cpp describes the weights."""
+
+_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
+_LONGEST = 1000
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who answers.
+
+    Attributes:
+        name: By which the user calls it, wherever it is; then the other two are not looked at.
+        address: Of the server, normalised; see :func:`normal_address`.
+        served: What its ``/models`` says of the model; empty where it says nothing, ``None`` where
+            it is not known what it says.
+    """
+
+    name: str | None
+    address: str
+    served: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What tells it from others, and nothing secret."""
+        if self.name is not None:
+            return {"name": self.name}
+        known = {} if self.served is None else {"served": dict(self.served)}
+        return {"address": self.address, **known}
+
+
+def normal_address(url: str) -> str:
+    """A base URL in the one form that all its spellings share.
+
+    Scheme and host are in small letters; without user and password, the scheme's own port, query,
+    fragment, and slashes at the end.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    host = f"[{host}]" if ":" in host else host
+    port = parts.port
+    shown = "" if port is None or port == _PORTS.get(parts.scheme) else f":{port}"
+    return f"{parts.scheme}://{host}{shown}{parts.path.rstrip('/')}"
+
+
+def served_facts(listed: object, model: str) -> dict[str, Any]:
+    """What a reply of ``/models`` says of a model; of the only one, whatever its name.
+
+    Empty where it says nothing of it.
+    """
+    data = cast("Mapping[str, object]", listed).get("data") if isinstance(listed, dict) else None
+    whole = cast("Sequence[object]", data) if isinstance(data, list) else ()
+    entries = [cast("Mapping[str, object]", one) for one in whole if isinstance(one, dict)]
+    named = [one for one in entries if one.get("id") == model]
+    chosen = (named or (entries if len(entries) == 1 else []))[:1]
+    return _facts(chosen[0]) if chosen else {}
+
+
+def may_be_the_time_of_asking(facts: Mapping[str, Any]) -> bool:
+    """Whether ``created`` is near to now, as where a server fills in the time of the request."""
+    created = facts.get("created")
+    return isinstance(created, int | float) and abs(created - time.time()) < _DAY
+
+
+def common_facts(facts: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """The later facts, without ``created`` where that has changed in between."""
+    kept = dict(later)
+    if facts.get("created") != later.get("created"):
+        kept.pop("created", None)
+    return kept
+
+
+def _facts(entry: Mapping[str, object]) -> dict[str, Any]:
+    facts = {name: entry[name] for name in _FACTS if _is_plain(entry.get(name))}
+    meta = entry.get("meta")
+    if isinstance(meta, dict):
+        sizes = cast("Mapping[str, object]", meta)
+        facts |= {f"meta_{name}": sizes[name] for name in _SIZES if _is_plain(sizes.get(name))}
+    return facts
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _LONGEST
+    return isinstance(value, int | float)
