@@ -284,9 +284,13 @@ def test_an_endless_loop_is_a_timeout(renderer: ChartRenderer) -> None:
 
 
 def test_errors_name_no_paths_of_this_machine(renderer: ChartRenderer) -> None:
-    error = answer(renderer, "import pandas as pd\npd.read_csv('/root/data.csv')").official.error
+    """Only those that the script itself has written."""
+    code = "import pandas as pd\nprint(pd.read_csv('/root/data.csv'), pd.__file__)"
+    error = answer(renderer, code).official.error
     assert error is not None
-    assert "/" not in error
+    assert "'/root/data.csv'" in error
+    error = answer(renderer, "import pandas as pd\nraise ValueError(pd.__file__)").official.error
+    assert error == "ValueError: pandas/__init__.py (line 2)"
 
 
 def test_a_dead_server_is_our_fault_and_another_takes_its_place() -> None:

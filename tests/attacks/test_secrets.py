@@ -196,7 +196,7 @@ answer = (os.listdir("."), os.listdir(home), home == os.environ["HOME"], "HOST_H
 def test_an_error_names_no_path_of_the_host(renderer: ChartRenderer, draw: Draw) -> None:
     """What is raised is shown to people and may be fed back to the model."""
     script = "import os; raise RuntimeError(f'{os.getcwd()} {os.__file__} /home/me/a.txt')"
-    assert draw(renderer, script).official.error == "RuntimeError:  os.py a.txt (line 1)"
+    assert draw(renderer, script).official.error == "RuntimeError:  os.py /home/me/a.txt (line 1)"
 
 
 def test_nothing_is_handed_down_from_item_to_item(renderer: ChartRenderer, ask: Ask) -> None:

@@ -25,9 +25,9 @@ import contextlib
 import functools
 import io
 import random
-import re
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator
@@ -36,6 +36,7 @@ from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
 
+from .explain import message_of
 from .figure_texts import all_white, forget, inches, read_texts
 from .integrity import Guard
 from .plan import (
@@ -58,10 +59,12 @@ RASTER_PIXELS = 1 << 16
 ROUNDED_UP = 1 - 1e-6
 JUDGE_DPI = 350
 JUDGE_PIXELS = 60_000_000
-MAX_ERROR = 400
 SWITCH_SECONDS = 0.005
 NEVER = 1e6
 THREAD_SECONDS = 2.0
+WAITING = (threading.__file__, "wait")
+POOLS = Path(threading.__file__).parent / "concurrent" / "futures" / "thread.py"
+POOL_WORKER = (str(POOLS), "_worker")
 
 
 class Captured(BaseException):
@@ -501,13 +504,33 @@ def script_namespace() -> dict[str, Any]:
 
 
 def threads_have_ended() -> bool:
-    """Wait a little for the threads a script has started, as the interpreter does at its end."""
+    """Wait a little for the threads a script has started, as the interpreter does at its end.
+
+    It does not wait for daemons, and ends the workers of a pool: those that wait for work, and so
+    do nothing, may stay.
+    """
     give_up = time.monotonic() + THREAD_SECONDS
-    while len(sys._current_frames()) > 1:  # pyright: ignore[reportPrivateUsage]
+    while _busy_threads():
         if time.monotonic() > give_up:
             return False
         time.sleep(0.01)
     return True
+
+
+def _busy_threads() -> list[int]:
+    frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
+    daemons = {thread.ident for thread in threading.enumerate() if thread.daemon}
+    own = threading.get_ident()
+    return [
+        ident
+        for ident, frame in frames.items()
+        if ident != own and not _waits_for_work(frame.f_code, is_daemon=ident in daemons)
+    ]
+
+
+def _waits_for_work(code: CodeType, *, is_daemon: bool) -> bool:
+    place = (code.co_filename, code.co_name)
+    return place == POOL_WORKER or (is_daemon and place == WAITING)
 
 
 # ------------------------------------------------------------------------------- reading
@@ -540,23 +563,17 @@ def failed(error: BaseException | None, scratch: str) -> dict[str, Any]:
 
 
 def describe(error: BaseException | None, scratch: str) -> str:
-    """One line without paths: what was raised, and at which line of the script."""
+    """One line without paths of the host: what was raised, and at which line of the script."""
     if isinstance(error, TamperedError | BlankError):
         return str(error)
     if isinstance(error, SystemExit):
         return "the script ended itself (SystemExit) before it was through"
-    try:
-        message = " ".join(str(error).split())
-    except BaseException:
-        message = ""
-    message = re.sub(r"(/[\w.+-]+)+/", "", message[:10_000].replace(scratch, ""))
-    message = "".join(sign if sign.isprintable() else "?" for sign in message)
     line = script_line(error.__traceback__ if error else None)
     if isinstance(error, SyntaxError):
         line = None  # the message names it
     place = f" (line {line})" if line else ""
-    name = "".join(sign for sign in type(error).__name__[:100] if sign.isprintable())
-    return f"{name}: {message}"[:MAX_ERROR] + place
+    message = message_of(error, scratch)
+    return "".join(sign if sign.isprintable() else "?" for sign in message) + place
 
 
 def script_line(traceback: TracebackType | None) -> int | None:

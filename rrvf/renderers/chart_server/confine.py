@@ -478,6 +478,12 @@ _ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "exit": (60, 93),
     "exit_group": (231, 94),
 }
+# Only for a user who owns nothing but what the script has made: no layer else holds these.
+_MODES: dict[str, tuple[int | None, int | None]] = {
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+}
 _CLONE, _CLONE3 = (56, 220), 435
 _OPEN, _OPENAT = (2, None), (257, 56)
 _FCNTL, _FALLOCATE = (72, 25), (285, 47)
@@ -514,12 +520,13 @@ def _argument(index: int, high: bool = False) -> bytes:
     return _op(_LOAD, 16 + 8 * index + (4 if high else 0))
 
 
-def seccomp_program(machine: str, pid: int) -> bytes:
+def seccomp_program(machine: str, pid: int, *, modes: bool = False) -> bytes:
     """The BPF filter: listed calls pass, the rest fail with ``EPERM``.
 
     Args:
         machine: ``platform.machine()``.
         pid: The only process that may be signalled: the confined one itself.
+        modes: Whether modes of files may be changed.
 
     Raises:
         ConfineError: No table for this architecture.
@@ -530,7 +537,7 @@ def seccomp_program(machine: str, pid: int) -> bytes:
     program = [_op(_LOAD, 4), _op(_JEQ, audit, 1, 0), _op(_RET, _KILL_PROCESS), _op(_LOAD, 0)]
     if machine == "x86_64":  # the x32 ABI shares the audit value
         program += [_op(_JGE, 0x40000000, 0, 1), _op(_RET, _EPERM)]
-    for numbers in _ALLOWED.values():
+    for numbers in (*_ALLOWED.values(), *(_MODES.values() if modes else ())):
         number = numbers[column]
         if number is not None:
             program += [_op(_JEQ, number, 0, 1), _op(_RET, _ALLOW)]
@@ -609,13 +616,16 @@ def _guarded(number: int | None, body: list[bytes]) -> list[bytes]:
     return [_op(_JEQ, number, 0, len(body)), *body]
 
 
-def seccomp() -> None:
+def seccomp(*, modes: bool = False) -> None:
     """Install the filter in this process, for good.
+
+    Args:
+        modes: Whether modes of files may be changed.
 
     Raises:
         ConfineError: The kernel or the architecture does not offer it.
     """
-    program = seccomp_program(platform.machine(), os.getpid())
+    program = seccomp_program(platform.machine(), os.getpid(), modes=modes)
     buffer = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("=HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer))
     _prctl(PR_SET_SECCOMP, 2, ctypes.c_char_p(header))
@@ -769,4 +779,4 @@ def confine(
         os.close(descriptor)
     limit_resources(limits)  # the number of descriptors among them
     if level != "rlimits":
-        seccomp()
+        seccomp(modes=identity.user is not None)

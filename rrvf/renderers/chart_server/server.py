@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import confine, surroundings, wire
+from . import confine, explain, surroundings, wire
 
 WATCH_SECONDS = 0.2
 CONFINED = b"C"
@@ -132,6 +132,7 @@ def main(arguments: list[str]) -> int:
         mounted = _enter(wanted, folder)
         with _settings(mounted, cached):
             versions = _import_plotting()
+        explain.host_folders()
         ground = _survey(wanted, mounted, folder)
         check_descriptors({host.fileno(), *ground.readable})
         host.sendall(wire.encode({"hello": True, **_describe(ground), **versions}))
