@@ -360,9 +360,7 @@ def test_a_folder_of_scripts(tmp_path: Path) -> None:
     (tmp_path / ".bar_2.py").write_text("hidden")
     (tmp_path / "bar_3.py").mkdir()
     found = load_predictions(tmp_path)
-    assert {name: all_python_blocks(reply) for name, reply in found.items()} == {
-        "bar_1": "x = 'é'"
-    }
+    assert {name: all_python_blocks(reply) for name, reply in found.items()} == {"bar_1": "x = 'é'"}
 
 
 def test_a_folder_of_pages_in_their_encodings(tmp_path: Path) -> None:
