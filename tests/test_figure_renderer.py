@@ -25,6 +25,7 @@ from rrvf.renderers.chart import (
 from rrvf.renderers.chart_server import wire
 from rrvf.renderers.chart_server.figure_texts import MAX_TEXTS
 from rrvf.types import FigureRendering, FigureText
+from tests import episodes
 
 LIMITS = Limits(cpu_seconds=10, wall_seconds=60)
 PLT = "import matplotlib.pyplot as plt\n"
@@ -194,7 +195,7 @@ def png(*sizes: tuple[int, int]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join([*heads, chunk(b"IDAT", b""), chunk(b"IEND", b"")])
 
 
-PNG = png((640, 480))
+PNG = episodes.png()
 GOOD: dict[str, Any] = {
     "status": "ok",
     "error": None,
@@ -242,6 +243,12 @@ def test_without_a_picture_it_is_refused() -> None:
         parse_figure(HEADER, frame(GOOD, b"GIF89a"))
     with pytest.raises(ValueError, match="no picture"):
         parse_figure(HEADER, wire.encode({"figure": GOOD}))
+
+
+@pytest.mark.parametrize("data", [PNG[:60], PNG[:45] + b"x" * 9 + PNG[54:]])
+def test_a_picture_that_cannot_be_decoded_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="no picture that can be decoded"):
+        parse_figure(HEADER, frame(GOOD, data))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import itertools
 import json
 import math
@@ -247,7 +248,7 @@ class ChartRenderer:
                 return parse(header, answer)
             except TooLargeError as error:
                 return failed(header, "code_error", str(error))
-            except (wire.WireError, KeyError, TypeError, ValueError):
+            except Exception:  # what the script's process wrote is the script's, whatever it does
                 return failed(header, "code_error", "the process answered with no valid record")
         if header["outcome"] == "not_started":
             raise HarnessError(f"no process could be started: {header['reason']}")
@@ -523,7 +524,22 @@ def _finite(value: Any) -> float:
 
 
 def _picture(blobs: Mapping[str, bytes], name: str) -> bytes | None:
-    return None if name not in blobs else require_drawable(blobs[name])
+    """A PNG of a bounded size that can be decoded to its end, where there is one.
+
+    Raises:
+        ValueError: It is too large, or cannot be decoded.
+    """
+    if name not in blobs:
+        return None
+    data = require_drawable(blobs[name])
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            picture.load()
+    except Exception as error:  # a dozen kinds, SyntaxError among them
+        raise ValueError("no picture that can be decoded") from error
+    return data
 
 
 def _starting(blobs: Mapping[str, bytes], name: str, magic: bytes) -> bytes | None:

@@ -8,18 +8,25 @@ that do not need such a search.
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 import struct
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from rrvf.errors import TooLargeError
+from rrvf.evaluate import score_item
 from rrvf.renderers.chart import ChartRenderer, parse_answer
 from rrvf.renderers.chart_server import wire
-from rrvf.scorers import SCORERS
-from rrvf.types import Drawing, Rendering
+from rrvf.scorers import SCORERS, score_all
+from rrvf.scorers.pixel_judge import PixelJudge
+from rrvf.scoring.charts import ChartScoring
+from rrvf.types import Drawing, Rendering, Sample
+from tests.episodes import png
 
 Ask = Callable[[ChartRenderer, str], str]
 Draw = Callable[..., Rendering]
@@ -37,6 +44,7 @@ def answer(official: Any = None, fixed: Any = None, **more: Any) -> dict[str, An
         "official": fallback if official is None else official,
         "fixed": fallback if fixed is None else fixed,
         "needs_texts": False,
+        "drew_pdf": True,
         **more,
     }
 
@@ -271,6 +279,8 @@ MALFORMED: dict[str, Any] = {
     "a cell of five": answer(outcome(layout=[[1, 1, 0, 0, 0]])),
     "a cell of texts": answer(outcome(layout=["111000"])),
     "a cell below zero": answer(outcome(layout=[[1, 1, -1, 0, 0, 0]])),
+    "types as a text": answer(outcome(chart_types="bar")),
+    "no types": answer(outcome(chart_types=None)),
     "no elements": answer(outcome() | {"elements": None}),
     "a list of types": answer(outcome(chart_types=[])),
     "a name without end": answer(outcome(chart_types={"x" * 30_000_000: 1})),
@@ -293,7 +303,7 @@ def test_a_malformed_answer_is_refused(what: str) -> None:
     "what",
     [
         *("not derived", "half derived", "the other half derived", "a harness error"),
-        *("a count below zero", "a list"),
+        *("a count below zero", "a list", "a list of types"),
     ],
 )
 def test_a_stolen_token_buys_no_impossible_outcome(
@@ -421,6 +431,89 @@ def test_no_answer_breaks_a_scorer(scorer: str, said: dict[str, Any]) -> None:
 def rendering_of(said: dict[str, Any]) -> Drawing:
     header = {"seconds": 0.0, "cpu_seconds": 0.0}
     return parse_answer(header, frame({**answer(said), "blobs": []}))[0].official
+
+
+# ------------------------------------------------------------------- whatever stands anywhere
+
+PICTURE = png()
+WHOLE = {
+    **answer(
+        outcome(
+            texts=["a"],
+            chart_types={"bar": 1},
+            colors=[["bar", "#112233"]],
+            layout=[[1, 1, 0, 0, 0, 0]],
+        )
+    ),
+    "blobs": [["png", len(PICTURE)]],
+}
+ODD: list[Any] = [
+    *(None, True, 0, -1, 1.5, float("nan"), float("inf"), 10**30, "", "x", "\ud800", "x" * 10_000),
+    *([], [[]], [1], [None], {}, {"a": 1}, {"a": None}, json.loads("[" * 300 + "]" * 300)),
+]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The ways to everything in a record."""
+    yield path
+    if not isinstance(value, dict | list):
+        return
+    for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from places(inner, (*path, step))
+
+
+def with_odd(path: tuple[Any, ...], odd: Any) -> Any:
+    """The whole record, but for one place."""
+    if not path:
+        return odd
+    said = copy.deepcopy(WHOLE)
+    place: Any = said
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = odd
+    return said
+
+
+def test_an_odd_value_anywhere_makes_no_record_or_a_scored_one() -> None:
+    """Nothing but the named refusals comes out of a record, and what is read can be scored."""
+    header = {"seconds": 0.0, "cpu_seconds": 0.0}
+    target = rendering_of(outcome(texts=["a"], chart_types={"bar": 1}))
+    n_read = 0
+    for path in places(WHOLE):
+        for odd in ODD:
+            written = frame(with_odd(path, odd)) + PICTURE
+            with contextlib.suppress(wire.WireError, KeyError, TypeError, ValueError):
+                rendering, _ = parse_answer(header, written)
+                scores = score_all(SCORERS, target, rendering.official, "official")
+                n_read += 1
+                assert None not in {score.value for score in scores.values()}, path
+    assert n_read > len(ODD), "most places take some of these values"
+
+
+PAINTED = struct.pack(">I4sIIBBBBB", 13, b"IHDR", 9, 9, 8, 2, 0, 0, 0)
+PICTURES = {
+    "none": None,
+    "four bytes": b"\x89PNG",
+    "a head": b"\x89PNG\r\n\x1a\n" + PAINTED + struct.pack(">I", zlib.crc32(PAINTED[4:])),
+}
+
+
+@pytest.mark.parametrize("what", PICTURES)
+def test_a_forged_picture_does_not_make_an_item_unscored(
+    strongest: ChartRenderer, what: str
+) -> None:
+    blob = PICTURES[what]
+    blobs = [] if blob is None else [["png", len(blob)]]
+    official = outcome(texts=["t"], chart_types={"bar": 1})
+    written = frame({**answer(official, official), "blobs": blobs}) + (blob or b"")
+    reference = "import matplotlib.pyplot as plt\nplt.bar([1], [2])\nplt.savefig('a.pdf')"
+    code = STOLEN.replace("FRAME", repr(written))
+    scoring = ChartScoring(strongest, judge=PixelJudge())
+    item = (Sample("a", reference), f"```python\n{code}\n```")
+    result = score_item(item, scoring, scoring.find_scorers()).result
+    assert result.status == ("ok" if blob is None else "code_error")
+    assert None not in {score.value for score in result.scores.values()}
+    assert result.scores["pixel"].value == 0.0
 
 
 # ------------------------------------------------------------------------------------- pickles
