@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rrvf.benchmarks.predictions import load_predictions, lost
 from rrvf.by_turn import summarize_episodes
 from rrvf.evaluate import score_item
 from rrvf.rewards import Rewarder, RewardSettings, as_trajectory
@@ -141,8 +142,8 @@ def test_an_episode_without_code_beside_a_broken_reference_is_in_no_mean_by_turn
         return SampleResult("a", "no_code", None, 0.0, {"text": Score(value)}, episode=episode)
 
     fine = played(0.8, TurnScores(1, None, "ok", {"text": 0.8}))
-    lost, mute = played(None), played(0.0)
-    (row,) = summarize_episodes([fine, lost], mean)["by_turn"]
+    unknown, mute = played(None), played(0.0)
+    (row,) = summarize_episodes([fine, unknown], mean)["by_turn"]
     assert row["carried"]["text"] == 0.8
     (row,) = summarize_episodes([fine, mute], mean)["by_turn"]
     assert row["carried"]["text"] == 0.4
@@ -158,3 +159,56 @@ def test_a_sample_keeps_its_own_picture_for_the_judge(tmp_path: Path) -> None:
     item: Item = (Sample("a", "code_error", picture), fenced("code_error"))
     result = score_item(item, scoring, scoring.find_scorers()).result
     assert (result.scores["gpt"].value, result.scores["text"].value) == (0.0, None)
+
+
+# ------------------------------------------------------------- an answer that only seems to be lost
+
+SEEMING = {
+    "good": fenced(plot("t")),
+    "1": "Failed to obtain answer. I cannot do this one.",
+    "2": "Failed to obtain answer",
+    "3": "Failed to obtain answer via API.",
+    "4": "Failed to obtain answer via API. " + fenced("x"),
+}
+
+
+def test_a_model_that_says_so_has_not_lost_its_answer(tmp_path: Path) -> None:
+    data = write_data(tmp_path, {name: plot("t") for name in SEEMING}, SEEMING)
+    done = rrvf("score", "chartmimic", *data, "--out", tmp_path / "score")
+    turns = [{"id": name, "turns": [text]} for name, text in SEEMING.items()]
+    turns[1]["turns"] = ["<think>.</think><answer>Failed to obtain answer via API.</answer>"]
+    recorded = tmp_path / "turns.jsonl"
+    recorded.write_text("".join(json.dumps(one) + "\n" for one in turns))
+    played = rrvf(
+        *("eval", "chartmimic", "--data", data[1], "--policy", recorded),
+        *("--out", tmp_path / "eval"),
+    )
+    assert (done.returncode, played.returncode) == (0, 0), done.stderr + played.stderr
+    for out in (tmp_path / "score", tmp_path / "eval"):
+        assert summary_of(out)["metrics"]["exec_rate"] == pytest.approx(20.0)
+        assert not any(summary_of(out)["n_unscored"].values())
+
+
+@pytest.mark.parametrize(
+    ("text", "is_lost"),
+    [
+        ("Failed to obtain answer via API.", True),
+        ("Failed to obtain answer via API. ", True),
+        ("Failed to obtain answer via API.Connection refused", True),
+        ("Failed to obtain answer via bailingMM API.", True),
+        ("Failed to obtain answer BlueLM API. ", True),
+        ("Failed to obtain answer: <class 'RuntimeError'> CUDA out of memory", True),
+        ("Failed to obtain answer. I cannot do this one.", False),
+        ("Failed to obtain answer", False),
+        ("Failed to obtain answer: sorry.", False),
+        ("Failed to obtain answer via API.\n```python\nx\n```", False),
+    ],
+)
+def test_only_the_lines_that_vlmevalkit_writes_are_lost_answers(
+    tmp_path: Path, text: str, is_lost: bool
+) -> None:
+    path = tmp_path / "model_data.json"
+    path.write_text(json.dumps([{"index": 1, "prediction": text}]))
+    assert (lost(load_predictions(path)["1"]) is not None) == is_lost
+    path.write_text(json.dumps([{"id": "1", "prediction": text}]))
+    assert lost(load_predictions(path)["1"]) is None, "not a file of VLMEvalKit's"

@@ -33,6 +33,9 @@ Row = Mapping[str, object]
 LOST = "Failed to obtain answer"
 """How VLMEvalKit begins what it writes in place of an answer that it could not get."""
 
+_WRITTEN = re.compile(rf"{LOST}(?:(?: via)?(?: \w+)? API\.|: <class ')")
+"""What its clients write, then the error if there is one; the last form is that of SKIP_ERR."""
+
 CELL = 32_767
 """Characters that a cell of a spreadsheet holds; pandas cuts off the rest."""
 
@@ -61,7 +64,8 @@ def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, s
 
     Returns:
         Sample id -> completion. Rows whose prediction is missing, null or an empty cell are left
-        out: the model gave no answer. What a spreadsheet has cut off is :func:`lost`.
+        out: the model gave no answer. What a spreadsheet has cut off is :func:`lost`, as is what
+        VLMEvalKit wrote into a file of its own (named by ``index``) in place of an answer.
 
     Raises:
         DataError: On a file that is missing, empty, malformed, or names an id twice.
@@ -85,16 +89,27 @@ def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, s
     for name, place, row in identified:
         completion = _completion(path, kind, place, row)
         if completion is not None:
-            predictions[name] = completion
+            own = id_key == "index" and kind != ".jsonl"
+            predictions[name] = _marked(completion) if own else completion
     return predictions
+
+
+class LostAnswer(str):
+    """Stands in place of an answer that could not be had; says why.
+
+    Only :func:`load_predictions` makes one. A model that writes the same words has answered.
+    """
+
+    __slots__ = ()
 
 
 def lost(completion: str | None) -> str | None:
     """Why there is no answer to score, through no fault of the model; ``None`` where there is one.
 
-    It is told by :data:`LOST`, which stands in place of the answer.
+    Args:
+        completion: From :func:`load_predictions`.
     """
-    if completion is None or not completion.startswith(LOST):
+    if not isinstance(completion, LostAnswer):
         return None
     line = completion.partition("\n")[0]
     return line if line == _CUT_OFF else f"{line} (VLMEvalKit asks again with --reuse)"
@@ -355,8 +370,14 @@ def _completion(path: Path, kind: str, place: str, row: Row) -> str | None:
         return None
     if isinstance(value, str):
         cut_off = kind == ".xlsx" and len(value) >= CELL
-        return _CUT_OFF if cut_off else value
+        return LostAnswer(_CUT_OFF) if cut_off else value
     raise DataError(f'{path}: {place}: "prediction" is not a string but {type(value).__name__}')
+
+
+def _marked(completion: str) -> str:
+    """Told apart from an answer, where it is what VLMEvalKit writes in place of one."""
+    is_lost = _WRITTEN.match(completion) is not None and "```" not in completion
+    return LostAnswer(completion) if is_lost else completion
 
 
 def _listed(names: Iterable[str]) -> str:
