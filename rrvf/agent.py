@@ -18,7 +18,7 @@ What a completion means:
   answered by one ``<tool_response>``. A call that cannot be run is answered by what is wrong with
   it, and the episode goes on.
 * Neither of these ends the episode with ``no_action``; where the length limit cut it off, with
-  ``token_budget``.
+  ``token_budget``, as does a conversation that has outgrown the model's context.
 * A closing tag that a stop string cut off is restored. Thoughts that were never closed end where a
   call or an answer begins.
 """
@@ -35,12 +35,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from rrvf.canvases import Canvas
-from rrvf.chat import Message, Picture
+from rrvf.chat import Message, Picture, TooLongError
 from rrvf.errors import HarnessError, UserError, boundary
 from rrvf.policies import Policy
 from rrvf.replies import Reply, ToolCall, extract_code, parse_reply
 from rrvf.scorers.model_judge import bounded
 from rrvf.scorers.rubrics import Prompt
+from rrvf.scoring import NO_PICTURE
 from rrvf.teacher import Teacher, feedback, shipped_prompt, size_of
 from rrvf.tool_calls import (
     CHART_TOOL,
@@ -196,6 +197,11 @@ class Episode:
     def messages(self) -> list[Message]:
         """What the policy is shown next."""
         return list(self._messages)
+
+    @property
+    def began(self) -> bool:
+        """Whether the policy has had a turn."""
+        return bool(self._turns)
 
     def tokens_left(self) -> int:
         """How long the next completion may be."""
@@ -394,6 +400,13 @@ def _step(
                 stop=STOP,
                 max_tokens=episode.tokens_left(),
             )
+    except TooLongError as error:
+        # What it wrote and was shown fills the context; a first question is of our making.
+        if episode.began:
+            episode.end("token_budget")
+        else:
+            episode.end("policy_error", str(error))
+        return
     except HarnessError as error:
         episode.end("policy_error", str(error))
         return
@@ -418,8 +431,9 @@ def respond(
     """
     drawn = canvas.draw(sample, request.code)
     if drawn.status != "ok" or drawn.png is None:
-        text = (drawn.error or "nothing was drawn")[:_MOST_ERROR]
-        return Observation(drawn.status, text, request.code, seconds=drawn.seconds)
+        text = (drawn.error or NO_PICTURE)[:_MOST_ERROR]
+        status = "code_error" if drawn.status == "ok" else drawn.status
+        return Observation(status, text, request.code, seconds=drawn.seconds)
     if not request.comment:
         return Observation("ok", "", request.code, drawn.png, seconds=drawn.seconds)
     said = feedback(teacher, episode.target, drawn.png)

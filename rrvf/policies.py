@@ -11,7 +11,6 @@ import base64
 import importlib
 import io
 import json
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -21,14 +20,15 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from rrvf.benchmarks.predictions import load_predictions, lost, sample_id
-from rrvf.chat import Chat, EmptyAnswerError, Message, Picture
+from rrvf.chat import Chat, EmptyAnswerError, Message, Picture, TooLongError
+from rrvf.chat.faults import is_too_long
+from rrvf.chat.question import spelled_out
 from rrvf.checkpoints import checkpoint_key, local_checkpoint
 from rrvf.errors import DataError, HarnessError, SetupError, boundary
 from rrvf.scoring import content_key
 from rrvf.trajectories import Completion
 
 _MOST_PICTURES = 32
-_SPECIAL = re.compile(r"<\|(\w+)\|>")
 
 
 class Policy(Protocol):
@@ -57,6 +57,7 @@ class Policy(Protocol):
             max_tokens: Its length at most.
 
         Raises:
+            TooLongError: The conversation does not fit into the model's context.
             HarnessError: None this time.
             UserError: There will not be any.
         """
@@ -269,17 +270,28 @@ class BatchPolicy:
         return batch
 
     def _run(self, batch: Sequence[Asked]) -> None:
+        """Generate for a batch; where that fails, for each of it alone.
+
+        One conversation that cannot be continued must not take the others along.
+        """
         try:
             with boundary("generating"):
                 for one, completion in zip(batch, self.generate(batch), strict=True):
                     one.done.set_result(completion)
-        except BaseException as error:
-            told = error if isinstance(error, Exception) else HarnessError("interrupted")
+        except Exception as error:
+            left = [one for one in batch if not one.done.done()]
+            if len(batch) > 1:
+                for one in left:
+                    self._run([one])
+                return
+            too_long = isinstance(error, HarnessError) and is_too_long(str(error))
+            for one in left:
+                one.done.set_exception(TooLongError(str(error)) if too_long else error)
+        except BaseException:
             for one in batch:
                 if not one.done.done():
-                    one.done.set_exception(told)
-            if told is not error:
-                raise
+                    one.done.set_exception(HarnessError("interrupted"))
+            raise
 
 
 class TransformersPolicy(BatchPolicy):
@@ -491,8 +503,7 @@ def to_parts(messages: Sequence[Message], *, inline: bool = False) -> list[dict[
 
 def _part(part: str | Picture, *, inline: bool) -> dict[str, Any]:
     if isinstance(part, str):
-        plain = part.encode("utf-8", "replace").decode("utf-8")
-        return {"type": "text", "text": _SPECIAL.sub(r"<| \1 |>", plain)}
+        return {"type": "text", "text": spelled_out(part)}
     if not inline:
         return {"type": "image"}
     address = "data:image/png;base64," + base64.b64encode(part.png).decode("ascii")

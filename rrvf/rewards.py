@@ -258,11 +258,13 @@ class Rewarder:
         if not self.picture_scorers:
             return outcome
         result, shown = outcome.result, outcome.pictures
-        target = shown.get("reference")
+        target, drawn = shown.get("reference"), shown.get("rendering")
+        # The official rules know answers that run and leave no picture.
+        status = "code_error" if drawn is None and result.status == "ok" else result.status
         scores = score_page(
             self.picture_scorers,
             None if target is None else PageRendering("ok", png=target),
-            PageRendering(result.status, png=shown.get("rendering")),
+            PageRendering(status, png=drawn),
         )
         return replace(outcome, result=replace(result, scores={**result.scores, **scores}))
 

@@ -18,6 +18,7 @@ from rrvf.types import Language
 
 _TAG = re.compile(r"<(think|tool_call|answer)>")
 _ACTION = re.compile(r"<(?:tool_call|answer)>")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +123,30 @@ def native_calls(calls: Sequence[NativeCall]) -> list[ToolCall]:
 
 
 def with_ids(calls: Sequence[NativeCall], turn: int) -> tuple[NativeCall, ...]:
-    """Calls that can be answered one by one, even where the server gave no ids."""
+    """Calls as they can be sent back and answered one by one.
+
+    A server may give no ids, and refuses a conversation in which a call has a name that no tool can
+    have or arguments that are no JSON object, whatever its model wrote.
+    """
     return tuple(
-        call if call.id else call._replace(id=f"call_{turn}_{number}")
+        NativeCall(
+            call.id or f"call_{turn}_{number}",
+            call.name if _NAME.fullmatch(call.name) else "unreadable",
+            _as_object(call.arguments),
+        )
         for number, call in enumerate(calls)
     )
+
+
+def _as_object(arguments: str) -> str:
+    """JSON of an object, without escapes that would hide what must not be sent."""
+    try:
+        value = json.loads(arguments)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        return json.dumps({"raw": arguments}, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False) if "\\u" in arguments else arguments
 
 
 # ----------------------------------------------------------------------------------------- code

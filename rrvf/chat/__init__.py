@@ -11,7 +11,16 @@ from __future__ import annotations
 from rrvf.chat.client import Chat, ChatSettings
 from rrvf.chat.cost import Estimate, Usage
 from rrvf.chat.identity import Identity
-from rrvf.chat.question import Answer, EmptyAnswerError, Message, Picture, ToolCall
+from rrvf.chat.question import (
+    Answer,
+    EmptyAnswerError,
+    Message,
+    Picture,
+    RefusedError,
+    ToolCall,
+    TooLongError,
+    WithheldAnswerError,
+)
 
 __all__ = [
     "Answer",
@@ -22,6 +31,9 @@ __all__ = [
     "Identity",
     "Message",
     "Picture",
+    "RefusedError",
+    "TooLongError",
     "ToolCall",
     "Usage",
+    "WithheldAnswerError",
 ]

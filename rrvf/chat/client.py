@@ -30,6 +30,9 @@ from rrvf.chat.question import (
     Answer,
     EmptyAnswerError,
     Message,
+    RefusedError,
+    TooLongError,
+    WithheldAnswerError,
     fingerprint,
     read_answer,
     request_body,
@@ -212,6 +215,7 @@ class Chat:
             UserError: Nothing can be asked any more: a wrong key, an unknown model, a dead server,
                 the cost limit, a full disk. Every later question meets the same.
             EmptyAnswerError: The model said nothing.
+            RefusedError: The server refuses this question.
             HarnessError: No answer to this question.
         """
         body = request_body(self.settings.model, messages, parameters)
@@ -308,7 +312,7 @@ class Chat:
             raise
         self._ledger.settle(expected, answer)
         if answer.finish_reason == "content_filter":
-            raise HarnessError(f"{self._endpoint.name} withheld the answer (content filter)")
+            raise WithheldAnswerError(f"{self._endpoint.name} withheld the answer (content filter)")
         if not answer.text.strip() and not answer.tool_calls:
             raise EmptyAnswerError(f"an empty answer (finish reason: {answer.finish_reason})")
         return answer
@@ -345,7 +349,8 @@ class Chat:
         if got.reach == "run":
             raise self._stop(SetupError(got.line))
         if got.reach == "question":
-            raise HarnessError(f"{self._endpoint.name} refuses this question ({got.line})")
+            refusal = TooLongError if got.too_long else RefusedError
+            raise refusal(f"{self._endpoint.name} refuses this question ({got.line})")
 
     def _nobody_there(self, fault: Fault) -> UserError:
         return self._stop(

@@ -23,6 +23,13 @@ _NO_SUCH_MODEL = re.compile(
     r"\bmodel\b.{0,120}?\b(not found|not exist|unknown)|\b(unknown|invalid|no such) model\b",
     re.IGNORECASE | re.DOTALL,
 )
+_TOO_LONG_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
+_TOO_LONG = re.compile(
+    r"\bcontext[ _](length|size|window)\b|\bmaximum model length\b|\bmax_model_len\b"
+    r"|\b(prompt|inputs?)\b.{0,60}?\btoo (long|large)\b|\btoo many (input )?tokens\b"
+    r"|\btoken count\b.{0,80}?\bexceeds\b|\btokens?\b.{0,80}?\bmust (be|have) (<=|less than)",
+    re.IGNORECASE | re.DOTALL,
+)
 _OF_THE_RUN = frozenset({"unsupported_parameter", "unsupported_value"})
 """Codes of a 400 that every question of the run would meet alike."""
 
@@ -35,12 +42,14 @@ class Fault:
         line: What happened, for a person; without the key.
         wait: Seconds that the server wants to be left alone.
         unreachable: No connection came about.
+        too_long: The question is longer than the model's context.
     """
 
     line: str
     reach: Reach = "attempt"
     wait: float = 0.0
     unreachable: bool = False
+    too_long: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +113,12 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes, endpoint: En
         return Fault(f"{endpoint.name}: {mend} ({said})", "run")
     if status in _WORTH_A_RETRY or status >= 500:
         return Fault(said, wait=retry_after(headers))
-    return Fault(said, "question")
+    return Fault(said, "question", too_long=status == 413 or is_too_long(message, code))
+
+
+def is_too_long(message: str, code: str = "") -> bool:
+    """Whether a refusal speaks of the model's context, as vLLM, SGLang, llama.cpp and OpenAI do."""
+    return code in _TOO_LONG_CODES or _TOO_LONG.search(message) is not None
 
 
 def _mend(status: int, code: str, message: str, endpoint: Endpoint) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, cast
@@ -77,6 +78,38 @@ class EmptyAnswerError(HarnessError):
     """The model answered with nothing; a policy may count that as its answer."""
 
 
+class WithheldAnswerError(EmptyAnswerError):
+    """The model answered, and a filter of its server kept the answer back."""
+
+
+class RefusedError(HarnessError):
+    """The server refuses this question, and would again; others it may answer."""
+
+
+class TooLongError(RefusedError):
+    """It refuses since the question is longer than the model's context."""
+
+
+_SPECIAL = re.compile(
+    r"<([|\uff5c])([^<>|\uff5c\s]{1,64})([|\uff5c])>"
+    r"|<(image|IMG_CONTEXT|start_of_image|image_soft_token|start_of_turn|end_of_turn)>"
+)
+
+
+def spelled_out(text: str) -> str:
+    """A text that can be sent: it holds no special token of a model, and no half of a surrogate.
+
+    A text that shows ``<|im_end|>`` must neither end a turn nor stand for a picture: servers fail
+    on a picture's token without its picture, and what a model writes must not fail its server.
+    """
+    plain = text.encode("utf-8", "replace").decode("utf-8")
+    return _SPECIAL.sub(lambda found: f"< {found[4]} >" if found[4] else _apart(found), plain)
+
+
+def _apart(found: re.Match[str]) -> str:
+    return f"<{found[1]} {found[2]} {found[3]}>"
+
+
 def request_body(
     model: str, messages: Sequence[Message], parameters: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -124,7 +157,7 @@ def _wire_message(message: Message) -> dict[str, Any]:
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
+                "function": {"name": call.name, "arguments": spelled_out(call.arguments)},
             }
             for call in message.tool_calls
         ]
@@ -135,8 +168,7 @@ def _wire_message(message: Message) -> dict[str, Any]:
 
 def _wire_part(part: str | Picture) -> dict[str, Any]:
     if isinstance(part, str):
-        # A lone surrogate, which a model's own text may hold, cannot be sent as UTF-8.
-        return {"type": "text", "text": part.encode("utf-8", "replace").decode("utf-8")}
+        return {"type": "text", "text": spelled_out(part)}
     address = "data:image/png;base64," + base64.b64encode(part.png).decode("ascii")
     return {"type": "image_url", "image_url": {"url": address, "detail": part.detail}}
 
