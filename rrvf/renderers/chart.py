@@ -56,6 +56,7 @@ START_SECONDS = 300.0
 CLOSE_SECONDS = 5.0
 SIGXCPU, SIGKILL = 24, 9
 CONFINED = b"C"
+NO_THREAD = b"can't start new thread"
 HEX_COLOR = re.compile("#[0-9A-F]{6}([0-9A-F]{2})?")
 MOST = 1_000_000
 MOST_DRAWN_TEXTS, MOST_CHARACTERS = 200_000, 4_000_000
@@ -243,6 +244,8 @@ class ChartRenderer:
         if len(request["code"]) > MAX_CODE:
             return failed(NOT_RUN, "code_error", f"longer than {MAX_CODE} characters")
         header, answer = self._running().ask(request, self._workers, self.limits)
+        if header.get("crowded") and answer is not None and NO_THREAD in answer:
+            raise HarnessError("other programs of this user have used up its threads")
         if answer is not None and header.get("ended_by") is None:
             try:
                 return parse(header, answer)
@@ -416,6 +419,8 @@ def cause_of_death(header: Mapping[str, Any], limits: Limits) -> tuple[Status, s
         return "code_error", "returned too much output"
     if header["ended_by"] == "files":
         return "code_error", "wrote too many files"
+    if header["ended_by"] == "threads":
+        return "code_error", f"started more than {limits.tasks} threads"
     number = header["signal"]
     if number == SIGXCPU or (number == SIGKILL and header["cpu_seconds"] >= limits.cpu_seconds):
         return "timeout", f"not done after {limits.cpu_seconds} s of CPU time"

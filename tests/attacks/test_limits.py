@@ -253,6 +253,55 @@ for number in range(100):
     os.unlink("x")
     os.write(descriptors[-1], bytes(2**20))
 """,
+    "large files without a name": """
+for number in range(8):
+    descriptor = os.open("x", os.O_CREAT | os.O_RDWR)
+    os.unlink("x")
+    for _ in range(7): os.write(descriptor, bytes(2**20))
+""",
+    "files that are mapped, with neither a name nor a descriptor": """
+import mmap
+maps = []
+for number in range(8):
+    with open("x", "w+b") as stream:
+        for _ in range(7): stream.write(bytes(2**20))
+        stream.flush()
+        maps.append(mmap.mmap(stream.fileno(), 4096, prot=mmap.PROT_READ))
+    os.unlink("x")
+""",
+    "descriptors of a thread's own": """
+import ctypes, threading
+libc = ctypes.CDLL(None, use_errno=True)
+def hold(number):
+    if libc.close_range(5000, 5000, 2) < 0:  # CLOSE_RANGE_UNSHARE
+        os._exit(1)
+    for at in range(10):
+        os.open(f"{number}-{at}", os.O_CREAT | os.O_RDWR)
+        os.unlink(f"{number}-{at}")
+for number in range(4): threading.Thread(target=hold, args=(number,)).start()
+""",
+    "files in folders that are renamed all the time": """
+import threading
+os.makedirs("/".join(f"d{depth}" for depth in range(6)))
+folders = [os.open(".", os.O_RDONLY)]
+for depth in range(6): folders.append(os.open(f"d{depth}", os.O_RDONLY, dir_fd=folders[-1]))
+stop = False
+def toggle(depth):
+    here, there = f"d{depth}", f"e{depth}"
+    while not stop:
+        os.rename(here, there, src_dir_fd=folders[depth], dst_dir_fd=folders[depth])
+        here, there = there, here
+threads = [threading.Thread(target=toggle, args=(depth,)) for depth in range(3)]
+for thread in threads: thread.start()
+for number in range(8):
+    descriptor = os.open(f"x{number}", os.O_CREAT | os.O_RDWR, dir_fd=folders[-1])
+    for _ in range(7): os.write(descriptor, bytes(2**20))
+    os.close(descriptor)
+time.sleep(2)
+stop = True
+for thread in threads: thread.join()
+for number in range(8): os.unlink(f"x{number}", dir_fd=folders[-1])
+""",
     "files under a very long path": """
 for _ in range(30):
     os.mkdir("d" * 200)

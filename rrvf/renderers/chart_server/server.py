@@ -27,9 +27,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import confine, explain, surroundings, wire
+from . import confine, explain, surroundings, usage, wire
 
 WATCH_SECONDS = 0.2
+COUNT_SECONDS = 0.05
+"""Between two looks where the server has to count threads."""
 CONFINED = b"C"
 """Written first of all into an answer; without it, the failure is ours."""
 SPARE_TASKS = 1024
@@ -51,6 +53,8 @@ class Job:
     deadline: float
     started: float
     limits: confine.Limits
+    user: int | None
+    most_tasks: int
     ended_by: str | None = None
 
 
@@ -331,44 +335,6 @@ def remove_tree(folder: str) -> None:
             subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
 
 
-def overfull(folder: str, limits: confine.Limits) -> bool:
-    """Whether a scratch folder on disk holds more than it may; looks no further than that."""
-    files = size = 0
-    pending = [folder]
-    while pending:
-        here = pending.pop()
-        try:
-            with os.scandir(here) as entries:
-                for entry in entries:
-                    files += 1
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-                    else:
-                        # What lies on disk, not how long the file says it is.
-                        size += 512 * entry.stat(follow_symlinks=False).st_blocks
-                    if files > limits.scratch_files or size > limits.scratch_size:
-                        return True
-        except FileNotFoundError:
-            continue
-        except PermissionError:
-            if not _unlocked(here):
-                return True
-            pending.append(here)
-        except OSError:  # a path too long to look at
-            return True
-    return False
-
-
-def _unlocked(folder: str) -> bool:
-    """Open a folder that its script has locked."""
-    try:
-        locked = Path(folder).stat().st_mode & 0o700 != 0o700
-        Path(folder).chmod(0o700)
-    except OSError:
-        return False
-    return locked
-
-
 def _confine(
     ground: Ground,
     limits: confine.Limits,
@@ -384,8 +350,6 @@ def _confine(
         readable = [*readable, *confine.open_readable([place.names] if place.names else [])]
     else:
         place = surroundings.find_folders(root)
-    if not ground.identities.counted_apart():
-        limits = replace(limits, tasks=confine.tasks_of(os.getuid()) + limits.tasks + SPARE_TASKS)
     confine.confine(
         *(ground.level, limits, place.work, readable, identity, parent, place.writable())
     )
@@ -408,6 +372,8 @@ class Server:
         self._descriptors: deque[int] = deque()
         self._waiting: deque[Waiting] = deque()
         self._workers = 1
+        counted = ground.identities.counted_apart()
+        self._pause = WATCH_SECONDS if counted else COUNT_SECONDS
         self._count = 0
 
     def serve(self) -> None:
@@ -427,16 +393,21 @@ class Server:
 
     def _step(self) -> bool:
         """Wait for something to happen and deal with it; ``False`` when the host is gone."""
-        for key, _ in self._selector.select(WATCH_SECONDS if self._jobs else None):
+        for key, _ in self._selector.select(self._pause if self._jobs else None):
             if key.data is None:
                 if not self._hear():
                     return False
             else:
                 self._finish(key.data)
         self._watch()
-        while self._waiting and len(self._jobs) < self._workers:
+        while self._waiting and len(self._jobs) < self._workers and self._has_room():
             self._start(self._waiting.popleft())
         return True
+
+    def _has_room(self) -> bool:
+        """Whether the next can be started; if not, those that run leave room when they end."""
+        limits = confine.Limits(**self._waiting[0].header["limits"])
+        return not self._jobs or _room(self._ground, limits)
 
     def _hear(self) -> bool:
         data, descriptors, _, _ = socket.recv_fds(self._host, 1 << 16, 64 * DESCRIPTORS)
@@ -451,6 +422,9 @@ class Server:
 
     def _start(self, request: Waiting) -> None:
         limits = confine.Limits(**request.header["limits"])
+        most_tasks = limits.tasks
+        if not self._ground.identities.counted_apart():
+            most_tasks += confine.tasks_of(os.getuid()) + SPARE_TASKS
         self._count += 1
         identity = self._ground.identities.pick()
         try:
@@ -460,7 +434,8 @@ class Server:
             parent = os.getpid()
             pid = os.fork()
             if pid == 0:
-                self._be_child(request, limits, identity, scratch, parent)
+                own = replace(limits, tasks=most_tasks)
+                self._be_child(request, own, identity, scratch, parent)
             pidfd = os.pidfd_open(pid)
         except OSError as error:
             refused = {"outcome": "not_started", "reason": str(error)}
@@ -471,7 +446,10 @@ class Server:
             os.close(request.answer)
         now = time.monotonic()
         deadline = now + limits.wall_seconds
-        job = Job(request.header["id"], pid, pidfd, scratch, deadline, now, limits)
+        job = Job(
+            *(request.header["id"], pid, pidfd, scratch, deadline, now),
+            *(limits, identity.user, most_tasks),
+        )
         self._jobs[pid] = job
         self._selector.register(pidfd, selectors.EVENT_READ, job)
 
@@ -507,7 +485,11 @@ class Server:
         for job in list(self._jobs.values()):
             if now > job.deadline:
                 self._kill(job, "time")
-            elif job.scratch is not None and overfull(job.scratch, job.limits):
+            elif usage.threads(job.pid) > job.limits.tasks:
+                self._kill(job, "threads")
+            elif job.scratch is not None and usage.overfull(
+                job.scratch, job.pid, job.user, job.limits
+            ):
                 self._kill(job, "files")
 
     def _kill(self, job: Job, reason: str) -> None:
@@ -518,18 +500,25 @@ class Server:
     def _finish(self, job: Job) -> None:
         self._selector.unregister(job.pidfd)
         os.close(job.pidfd)
-        _, status, usage = os.wait4(job.pid, 0)
+        _, status, used = os.wait4(job.pid, 0)
         del self._jobs[job.pid]
         remove_scratch(job.scratch)
         header: dict[str, Any] = {
             "outcome": "ended",
             "seconds": round(time.monotonic() - job.started, 4),
-            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 4),
+            "cpu_seconds": round(used.ru_utime + used.ru_stime, 4),
             "exit": os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
             "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
             "ended_by": job.ended_by,
+            "crowded": self._crowded(job),
         }
         self._reply(job.id, header)
+
+    def _crowded(self, job: Job) -> bool:
+        """Whether other programs of the same user left this one no threads."""
+        if self._ground.identities.counted_apart():
+            return False
+        return confine.tasks_of(os.getuid()) + job.limits.tasks > job.most_tasks
 
     def _reply(self, job_id: int, header: dict[str, Any]) -> None:
         self._host.sendall(wire.encode({"id": job_id, **header}))
