@@ -650,19 +650,28 @@ def unused_users() -> range:
     return next((ids for ids in UNUSED_USERS if exists(ids)), range(0))
 
 
-def counts_threads_apart() -> bool:
-    """Whether the kernel counts the threads of a user namespace by themselves: Linux 5.14."""
+def works(attempt: Callable[[], object]) -> bool:
+    """Whether something can be done here, tried out in a fork: half of it done is no good."""
     pid = os.fork()
     if pid == 0:
         try:
-            enter_user_namespace()
-            # This process and its parent have the same user: a second thread would be the third.
-            resource.setrlimit(resource.RLIMIT_NPROC, (2, 2))
-            _thread.start_new_thread(os.getpid, ())
+            attempt()
             os._exit(0)
         except BaseException:
             os._exit(1)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def count_threads_apart() -> None:
+    """Enter a user namespace whose threads the kernel counts by themselves: Linux 5.14.
+
+    Raises:
+        OSError, RuntimeError: It does not, or there are no user namespaces.
+    """
+    enter_user_namespace()
+    # This process and its parent have the same user: a second thread would be the third.
+    resource.setrlimit(resource.RLIMIT_NPROC, (2, 2))
+    _thread.start_new_thread(os.getpid, ())
 
 
 def tasks_of(user: int) -> int:

@@ -157,7 +157,7 @@ def _enter(wanted: str, folder: str) -> str | None:
     Returns:
         The place for the scripts' folders, ``None`` where they get none there.
     """
-    if wanted not in ("auto", "namespaces"):
+    if wanted not in ("auto", "namespaces") or not confine.works(confine.enter_namespaces):
         return None
     try:
         confine.enter_namespaces()
@@ -227,7 +227,7 @@ def _survey(wanted: str, mounted: str | None, folder: str) -> Ground:
 def _possible_identities(level: str) -> list[Identities]:
     """Whom scripts may run as, the safest first."""
     if os.getuid() != 0:
-        return [Identities(own_namespace=confine.counts_threads_apart()), Identities()]
+        return [Identities(own_namespace=confine.works(confine.count_threads_apart)), Identities()]
     users = confine.unused_users()
     possible = [Identities(users)] if users else []
     if users and level in ("namespaces", "landlock"):
