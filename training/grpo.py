@@ -11,6 +11,7 @@ import importlib
 import json
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+CARD = "run_card.json"
+_FRESH_SINCE = "fresh_since"
 _Card = Mapping[str, Any]
 
 
@@ -55,6 +58,7 @@ def train(
 
     tell_ranks()
     samples, held_out, card = open_data(data)
+    since = _fresh_since(Path(arguments.output_dir), run.resume) if world_told.fresh else 0.0
     told = {"world": asdict(world_told), "run": asdict(run), "reward": asdict(reward)}
     with open_world(
         samples.language,
@@ -62,9 +66,11 @@ def train(
         reward,
         turn_tokens=arguments.max_completion_length,
         with_reference=data.setting == "with_reference",
+        since=since,
     ) as world:
         if arguments.process_index == 0:
-            write_card(Path(arguments.output_dir), {"data": card, **told}, world, arguments)
+            told |= {"data": card, _FRESH_SINCE: since}
+            write_card(Path(arguments.output_dir), told, world, arguments)
         train_in(world, samples, held_out, run, arguments)
 
 
@@ -233,7 +239,16 @@ def write_card(out: Path, told: Mapping[str, Any], world: World, arguments: Any)
         "environment": scoring.environment(),
     }
     text = json.dumps(_without_secrets(card), indent=2, default=str)
-    (out / "run_card.json").write_text(text + "\n", encoding="utf-8")
+    (out / CARD).write_text(text + "\n", encoding="utf-8")
+
+
+def _fresh_since(out: Path, resume: bool) -> float:
+    """When the run began that asks anew: Unix time, as its card tells it; else now."""
+    try:
+        began = json.loads((out / CARD).read_bytes())[_FRESH_SINCE] if resume else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        began = None
+    return began if isinstance(began, float) and began > 0 else time.time()
 
 
 def _without_secrets(value: Any) -> Any:

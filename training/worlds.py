@@ -37,6 +37,7 @@ def open_world(
     *,
     turn_tokens: int,
     with_reference: bool,
+    since: float = 0.0,
 ) -> Generator[World]:
     """Renderers, connections and rules; they last as long as the context.
 
@@ -46,6 +47,7 @@ def open_world(
         reward: Weights and gates.
         turn_tokens: Of a completion.
         with_reference: Samples have the code that answers are compared with.
+        since: Unix time; what judge and teacher said before is asked for again.
 
     Raises:
         UserError: Something is missing, or does not fit together.
@@ -65,8 +67,8 @@ def open_world(
         max_pixels=told.max_pixels,
     )
     with ExitStack() as stack:
-        judge = stack.enter_context(judge_for(_judge_options(told), told.judge_rubric))
-        teacher = stack.enter_context(_teacher(told, language))
+        judge = stack.enter_context(judge_for(_judge_options(told, since), told.judge_rubric))
+        teacher = stack.enter_context(_teacher(told, language, since))
         scoring, canvas = stack.enter_context(_scoring(language, told, judge, with_reference))
         rewarder = Rewarder(scoring, language, reward_settings(reward), _picture_scorers(told))
         yield World(canvas, teacher, settings, rewarder, told.max_rollout_tokens, told.concurrency)
@@ -78,12 +80,14 @@ def reward_settings(told: RewardArguments) -> RewardSettings:
     return RewardSettings(vision=read_mix(given.pop("reward_vision")), **given)
 
 
-def _judge_options(told: WorldArguments) -> JudgeOptions | None:
+def _judge_options(told: WorldArguments, since: float) -> JudgeOptions | None:
     if told.judge is None:
         return None
     return JudgeOptions(
         model=told.judge,
         base_url=told.judge_base_url,
+        name=told.judge_name,
+        since=since,
         rubric=told.judge_rubric,
         concurrency=told.concurrency,
         key_variable=told.key_variable,
@@ -91,12 +95,17 @@ def _judge_options(told: WorldArguments) -> JudgeOptions | None:
 
 
 @contextmanager
-def _teacher(told: WorldArguments, language: Language) -> Generator[Teacher]:
+def _teacher(told: WorldArguments, language: Language, since: float) -> Generator[Teacher]:
     if told.teacher is None:
         yield PictureOnly()
         return
     settings = ChatSettings(
-        told.teacher, told.teacher_base_url, told.key_variable, concurrency=told.concurrency
+        told.teacher,
+        told.teacher_base_url,
+        told.key_variable,
+        concurrency=told.concurrency,
+        name=told.teacher_name,
+        since=since,
     )
     with Chat(settings, cache.folder() / "chat") as chat:
         yield ModelTeacher(chat, teacher_prompt(language))

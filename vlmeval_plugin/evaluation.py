@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from rrvf.benchmarks.predictions import lost
+from rrvf.episodes import chats_in
 from rrvf.errors import UserError
 from rrvf.evaluate import score_predictions
 from rrvf.report import write_report
 from rrvf.run_folder import read_summary
 from rrvf.runs import JudgeOptions, prepared
-from rrvf.scoring import Item, Scoring
+from rrvf.scoring import Item, Scoring, item_key
 from rrvf.types import SampleResult
+from vlmeval_plugin import settings
 from vlmeval_plugin.sources import Source
 
 KEY_VARIABLE = "RRVF_JUDGE_KEY"
@@ -86,6 +88,7 @@ def judge_options(said: Mapping[str, Any]) -> JudgeOptions | None:
     model = said.get("model")
     if not model:
         return None
+    own = settings.current()
     address = said.get("api_base") or os.environ.get("OPENAI_API_BASE")
     if said.get("key"):
         os.environ[KEY_VARIABLE] = str(said["key"])
@@ -94,12 +97,17 @@ def judge_options(said: Mapping[str, Any]) -> JudgeOptions | None:
         base_url=address.removesuffix(_CHAT) if address else None,
         concurrency=int(said.get("nproc") or JudgeOptions(model="").concurrency),
         key_variable=KEY_VARIABLE if said.get("key") else "OPENAI_API_KEY",
+        name=own.judge_name,
+        since=own.fresh,
     )
 
 
 def _folder(predictions: Path, items: Sequence[Item], scoring: Scoring) -> Path:
-    """Beside the predictions; another for another judge, other settings or other samples."""
-    parts = [scoring.protocol(), scoring.environment(), [item[0].id for item in items]]
+    """Beside the predictions; another for another judge, other settings, samples or answers."""
+    judges = [chat.identity().to_json() for chat in chats_in(scoring).values()]
+    fresh = settings.current().fresh
+    answers = [(item[0].id, item_key(item)) for item in items]
+    parts = [scoring.protocol(), scoring.environment(), judges, fresh, answers]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
     return predictions.with_name(f"{predictions.stem}_rrvf_{digest[:8]}").absolute()
 

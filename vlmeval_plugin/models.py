@@ -263,7 +263,13 @@ def _teacher(language: Language) -> Teacher:
     if said.teacher is None:
         return PictureOnly()
     chat = Chat(
-        ChatSettings(said.teacher, said.teacher_base_url, concurrency=_CONCURRENCY),
+        ChatSettings(
+            said.teacher,
+            said.teacher_base_url,
+            concurrency=_CONCURRENCY,
+            name=said.teacher_name,
+            since=said.fresh,
+        ),
         cache.folder() / "chat",
     )
     return ModelTeacher(chat, teacher_prompt(language))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -16,6 +17,8 @@ _FLAGS: Mapping[str, str] = {
     "policy-model": "Name of the model at that server, if it is not the checkpoint's.",
     "teacher": "Model that compares pictures for the ...-Loop models.",
     "teacher-base-url": "OpenAI-compatible server of the teacher.",
+    "teacher-name": "Your name for the teacher: the same one, whatever its address.",
+    "judge-name": "Your name for the judge: the same one, whatever its address.",
     "max-turns": "Turns of an episode of the ...-Loop models (5).",
     "workers": "Executions at the same time (2).",
     "score-mode": "official, or fixed: with the listed bugs of the official scorer mended.",
@@ -24,6 +27,11 @@ _FLAGS: Mapping[str, str] = {
     "trajectories": "Folder for the turns of our models, by default that of --work-dir.",
 }
 """Flag -> help. The variable is the flag in capitals after ``RRVF_``."""
+
+_FRESH = "RRVF_FRESH"
+"""Unix time of the start of a run with ``--fresh``, for every process of it."""
+
+_LONG_AGO = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,9 @@ class Settings:
     trajectories: str | None = None
     judge: str | None = None
     judge_base_url: str | None = None
+    teacher_name: str | None = None
+    judge_name: str | None = None
+    fresh: float = 0.0
 
 
 def parse(arguments: Sequence[str]) -> tuple[bool, list[str]]:
@@ -64,6 +75,9 @@ def parse(arguments: Sequence[str]) -> tuple[bool, list[str]]:
     parser.add_argument(
         "--override", action="store_true", help="Score ChartMimic_* with our scorer, too."
     )
+    parser.add_argument(
+        "--fresh", action="store_true", help="Ask judge and teacher anew, whatever is kept."
+    )
     for flag, text in _FLAGS.items():
         parser.add_argument(f"--{flag}", metavar="X", help=text)
     known, rest = parser.parse_known_args(arguments)
@@ -71,6 +85,8 @@ def parse(arguments: Sequence[str]) -> tuple[bool, list[str]]:
         value = cast("str | None", getattr(known, flag.replace("-", "_")))
         if value is not None:
             os.environ[_variable(flag)] = value
+    if known.fresh:
+        os.environ[_FRESH] = repr(time.time())
     if {"-h", "--help"} & set(rest):
         parser.print_help()
     return known.override, rest
@@ -97,6 +113,9 @@ def current() -> Settings:
         trajectories=said["trajectories"],
         judge=said["judge"],
         judge_base_url=said["judge_base_url"],
+        teacher_name=said["teacher_name"],
+        judge_name=said["judge_name"],
+        fresh=_moment(said["fresh"]),
     )
 
 
@@ -110,6 +129,19 @@ def _count(name: str, value: str | None, default: int) -> int:
     if value.isdecimal() and int(value) > 0:
         return int(value)
     raise UserError(f"{_variable(name)} (--{name.replace('_', '-')}) must be 1 or more: {value!r}")
+
+
+def _moment(value: str | None) -> float:
+    """Unix time since when answers count that are kept; 0 for always."""
+    if value is None:
+        return 0.0
+    try:
+        moment = float(value)
+    except ValueError:
+        moment = 0.0
+    if not _LONG_AGO < moment < float("inf"):
+        raise UserError(f"{_FRESH} must be a Unix time, not {value!r}; --fresh sets it to now")
+    return moment
 
 
 def _mode(value: str | None) -> Mode:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 
 from rrvf.benchmarks.predictions import CELL, LOST, load_predictions, read_tsv
 from rrvf.errors import UserError
+from tests.chat_server import ChatServer, answer, models
 from tests.runs import lines_of, rrvf, summary_of, values
+from vlmeval_plugin import settings
 from vlmeval_plugin.evaluation import evaluate, judge_options
 from vlmeval_plugin.sources import PLOTS, table
 
@@ -168,3 +171,42 @@ def test_the_host_s_words_for_a_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = judge_options({"model": "big"})
     assert plain is not None
     assert (plain.base_url, plain.key_variable) == (None, "OPENAI_API_KEY")
+
+
+def test_the_names_of_the_plugin_s_own_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("RRVF_JUDGE_NAME", "RRVF_TEACHER_NAME", "RRVF_FRESH"):
+        monkeypatch.setenv(variable, "")
+    began = time.time()
+    words = ["--judge-name", "ours", "--fresh", "--teacher-name", "theirs", "--model", "M"]
+    assert settings.parse(words) == (False, ["--model", "M"])
+    said = judge_options({"model": "big"})
+    assert said is not None
+    assert said.name == "ours"
+    assert began <= said.since <= time.time()
+    assert settings.current().teacher_name == "theirs"
+    monkeypatch.setenv("RRVF_FRESH", "yes")
+    with pytest.raises(UserError, match="RRVF_FRESH must be a Unix time"):
+        settings.current()
+
+
+def test_other_answers_and_other_judges_have_folders_of_their_own(
+    tmp_path: Path, answers: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RRVF_CACHE_DIR", str(tmp_path / "cache"))
+    two = {name: answers[name] for name in ("tides", "phases")}
+    path = workbook(tmp_path / "M.xlsx", two)
+    with ChatServer(lambda _: answer("Rating: [[2]]")) as server:
+        judge = judge_options({"model": "m", "api_base": server.url})
+        server.models = models({"id": "m", "root": "/a"})
+        first = evaluate(PLOTS[NAME], path, list(two), judge)
+        assert evaluate(PLOTS[NAME], path, list(two), judge).folder == first.folder
+        assert len(server.requests) == 1
+    with ChatServer(lambda _: answer("Rating: [[9]]"), server.port) as other:
+        other.models = models({"id": "m", "root": "/b"})
+        second = evaluate(PLOTS[NAME], path, list(two), judge)
+        assert (first.rows[0]["gpt_pass"], second.rows[0]["gpt_pass"]) == (2.0, 9.0)
+    changed = {**two, "tides": two["phases"]}
+    third = evaluate(PLOTS[NAME], workbook(path, changed), list(two), None)
+    fourth = evaluate(PLOTS[NAME], workbook(path, two), list(two), None)
+    assert len({one.folder for one in (first, second, third, fourth)}) == 4
+    assert (third.rows[0]["exec_rate"], fourth.rows[0]["exec_rate"]) == (0.0, 50.0)

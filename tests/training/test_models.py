@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,8 @@ from rrvf.errors import UserError
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.rewards import Rewarder, RewardSettings, as_trajectory
 from rrvf.scoring.charts import ChartScoring
+from tests.chat_server import ChatServer
+from tests.chat_server import answer as reply_with
 from tests.episodes import answer
 from tests.training.test_rollouts import trainer_for
 from tests.training.worlds import ScriptedModel, fake_world
@@ -204,3 +207,36 @@ def test_a_reference_that_does_not_save_is_matched_by_itself() -> None:
         found = rewarder(sample, as_trajectory(sample, text, "python"))
     assert found.reward.vision == 1.0
     assert found.outcome.result.scores["text"].value == 1.0
+
+
+def test_a_fresh_run_asks_anew_what_was_said_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One judge for all runs; under another address only if it is named."""
+    from rrvf.chat import Message
+    from rrvf.scorers.model_judge import ModelJudge
+    from training.settings import RewardArguments, WorldArguments
+
+    monkeypatch.setenv("RRVF_CACHE_DIR", str(tmp_path))
+
+    def says(url: str, since: float = 0.0, **told: Any) -> str:
+        arguments = WorldArguments(judge="m", judge_base_url=url, **told)
+        with open_world(
+            "python",
+            arguments,
+            RewardArguments(),
+            turn_tokens=100,
+            with_reference=True,
+            since=since,
+        ) as world:
+            judge = world.rewarder.scoring.judge
+            assert isinstance(judge, ModelJudge)
+            return judge.chat.ask([Message("user", ("How alike?",))]).text
+
+    with ChatServer(lambda _: reply_with("one")) as first:
+        assert says(first.url) == "one"
+        assert says(first.url, judge_name="ours") == "one"
+    with ChatServer(lambda _: reply_with("two")) as second:
+        assert says(second.url) == "two"
+        assert says(second.url, judge_name="ours") == "one"
+        assert says(second.url, time.time() + 0.05, judge_name="ours") == "two"
