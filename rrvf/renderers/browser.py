@@ -78,11 +78,12 @@ class Confinement:
 
 @dataclass(slots=True)
 class Running:
-    """A browser that has been launched, and the process it is."""
+    """A browser that has been launched, the process it is, and the folder of its profile."""
 
     browser: Browser
     pid: int
     confinement: Confinement
+    profile: Path
 
 
 def find_browser(named: Path | None = None) -> Path:
@@ -185,8 +186,10 @@ async def _launch(playwright: Playwright, binary: Path, plan: Mapping[str, bool]
             timeout=1000 * LAUNCH_SECONDS,
             env={**_environment(), PLAN_VARIABLE: json.dumps(wish)},
         )
-        pid, reached = _reached(folder, sandbox=plan["sandbox"])
-    return Running(browser, pid, reached)
+        said = json.loads((folder / REPORT).read_bytes())
+    dropped = said["user"] is not None
+    reached = Confinement(plan["sandbox"], said["files"], said["network"], dropped)
+    return Running(browser, said["pid"], reached, Path(said["profile"]))
 
 
 def _starter(folder: Path) -> Path:
@@ -195,13 +198,6 @@ def _starter(folder: Path) -> Path:
     starter.write_text(f'#!/bin/sh\nexec {shlex.join(_interpreter())} "$@"\n')
     starter.chmod(0o700)
     return starter
-
-
-def _reached(folder: Path, *, sandbox: bool) -> tuple[int, Confinement]:
-    """What the program wrote down before it became the browser."""
-    said = json.loads((folder / REPORT).read_bytes())
-    dropped = said["user"] is not None
-    return said["pid"], Confinement(sandbox, said["files"], said["network"], dropped)
 
 
 def _interpreter() -> list[str]:

@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
         confine.drop_privileges(user)
     ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG; lost by setuid
     reached = {"pid": os.getpid(), "network": bool(network), "files": bool(files), "user": user}
-    os.write(report, json.dumps(reached).encode())
+    os.write(report, json.dumps({**reached, "profile": profile}).encode())
     os.execv(binary, [binary, *arguments])
 
 

@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -35,6 +36,7 @@ __all__ = ["PageLimits", "PageRenderer"]
 CONFINEMENT_VARIABLE = "RRVF_CONFINEMENT"
 WATCH_AFTER, WATCH_EVERY = 0.5, 0.25
 CLOSE_SECONDS = 20.0
+REMOVING_TRIES = 100
 EMPTY = b"<!DOCTYPE html><title></title>"
 SOURCES = (
     *("page.py", "page_session.py", "page_snapshot.py", "page_visibility.py"),
@@ -209,6 +211,7 @@ class _Pool:
         self._idle: asyncio.Queue[Session | None] = asyncio.Queue()
         self._live: set[Session] = set()
         self._showing: set[asyncio.Task[Any]] = set()
+        self._profiles: set[Path] = set()
 
     async def start(self, workers: int) -> None:
         await self._start_driver()
@@ -228,8 +231,13 @@ class _Pool:
         await asyncio.gather(*self._showing, return_exceptions=True)
         for session in list(self._live):
             self._discard(session)
-        if self._playwright is not None:
-            await asyncio.wait_for(self._playwright.stop(), CLOSE_SECONDS)
+        try:
+            if self._playwright is not None:
+                await asyncio.wait_for(self._playwright.stop(), CLOSE_SECONDS)
+        finally:
+            # Playwright removes what a browser has left, but not always before it ends itself.
+            for profile in self._profiles:
+                await asyncio.to_thread(_remove, profile)
 
     async def sample(self) -> browser.Running:
         """One of the browsers, launched."""
@@ -276,6 +284,7 @@ class _Pool:
         except HarnessError:
             await self._start_driver()  # it may be what has died
             running = await self._browser()
+        self._profiles.add(running.profile)
         session = Session(running, self._limits, javascript=self._javascript, reuse=self._reuse)
         self._live.add(session)
         return session
@@ -364,6 +373,15 @@ def _line(error: Exception) -> str:
 
 
 # ------------------------------------------------------------------------------- processes
+
+
+def _remove(profile: Path) -> None:
+    """Remove a folder in which processes that are dying may still write."""
+    for _ in range(REMOVING_TRIES):
+        shutil.rmtree(profile, ignore_errors=True)
+        if not profile.exists():
+            return
+        time.sleep(0.05)
 
 
 def kill_tree(root: int) -> None:

@@ -56,6 +56,22 @@ def test_closing_leaves_nothing(
         renderer.render("<p>x")
 
 
+def test_a_driver_that_ends_first_leaves_no_profile(
+    chromium: Path, folder: Path, gone: Gone, eventually: Eventually
+) -> None:
+    """Playwright is not always there to remove the profiles of browsers that were killed."""
+    own = set(descendants(os.getpid()))
+    renderer = PageRenderer(chromium, workers=1)
+    assert renderer.render("<p>x").status == "ok"
+    started = set(descendants(os.getpid())) - own
+    for pid in started:
+        if Path(f"/proc/{pid}/comm").read_text().startswith(("node", "MainThread")):
+            os.kill(pid, signal.SIGKILL)
+    renderer.close()
+    assert eventually(lambda: all(gone(pid) for pid in started))
+    assert [path for path in folder.iterdir() if "profile" in path.name] == []
+
+
 def test_closing_ends_what_is_being_shown(
     chromium: Path, folder: Path, browser_pid: Pid, gone: Gone, eventually: Eventually
 ) -> None:
