@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from rrvf import __version__
 from rrvf.errors import RrvfError
@@ -65,6 +66,8 @@ def _charts(python: Path | None, confinement: str | None) -> Iterator[Finding]:
     level = said["level"]
     yield Finding("confinement", f"{level} ({MEANING[level]})", level in ("namespaces", "landlock"))
     yield Finding("scripts run as", said["user"])
+    yield _threads(said)
+    yield _places(said)
     yield Finding("fonts", f"{said['n_fonts']} families (hash {said['fonts_hash']})")
     yield _without_glyphs("fonts of charts", "chart")
 
@@ -76,6 +79,26 @@ def _official(python: Path) -> Finding:
         return Finding("official packages", "all there")
     found = f"without {', '.join(missing)}; scripts that import them fail here: {INSTALL}"
     return Finding("official packages", found)
+
+
+def _threads(said: Mapping[str, Any]) -> Finding:
+    if said["threads"] == "kernel":
+        return Finding("threads of a script", "counted by the kernel, for each script", ok=True)
+    why = (
+        "scripts are given no uid and no user namespace of their own here: the server counts 20 "
+        "times a second, and where others of this user take all threads an item is unscored"
+    )
+    return Finding("threads of a script", why, ok=False)
+
+
+def _places(said: Mapping[str, Any]) -> Finding:
+    if said["private"]:
+        return Finding("a script's own", f"home, {', '.join(said['private'])}", ok=True)
+    why = (
+        "home and $TMPDIR; no /tmp, no entry among the users and no semaphores: these need mount "
+        "namespaces, which this machine does not allow or --confinement left out"
+    )
+    return Finding("a script's own", why)
 
 
 def _pages(browser: Path | None, confinement: str | None) -> Iterator[Finding]:
