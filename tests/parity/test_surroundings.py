@@ -3,12 +3,16 @@
 A cell of ``surroundings/*.py`` begins with ``# %% name`` and is a script of its own. What it found
 out, ``seen``, is drawn with the chart, so that it reaches the texts that the official evaluators
 log. Each script is run by those evaluators in fresh interpreters, unconfined and without a display,
-and by us: status, the four scores and the texts must be equal.
+and by us: status and the four scores must be equal. And what it saw must be what it sees in a plain
+``python3 script.py``: the evaluators import packages themselves before a script begins.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,9 +34,16 @@ if not plt.get_fignums():
     plt.title("Sales")
 plt.gcf().text(0.01, 0.01, "seen: " + str(seen).replace("$", ""))
 """
+TOLD = """
+print("\\nseen: " + str(seen).replace("$", ""))
+"""
 REFERENCE = f'seen = "nothing"\n{TAIL}plt.savefig("reference.pdf")\n'
 
-WALLS: Mapping[str, str] = {}
+WALLS: Mapping[str, str] = {
+    "drawing-walls-subprocess": "process pools and subprocesses are not run in the confinement",
+    "drawing-walls-process-pool": "process pools and subprocesses are not run in the confinement",
+    "drawing-walls-fork": "the confinement refuses this system call",
+}
 """Scripts that a wall of the confinement stops; what their error names."""
 
 
@@ -59,21 +70,37 @@ def read_cells() -> list[Cell]:
     return cells
 
 
-def texts_differ(outcome: oracle.Outcome, ours: Ours) -> bool:
-    official = outcome["raw"].get("text", {}).get("generated", [])
-    return isinstance(official, list) and sorted(official) != sorted(ours.drawing.elements.texts)
-
-
 def find_differences(outcome: oracle.Outcome, ours: Ours | None) -> list[str]:
     """What differs between the official outcome of a script and ours, in words."""
-    differences = differences_of(outcome["name"], outcome, ours)
-    if ours is None or differences or not outcome["executed"]:
-        why = [] if ours is None or ours.drawing.error is None else [f" ({ours.drawing.error})"]
-        return ["".join([line, *why]) for line in differences]
-    if texts_differ(outcome, ours):
-        official = outcome["raw"]["text"]["generated"]
-        return [f"{outcome['name']}: texts {official}, ours {list(ours.drawing.elements.texts)}"]
-    return []
+    why = "" if ours is None or ours.drawing.error is None else f" ({ours.drawing.error})"
+    return [line + why for line in differences_of(outcome["name"], outcome, ours)]
+
+
+def observe_fresh(cell: Cell) -> str | None:
+    """What a script finds out in a plain interpreter; ``None`` where it does not come to its end."""
+    hidden = ("MPLBACKEND", "DISPLAY", "WAYLAND_DISPLAY", "PYTHONPATH")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "script.py")
+        script.write_text(f"{cell.code}{TAIL}{TOLD}", encoding="utf-8")
+        done = subprocess.run(
+            [str(oracle_python()), str(script)],
+            cwd=folder,
+            env={**environment, "PYTHONHASHSEED": "0"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("seen: ")]
+    return lines[-1] if done.returncode == 0 and lines else None
+
+
+def find_observation(ours: Ours | None) -> str | None:
+    """What a script found out in our fork."""
+    texts = [] if ours is None or ours.drawing.status != "ok" else ours.drawing.elements.texts
+    lines = [text for text in texts if text.startswith("seen: ")]
+    return lines[-1] if lines else None
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +127,21 @@ def test_a_fork_is_as_a_fresh_interpreter(renderer: ChartRenderer) -> None:
     for pair, drawn in ours.items():
         if pair.name not in WALLS:
             differences += find_differences(outcomes[pair.name], drawn)
+    assert differences == []
+
+
+@pytest.mark.parity
+def test_a_script_sees_what_it_would_see_in_a_fresh_interpreter(renderer: ChartRenderer) -> None:
+    cells = [cell for cell in read_cells() if cell.name not in WALLS]
+    with ThreadPoolExecutor(2) as pool:
+        fresh = list(pool.map(observe_fresh, cells))
+        ours = list(pool.map(lambda cell: our_side(renderer, cell.pair()), cells))
+    differences = [
+        f"{cell.name}: fresh {expected!r}, ours {find_observation(drawn)!r}"
+        for cell, expected, drawn in zip(cells, fresh, ours, strict=True)
+        if expected != find_observation(drawn)
+    ]
+    assert sum(expected is not None for expected in fresh) >= 150
     assert differences == []
 
 

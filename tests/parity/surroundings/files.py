@@ -47,6 +47,7 @@ seen = str(pickle.load(open("state.pkl", "rb")))
 import sqlite3
 
 connection = sqlite3.connect("table.db")
+connection.execute("drop table if exists t")
 connection.execute("create table t (a int)")
 connection.execute("insert into t values (3)")
 connection.commit()
@@ -55,8 +56,8 @@ seen = str(connection.execute("select a from t").fetchone())
 # %% folders
 import os
 
-os.makedirs("out/figures", exist_ok=True)
-seen = f"{os.path.isdir('out/figures')} {len(os.listdir('out'))}"
+os.makedirs("mine/figures", exist_ok=True)
+seen = f"{os.path.isdir('mine/figures')} {len(os.listdir('mine'))}"
 
 # %% save-in-a-folder
 import os
@@ -245,7 +246,8 @@ import os
 
 with open("target.txt", "w") as stream:
     stream.write("x")
-os.symlink("target.txt", "link.txt")
+if not os.path.lexists("link.txt"):
+    os.symlink("target.txt", "link.txt")
 seen = open("link.txt").read()
 
 # %% time-zone
