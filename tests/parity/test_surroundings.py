@@ -77,7 +77,7 @@ def find_differences(outcome: oracle.Outcome, ours: Ours | None) -> list[str]:
 
 
 def observe_fresh(cell: Cell) -> str | None:
-    """What a script finds out in a plain interpreter; ``None`` where it does not come to its end."""
+    """What a script finds out in a plain interpreter; ``None`` where it does not end well."""
     hidden = ("MPLBACKEND", "DISPLAY", "WAYLAND_DISPLAY", "PYTHONPATH")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     with tempfile.TemporaryDirectory() as folder:
