@@ -1,45 +1,68 @@
-"""Whole training runs as users start them: killed and gone on with, on one rank and on two."""
+"""Whole training runs by the commands users type: killed and resumed, on one rank and on two."""
 
 from __future__ import annotations
 
 import json
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
+from tests.training.commands import (
+    CONFIGS,
+    EPISODES,
+    command_of,
+    kill_after,
+    python,
+    run_to_end,
+)
+
+BIN = Path(python()[0]).parent
 
 pytestmark = [pytest.mark.training, pytest.mark.timeout(900), pytest.mark.filterwarnings("default")]
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT), "HF_HUB_OFFLINE": "1"}
+def sft(model: Path, out: Path, steps: int, **flags: object) -> list[str]:
+    """The command of supervised training."""
+    given = {"max_steps": steps, "eval_strategy": "no", "report_to": "none", **flags}
+    return command_of("sft", CONFIGS / "sft_smoke_cpu.yaml", model=model, output_dir=out, **given)
 
 
-def run_of(tiny: Path, out: Path, steps: int, *pairs: str) -> list[str]:
-    return ["tests.training.tiny_run", str(tiny), str(out), str(steps), *pairs]
-
-
-def ran(command: Sequence[str]) -> str:
-    done = subprocess.run(
-        command, cwd=PROJECT, env=environment(), capture_output=True, text=True, check=False
+def grpo(model: Path, out: Path, steps: int, **flags: object) -> list[str]:
+    """The command of GRPO in episodes of one turn: whatever the model writes is its answer."""
+    fixed = {
+        "max_turns": 1,
+        "per_device_train_batch_size": EPISODES,
+        "num_generations": EPISODES,
+        "max_steps": steps,
+        "save_steps": 2,
+        "save_total_limit": 10,
+        "learning_rate": "1e-3",
+        "eval_strategy": "no",
+        "report_to": "none",
+    }
+    return command_of(
+        "grpo",
+        CONFIGS / "grpo_smoke_cpu.yaml",
+        model=model,
+        output_dir=out,
+        **{**fixed, **flags},
     )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return done.stdout
 
 
-def weights(out: Path) -> dict[str, object]:
+@pytest.fixture(scope="module")
+def taught(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model whose answers sometimes run, so that rewards within a group differ."""
+    out = tmp_path_factory.mktemp("taught")
+    run_to_end(python(*sft(tiny, out, 100, save_strategy="no")))
+    return out / "final"
+
+
+def weights(folder: Path) -> dict[str, Any]:
     from safetensors.torch import load_file
 
-    return dict(load_file(out / "final" / "model.safetensors"))
+    return dict(load_file(folder / "model.safetensors"))
 
 
 def history(out: Path) -> list[dict[str, float]]:
@@ -50,44 +73,46 @@ def history(out: Path) -> list[dict[str, float]]:
     return json.loads(states[-1].read_text())["log_history"]
 
 
+def assert_resumed_alike(undisturbed: Path, disturbed: Path, start: Path) -> None:
+    """Both runs ended with the same weights, which are not those they began with."""
+    import torch
+
+    first, second, before = (weights(one) for one in (undisturbed, disturbed, start))
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.allclose(value, second[name], rtol=0, atol=1e-6), name
+    assert any(not torch.equal(value, before[name]) for name, value in first.items())
+
+
 # ---------------------------------------------------------------------------------------- one rank
 
 
-def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tiny: Path, tmp_path: Path) -> None:
-    import torch
+def test_grpo_killed_and_resumed_ends_as_if_it_had_not_been(taught: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForImageTextToText
 
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
-    ran([sys.executable, "-m", *run_of(tiny, undisturbed, 8)])
-    command = [sys.executable, "-m", *run_of(tiny, disturbed, 8)]
-    with subprocess.Popen(
-        command,
-        cwd=PROJECT,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        at = random.Random(3).choice((2, 4, 6))
-        while not (disturbed / f"checkpoint-{at}" / "whole").exists():
-            assert process.poll() is None, "the run ended before it could be killed"
-            time.sleep(0.05)
-        time.sleep(random.Random(4).uniform(0, 0.5))
-        process.send_signal(signal.SIGKILL)
+    run_to_end(python(*grpo(taught, undisturbed, 8)))
+    command = python(*grpo(taught, disturbed, 8))
+    kill_after(disturbed / "checkpoint-4", command)
     assert not (disturbed / "final").exists()
     # A checkpoint that a kill tore up is passed over.
     (disturbed / "checkpoint-7").mkdir()
-    ran(command)
-    first, second = weights(undisturbed), weights(disturbed)
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        assert torch.allclose(value, second[name], rtol=0, atol=1e-6), name  # type: ignore[arg-type]
-    start = weights_of_start(tiny)
-    assert any(not torch.equal(value, start[name]) for name, value in first.items())  # type: ignore[arg-type]
+    assert f"going on from {disturbed}/checkpoint-" in run_to_end(command)
+    AutoModelForImageTextToText.from_pretrained(disturbed / "final")
+    assert_resumed_alike(undisturbed / "final", disturbed / "final", taught)
 
 
-def weights_of_start(tiny: Path) -> dict[str, object]:
-    from safetensors.torch import load_file
+def test_sft_killed_and_resumed_ends_as_if_it_had_not_been(tiny: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForImageTextToText
 
-    return dict(load_file(tiny / "model.safetensors"))
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+    run_to_end(python(*sft(tiny, undisturbed, 24, save_steps=8)))
+    command = python(*sft(tiny, disturbed, 24, save_steps=8))
+    kill_after(disturbed / "checkpoint-8", command)
+    assert not (disturbed / "final").exists()
+    assert f"going on from {disturbed}/checkpoint-" in run_to_end(command)
+    AutoModelForImageTextToText.from_pretrained(disturbed / "final")
+    assert_resumed_alike(undisturbed / "final", disturbed / "final", tiny)
 
 
 # -------------------------------------------------------------------------------------- two ranks
@@ -110,45 +135,69 @@ def deepspeed_json(folder: Path, stage: int) -> Path:
 
 
 LAUNCHERS = {
-    "torchrun": ["torchrun", "--nproc_per_node", "2", "--master_port", "29671", "-m"],
+    "torchrun": ["torchrun", "--nproc_per_node", "2", "--master_port", "29671"],
     "accelerate": [
         *("accelerate", "launch", "--use_deepspeed", "--num_processes", "2", "--num_machines", "1"),
         *("--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "29672"),
-        "-m",
     ],
-    "deepspeed": [
-        *("deepspeed", "--no_local_rank", "--num_gpus", "2", "--master_port", "29673", "--module"),
-    ],
+    "deepspeed": ["deepspeed", "--no_local_rank", "--num_gpus", "2", "--master_port", "29673"],
 }
 
 
-@pytest.mark.parametrize(
-    ("launcher", "stage", "more"),
-    [
-        ("torchrun", 2, ()),
-        ("torchrun", 3, ("max_turns=4", "calls=1:2")),
-        ("accelerate", 3, ()),
-        ("deepspeed", 2, ()),
-    ],
-)
-def test_two_ranks(
-    tiny: Path, tmp_path: Path, launcher: str, stage: int, more: Sequence[str]
-) -> None:
-    """Under each launcher; once with ranks whose episodes have unequally many turns."""
-    out = tmp_path / "out"
-    config = deepspeed_json(tmp_path, stage)
+def launched(launcher: str, command: Sequence[str]) -> list[str]:
+    """A command under a launcher; DeepSpeed spells ``-m`` in its own way."""
     name, *options = LAUNCHERS[launcher]
-    pairs = (f"deepspeed={config}", *more)
-    ran([str(BIN / name), *options, *run_of(tiny, out, 2, *pairs)])
-    assert (out / "final" / "model.safetensors").exists()
+    dash_m, *rest = command
+    return [str(BIN / name), *options, "--module" if name == "deepspeed" else dash_m, *rest]
+
+
+def assert_both_ranks_saved(out: Path, taught: Path) -> list[dict[str, float]]:
+    """What both ranks of a run of two steps logged, where it ended with changed weights."""
     ranks = [json.loads(path.read_text()) for path in sorted((out / "ranks").glob("*.json"))]
     assert [rank["rank"] for rank in ranks] == [0, 1]
+    before = weights(taught)
+    after = weights(out / "final")
+    assert after.keys() == before.keys()
     logged = [entry for entry in history(out) if "reward" in entry]
     assert len(logged) == 2
     for entry in logged:
         assert entry["unscored"] == 0
-        turns = 1.0 if not more else 2.0  # half of the episodes call twice before they end
-        assert entry["turns"] == turns
-        assert "stop/harness_error" not in entry or entry["stop/harness_error"] == 0
-    if not more:
-        assert any(entry["grad_norm"] > 0 for entry in logged)
+        assert entry.get("stop/harness_error", 0) == 0
+    return logged
+
+
+@pytest.mark.parametrize(
+    ("launcher", "stage"), [("torchrun", 2), ("accelerate", 3), ("deepspeed", 2)]
+)
+def test_two_ranks(taught: Path, tmp_path: Path, launcher: str, stage: int) -> None:
+    out = tmp_path / "out"
+    engine = deepspeed_json(tmp_path, stage)
+    command = grpo(taught, out, 2, deepspeed=engine, use_cpu="false")
+    run_to_end(launched(launcher, command))
+    logged = assert_both_ranks_saved(out, taught)
+    assert [entry["turns"] for entry in logged] == [1.0, 1.0]
+    assert any(entry["grad_norm"] > 0 for entry in logged)
+
+
+def test_two_ranks_killed_and_resumed(taught: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    engine = deepspeed_json(tmp_path, 2)
+    command = launched("torchrun", grpo(taught, out, 6, deepspeed=engine, use_cpu="false"))
+    kill_after(out / "checkpoint-2", command)
+    assert f"going on from {out}/checkpoint-" in run_to_end(command)
+    assert weights(out / "final").keys() == weights(taught).keys()
+    steps = [entry["step"] for entry in history(out) if "reward" in entry]
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
+def test_two_ranks_whose_episodes_have_unequally_many_turns(taught: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    engine = deepspeed_json(tmp_path, 3)
+    flags = {"max_turns": 4, "max_rollout_tokens": 4096}
+    command = grpo(taught, out, 2, deepspeed=engine, use_cpu="false", **flags)
+    command[1] = "tests.training.calling"
+    more: Mapping[str, str] = {"CALLS": "1:2"}
+    run_to_end(launched("torchrun", command), more)
+    logged = assert_both_ranks_saved(out, taught)
+    # Half of the episodes call twice before they end.
+    assert [entry["turns"] for entry in logged] == [2.0, 2.0]
