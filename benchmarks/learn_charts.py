@@ -16,24 +16,25 @@ The protocol, fixed before the runs of the three seeds; pilots used another seed
   half give every bar the colour of the first. All run. Afterwards the model can answer either
   way, and the likeliest answer is the careless one.
 * **GRPO.** The project's own trainer, rollouts and rewarder; one turn; 30 steps of 8 charts with 8
-  answers each. The reward is that of the embedded ``pixel`` judge, less 0.2 for an answer that
-  does not run. It sees pictures only: no script, and not which answers are careless.
+  answers each. The reward is that of the embedded ``likeness`` judge (of its forerunner ``pixel``
+  in the run that is kept), less 0.2 for an answer that does not run. It sees pictures only: no
+  script, and not which answers are careless.
 * **Controls.** The same from the same start with learning rate 0, and with the rewards of a batch
   in a random order, drawn by seed and step.
 * **Measured** on the greedy answers to the held-out charts: the share that runs, and apart from it
-  the likeness of those that do: the share of the area painted in either picture that has the same
+  the paint of those that do: the share of the area painted in either picture that has the same
   paint (nearest of eight) in both. The reward knows nothing of it.
 * **Shown**, for a seed, when at step 30 the 95 % paired bootstrap interval of the mean difference
-  in likeness, over charts whose answers run on both sides, is above 0 against the start and
+  in paint, over charts whose answers run on both sides, is above 0 against the start and
   against each control.
 
 What it does not show: that a model learns to *see* better. In two pilots whose SFT was faithful
-only, 20 steps of 64 answers left likeness where it was or lowered it (0.647 at the start, then
+only, 20 steps of 64 answers left paint where it was or lowered it (0.647 at the start, then
 0.654 and, with other settings, 0.596); a few thousand rewards hold far less than as many labels.
 What is shown or not is that the reward decides between what a model can already do, by pictures
 alone, and that it carries over.
 
-An exact answer has a likeness of about 0.975 and 0.92 by ``pixel``, on 64 of the charts: answers
+An exact answer has a paint of about 0.975, and had 0.92 by ``pixel``, on 64 of the charts: answers
 are drawn through the PDF that ChartMimic's scorer saves, these charts straight to pixels.
 """
 
@@ -64,7 +65,7 @@ from rrvf.canvases import ChartCanvas, Drawn
 from rrvf.picture_scoring import PictureScoring
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.rewards import Rewarded, Rewarder, RewardSettings
-from rrvf.scorers.pixel_judge import PixelJudge
+from rrvf.scorers.likeness import LikenessJudge
 from rrvf.teacher import PictureOnly
 from rrvf.types import Sample
 from training.chat_tokens import ChatTokens, Tokens
@@ -167,15 +168,15 @@ class MemoCanvas(ChartCanvas):
 
 
 def world_of(plan: Plan, canvas: MemoCanvas) -> World:
-    """A single turn, rewarded by the embedded judge of pixels."""
+    """A single turn, rewarded by the embedded judge."""
     settings = AgentSettings.of("python", max_turns=1, turn_tokens=plan.max_tokens)
     # One plain reply has no thoughts to be well formed with.
-    reward = RewardSettings(vision={"pixel": 1.0}, vision_weight=1.0, structure_penalty=0.0)
-    rewarder = Rewarder(PictureScoring(canvas, PixelJudge()), "python", reward)
+    reward = RewardSettings(vision={"likeness": 1.0}, vision_weight=1.0, structure_penalty=0.0)
+    rewarder = Rewarder(PictureScoring(canvas, LikenessJudge()), "python", reward)
     return World(canvas, PictureOnly(), settings, rewarder, 4 * plan.max_tokens, concurrency=4)
 
 
-# ------------------------------------------------------------------------- held-out likeness
+# ------------------------------------------------------------------------- held-out charts
 
 _PAINTS = (
     (255, 255, 255),
@@ -201,7 +202,7 @@ def painted(png: bytes, size: tuple[int, int] | None = None) -> NDArray[np.intp]
     return ((values - np.asarray(_PAINTS)) ** 2).sum(axis=3).argmin(axis=2)
 
 
-def likeness(target: bytes, rendering: bytes) -> float:
+def same_paint(target: bytes, rendering: bytes) -> float:
     """Share of the painted area of either picture that has the same paint in both."""
     first = painted(target)
     second = painted(rendering, (first.shape[1], first.shape[0]))
@@ -211,12 +212,12 @@ def likeness(target: bytes, rendering: bytes) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A greedy answer to a held-out chart; ``likeness`` and ``pixel`` only where it runs."""
+    """A greedy answer to a held-out chart; ``paint`` and ``likeness`` only where it runs."""
 
     id: str
     runnable: bool
+    paint: float | None
     likeness: float | None
-    pixel: float | None
     code: str | None
 
 
@@ -226,9 +227,9 @@ def answer_of(one: Rewarded) -> Answer:
     if result.status == "harness_error":
         raise RuntimeError(result.error)
     ok = result.status == "ok"
-    alike = likeness(shown["reference"], shown["rendering"]) if ok else None
+    alike = same_paint(shown["reference"], shown["rendering"]) if ok else None
     return Answer(
-        result.sample_id, ok, alike, result.scores["pixel"].value if ok else None, result.code
+        result.sample_id, ok, alike, result.scores["likeness"].value if ok else None, result.code
     )
 
 
@@ -481,7 +482,7 @@ def greedy(
     return found
 
 
-CURVE = ("reward", "runnable", "likeness_of_runnable", "entropy", "frac_reward_zero_std")
+CURVE = ("reward", "runnable", "paint_of_runnable", "entropy", "frac_reward_zero_std")
 
 
 def curve_point(told: Mapping[str, float]) -> dict[str, float]:
@@ -519,7 +520,7 @@ def lift(
     """Paired percentile bootstrap of the mean difference; ``None`` without two common charts.
 
     Args:
-        after: Chart -> likeness, of answers that run.
+        after: Chart -> paint, of answers that run.
         before: What they are compared with, likewise.
         n_draws: Resamples of charts.
     """
@@ -533,13 +534,13 @@ def lift(
 
 
 def alike(answers: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Chart -> likeness, of answers that run."""
-    return {one["id"]: one["likeness"] for one in answers if one["runnable"]}
+    """Chart -> paint, of answers that run."""
+    return {one["id"]: one["paint"] for one in answers if one["runnable"]}
 
 
 def told_of(answers: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    """Runnable rate and likeness of what runs, apart."""
-    measures = ("likeness", "pixel")
+    """Runnable rate and both measures of what runs, apart."""
+    measures = ("paint", "likeness")
     ran = [one for one in answers if one["runnable"]]
     means = {name: float(np.mean([one[name] for one in ran])) if ran else None for name in measures}
     return {"runnable": len(ran) / len(answers), **means}
@@ -623,7 +624,7 @@ LABELS: Mapping[Arm, str] = {
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
-    """Held-out likeness and runnable rate over steps, and reward in training; all seeds."""
+    """Held-out paint and runnable rate over steps, and reward in training; all seeds."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 3.6), layout="constrained")
@@ -635,14 +636,14 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
             name = {"label": LABELS[arm]} if number == 0 else {}
             points = sorted((int(step), told) for step, told in one["held_out"][arm].items())
             steps = [step for step, _ in points]
-            for panel, measure in zip(panels, ("likeness", "runnable"), strict=False):
+            for panel, measure in zip(panels, ("paint", "runnable"), strict=False):
                 values = [told[measure] for _, told in points]
                 panel.plot(steps, values, marker=marker, **look, **name)
             rewards = [point["reward"] for point in one["training"][arm]]
             smooth = np.convolve(rewards, np.ones(5) / 5, mode="valid")
             panels[2].plot(np.arange(len(smooth)) + 5, smooth, **look, **name)
     titles = (
-        "Held-out likeness of what runs",
+        "Held-out paint of what runs",
         "Held-out share that runs",
         "Reward in training, mean of 5",
     )

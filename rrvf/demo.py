@@ -26,7 +26,8 @@ from rrvf.policies import RecordedPolicy
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.renderers.page import PageRenderer
 from rrvf.runs import Prepared
-from rrvf.scorers.pixel_judge import PixelJudge
+from rrvf.scorers.likeness import NAME as LIKENESS
+from rrvf.scorers.likeness import LikenessJudge
 from rrvf.scoring import Item, Scoring
 from rrvf.scoring.charts import ChartScoring
 from rrvf.scoring.pages import PageScoring
@@ -66,17 +67,17 @@ def demo_runs(
     @contextmanager
     def charts() -> Generator[Prepared]:
         with ChartRenderer(chart_python, workers, LIMITS, confinement) as renderer:
-            yield demo_items(), ChartScoring(renderer, judge=PixelJudge())
+            yield demo_items(), ChartScoring(renderer, judge=LikenessJudge())
 
     @contextmanager
     def plots() -> Generator[Prepared]:
         with ChartRenderer(chart_python, workers, LIMITS, confinement) as renderer:
-            yield demo_plots(), PlotScoring(renderer, judge=PixelJudge())
+            yield demo_plots(), PlotScoring(renderer, judge=LikenessJudge())
 
     @contextmanager
     def pages() -> Generator[Prepared]:
         with PageRenderer(browser, workers, confinement=confinement) as renderer:
-            yield demo_pages(), PageScoring(renderer, PAGE_SCORERS, judge=PixelJudge())
+            yield demo_pages(), PageScoring(renderer, PAGE_SCORERS, judge=LikenessJudge())
 
     yield DemoRun("ChartMimic", ".", "charts", charts)
     yield DemoRun("Plot2Code", plot2code.NAME, None, plots)
@@ -134,7 +135,7 @@ def _recorded(
 
 def _mean(scores: Mapping[str, float | None]) -> float:
     """Of what is compared once there is a picture, 0 to 100."""
-    values = [scores[name] or 0.0 for name in scores if name not in ("execution", "pixel")]
+    values = [scores[name] or 0.0 for name in scores if name not in ("execution", LIKENESS)]
     return 100 * sum(values) / len(values)
 
 

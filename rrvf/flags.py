@@ -89,7 +89,7 @@ class JudgeFlags:
     PANEL: ClassVar = "Judge"
 
     model: Annotated[
-        str | None, typer.Option("--judge", help="Model that fills the GPT column, or pixel.")
+        str | None, typer.Option("--judge", help="Model that fills the GPT column, or likeness.")
     ] = None
     base_url: Annotated[str | None, typer.Option("--judge-base-url", help=Server)] = None
     name: Annotated[str | None, typer.Option("--judge-name", help=Name)] = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -30,8 +31,9 @@ from rrvf.renderers.page import PageLimits, PageRenderer
 from rrvf.run_folder import ANSWERS
 from rrvf.scorers.clip import ClipSettings
 from rrvf.scorers.judge import Judge
+from rrvf.scorers.likeness import NAME as LIKENESS
+from rrvf.scorers.likeness import LikenessJudge
 from rrvf.scorers.model_judge import ModelJudge
-from rrvf.scorers.pixel_judge import PixelJudge
 from rrvf.scorers.rubrics import load_rubric, own_prompt
 from rrvf.scoring import Item, Scoring, pages, plots
 from rrvf.scoring.charts import ChartScoring
@@ -41,8 +43,15 @@ from rrvf.teacher import ModelTeacher, PictureOnly, Teacher, teacher_prompt
 from rrvf.tool_calls import CHART_TOOL, PAGE_TOOL, RenderTool
 from rrvf.types import Language, Mode, Sample
 
-PIXEL = "pixel"
-"""The embedded judge's name; everything else is a model's."""
+OLD_LIKENESS = "pixel"
+"""What the embedded judge was called when it measured something else; to go in 0.3."""
+
+RENAMED = (
+    f"{OLD_LIKENESS} is now {LIKENESS}, another measure, whose scores do not compare with the old; "
+    f"write {LIKENESS}, as {OLD_LIKENESS} will be refused"
+)
+
+_log = logging.getLogger(__name__)
 
 Backend = Literal["endpoint", "transformers", "vllm"]
 Source = Literal["endpoint", "transformers", "vllm", "recorded"]
@@ -96,8 +105,8 @@ class JudgeOptions:
     """Who judges.
 
     Attributes:
-        model: Name at the server, or ``pixel`` for the embedded judge; ``None`` for no judge, and
-            then nothing else may be said of one.
+        model: Name at the server, or ``likeness`` for the embedded judge; ``None`` for no judge,
+            and then nothing else may be said of one.
         base_url: Of an OpenAI-compatible server; ``None`` is OpenAI.
         name: The user's for it: the same judge, whatever its address.
         since: Unix time; answers that were kept before are asked for again.
@@ -141,8 +150,10 @@ def judge_for(options: JudgeOptions | None, rubric: str) -> Generator[Judge | No
     """
     if options is None or options.model is None:
         yield None
-    elif options.model == PIXEL:
-        yield PixelJudge()
+    elif options.model in (LIKENESS, OLD_LIKENESS):
+        if options.model == OLD_LIKENESS:
+            _log.warning("%s", RENAMED)
+        yield LikenessJudge()
     else:
         settings = ChatSettings(
             options.model,

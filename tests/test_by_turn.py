@@ -129,7 +129,7 @@ def test_a_turn_that_we_cannot_score_is_no_number_and_spoils_nothing(tmp_path: P
     assert (result.status, result.scores["text"].value) == ("ok", 1.0)
 
 
-@pytest.mark.parametrize(("name", "expected"), [("gpt", [None, None]), ("pixel", [0.25, 0.25])])
+@pytest.mark.parametrize(("name", "expected"), [("gpt", [None, None]), ("likeness", [0.25, 0.25])])
 def test_only_an_embedded_judge_sees_the_turns(
     tmp_path: Path, name: str, expected: list[float | None]
 ) -> None:
@@ -140,7 +140,9 @@ def test_only_an_embedded_judge_sees_the_turns(
     assert episode.by_turn is not None
     assert [entry.scores.get(name) for entry in episode.by_turn] == expected
     assert all(("gpt" in entry.scores) is False for entry in episode.by_turn)
-    assert len(judge.asked) == (2 if name == "pixel" else 0), "there is no picture at 350 dpi here"
+    assert len(judge.asked) == (2 if name == "likeness" else 0), (
+        "there is no picture at 350 dpi here"
+    )
 
 
 def test_it_can_be_left_out(tmp_path: Path) -> None:

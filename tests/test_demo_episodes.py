@@ -17,7 +17,7 @@ from rrvf.demo_teacher import recorded_teacher
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.renderers.page import PageRenderer
 from rrvf.replies import parse_reply
-from rrvf.scorers.pixel_judge import PixelJudge
+from rrvf.scorers.likeness import LikenessJudge
 from rrvf.scoring import Item, Scoring
 from rrvf.scoring.charts import ChartScoring
 from rrvf.scoring.pages import PageScoring
@@ -84,14 +84,14 @@ def no_keys() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def chart(no_keys: None, tmp_path_factory: pytest.TempPathFactory) -> Played:
     with ChartRenderer(workers=1) as renderer:
-        scoring = ChartScoring(renderer, judge=PixelJudge())
+        scoring = ChartScoring(renderer, judge=LikenessJudge())
         return Played("charts", demo_items(), scoring, tmp_path_factory.mktemp("chart"))
 
 
 @pytest.fixture(scope="module")
 def page(no_keys: None, web_browser: Path, tmp_path_factory: pytest.TempPathFactory) -> Played:
     with PageRenderer(web_browser, workers=1) as renderer:
-        scoring = PageScoring(renderer, PAGE_SCORERS, judge=PixelJudge())
+        scoring = PageScoring(renderer, PAGE_SCORERS, judge=LikenessJudge())
         return Played("pages", demo_pages(), scoring, tmp_path_factory.mktemp("page"))
 
 
@@ -127,7 +127,7 @@ def test_the_page_gets_better_and_ends_as_the_reference(project: Path, page: Pla
     assert pictures["reference"] == pictures["rendering"], "the same to the last pixel"
     target = (page.out / "renderings" / pictures["reference"]).read_bytes()
     shown = [(page.out / "renderings" / one["picture"]).read_bytes() for one in seen]
-    alike = [PixelJudge()(target, picture).value or 0.0 for picture in shown]
+    alike = [LikenessJudge()(target, picture).value or 0.0 for picture in shown]
     assert alike[0] < alike[1] < 1.0
     assert "landing, policy and teacher recorded: 3 turns, 2 comments, answered" in page.said
 

@@ -436,7 +436,7 @@ def test_few_histograms_keep_the_size_of_their_figures(
     open_page: Open, tmp_path: Path, width: int
 ) -> None:
     entry = item("a")
-    entry["scores"] = {name: score(0.5) for name in ("text", "pixel")}
+    entry["scores"] = {name: score(0.5) for name in ("text", "likeness")}
     run = write_run(tmp_path / "run", [entry], summary(1))
     seen = open_page(write_report([run], tmp_path), viewport={"width": width, "height": 800})
     texts = seen.page.locator(".histogram svg text")

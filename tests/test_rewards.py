@@ -32,7 +32,7 @@ from rrvf.rewards import (
     verl_reward,
     well_formed,
 )
-from rrvf.scorers.pixel_judge import PixelJudge
+from rrvf.scorers.likeness import LikenessJudge
 from rrvf.scoring import Item, Outcome
 from rrvf.scoring.charts import ChartScoring
 from rrvf.scoring.pages import PageScoring
@@ -95,12 +95,12 @@ def stored(out: Path) -> dict[str, dict[str, Any]]:
 def test_the_parts_of_a_chart_s_reward_are_its_scores_bit_for_bit(tmp_path: Path) -> None:
     items = demo_items()
     with ChartRenderer(workers=2, limits=LIMITS) as renderer:
-        played(ChartScoring(renderer, judge=PixelJudge()), items, tmp_path)
+        played(ChartScoring(renderer, judge=LikenessJudge()), items, tmp_path)
     written, kept = stored(tmp_path), Trajectories(tmp_path)
     n_compared = 0
     with ChartRenderer(workers=2, limits=LIMITS) as renderer:
         rewarder = Rewarder(
-            ChartScoring(renderer, judge=PixelJudge()), "python", RewardSettings(vision=MIX)
+            ChartScoring(renderer, judge=LikenessJudge()), "python", RewardSettings(vision=MIX)
         )
         for sample, _ in items:
             trajectory = kept.find(sample.id)
@@ -116,17 +116,17 @@ def test_the_parts_of_a_chart_s_reward_are_its_scores_bit_for_bit(tmp_path: Path
                 )
                 assert found.reward.vision == weighted / sum(MIX.values())
             alone = reward_of(
-                trajectory, found.outcome.result, RewardSettings(vision={"pixel": 1}), "python"
+                trajectory, found.outcome.result, RewardSettings(vision={"likeness": 1}), "python"
             )
-            if written[sample.id]["pixel"]["value"] is not None:
-                assert alone.vision == written[sample.id]["pixel"]["value"]
+            if written[sample.id]["likeness"]["value"] is not None:
+                assert alone.vision == written[sample.id]["likeness"]["value"]
     assert n_compared >= 6 * 10
 
 
 def test_the_parts_of_a_page_s_reward_are_its_scores_bit_for_bit(tmp_path: Path) -> None:
     items = demo_pages()[:3]
     with PageRenderer(workers=2) as renderer:
-        scoring = PageScoring(renderer, PAGE_SCORERS, judge=PixelJudge())
+        scoring = PageScoring(renderer, PAGE_SCORERS, judge=LikenessJudge())
         with closing(score_predictions(items, scoring, tmp_path)) as results:
             evaluated = {result.sample_id: result for result in results}
         rewarder = Rewarder(scoring, "html", RewardSettings(vision={"block_match": 1.0}))
@@ -196,7 +196,7 @@ def test_a_fault_of_ours_is_no_reward_and_no_zero(
 
 
 def test_a_score_beside_the_reward_may_be_missing() -> None:
-    found = reward_of(GOOD, result_of(gpt=0.5, pixel=None), RewardSettings(), "python")
+    found = reward_of(GOOD, result_of(gpt=0.5, likeness=None), RewardSettings(), "python")
     assert found.total is not None
 
 
@@ -266,8 +266,8 @@ def test_a_score_that_is_not_measured_is_refused_before_training() -> None:
     with pytest.raises(UserError, match="no judge is named"):
         Rewarder(Scores(result_of()), "python")  # type: ignore[arg-type]
     pixel = Scores(result_of())
-    pixel.judge = PixelJudge()  # type: ignore[assignment]
-    with pytest.raises(UserError, match="names gpt; measured are: execution, text, pixel"):
+    pixel.judge = LikenessJudge()  # type: ignore[assignment]
+    with pytest.raises(UserError, match="names gpt; measured are: execution, text, likeness"):
         Rewarder(pixel, "python")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="names clip; measured are: execution, text"):
         Rewarder(Scores(result_of()), "python", RewardSettings(vision={"clip": 1}))  # type: ignore[arg-type]
@@ -311,7 +311,9 @@ def test_a_picture_without_code_is_enough(tmp_path: Path) -> None:
         target.write_bytes(canvas.draw(Sample("s"), code).png or b"")
         sample = Sample("s", image=target)
         rewarder = Rewarder(
-            PictureScoring(canvas, PixelJudge()), "python", RewardSettings(vision={"pixel": 1})
+            PictureScoring(canvas, LikenessJudge()),
+            "python",
+            RewardSettings(vision={"likeness": 1}),
         )
         same = rewarder(sample, as_trajectory(sample, f"```python\n{code}```", "python"))
         other = rewarder(

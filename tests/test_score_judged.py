@@ -182,12 +182,46 @@ def test_a_killed_run_pays_nothing_twice(tmp_path: Path, env: dict[str, str]) ->
 
 
 def test_the_embedded_judge_has_a_column_of_its_own(tmp_path: Path, env: dict[str, str]) -> None:
-    done = rrvf(*charts(tmp_path), "--judge", "pixel", env=env)
+    done = rrvf(*charts(tmp_path), "--judge", "likeness", env=env)
     assert done.returncode == 0, done.stderr
     metrics = summary_of(tmp_path / "out")["metrics"]
     assert (metrics["gpt"], metrics["overall"]) == (None, None)
-    assert 0.0 < metrics["pixel"] < 100.0
-    assert "| Pixel |" in done.stdout
+    assert 0.0 < metrics["likeness"] < 100.0
+    assert "| Likeness |" in done.stdout
+    assert done.stderr == ""
+
+
+def test_the_old_name_of_the_embedded_judge_warns_and_means_the_new(
+    tmp_path: Path, env: dict[str, str]
+) -> None:
+    command = charts(tmp_path)
+    done = rrvf(*command, "--judge", "pixel", env=env)
+    assert done.returncode == 0, done.stderr
+    [warning] = done.stderr.splitlines()
+    assert "pixel is now likeness" in warning
+    assert summary_of(tmp_path / "out")["protocol"]["judge"]["judge"] == "likeness 1"
+    scores = [set(line["scores"]) for line in lines_of(tmp_path / "out").values()]
+    assert all("likeness" in names and "pixel" not in names for names in scores)
+    again = rrvf(*command, "--judge", "likeness", env=env)
+    assert again.returncode == 0, again.stderr
+    settings = tmp_path / "out" / "run.json"
+    old = {"name": "pixel", "judge": "pixel", "width": 384, "window": 7}
+    told = json.loads(settings.read_text())
+    settings.write_text(json.dumps(told | {"protocol.judge": old}))
+    mixed = rrvf(*command, "--judge", "pixel", env=env)
+    assert mixed.returncode == 2
+    assert "name another --out" in mixed.stderr
+
+
+def test_a_run_of_the_old_measure_still_reports(tmp_path: Path, env: dict[str, str]) -> None:
+    done = rrvf(*charts(tmp_path), "--judge", "likeness", env=env)
+    assert done.returncode == 0, done.stderr
+    for name in ("results.jsonl", "summary.json", "run.json"):
+        file = tmp_path / "out" / name
+        file.write_text(file.read_text().replace("likeness", "pixel"))
+    report = rrvf("report", tmp_path / "out", "--out", tmp_path / "again", env=env)
+    assert report.returncode == 0, report.stderr
+    assert "pixel" in (tmp_path / "again" / "report.html").read_text()
 
 
 def test_a_rubric_that_is_none(tmp_path: Path, env: dict[str, str]) -> None:

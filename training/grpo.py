@@ -54,6 +54,7 @@ def train(
     Raises:
         UserError: The settings cannot be used, or nothing can be measured any more.
     """
+    from training.checkpoints import last_whole
     from training.worlds import open_world
 
     tell_ranks()
@@ -68,6 +69,8 @@ def train(
         with_reference=data.setting == "with_reference",
         since=since,
     ) as world:
+        if run.resume and last_whole(Path(arguments.output_dir)) is not None:
+            check_judge(Path(arguments.output_dir), world)
         if arguments.process_index == 0:
             told |= {"data": card, _FRESH_SINCE: since}
             write_card(Path(arguments.output_dir), told, world, arguments)
@@ -249,6 +252,26 @@ def _fresh_since(out: Path, resume: bool) -> float:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         began = None
     return began if isinstance(began, float) and began > 0 else time.time()
+
+
+def check_judge(out: Path, world: World) -> None:
+    """Refuse to go on with a run whose rewards another judge has given.
+
+    Raises:
+        UserError: Its card names another one; says which.
+    """
+    try:
+        card = json.loads((out / "run_card.json").read_text(encoding="utf-8"))
+        before = card["scoring"]["judge"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    now = world.rewarder.scoring.protocol()["judge"]
+    names = [judge and judge.get("judge", judge["name"]) for judge in (before, now)]
+    if names[0] != names[1]:
+        raise UserError(
+            f"{out}: was trained with the judge {names[0]}, and would go on with {names[1]}; name "
+            "another output_dir"
+        )
 
 
 def _without_secrets(value: Any) -> Any:

@@ -40,7 +40,7 @@ class WorldArguments:
     teacher: str | None = _told("Model that comments; without one the rendering speaks.", None)
     teacher_base_url: str | None = _told("Its OpenAI-compatible server.", None)
     teacher_name: str | None = _told("Yours for it: the same one, whatever its address.", None)
-    judge: str | None = _told("Model that judges, or pixel.", None)
+    judge: str | None = _told("Model that judges, or likeness.", None)
     judge_base_url: str | None = _told("Its OpenAI-compatible server.", None)
     judge_name: str | None = _told("Yours for it: the same one, whatever its address.", None)
     fresh: bool = _told("Ask judge and teacher anew, whatever is kept of earlier runs.", False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
@@ -16,9 +17,10 @@ from rrvf.renderers import cache
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.renderers.page import PageLimits, PageRenderer
 from rrvf.rewards import Rewarder, RewardSettings, read_mix
-from rrvf.runs import JudgeOptions, judge_for
+from rrvf.runs import OLD_LIKENESS, RENAMED, JudgeOptions, judge_for
 from rrvf.scorers.clip import ClipSettings
 from rrvf.scorers.judge import Judge
+from rrvf.scorers.likeness import NAME as LIKENESS
 from rrvf.scorers.pages import PageScorer, find_page_scorers
 from rrvf.scoring import Scoring
 from rrvf.scoring.charts import ChartScoring
@@ -27,6 +29,8 @@ from rrvf.teacher import ModelTeacher, PictureOnly, Teacher, teacher_prompt
 from rrvf.types import Language
 from training.rollouts import World
 from training.settings import RewardArguments, WorldArguments
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -77,7 +81,11 @@ def open_world(
 def reward_settings(told: RewardArguments) -> RewardSettings:
     """The settings that a configuration spells out."""
     given = {one.name: getattr(told, one.name) for one in fields(told)}
-    return RewardSettings(vision=read_mix(given.pop("reward_vision")), **given)
+    mix = read_mix(given.pop("reward_vision"))
+    if OLD_LIKENESS in mix:
+        logger.warning("reward_vision: %s", RENAMED)
+        mix = {LIKENESS if name == OLD_LIKENESS else name: mix[name] for name in mix}
+    return RewardSettings(vision=mix, **given)
 
 
 def _judge_options(told: WorldArguments, since: float) -> JudgeOptions | None:

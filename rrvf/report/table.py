@@ -23,7 +23,8 @@ LABELS = {
     "color": "Color",
     "average": "Average",
     "clip": "CLIP",
-    "pixel": "Pixel",
+    "likeness": "Likeness",
+    "pixel": "Pixel",  # runs from before likeness
     "clip_design2code": "CLIP (Design2Code)",
     "block_match": "Block match",
     "position": "Position",

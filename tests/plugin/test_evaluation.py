@@ -92,11 +92,11 @@ def test_the_figures_are_those_of_rrvf_score(
     tmp_path: Path, project: Path, answers: Mapping[str, str]
 ) -> None:
     predictions = workbook(tmp_path / f"M_{NAME}.xlsx", answers)
-    scored = evaluate(PLOTS[NAME], predictions, list(answers), judge_options({"model": "pixel"}))
+    scored = evaluate(PLOTS[NAME], predictions, list(answers), judge_options({"model": "likeness"}))
     done = rrvf(
         *("score", "plot2code", "--data", project / PLOTS_DATA / "references"),
         *("--predictions", predictions, "--out", tmp_path / "run"),
-        *("--judge", "pixel", "--timeout", "5"),
+        *("--judge", "likeness", "--timeout", "5"),
     )
     assert done.returncode == 0, done.stderr
     metrics = summary_of(tmp_path / "run")["metrics"]

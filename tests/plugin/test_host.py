@@ -102,13 +102,13 @@ def untouched(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_our_flags_are_taken_off_and_the_others_kept_in_order() -> None:
     given = [
         *("--data", "A", "B", "--teacher", "big", "--model", "M", "--override", "--max-turns=3"),
-        *("--judge", "pixel", "--reuse", "--judge-args", '{"a": 1}'),
+        *("--judge", "likeness", "--reuse", "--judge-args", '{"a": 1}'),
     ]
     override, rest = settings.parse(given)
     assert override
     assert rest == [
         *("--data", "A", "B", "--model", "M"),
-        *("--judge", "pixel", "--reuse", "--judge-args", '{"a": 1}'),
+        *("--judge", "likeness", "--reuse", "--judge-args", '{"a": 1}'),
     ]
     said = settings.current()
     assert (said.teacher, said.max_turns, said.teacher_base_url) == ("big", 3, None)

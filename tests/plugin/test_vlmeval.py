@@ -201,7 +201,7 @@ def test_eval_mode_prints_what_rrvf_score_prints(
         name = f"GPT4o_{dataset}.xlsx"
         frame.to_excel(work / "T20260101-000000" / name, index=False)
     done = plugin(
-        *("--data", *DEMO, "--model", "GPT4o", "--mode", "eval", "--judge", "pixel"),
+        *("--data", *DEMO, "--model", "GPT4o", "--mode", "eval", "--judge", "likeness"),
         *("--work-dir", "w"),
         cwd=tmp_path,
     )
@@ -209,14 +209,23 @@ def test_eval_mode_prints_what_rrvf_score_prints(
         predictions = tmp_path / "w" / "GPT4o" / f"GPT4o_{dataset}.xlsx"
         out = tmp_path / benchmark
         scored = rrvf(
-            *("score", benchmark, "--predictions", predictions, "--out", out, "--judge", "pixel"),
+            *(
+                "score",
+                benchmark,
+                "--predictions",
+                predictions,
+                "--out",
+                out,
+                "--judge",
+                "likeness",
+            ),
             *("--data", project / "rrvf" / "demo_data" / folder / "references", *more),
         )
         assert scored.returncode == 0, scored.stderr
         metrics: Mapping[str, float | None] = summary_of(out)["metrics"]
         assert any(metrics.values())
         names = HOST_COLUMNS if benchmark == "chartmimic" else {}
-        row = table_of(predictions.with_name(f"GPT4o_{dataset}_pixel_score.csv"))
+        row = table_of(predictions.with_name(f"GPT4o_{dataset}_likeness_score.csv"))
         for metric, value in metrics.items():
             shown = "" if value is None else repr(value)
             assert row[names.get(metric, metric)] == shown

@@ -125,7 +125,7 @@ def test_a_recipe_says_what_it_needs_and_names_its_judge(path: Path) -> None:
             assert name in told
         assert told["setting"] == "images_only"
         assert told["num_generations"] >= 4
-        assert (told["judge"] == "pixel") == (path.stem == "grpo_smoke_cpu")
+        assert (told["judge"] == "likeness") == (path.stem == "grpo_smoke_cpu")
     assert "allow_test_items" not in told
 
 

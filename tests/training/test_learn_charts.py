@@ -1,4 +1,4 @@
-"""What the learning benchmark concludes from answers: its likeness, its pairs, its controls."""
+"""What the learning benchmark concludes from answers: its measures, its pairs, its controls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks import learn_charts
-from benchmarks.learn_charts import compare, lift, likeness, shuffled, told_of
+from benchmarks.learn_charts import compare, lift, same_paint, shuffled, told_of
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 128, 0), (255, 255, 255)
 
@@ -32,13 +32,13 @@ def picture(*columns: tuple[int, int, int], height: int = 2) -> bytes:
 def answers(values: dict[str, float | None]) -> list[dict[str, Any]]:
     """Held-out answers; ``None`` does not run."""
     return [
-        {"id": name, "runnable": value is not None, "likeness": value, "pixel": value}
+        {"id": name, "runnable": value is not None, "paint": value, "likeness": value}
         for name, value in values.items()
     ]
 
 
 def runs(start: float, grpo: float, lr0: float, shuffled_end: float) -> dict[Any, Any]:
-    """Three arms with these mean likenesses on 40 charts, noise alike in all."""
+    """Three arms with these mean paints on 40 charts, noise alike in all."""
     noise = [random.Random(n).uniform(-0.05, 0.05) for n in range(40)]
 
     def at(mean: float) -> list[dict[str, Any]]:
@@ -48,25 +48,25 @@ def runs(start: float, grpo: float, lr0: float, shuffled_end: float) -> dict[Any
     return {arm: {"answers": {"0": at(start), "10": at(end)}} for arm, end in ends.items()}
 
 
-def test_likeness_is_the_share_of_painted_pixels_with_the_same_paint() -> None:
+def test_paint_is_the_share_of_painted_pixels_with_the_same_paint() -> None:
     target = picture(RED, GREEN, WHITE, WHITE)
-    assert likeness(target, target) == 1.0
+    assert same_paint(target, target) == 1.0
     # Of the three columns painted in either, one agrees.
-    assert likeness(target, picture(RED, RED, GREEN, WHITE)) == pytest.approx(1 / 3)
-    assert likeness(target, picture(WHITE, WHITE, WHITE, WHITE)) == 0.0
+    assert same_paint(target, picture(RED, RED, GREEN, WHITE)) == pytest.approx(1 / 3)
+    assert same_paint(target, picture(WHITE, WHITE, WHITE, WHITE)) == 0.0
     # White that agrees with white counts for nothing.
     wide = [WHITE] * 50
-    assert likeness(picture(RED, *wide), picture(GREEN, *wide)) == 0.0
+    assert same_paint(picture(RED, *wide), picture(GREEN, *wide)) == 0.0
 
 
-def test_likeness_of_another_size_compares_at_the_targets() -> None:
+def test_paint_of_another_size_compares_at_the_targets() -> None:
     target = picture(RED, RED, GREEN, GREEN)
-    assert likeness(target, picture(RED, RED, GREEN, GREEN, height=1)) == 1.0
-    assert likeness(target, picture(RED, GREEN)) == 1.0
+    assert same_paint(target, picture(RED, RED, GREEN, GREEN, height=1)) == 1.0
+    assert same_paint(target, picture(RED, GREEN)) == 1.0
 
 
 def test_shades_at_an_edge_count_as_the_nearest_paint() -> None:
-    assert likeness(picture((250, 20, 20), WHITE), picture(RED, (240, 240, 250))) == 1.0
+    assert same_paint(picture((250, 20, 20), WHITE), picture(RED, (240, 240, 250))) == 1.0
 
 
 def test_a_lift_counts_only_charts_that_run_in_both() -> None:
@@ -121,10 +121,10 @@ def test_a_lift_that_noise_explains_is_not_shown() -> None:
     assert compare(arms, 10)["shown"] is False
 
 
-def test_runnable_rate_and_likeness_are_told_apart() -> None:
+def test_runnable_rate_and_measures_are_told_apart() -> None:
     told = told_of(answers({"a": 0.5, "b": None, "c": 1.0, "d": None}))
-    assert told == {"runnable": 0.5, "likeness": 0.75, "pixel": 0.75}
-    assert told_of(answers({"a": None}))["likeness"] is None
+    assert told == {"runnable": 0.5, "paint": 0.75, "likeness": 0.75}
+    assert told_of(answers({"a": None}))["paint"] is None
 
 
 def test_shuffled_rewards_are_the_same_rewards_by_seed() -> None:

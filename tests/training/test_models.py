@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,9 +22,9 @@ from tests.training.test_rollouts import trainer_for
 from tests.training.worlds import ScriptedModel, fake_world
 from training.checkpoints import last_whole, load_weights
 from training.data import load
-from training.grpo import finder, open_data, prepare
+from training.grpo import check_judge, finder, open_data, prepare
 from training.models import freeze_vision, load_model, load_processor, lora
-from training.settings import DataArguments, RunArguments
+from training.settings import DataArguments, RewardArguments, RunArguments, WorldArguments
 from training.worlds import open_world, reward_settings
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -127,7 +128,6 @@ def test_settings_that_break_episodes_are_refused(
 
 
 def test_data_and_world_that_do_not_fit_are_refused() -> None:
-    from training.settings import RewardArguments, WorldArguments
 
     with pytest.raises(UserError, match="no data: name a source"):
         open_data(DataArguments())
@@ -240,3 +240,25 @@ def test_a_fresh_run_asks_anew_what_was_said_before_it(
         assert says(second.url) == "two"
         assert says(second.url, judge_name="ours") == "one"
         assert says(second.url, time.time() + 0.05, judge_name="ours") == "two"
+
+
+def test_the_old_name_of_the_reward_warns_and_means_the_new(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told = RewardArguments(reward_vision="pixel=2, text=1")
+    assert reward_settings(told).vision == {"likeness": 2.0, "text": 1.0}
+    assert "pixel is now likeness" in caplog.text
+
+
+def test_a_run_is_not_gone_on_with_under_another_judge(tmp_path: Path) -> None:
+    told = WorldArguments(judge="likeness")
+    reward = RewardArguments(reward_vision="likeness")
+    with open_world("python", told, reward, turn_tokens=64, with_reference=True) as world:
+        check_judge(tmp_path, world)
+        card = tmp_path / "run_card.json"
+        for judge in ({"name": "pixel", "judge": "pixel", "width": 384}, None):
+            card.write_text(json.dumps({"scoring": {"judge": judge}}))
+            with pytest.raises(UserError, match="would go on with likeness 1"):
+                check_judge(tmp_path, world)
+        card.write_text(json.dumps({"scoring": world.rewarder.scoring.protocol()}))
+        check_judge(tmp_path, world)

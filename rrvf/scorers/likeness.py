@@ -1,0 +1,307 @@
+"""The embedded judge: how alike two pictures are, without a model and without a network.
+
+Each picture is put on white, cut to what is not its background, and brought to one square, so that
+margins and resolution make no difference. What is left is compared by three shares, each twice what
+the two pictures have in common over the sum of both (Dice's coefficient):
+
+* ``strokes``: how much of each direction is drawn in each cell of a 32 x 32 grid (histograms of
+  oriented gradients; Dalal and Triggs 2005). A gradient counts as far as its surroundings run the
+  same way (coherence of the structure tensor; Bigun and Granlund 1987), so dots are no strokes.
+* ``colors``: which colours are used, in Lab. Strong colours count for more than greys, and each by
+  the root of its area, so that a small marker has a say.
+* ``ink``: where something stands at all.
+
+Two more factors touch few pictures: ``paper``, how near the backgrounds are, and ``shape``, the
+ratio of the proportions of what is drawn, where it is below ``FREE_SHAPE``.
+
+Their weighted mean is geometric, so that a picture which has one thing right and nothing else, as a
+blank one or noise, gets little: r = (strokes^2 colors ink)^(1/4) paper shape. The score is
+1 - (1 - r)^2, which has the same order and leaves small shifts near 1. Equal pictures get exactly
+1, blank against drawn 0, and exchanging the two changes nothing.
+
+What the order is worth is measured by ``benchmarks/likeness.py``. It knows nothing of what texts
+and numbers say; its figures are none of a model's.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageChops
+from scipy import ndimage
+
+from rrvf.errors import SetupError, boundary
+from rrvf.types import Score
+
+NAME = "likeness"
+VERSION = 1
+"""Moves with every change that moves a score."""
+
+SIDE = 192
+"""Of the square in which two pictures are compared, in pixels."""
+CELLS = 32
+DIRECTIONS = 6
+VISIBLE = 12
+"""A smaller difference from the background, of 255, is taken for none."""
+FULL_INK = 25.0
+"""Distance from the background in Lab at which a pixel is ink through and through."""
+FULL_STROKE = 10.0
+"""Change of a channel of Lab a pixel from which on a gradient counts in full."""
+SURROUNDINGS = 3.0
+"""Standard deviation of the window in which gradients are compared, in pixels."""
+STRONG_COLOR = 30.0
+"""Chroma in Lab from which on a colour counts in full; grey has a fiftieth of that."""
+BINS = (6, 10, 10)
+BLACK_AND_WHITE = 100.0
+"""How far they are apart in Lab."""
+FARTHEST = 200.0
+"""Distance in Lab at which two papers make everything on them worthless; strong colours alone."""
+FREE_SHAPE = 0.8
+KEPT = 16
+
+Floats = NDArray[np.floating[Any]]
+Pixels = NDArray[np.uint8]
+Rgb = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is compared of a picture.
+
+    Attributes:
+        strokes: Shape (directions, cells, cells).
+        colors: Shares of the bins of Lab.
+        ink: Shape (cells, cells).
+        paper: The background in Lab.
+        shape: Width over height of what is drawn.
+        blank: Nothing is.
+    """
+
+    strokes: Floats
+    colors: Floats
+    ink: Floats
+    paper: Floats
+    shape: float
+    blank: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LikenessJudge:
+    """Compares strokes, colours and ink; its column is ``likeness``, never ``gpt``."""
+
+    @property
+    def name(self) -> str:
+        """Of its score."""
+        return NAME
+
+    @property
+    def concurrency(self) -> int:
+        """More gain nothing: most of the work holds Python's lock."""
+        return 2
+
+    def protocol(self) -> Mapping[str, Any]:
+        """What moves its scores.
+
+        Raises:
+            SetupError: scikit-image is missing; says how to install it.
+        """
+        return {
+            "judge": f"{NAME} {VERSION}",
+            "skimage_version": str(_package("skimage").__version__),
+        }
+
+    def expected(self, n_pairs: int) -> None:
+        """Nothing is paid for."""
+
+    def spent(self) -> None:
+        """Nothing is paid for."""
+
+    def __call__(self, reference: bytes, rendering: bytes) -> Score:
+        """How alike two PNGs are, in [0, 1].
+
+        Raises:
+            SetupError: scikit-image is missing.
+            HarnessError: One of them is no picture.
+        """
+        _package("skimage")
+        with boundary("comparing two pictures"):
+            parts = compare_looks(look_at(reference), look_at(rendering))
+        return Score(combine_parts(parts), parts)
+
+
+def combine_parts(parts: Mapping[str, float]) -> float:
+    """The score of five shares; see the head of this module."""
+    alike = (parts["strokes"] ** 2 * parts["colors"] * parts["ink"]) ** 0.25
+    return 1 - (1 - alike * parts["paper"] * parts["shape"]) ** 2
+
+
+def compare_looks(first: Look, second: Look) -> dict[str, float]:
+    """The five shares, each in [0, 1]."""
+    return {
+        "strokes": _common(first.strokes, second.strokes),
+        "colors": _common(first.colors, second.colors),
+        "ink": _common(first.ink, second.ink),
+        "paper": _common_paper(first, second),
+        "shape": _common_shape(first, second),
+    }
+
+
+def _common(first: Floats, second: Floats) -> float:
+    """Twice what both have over what each has; 1 where neither has anything."""
+    total = float(first.sum(dtype=np.float64) + second.sum(dtype=np.float64))
+    return 2 * float(np.minimum(first, second).sum(dtype=np.float64)) / total if total else 1.0
+
+
+def _common_paper(first: Look, second: Look) -> float:
+    """Blank pictures are nothing but paper, so there black is no white at all."""
+    farthest = BLACK_AND_WHITE if first.blank and second.blank else FARTHEST
+    return max(0.0, 1 - float(np.linalg.norm(first.paper - second.paper)) / farthest)
+
+
+def _common_shape(first: Look, second: Look) -> float:
+    if first.blank or second.blank:
+        return 1.0
+    ratio = min(first.shape, second.shape) / max(first.shape, second.shape)
+    return min(1.0, ratio / FREE_SHAPE)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def look_at(png: bytes) -> Look:
+    """What is compared of a picture; the latest few are remembered, as a reference comes often."""
+    picture = _on_white(png)
+    background = _background(picture)
+    paper = _lab(np.array([[background]], dtype=np.uint8))[0, 0]
+    box = _drawn_part(picture, background)
+    if box is None:
+        return _blank_look(paper)
+    left, top, right, bottom = box
+    small = min(right - left, bottom - top) < SIDE
+    method = Image.Resampling.BILINEAR if small else Image.Resampling.BOX
+    lab = _lab(np.asarray(picture.crop(box).resize((SIDE, SIDE), method)))
+    ink = np.clip(np.linalg.norm(lab - paper, axis=2) / FULL_INK, 0, 1)
+    return Look(
+        strokes=_strokes(lab),
+        colors=_colors(lab, ink),
+        ink=_soft(_by_cell(ink)),
+        paper=paper,
+        shape=(right - left) / (bottom - top),
+        blank=False,
+    )
+
+
+def _blank_look(paper: Floats) -> Look:
+    cells = np.zeros((CELLS, CELLS), dtype=np.float32)
+    strokes = np.zeros((DIRECTIONS, CELLS, CELLS), dtype=np.float32)
+    return Look(strokes, np.zeros(BINS, dtype=np.float32), cells, paper, shape=1.0, blank=True)
+
+
+def _package(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise SetupError(
+            f"the judge {NAME} needs scikit-image: pip install 'rrvf[judge]' ({error})"
+        ) from error
+
+
+def _lab(pixels: Pixels) -> Floats:
+    return _package("skimage.color").rgb2lab(pixels.astype(np.float32) / 255)
+
+
+# --------------------------------------------------------------------------- what is drawn
+
+
+def _on_white(png: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(png))
+    if "A" not in picture.getbands() and "transparency" not in picture.info:
+        return picture.convert("RGB")
+    picture = picture.convert("RGBA")
+    paper = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(paper, picture).convert("RGB")
+
+
+def _background(picture: Image.Image) -> Rgb:
+    """The commonest colour of the border."""
+    width, height = picture.size
+    edges = [(0, 0, width, 1), (0, height - 1, width, height)]
+    edges += [(0, 0, 1, height), (width - 1, 0, width, height)]
+    border = np.concatenate([np.asarray(picture.crop(edge)).reshape(-1, 3) for edge in edges])
+    colors, counts = np.unique(border, axis=0, return_counts=True)
+    red, green, blue = colors[counts.argmax()].tolist()
+    return red, green, blue
+
+
+def _drawn_part(picture: Image.Image, background: Rgb) -> tuple[int, int, int, int] | None:
+    """Left, top, right and bottom of what is not background; ``None`` where all is."""
+    paper = Image.new("RGB", picture.size, background)
+    difference = ImageChops.difference(picture, paper)
+    return difference.point([255 * (value > VISIBLE) for value in range(256)] * 3).getbbox()
+
+
+# --------------------------------------------------------------------------- what is compared
+
+
+def _strokes(lab: Floats) -> Floats:
+    """How much of each direction runs through each cell."""
+    across, down = _gradient(lab)
+    strength = np.minimum(np.hypot(across, down) / FULL_STROKE, 1) * _coherence(across, down) ** 2
+    place = np.arctan2(down, across) % np.pi / np.pi * DIRECTIONS
+    lower = np.floor(place).astype(np.intp)
+    share = place - lower
+    grid = np.zeros((DIRECTIONS, CELLS, CELLS), dtype=np.float32)
+    for direction in range(DIRECTIONS):
+        here = np.where(lower % DIRECTIONS == direction, 1 - share, 0)
+        here += np.where((lower + 1) % DIRECTIONS == direction, share, 0)
+        grid[direction] = _soft(_by_cell(strength * here))
+    return grid
+
+
+def _gradient(lab: Floats) -> tuple[Floats, Floats]:
+    """Of the channel that changes most at each place, rightwards and downwards."""
+    across, down = (ndimage.sobel(lab, axis=axis) / 8 for axis in (1, 0))
+    most = (across**2 + down**2).argmax(axis=2)[..., None]
+    return (
+        np.take_along_axis(across, most, axis=2)[..., 0],
+        np.take_along_axis(down, most, axis=2)[..., 0],
+    )
+
+
+def _coherence(across: Floats, down: Floats) -> Floats:
+    """1 where the gradients around a place are parallel, 0 where they point everywhere."""
+    xx, yy, xy = (
+        ndimage.gaussian_filter(product, SURROUNDINGS)
+        for product in (across * across, down * down, across * down)
+    )
+    return np.sqrt((xx - yy) ** 2 + 4 * xy**2) / (xx + yy + 1e-3)
+
+
+def _colors(lab: Floats, ink: Floats) -> Floats:
+    """Shares of soft bins of Lab, by the root of the area that each colour takes."""
+    chroma = np.hypot(lab[..., 1], lab[..., 2])
+    weights = ink * np.clip(chroma / STRONG_COLOR, 0.02, 1)
+    counts, _ = np.histogramdd(
+        lab.reshape(-1, 3),
+        bins=BINS,
+        range=[(0, 100.001), (-100, 100), (-100, 100)],
+        weights=weights.ravel(),
+    )
+    soft = np.sqrt(ndimage.gaussian_filter(counts, 0.8, mode="nearest"))
+    total = soft.sum()
+    return (soft / total if total else soft).astype(np.float32)
+
+
+def _by_cell(values: Floats) -> Floats:
+    size = SIDE // CELLS
+    return values.reshape(CELLS, size, CELLS, size).mean(axis=(1, 3))
+
+
+def _soft(grid: Floats) -> Floats:
+    """Neighbouring cells share a little, so that a line may stand beside a border."""
+    return ndimage.gaussian_filter(grid, 0.6, mode="constant")
