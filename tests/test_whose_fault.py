@@ -23,7 +23,7 @@ from rrvf.picture_scoring import PictureScoring
 from rrvf.policies import Asked, BatchPolicy, EndpointPolicy, RecordedPolicy
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.rewards import Rewarder, RewardSettings, as_trajectory
-from rrvf.scorers.pixel_judge import PixelJudge
+from rrvf.scorers.likeness import LikenessJudge
 from rrvf.scoring import Item
 from rrvf.scoring.charts import ChartScoring
 from rrvf.teacher import PictureOnly
@@ -444,12 +444,15 @@ def test_code_that_leaves_no_picture_earns_nothing(charts: ChartRenderer, what: 
     assert (seen.status, seen.picture) == ("code_error", None)
     assert seen.text.strip()
     bad = run_episode(script, replace(sample, id="b"), canvas, PictureOnly(), rules)
-    for scoring in (ChartScoring(charts, judge=PixelJudge()), PictureScoring(canvas, PixelJudge())):
-        rewarder = Rewarder(scoring, "python", RewardSettings(vision={"pixel": 1.0}))
+    for scoring in (
+        ChartScoring(charts, judge=LikenessJudge()),
+        PictureScoring(canvas, LikenessJudge()),
+    ):
+        rewarder = Rewarder(scoring, "python", RewardSettings(vision={"likeness": 1.0}))
         paid, unpaid = rewarder(sample, good).reward, rewarder(sample, bad).reward
         assert (paid.vision, paid.tool) == (1.0, 0.0)
         assert unpaid.vision == 0.0
-        judged = rewarder(sample, bad).outcome.result.scores["pixel"]
+        judged = rewarder(sample, bad).outcome.result.scores["likeness"]
         assert judged.value == 0.0
 
 

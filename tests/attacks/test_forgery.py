@@ -23,7 +23,7 @@ from rrvf.evaluate import score_item
 from rrvf.renderers.chart import ChartRenderer, parse_answer
 from rrvf.renderers.chart_server import wire
 from rrvf.scorers import SCORERS, score_all
-from rrvf.scorers.pixel_judge import PixelJudge
+from rrvf.scorers.likeness import LikenessJudge
 from rrvf.scoring.charts import ChartScoring
 from rrvf.types import Drawing, Rendering, Sample
 from tests.episodes import png
@@ -508,12 +508,12 @@ def test_a_forged_picture_does_not_make_an_item_unscored(
     written = frame({**answer(official, official), "blobs": blobs}) + (blob or b"")
     reference = "import matplotlib.pyplot as plt\nplt.bar([1], [2])\nplt.savefig('a.pdf')"
     code = STOLEN.replace("FRAME", repr(written))
-    scoring = ChartScoring(strongest, judge=PixelJudge())
+    scoring = ChartScoring(strongest, judge=LikenessJudge())
     item = (Sample("a", reference), f"```python\n{code}\n```")
     result = score_item(item, scoring, scoring.find_scorers()).result
     assert result.status == ("ok" if blob is None else "code_error")
     assert None not in {score.value for score in result.scores.values()}
-    assert result.scores["pixel"].value == 0.0
+    assert result.scores["likeness"].value == 0.0
 
 
 # ------------------------------------------------------------------------------------- pickles
