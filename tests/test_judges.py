@@ -501,3 +501,11 @@ def test_protocol_of_the_likeness(likeness: LikenessJudge) -> None:
     assert protocol["judge"] == "likeness 1", "measure and version"
     assert protocol["skimage_version"] == importlib.import_module("skimage").__version__
     json.dumps(protocol)
+
+
+def test_the_old_class_is_found_for_one_release() -> None:
+    old = importlib.import_module("rrvf.scorers.pixel_judge")
+    with pytest.warns(DeprecationWarning, match="LikenessJudge"):
+        assert old.PixelJudge is LikenessJudge
+    with pytest.raises(AttributeError, match="PixelJury"):
+        _ = old.PixelJury
