@@ -819,7 +819,6 @@ def server_environment(python: Path) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         "PYTHONUTF8": "1",
         "SOURCE_DATE_EPOCH": "0",
-        "MPLBACKEND": "Agg",
         **font_cache(python),
         **{f"{name}_NUM_THREADS": "1" for name in threads},
     }

@@ -1,23 +1,23 @@
 """Start the server: ``PYTHON __main__.py FD``.
 
 The package is loaded by its file, under a name of its own: no folder of the host is put on the
-import path, so a script cannot import the host's modules.
+import path, so a script cannot import the host's modules. Nothing is imported before it has been
+noted what a fresh interpreter has imported by itself.
 """
 
-from __future__ import annotations
-
-import importlib.util
 import sys
-from pathlib import Path
 
+FRESH = frozenset(sys.modules)
 NAME = "rrvf_chart_server"
 
 
 def load_package() -> None:
     """Make this folder importable as ``rrvf_chart_server``, whatever it is called on disk."""
-    folder = Path(__file__).resolve().parent
+    import importlib.util
+
+    folder = __file__.rpartition("/")[0] or "."
     spec = importlib.util.spec_from_file_location(
-        NAME, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        NAME, f"{folder}/__init__.py", submodule_search_locations=[folder]
     )
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot load {folder}")
@@ -26,8 +26,19 @@ def load_package() -> None:
     spec.loader.exec_module(module)
 
 
-if __name__ == "__main__":
-    sys.path[:1] = []
+def start() -> None:
+    """Load what scripts use, noting what loads what, and serve."""
+    modules = __import__("modules")  # of this folder, which is still on the import path
+    del sys.path[0]
+    sys.modules[f"{NAME}.modules"] = sys.modules.pop("modules")
+    shelf = modules.Shelf(FRESH)
+    shelf.record()
     load_package()
+    import importlib
+
     server = importlib.import_module(f"{NAME}.server")
-    sys.exit(server.main(sys.argv[1:]))
+    sys.exit(server.main(sys.argv[1:], shelf))
+
+
+if __name__ == "__main__":
+    start()

@@ -21,6 +21,7 @@ Four flavours of execution:
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import functools
 import io
@@ -32,9 +33,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType, TracebackType
+from types import CodeType, ModuleType, TracebackType
 from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib import collections, image, lines, pyplot
+from matplotlib.backends.backend_pdf import FigureCanvasPdf, RendererPdf
+from matplotlib.figure import Figure
 
 from .explain import message_of
 from .figure_texts import all_white, forget, inches, read_texts
@@ -65,6 +73,7 @@ THREAD_SECONDS = 2.0
 WAITING = (threading.__file__, "wait")
 POOLS = Path(threading.__file__).parent / "concurrent" / "futures" / "thread.py"
 POOL_WORKER = (str(POOLS), "_worker")
+CALLS_TO_SCRIPT = 2
 
 
 class Captured(BaseException):
@@ -124,8 +133,6 @@ class Execution:
     """Runs one script under a recorder."""
 
     def __init__(self, request: Request, recorder: Recorder, guard: Guard, scratch: str) -> None:
-        from matplotlib import pyplot
-
         self._request = request
         self._recorder = recorder
         self._guard = guard
@@ -140,10 +147,12 @@ class Execution:
         self._drew_pdf = False
         self._events = 0
         self._inside_save = False
+        self._own_frames = 0
+        """Calls below the script's, which do not count towards its limit of recursion."""
 
     def run(self) -> Answer:
         """Execute, and never raise on account of the script."""
-        seed()
+        random.seed(0)  # which Python seeds anew in every fork
         tempfile.tempdir = None
         if self._request.flavour == "figure":
             self._run_figure()
@@ -188,7 +197,7 @@ class Execution:
         if error is not None and self._events == 0:
             self._answer.fixed = failed(error, self._scratch)
         elements = empty_elements()
-        if not plan.future:
+        if not plan.unlogged:
             elements = self._official_elements(error is None, together and text_error is None)
         self._answer.official = self._outcome(error, elements)
         self._answer.drew_pdf = self._drew_pdf
@@ -362,6 +371,9 @@ class Execution:
     def _watched(self, run: Callable[[], None]) -> BaseException | None:
         """Do what may run code of the script's; what it raised, or that it meddled."""
         error: BaseException | None = None
+        if self._own_frames == 0:
+            self._own_frames = n_frames() + CALLS_TO_SCRIPT
+            sys.setrecursionlimit(sys.getrecursionlimit() + self._own_frames)
         sys.setswitchinterval(SWITCH_SECONDS)
         try:
             run()
@@ -383,10 +395,7 @@ class Execution:
 
         The wrappers become part of what :class:`Guard` watches: they stand for good functions.
         """
-        from matplotlib.figure import Figure
-
-        pyplot, save, save_figure = self._pyplot, self._pyplot.savefig, Figure.savefig
-        show = pyplot.show
+        save, save_figure, show = pyplot.savefig, Figure.savefig, pyplot.show
 
         def pyplot_savefig(*args: Any, **kwargs: Any) -> Any:
             self._event(pyplot.gcf())
@@ -419,8 +428,6 @@ class Execution:
             setattr(owner, name, function)
 
     def _note_pdf(self) -> None:
-        from matplotlib.backends.backend_pdf import FigureCanvasPdf
-
         print_pdf = FigureCanvasPdf.print_pdf
 
         @functools.wraps(print_pdf)  # matplotlib looks at its module and its signature
@@ -476,13 +483,10 @@ class Execution:
 # ------------------------------------------------------------------------------- surroundings
 
 
-def seed() -> None:
-    """Make unseeded random numbers the same in every execution."""
-    import numpy as np
-
+def fix_numpy() -> None:
+    """Make numpy's unseeded random numbers the same in every execution; before the fork."""
     generator: Any = np.random.bit_generator
 
-    random.seed(0)
     np.random.seed(0)
     # Where numpy's new generators take their entropy from when no seed is given.
     generator.randbits = _fixed_bits
@@ -494,13 +498,21 @@ def _fixed_bits(k: int) -> int:
 
 def script_namespace() -> dict[str, Any]:
     """The globals of a script that runs as ``__main__``."""
-    from types import ModuleType
-
     main = ModuleType("__main__")
-    main.__dict__["__file__"] = FILE_NAME
+    loader = SourceFileLoader("__main__", FILE_NAME)
+    main.__dict__.update(__file__=FILE_NAME, __cached__=None, __loader__=loader)
+    main.__dict__.update(__annotations__={}, __builtins__=builtins)
     sys.modules["__main__"] = main
-    sys.argv = [FILE_NAME]
+    sys.argv[:] = [FILE_NAME]
     return main.__dict__
+
+
+def n_frames() -> int:
+    """How many calls deep the caller is."""
+    frame, depth = sys._getframe(), 0  # pyright: ignore[reportPrivateUsage]
+    while frame.f_back is not None:
+        frame, depth = frame.f_back, depth + 1
+    return depth
 
 
 def threads_have_ended() -> bool:
@@ -615,9 +627,6 @@ def draw_texts_only(figure: Any) -> None:
     Lines, images and collections hold no text and are left out; patches are kept, since table
     cells and annotations are such, but their strokes go nowhere.
     """
-    import matplotlib
-    from matplotlib import collections, image, lines
-    from matplotlib.backends.backend_pdf import RendererPdf
 
     def nothing(*args: Any, **kwargs: Any) -> None:
         return None

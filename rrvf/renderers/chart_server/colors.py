@@ -13,6 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+from matplotlib import colors as colors_of_matplotlib
+from matplotlib.cbook import silent_list
+from matplotlib.patches import PathPatch
+from matplotlib.projections.polar import PolarAxes
+
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 Observed = Iterable[tuple[str, str, Any]]
@@ -34,16 +40,14 @@ def hex_color(color: Any) -> str | None:
     A hex string of 7 or 9 characters is taken as it is; a name through matplotlib; a sequence of
     3 or 4 numbers through matplotlib. Anything else is no colour.
     """
-    import numpy as np
-    from matplotlib import colors
-
+    to_hex, to_rgba = colors_of_matplotlib.to_hex, colors_of_matplotlib.to_rgba
     try:
         if isinstance(color, str):
             if color.startswith("#") and len(color) in (7, 9):
                 return color.upper()
-            return colors.to_hex(colors.to_rgba(color)).upper()
+            return to_hex(to_rgba(color)).upper()
         if isinstance(color, (list, tuple, np.ndarray)) and len(color) in (3, 4):
-            return colors.to_hex(tuple(color)).upper()
+            return to_hex(tuple(color)).upper()
     except ValueError:
         pass
     return None
@@ -124,8 +128,6 @@ def _scatter(role: str) -> Observe:
 
 def scatter(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     """Points: the colour map's name where one was given, else the first point's colour."""
-    from matplotlib.projections.polar import PolarAxes
-
     role = "scatter_polar" if isinstance(args[0], PolarAxes) else "scatter"
     return _scatter(role)(result, args, kwargs)
 
@@ -147,8 +149,6 @@ def surface(result: Any, args: Args, kwargs: Kwargs) -> Observed:
 
 def boxes(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     """Filled boxes; boxes that are mere lines have none."""
-    from matplotlib.patches import PathPatch
-
     return _faces("boxplot", (box for box in result["boxes"] if isinstance(box, PathPatch)))
 
 
@@ -160,8 +160,6 @@ def bodies(result: Any, args: Args, kwargs: Kwargs) -> Observed:
 
 def histogram(result: Any, args: Args, kwargs: Kwargs) -> Observed:
     """The bars or outlines of one histogram or several."""
-    from matplotlib.cbook import silent_list
-
     patches = result[2]
     containers = patches if isinstance(patches, silent_list) else [patches]
     for container in containers:

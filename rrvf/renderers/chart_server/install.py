@@ -15,6 +15,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from matplotlib.projections.polar import PolarAxes
+
 from . import colors
 from .colors import Observe
 from .recorder import Function, Recorder, wrap
@@ -25,8 +27,6 @@ def _named(name: str) -> Callable[[tuple[Any, ...]], str]:
 
 
 def _plot_name(args: tuple[Any, ...]) -> str:
-    from matplotlib.projections.polar import PolarAxes
-
     return "plot_polar" if args and isinstance(args[0], PolarAxes) else "plot"
 
 
@@ -90,7 +90,6 @@ def _install_axes(recorder: Recorder) -> None:
     import squarify
     from matplotlib.axes import Axes
     from matplotlib.axes import _base as axes_base
-    from matplotlib.projections.polar import PolarAxes
     from mpl_toolkits.mplot3d import Axes3D
 
     line_maker: Any = vars(axes_base)["_process_plot_var_args"]

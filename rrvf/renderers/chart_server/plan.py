@@ -23,7 +23,10 @@ for ax in all_axes:
     ax.set_yticks([])
 """
 """The official insertion's effect, the names it leaves behind in the script included."""
+DECLARED_WITHIN = 10_000
 LEFT_BEHIND = frozenset({"all_axes", "ax"})
+
+BYTE_ORDER_MARK = "\ufeff"
 
 NOT_COMPILED = (SyntaxError, ValueError, RecursionError, MemoryError)
 """What compiling raises: besides syntax errors on surrogates and NUL, and on nesting."""
@@ -39,7 +42,8 @@ class Plan:
         after: What follows it.
         ticks_stay: The script never says ``plt.savefig``, so nothing is inserted.
         text_copy: The copy with the insertion, where it is another program than the script.
-        future: A ``from __future__`` import, which the official prefix turns into an error.
+        unlogged: The official prefix turns the script into an error, so that nothing is logged: a
+            ``from __future__`` import or a byte order mark no longer comes first.
     """
 
     before: CodeType
@@ -47,7 +51,7 @@ class Plan:
     after: CodeType | None = None
     ticks_stay: bool = False
     text_copy: CodeType | None = None
-    future: bool = False
+    unlogged: bool = False
 
 
 def make_plan(code: str) -> Plan:
@@ -56,12 +60,16 @@ def make_plan(code: str) -> Plan:
     Raises:
         SyntaxError, ValueError, RecursionError, MemoryError: It does not compile.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(module=warnings):  # the script has not imported it
         warnings.simplefilter("ignore")
+        if _encoding_matters(code):
+            as_file = compile(code.encode(), FILE_NAME, "exec", dont_inherit=True)
+            if code.startswith(BYTE_ORDER_MARK):
+                return Plan(as_file, unlogged=True)
         tree = ast.parse(code, FILE_NAME)
         whole = compile(tree, FILE_NAME, "exec", dont_inherit=True)
         if any(isinstance(n, ast.ImportFrom) and n.module == "__future__" for n in tree.body):
-            return Plan(whole, future=True)
+            return Plan(whole, unlogged=True)
         at = code.find(SAVE)
         if at < 0:
             return Plan(whole, ticks_stay=True)
@@ -73,6 +81,16 @@ def make_plan(code: str) -> Plan:
             save=_part([tree.body[index]]),
             after=_part(tree.body[index + 1 :]),
         )
+
+
+def _encoding_matters(code: str) -> bool:
+    """Whether Python, which officially reads the script from a file, may read it otherwise.
+
+    A byte order mark is left out at a file's start, and an encoding declared in the first two
+    lines may be unknown, or not that of the file.
+    """
+    start = code[:DECLARED_WITHIN].replace("\r\n", "\n").replace("\r", "\n").split("\n")[:2]
+    return code.startswith(BYTE_ORDER_MARK) or any("coding" in line for line in start)
 
 
 def _statement_at(tree: ast.Module, code: str, at: int) -> int | None:
@@ -132,7 +150,7 @@ def compiled_whole(code: str) -> CodeType:
     Raises:
         SyntaxError, ValueError, RecursionError, MemoryError: It does not compile.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(module=warnings):
         warnings.simplefilter("ignore")
         return compile(code, FILE_NAME, "exec", dont_inherit=True)
 

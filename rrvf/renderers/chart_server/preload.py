@@ -13,7 +13,8 @@ import importlib
 import json
 import platform
 import sys
-import warnings
+from collections.abc import Generator
+from types import ModuleType
 from typing import Any
 
 from . import child, colors, figure_texts, install, integrity, plan, recorder, wire
@@ -65,15 +66,12 @@ def load() -> dict[str, Any]:
     Returns:
         Versions, fonts and interpreter, for the record of a run.
     """
-    warnings.simplefilter("ignore")
     missing = [name for name in PRELOADED if not _imported(name)]
-    from matplotlib import pyplot
-
-    pyplot.switch_backend("Agg")
-    _warm_up(pyplot)
+    _warm_up()
     _INHERITED.recorder = recorder.Recorder()
     install.install(_INHERITED.recorder)
     _release_fonts()
+    child.fix_numpy()
     ours = [child, colors, figure_texts, integrity, plan, recorder, wire]
     _INHERITED.guard = integrity.Guard(ours)
     return _environment(missing)
@@ -89,17 +87,35 @@ def _imported(name: str) -> bool:
     return True
 
 
-def _warm_up(pyplot: Any) -> None:
+def _warm_up() -> None:
     """Load fonts and compile patterns once instead of in every fork."""
     import io
 
-    figure, axes = pyplot.subplots()
-    axes.plot([1, 2], label="warm $x^2$")
-    axes.set_title("warm")
-    axes.legend()
-    figure.savefig(io.BytesIO(), format="pdf")
-    figure.savefig(io.BytesIO(), format="png")
-    pyplot.close("all")
+    from matplotlib import backends, pyplot
+    from PIL import Image
+
+    with _unchanged([backends, pyplot, Image]):
+        pyplot.switch_backend("agg")
+        figure, axes = pyplot.subplots()
+        axes.plot([1, 2], label="warm $x^2$")
+        axes.set_title("warm")
+        axes.legend()
+        figure.savefig(io.BytesIO(), format="pdf")
+        figure.savefig(io.BytesIO(), format="png")
+        pyplot.close("all")
+
+
+@contextlib.contextmanager
+def _unchanged(modules: list[ModuleType]) -> Generator[None]:
+    """Give the names in ``modules`` the values back that they had: no backend is chosen yet."""
+    before = [dict(vars(module)) for module in modules]
+    try:
+        yield
+    finally:
+        for module, names in zip(modules, before, strict=True):
+            vars(module).update(names)
+            for name in set(vars(module)) - set(names):
+                delattr(module, name)
 
 
 def _release_fonts() -> None:
@@ -153,8 +169,6 @@ def execute(asked: int, answers: int, scratch: str) -> None:
     with open(asked, "rb") as stream:
         request = json.loads(stream.read())
     token = bytes.fromhex(request["token"])
-    for name in [name for name in sys.modules if name.startswith("rrvf_chart_server")]:
-        del sys.modules[name]
     wanted = child.Request(
         code=request["code"],
         flavour=request.get("flavour", "official"),

@@ -22,13 +22,16 @@ import sys
 import sysconfig
 import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from . import confine, explain, surroundings, usage, wire
+from .modules import Shelf, Store
 
+Execute = Callable[[int, int, str], None]
+"""In a fork: request's descriptor, answer's descriptor, scratch folder."""
 WATCH_SECONDS = 0.2
 COUNT_SECONDS = 0.05
 """Between two looks where the server has to count threads."""
@@ -121,8 +124,13 @@ class Ground:
     opened: tuple[str, ...] = ()
 
 
-def main(arguments: list[str]) -> int:
-    """Serve the host: descriptor of the socket, level of confinement, an empty folder."""
+def main(arguments: list[str], shelf: Shelf) -> int:
+    """Serve the host.
+
+    Args:
+        arguments: Descriptor of the socket, level of confinement, an empty folder.
+        shelf: Notes what is loaded, and puts it away before the first script.
+    """
     host = socket.socket(fileno=int(arguments[0]))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one for every library folder
@@ -135,12 +143,13 @@ def main(arguments: list[str]) -> int:
     try:
         mounted = _enter(wanted, folder)
         with _settings(mounted, cached):
-            versions = _import_plotting()
+            versions, execute = _import_plotting()
         explain.host_folders()
         ground = _survey(wanted, mounted, folder)
         check_descriptors({host.fileno(), *ground.readable})
         host.sendall(wire.encode({"hello": True, **_describe(ground), **versions}))
-        Server(host, ground).serve()
+        store = shelf.put_away(__package__ or "")
+        Server(host, ground, execute, store).serve()
     finally:
         for covered in (*(ground.opened if ground else ()), *([mounted] if mounted else ())):
             confine.unmount(covered)
@@ -188,11 +197,15 @@ def _settings(mounted: str | None, cached: str) -> Generator[None]:
     surroundings.freeze_ground(mounted)
 
 
-def _import_plotting() -> dict[str, Any]:
-    """Import what scripts use, and prepare the recorder; returns the versions."""
+def _import_plotting() -> tuple[dict[str, Any], Execute]:
+    """Import what scripts use, and prepare the recorder.
+
+    Returns:
+        Versions of the packages, and what a fork does with a request.
+    """
     from . import preload
 
-    return preload.load()
+    return preload.load(), preload.execute
 
 
 def _describe(ground: Ground) -> dict[str, Any]:
@@ -363,8 +376,10 @@ def _confine(
 class Server:
     """Forks for requests, and answers each exactly once."""
 
-    def __init__(self, host: socket.socket, ground: Ground) -> None:
+    def __init__(self, host: socket.socket, ground: Ground, execute: Execute, store: Store) -> None:
         self._host = host
+        self._execute = execute
+        self._store = store
         self._ground = ground
         self._decoder = wire.Decoder()
         self._selector = selectors.DefaultSelector()
@@ -473,9 +488,8 @@ class Server:
         except BaseException:
             os._exit(1)
         try:
-            from . import preload
-
-            preload.execute(request.asked, request.answer, place.work)
+            self._store.take_back()
+            self._execute(request.asked, request.answer, place.work)
             code = 0
         finally:
             os._exit(code)

@@ -1,0 +1,456 @@
+"""What is loaded, and what of it a script may see: only what it has imported itself.
+
+The server imports the plotting packages once, for all its forks. A script must find an interpreter
+as if it had just been started: where ``seaborn`` has not been imported, its colour maps are not
+registered; where ``matplotlib.pyplot`` has not, ``matplotlib.use`` tries no backend. So while the
+packages are loaded, :class:`Shelf` notes for every module which others its execution imported, and
+what it changed in the registries of others. Then all of them are put away: out of
+``sys.modules``, off the packages they are attributes of, and their changes undone. An import by a
+script brings a module back with all of that, in the time it takes to set some names.
+
+This module is loaded before anything else, and imports nothing that a fresh interpreter lacks.
+It relies on three functions of ``importlib._bootstrap`` that every import of a module goes through
+which is not to be found in ``sys.modules``, those of C extensions included.
+"""
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+REGISTRIES = (
+    ("warnings", "filters"),
+    ("sys", "meta_path"),
+    ("sys", "path_hooks"),
+    ("copyreg", "dispatch_table"),
+    ("logging", "root.manager.loggerDict"),
+    ("matplotlib", "rcParams"),
+    ("matplotlib", "rcParamsDefault"),
+    ("matplotlib", "rcParamsOrig"),
+    ("matplotlib.backend_bases", "_default_backends"),
+    ("matplotlib.cm", "_colormaps._cmaps"),
+    ("matplotlib.units", "registry"),
+    ("matplotlib.scale", "_scale_mapping"),
+    ("matplotlib.projections", "projection_registry._all_projection_types"),
+    ("PIL.Image", "ID"),
+    ("PIL.Image", "OPEN"),
+    ("PIL.Image", "MIME"),
+    ("PIL.Image", "SAVE"),
+    ("PIL.Image", "SAVE_ALL"),
+    ("PIL.Image", "EXTENSION"),
+    ("PIL.Image", "DECODERS"),
+    ("PIL.Image", "ENCODERS"),
+)
+"""(module, attribute) of the dictionaries and lists that other modules add to when imported."""
+
+SHARED_BY_CYTHON = ("cython_runtime", "_cython_")
+"""What compiled modules leave in ``sys.modules`` for one another, without an import."""
+
+BOOTSTRAP_FILE = "<frozen importlib._bootstrap>"
+"""Python leaves frames of this name out of tracebacks and of the place a warning names."""
+
+
+class Loading:
+    """A module that is being executed.
+
+    Attributes:
+        name: Its name; empty for what is imported from outside all modules.
+        asked: What its execution has imported so far, in order.
+        changes: (registry, what to do to it again) of its own execution.
+    """
+
+    def __init__(self, name: "str") -> None:
+        self.name = name
+        self.asked: list[str] = []
+        self.changes: list[tuple[int, Change]] = []
+
+
+class Loaded:
+    """A module that has been executed.
+
+    Attributes:
+        module: What stands in ``sys.modules``.
+        asked: What its execution imported, in order.
+        changes: What its execution did to registries.
+        owner: The package that it becomes an attribute of when it is handed out; ``None`` where
+            it always is.
+        attribute: Its name there.
+    """
+
+    def __init__(
+        self, module: "Any", asked: "Iterable[str]", changes: "list[tuple[int, Change]]"
+    ) -> None:
+        self.module = module
+        self.asked = tuple(dict.fromkeys(asked))
+        self.changes = changes
+        self.owner: Any = None
+        self.attribute = ""
+
+
+class Change:
+    """What happened to a dictionary or a list, so that it can happen again."""
+
+    def __init__(self, before: "Any", after: "Any") -> None:
+        if isinstance(after, dict):
+            self.gone = [key for key in before if key not in after]
+            self.new: Any = {
+                key: value
+                for key, value in after.items()
+                if key not in before or before[key] is not value
+            }
+        else:
+            self.gone = [item for item in before if item not in after]
+            self.new = [item for item in after if item not in before]
+        self.first = not isinstance(after, dict) and after[-1:] == before[-1:]
+
+    def apply(self, registry: "Any") -> None:
+        """Do it to ``registry``."""
+        if isinstance(registry, dict):
+            for key in self.gone:
+                dict.pop(registry, key, None)
+            dict.update(registry, self.new)
+            return
+        for item in (*self.gone, *self.new):
+            if item in registry:
+                registry.remove(item)
+        at = 0 if self.first else len(registry)
+        registry[at:at] = self.new
+
+
+class Shelf:
+    """Modules that are loaded; those that nobody has imported yet cannot be seen.
+
+    Args:
+        fresh: Names in ``sys.modules`` when the interpreter had just been started.
+    """
+
+    def __init__(self, fresh: "Iterable[str]") -> None:
+        self._bootstrap: Any = sys.modules["_frozen_importlib"]
+        self._modules = sys.modules
+        self._fresh = frozenset(fresh)
+        self._loaded: dict[str, Loaded] = {}
+        self._stack = [Loading("")]
+        self._before: dict[int, Any] = {}
+        self._base: dict[int, Any] = {}
+        self._functions: dict[str, Any] = {}
+
+    # ------------------------------------------------------------------------- recording
+
+    def record(self) -> None:
+        """From now on, note what every module imports and changes."""
+        for name in set(self._modules) - self._fresh:
+            self._loaded[name] = Loaded(self._modules[name], (), [])
+        self._look()
+        replacements = {
+            "_find_and_load": self._note_request,
+            "_load_unlocked": self._note_loading,
+            "_handle_fromlist": self._note_names,
+            "_lock_unlock_module": self._note_circle,
+        }
+        for name, function in replacements.items():
+            self._functions[name] = getattr(self._bootstrap, name)
+            setattr(self._bootstrap, name, function)
+
+    def _note_request(self, name: "str", import_: "Any") -> "Any":
+        """Stands for ``_find_and_load``: a module was asked for that cannot be seen."""
+        self._stack[-1].asked.append(name)
+        if name in self._loaded and name not in self._modules:
+            self._reveal(name)
+            return self._modules[name]
+        return self._functions["_find_and_load"](name, import_)
+
+    def _note_circle(self, name: "str") -> None:
+        """Stands for ``_lock_unlock_module``: a module was asked for that is being executed."""
+        self._stack[-1].asked.append(name)
+        self._functions["_lock_unlock_module"](name)
+
+    def _note_names(self, module: "Any", names: "Any", import_: "Any", **options: "Any") -> "Any":
+        """Stands for ``_handle_fromlist``: names were imported from a package."""
+        result = self._functions["_handle_fromlist"](module, names, import_, **options)
+        for name in names:
+            full = f"{getattr(module, '__name__', '')}.{name}"
+            known = self._loaded.get(full)
+            if known is not None and attributes(module).get(name) is known.module:
+                self._stack[-1].asked.append(full)
+                self._reveal(full)
+        return result
+
+    def _note_loading(self, spec: "Any") -> "Any":
+        """Stands for ``_load_unlocked``: execute a module that sees only what it imports."""
+        loading = Loading(spec.name)
+        self._attribute_changes()
+        seen = dict(self._modules)
+        self._stack.append(loading)
+        for name in self._loaded:
+            self._modules.pop(name, None)
+        try:
+            module = self._functions["_load_unlocked"](spec)
+        except BaseException:
+            self._attribute_changes()
+            self._stack.pop()
+            self._stack[-1].asked += loading.asked
+            self._stack[-1].changes += loading.changes
+            raise
+        else:
+            self._attribute_changes()
+            self._stack.pop()
+            self._keep(loading, seen)
+            return module
+        finally:
+            for name, module in seen.items():
+                self._modules.setdefault(name, module)
+
+    def _keep(self, loading: "Loading", seen: "dict[str, Any]") -> None:
+        """The module has been executed; what it put beside itself comes and goes with it."""
+        under_way = {each.name for each in self._stack}
+        for name in self._modules.keys() - seen.keys() - self._loaded.keys() - under_way:
+            if name != loading.name and not name.startswith(SHARED_BY_CYTHON):
+                self._loaded[name] = Loaded(self._modules[name], (loading.name,), [])
+                loading.asked.append(name)
+        module = self._modules.get(loading.name)
+        if module is not None:
+            self._loaded[loading.name] = Loaded(module, loading.asked, loading.changes)
+
+    def _reveal(self, name: "str") -> None:
+        """Make a module and what it imports visible again, nothing more."""
+        pending = [name]
+        while pending:
+            each = pending.pop()
+            known = self._loaded.get(each)
+            if known is None or each in self._modules:
+                continue
+            self._modules[each] = known.module
+            pending += reversed(known.asked)
+            if "." in each:
+                pending.append(each.rpartition(".")[0])
+
+    def _loaded_with(self, name: "str") -> "set[str]":
+        """A module and all that an import of it loads."""
+        found: set[str] = set()
+        pending = [name]
+        while pending:
+            each = pending.pop()
+            known = self._loaded.get(each)
+            if known is not None and each not in found:
+                found.add(each)
+                pending += (*known.asked, each.rpartition(".")[0])
+        return found
+
+    # ------------------------------------------------------------------------ registries
+
+    def _registry(self, number: "int") -> "Any":
+        """A registry, ``None`` where its module is not loaded."""
+        name, path = REGISTRIES[number]
+        known = self._loaded.get(name)
+        found = known.module if known is not None else self._modules.get(name)
+        for attribute in path.split("."):
+            found = getattr(found, attribute, None)
+        return found if isinstance(found, dict | list) else None
+
+    def _look(self) -> "list[int]":
+        """Take a picture of all registries; those that differ from the last picture."""
+        changed: list[int] = []
+        for number in range(len(REGISTRIES)):
+            registry = self._registry(number)
+            if registry is None:
+                continue
+            if number not in self._base:
+                self._base[number] = self._before[number] = copied(registry)
+            elif self._before[number] != registry:
+                changed.append(number)
+        return changed
+
+    def _attribute_changes(self) -> None:
+        """Put what has changed since the last look down to the module that is executed now."""
+        for number in self._look():
+            now = copied(self._registry(number))
+            self._stack[-1].changes.append((number, Change(self._before[number], now)))
+            self._before[number] = now
+
+    # --------------------------------------------------------------------------- serving
+
+    def put_away(self, own: "str") -> "Store":
+        """Leave a script what a fresh interpreter has; its imports bring back the rest.
+
+        Args:
+            own: The package that no script is to import.
+
+        Returns:
+            What was put away.
+        """
+        registries = {number: self._registry(number) for number in self._base}
+        for number, content in self._base.items():
+            refill(registries[number], content)
+        forget_filters()
+        self._take_off()
+        for name in set(self._modules) - self._fresh:
+            del self._modules[name]
+        for name, function in self._functions.items():
+            setattr(self._bootstrap, name, function)
+        kept = {n: known for n, known in self._loaded.items() if n.partition(".")[0] != own}
+        store = Store(kept, registries)
+        self._loaded.clear()
+        self._bootstrap._find_and_load = finder(store, self._bootstrap._find_and_load)
+        return store
+
+    def _take_off(self) -> None:
+        """No package keeps a module as an attribute that was not loaded with it."""
+        together: dict[str, set[str]] = {}
+        for name, loaded in self._loaded.items():
+            owner, _, last = name.rpartition(".")
+            if owner not in together:
+                together[owner] = self._loaded_with(owner)
+            if name in together[owner]:
+                continue
+            package = self._loaded.get(owner)
+            holder = package.module if package is not None else self._modules.get(owner)
+            if attributes(holder).get(last) is loaded.module:
+                loaded.owner, loaded.attribute = holder, last
+                delattr(holder, last)
+
+
+class Store:
+    """Modules that were put away, to be handed out on import.
+
+    A fork shares its parent's memory until it counts a reference to something there; then that
+    page is copied. So the graph of imports is kept as numbers in one piece of memory, and the
+    names lie side by side.
+
+    Args:
+        loaded: The modules by name.
+        registries: The registries that they change, by number.
+    """
+
+    def __init__(self, loaded: "dict[str, Loaded]", registries: "dict[int, Any]") -> None:
+        self._modules = sys.modules
+        self._registries = registries
+        self._path, self._finders = list(sys.path), list(sys.meta_path)
+        self._names = [name.encode().decode() for name in loaded]
+        self._numbers = {name: number for number, name in enumerate(self._names)}
+        self._held = [known.module for known in loaded.values()]
+        self._special = {
+            number: known
+            for number, known in enumerate(loaded.values())
+            if known.changes or known.owner is not None or self._names[number] == "matplotlib"
+        }
+        self._given = bytearray(len(self._names))
+        starts, asked = [0], list[int]()
+        for name, known in loaded.items():
+            first = [name.rpartition(".")[0], *known.asked]
+            asked += [self._numbers[each] for each in reversed(first) if each in self._numbers]
+            starts.append(len(asked))
+        self._starts, self._asked = packed(starts), packed(asked)
+
+    def holds(self, name: "str") -> "bool":
+        """Whether an import of ``name`` would find the module that was put away."""
+        number = self._numbers.get(name)
+        if number is None or self._given[number]:
+            return False
+        path, finders = self._path, self._finders
+        if sys.path[: len(path)] == path and sys.meta_path[: len(finders)] == finders:
+            return True
+        return "." in name or self._would_be_found(name, self._held[number])
+
+    @staticmethod
+    def _would_be_found(name: "str", module: "Any") -> "bool":
+        """A script has put something before what imports usually find."""
+        spec: Any = vars(sys.modules["_frozen_importlib"])["_find_spec"](name, None)
+        ours = getattr(module, "__spec__", None)
+        return spec is None or ours is None or spec.origin == ours.origin
+
+    def hand_out(self, name: "str") -> None:
+        """Make a module and what it imports visible, as if it were executed now."""
+        modules, starts, given = self._modules, self._starts, self._given
+        pending = [self._numbers[name]]
+        while pending:
+            number = pending.pop()
+            if number < 0:
+                self._finish(self._special[~number])
+                continue
+            if given[number] or self._names[number] in modules:
+                continue
+            given[number] = 1
+            modules[self._names[number]] = self._held[number]
+            if number in self._special:
+                pending.append(~number)
+            pending += self._asked[starts[number] : starts[number + 1]]
+
+    def take_back(self) -> None:
+        """Put away what the server itself was handed out; the interpreter imports by itself."""
+        for number, given in enumerate(self._given):
+            if given:
+                del self._modules[self._names[number]]
+                known = self._special.get(number)
+                if known is not None and known.owner is not None:
+                    delattr(known.owner, known.attribute)
+        self._given[:] = bytes(len(self._given))
+
+    def _finish(self, known: "Loaded") -> None:
+        """What a module imports is there; its own changes, and its place in its package."""
+        for number, change in known.changes:
+            change.apply(self._registry(number))
+            forget_filters()
+        if known.owner is not None:
+            setattr(known.owner, known.attribute, known.module)
+        if known.module is self._modules.get("matplotlib"):
+            choose_backend(known.module)
+
+    def _registry(self, number: "int") -> "Any":
+        """A registry; a script may have put a copy in its place for a while."""
+        name, path = REGISTRIES[number]
+        found = getattr(self._modules.get(name), path, None)
+        return found if isinstance(found, dict | list) else self._registries[number]
+
+
+def finder(store: "Store", load: "Callable[[str, Any], Any]") -> "Callable[[str, Any], Any]":
+    """What stands for ``_find_and_load`` while scripts run: from ``store``, else by ``load``."""
+    modules = sys.modules
+
+    def _find_and_load(name: "str", import_: "Any") -> "Any":
+        if name in modules or not store.holds(name):
+            return load(name, import_)
+        store.hand_out(name)
+        return modules[name]
+
+    code = _find_and_load.__code__.replace(co_filename=BOOTSTRAP_FILE)
+    _find_and_load.__code__ = code
+    return _find_and_load
+
+
+def choose_backend(matplotlib: "Any") -> None:
+    """As matplotlib does when it is imported: the environment, which a script may have set."""
+    backend = sys.modules["os"].environ.get("MPLBACKEND")
+    if backend:
+        matplotlib.rcParams["backend"] = backend
+
+
+def packed(numbers: "list[int]") -> "memoryview[int]":
+    """The numbers in one piece of memory."""
+    whole = b"".join(number.to_bytes(4, sys.byteorder) for number in numbers)
+    return memoryview(whole).cast("I")
+
+
+def attributes(module: "Any") -> "dict[str, Any]":
+    """What a module holds; nothing where it is no module."""
+    return getattr(module, "__dict__", {})
+
+
+def copied(registry: "Any") -> "Any":
+    """A plain copy of a dictionary or a list, whatever its class does on access."""
+    return dict(dict.items(registry)) if isinstance(registry, dict) else list(registry)
+
+
+def refill(registry: "Any", content: "Any") -> None:
+    """Give a dictionary or a list the content it had."""
+    if isinstance(registry, dict):
+        dict.clear(registry)
+        dict.update(registry, content)
+    else:
+        registry[:] = content
+
+
+def forget_filters() -> None:
+    """Have Python look at the filters of warnings anew."""
+    sys.modules["_warnings"]._filters_mutated()
