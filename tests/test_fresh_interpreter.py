@@ -74,7 +74,8 @@ told["filters"] = [
 ]
 told["finders"] = [getattr(f, "__name__", type(f).__name__) for f in sys.meta_path]
 told["main"] = sorted(key for key in vars(have("__main__")) if key.startswith("__"))
-told["environment"] = sorted(have("os").environ)
+own = {"HOME", "USER", "LOGNAME", "TMPDIR"}
+told["environment"] = sorted(set(have("os").environ) - own)
 """
 
 IMPORTS = [

@@ -13,6 +13,10 @@ It relies on three functions of ``importlib._bootstrap`` that every import of a 
 which is not to be found in ``sys.modules``, those of C extensions included.
 """
 
+# Registries hold anything.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 import sys
 
 TYPE_CHECKING = False
