@@ -34,11 +34,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from rrvf.benchmarks.websight import extract_html
 from rrvf.canvases import Canvas
 from rrvf.chat import Message, Picture, TooLongError
 from rrvf.errors import HarnessError, UserError, boundary
 from rrvf.policies import Policy
-from rrvf.replies import Reply, ToolCall, extract_code, parse_reply
+from rrvf.python_text import parse_module
+from rrvf.replies import (
+    Reply,
+    closed,
+    extract_code,
+    fenced,
+    parse_reply,
+    spoken,
+    with_closed_thought,
+)
 from rrvf.scorers.model_judge import bounded
 from rrvf.scorers.rubrics import Prompt
 from rrvf.scoring import NO_PICTURE
@@ -47,15 +57,12 @@ from rrvf.tool_calls import (
     CHART_TOOL,
     PAGE_TOOL,
     RenderTool,
-    as_scored,
-    closed,
-    fenced,
     native_calls,
-    with_closed_thought,
     with_ids,
 )
 from rrvf.trajectories import Action, Completion, Observation, StopReason, Trajectory, Turn
 from rrvf.types import Language, Sample
+from rrvf.written_calls import ToolCall
 
 STOP = ("</tool_call>", "</answer>")
 """Where generation ends."""
@@ -226,15 +233,20 @@ class Episode:
             text = with_closed_thought(completion.text)
         reply = parse_reply(text)
         calls = native_calls(completion.tool_calls) or list(reply.tool_calls)
-        answer = self._answer(reply, calls)
+        said = spoken(completion.text, self.settings.tool.language)
+        answer = self._answer(reply, calls, said)
         action: Action = "answer" if answer is not None else "call" if calls else "none"
-        turn = Turn(completion, action, reply.think, answer, seconds=seconds)
+        turn = Turn(
+            completion,
+            action,
+            reply.think,
+            answer,
+            malformed=tuple(call.malformed for call in calls if call.malformed),
+            seconds=seconds,
+        )
         self._turns.append(turn)
         if answer is not None:
-            # A plain reply of a single turn is scored as it would be without the loop.
-            plain = self._single() and reply.answer is None and reply.think is None
-            language = self.settings.tool.language
-            self._final = completion.text if plain else as_scored(answer, language)
+            self._final = said
             self.end("answered")
         elif not calls:
             self.end("token_budget" if completion.finish_reason == "length" else "no_action")
@@ -242,13 +254,14 @@ class Episode:
             return self._called(completion, calls)
         return []
 
-    def _answer(self, reply: Reply, calls: Sequence[ToolCall]) -> str | None:
+    def _answer(self, reply: Reply, calls: Sequence[ToolCall], said: str) -> str | None:
         """The text that is the answer; ``None`` where there is none."""
-        if reply.answer is not None or calls or not reply.text:
+        if self._single() and said.strip():
+            # Without a tool, whatever was written is meant as the answer.
+            return said if reply.answer is None else reply.answer
+        if reply.answer is not None or calls:
             return reply.answer
-        # Without a tool, whatever was written is meant as the answer.
-        code = self._single() or extract_code(reply.text, self.settings.tool.language)
-        return reply.text if code else None
+        return said if reply.text and _holds_code(said, self.settings.tool.language) else None
 
     def _single(self) -> bool:
         return self.settings.max_turns == 1
@@ -478,6 +491,16 @@ def widened(png: bytes) -> bytes:
 def _response(seen: Observation) -> str:
     head = "---Comments:" if seen.status == "ok" else "---Error:"
     return f"{head}\n{_RESPONSE_TAG.sub('', seen.text)}"
+
+
+def _holds_code(text: str, language: Language) -> bool:
+    """Whether a text without tags is meant as an answer."""
+    if language == "html":
+        return extract_html(text) is not None
+    # Plot2Code reads a script without any block, too.
+    return bool(extract_code(text, language)) or (
+        "import" in text and parse_module(text) is not None
+    )
 
 
 def _n_tokens(completion: Completion) -> int:

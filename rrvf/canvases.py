@@ -10,15 +10,14 @@ from typing import Protocol
 
 from rrvf.benchmarks import chartmimic_rules, websight
 from rrvf.errors import HarnessError
-from rrvf.renderers.chart import ChartRenderer
+from rrvf.renderers.chart import ChartRenderer, ChartScript
 from rrvf.renderers.page import PageRenderer
-from rrvf.replies import all_python_blocks
+from rrvf.replies import all_python_blocks, fenced
 from rrvf.scorers import no_target
 from rrvf.scoring import NO_PICTURE, Scoring, as_png
 from rrvf.scoring.charts import NO_BLOCK, ChartScoring
 from rrvf.scoring.pages import NO_HTML, PageScoring
 from rrvf.scoring.plots import PlotScoring
-from rrvf.tool_calls import fenced
 from rrvf.types import FigureRendering, Language, Mode, PageRendering, Sample, Status
 
 
@@ -102,6 +101,14 @@ class ChartCanvas:
         script = chartmimic_rules.script_for(sample, fenced(code, self.language))
         if script is None:
             return Drawn("no_code", NO_BLOCK)
+        return self.draw_script(script)
+
+    def draw_script(self, script: ChartScript) -> Drawn:
+        """Execute a script that was read from a whole answer.
+
+        Raises:
+            HarnessError: The failure is ours.
+        """
         rendering = self.renderer.render(script, modes=(self.mode,))
         drawing = rendering.drawing(self.mode)
         return _drawn(drawing.status, drawing.error, rendering.png, rendering.seconds)

@@ -110,11 +110,13 @@ def score(
     """Score existing predictions; goes on where an earlier run into OUT stopped."""
     from rrvf.report import write_report
     from rrvf.runs import prepared
+    from rrvf.scoring import thoughts_cut
 
     options = _options(run, judge, out, predictions)
     where = None if executor == "local" else _on_ray(benchmark, options, None, ray_address)
     with prepared(benchmark, options) as (items, scoring):
         _tell_missing(items, scoring)
+        _tell(thoughts_cut(items))
         _run(items, scoring, out, run.workers, where)
         typer.echo(f"report: {write_report([out], out)}")
 
@@ -133,6 +135,7 @@ def evaluate(
     ray_address: RayAddress = None,
 ) -> None:
     """Let a model play the loop, score its answers; goes on where an earlier run stopped."""
+    from rrvf.episodes import remarks
     from rrvf.report import write_report
     from rrvf.runs import LoopOptions, episodes
 
@@ -143,6 +146,7 @@ def evaluate(
     with episodes(benchmark, options, loop, out) as (items, scoring):
         _tell_missing(items, scoring)
         _run(items, scoring, out, run.workers, where)
+        _tell(*remarks(out))
         typer.echo(f"report: {write_report([out], out)}")
 
 

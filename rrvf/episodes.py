@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from rrvf.chat import Chat
 from rrvf.errors import HarnessError, boundary
 from rrvf.policies import EndpointPolicy, Policy, RecordedPolicy
 from rrvf.renderers.cache import write_atomically
+from rrvf.replies import fenced
 from rrvf.run_folder import PICTURES, picture_name
 from rrvf.scorers.judge import Judge
 from rrvf.scorers.model_judge import ModelJudge
@@ -32,11 +34,11 @@ from rrvf.scoring import (
     content_key,
     item_key,
     score_names,
+    thoughts_line,
     unscored,
     with_hash,
 )
 from rrvf.teacher import ModelTeacher, Teacher
-from rrvf.tool_calls import fenced
 from rrvf.trajectories import TeacherPart, Trajectory, from_json, to_json
 from rrvf.types import EpisodeResult, Language, Sample, SampleResult, TurnScores
 
@@ -244,6 +246,30 @@ def _turn_scores(
 ) -> TurnScores:
     values = {name: result.scores[name].value for name in names}
     return TurnScores(turn, call, result.status, values)
+
+
+def remarks(folder: Path) -> Iterator[str]:
+    """What is to be said of a run's replies, one line each: thoughts, and answers among them."""
+    turns = [turn for turns in _last_turns(folder / TRAJECTORIES).values() for turn in turns]
+    if line := thoughts_line(sum(_answers_after_thoughts(turn) for turn in turns)):
+        yield line
+    notes = Counter(turn["note"] for turn in turns if turn.get("note"))
+    for note, number in notes.items():
+        yield f"{number} of {len(turns)} replies: {note}"
+
+
+def _last_turns(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Sample -> the turns of its last episode, as they are recorded."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        with suppress(ValueError, KeyError, TypeError):
+            entry: Any = json.loads(line)
+            found[str(entry["sample_id"])] = [dict(turn) for turn in entry["turns"]]
+    return found
+
+
+def _answers_after_thoughts(turn: Mapping[str, Any]) -> bool:
+    return turn.get("action") == "answer" and bool(turn.get("thought"))
 
 
 @dataclass

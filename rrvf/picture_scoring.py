@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rrvf.benchmarks import chartmimic_rules
 from rrvf.benchmarks.means import mean, others
 from rrvf.canvases import ChartCanvas, Drawn
 from rrvf.renderers.chart import source_hash
-from rrvf.replies import extract_code
 from rrvf.scorers.judge import Judge
 from rrvf.scoring import (
     NO_ANSWER,
@@ -27,6 +27,7 @@ from rrvf.scoring import (
     with_hash,
     without_code,
 )
+from rrvf.scoring.charts import NO_BLOCK
 from rrvf.types import SampleResult, Score
 
 
@@ -91,11 +92,12 @@ class PictureScoring:
         """
         sample, completion = item
         target = self.canvas.target(sample)
-        code = None if completion is None else extract_code(completion, "python")
-        if code is None:
-            why = NO_ANSWER if completion is None else "no code in the answer"
+        script = chartmimic_rules.script_for(sample, completion)
+        if script is None:
+            why = NO_ANSWER if completion is None else NO_BLOCK
             return Outcome(without_code(item, score_names(self), why), {"reference": target})
-        drawn = self.canvas.draw(sample, code)
+        official = self.canvas.mode == "official" or script.fixed is None
+        drawn = self.canvas.draw_script(script)
         shown = {} if drawn.png is None else {"rendering": drawn.png}
         result = SampleResult(
             sample_id=sample.id,
@@ -106,7 +108,7 @@ class PictureScoring:
                 "execution": _execution(drawn),
                 **judged(self.judge, drawn.status, target, drawn.png),
             },
-            code=code,
+            code=script.official if official else script.fixed,
             completion=completion,
             tags=sample.tags,
         )

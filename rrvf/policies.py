@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from rrvf.benchmarks.predictions import load_predictions, lost, sample_id
-from rrvf.chat import Chat, EmptyAnswerError, Message, Picture, TooLongError
+from rrvf.chat import Answer, Chat, EmptyAnswerError, Message, Picture, TooLongError
 from rrvf.chat.faults import is_too_long
 from rrvf.chat.question import spelled_out
 from rrvf.checkpoints import checkpoint_key, local_checkpoint
@@ -29,6 +29,13 @@ from rrvf.scoring import content_key
 from rrvf.trajectories import Completion
 
 _MOST_PICTURES = 32
+
+
+ALL_REASONING = (
+    "the server put the whole answer beside the content, as reasoning: its reasoning parser found "
+    "no end of the thoughts"
+)
+"""A note on a completion: a run of zeros is then the set-up's, not the model's."""
 
 
 class Policy(Protocol):
@@ -115,16 +122,39 @@ class EndpointPolicy:
                 **tools,
                 **self.parameters,
             )
-        except EmptyAnswerError:
-            return Completion("", "stop", output_tokens=0)
+        except EmptyAnswerError as error:
+            answer = error.answer
         return Completion(
-            answer.text,
-            answer.finish_reason,
+            _as_generated(answer),
+            answer.finish_reason or "stop",
             answer.tool_calls,
             answer.input_tokens,
             answer.output_tokens,
             answer.cached,
+            _note(answer),
         )
+
+
+def _as_generated(answer: Answer) -> str:
+    """Text and thoughts as the model wrote them, before the server took them apart.
+
+    So thoughts count for the format and are shown again in the next turn, whether the server has a
+    reasoning parser or not. Where nothing followed the thoughts, they were never closed.
+    """
+    if not answer.thought:
+        return answer.text
+    thought = answer.thought.removeprefix("<think>")
+    if not answer.text.strip() and not answer.tool_calls:
+        return f"<think>{thought}"
+    return f"<think>{thought}</think>{answer.text}"
+
+
+def _note(answer: Answer) -> str | None:
+    """What tells a server's set-up from a model that says nothing."""
+    said = answer.text.strip() or answer.tool_calls
+    if said or not answer.thought or answer.finish_reason == "length":
+        return None
+    return ALL_REASONING
 
 
 # ------------------------------------------------------------------------------------- recorded

@@ -1,9 +1,12 @@
 """What a model wrote: thoughts, tool calls, the answer, and the code in it.
 
-The agent reads tagged replies and forgives much (:func:`parse_reply`, :func:`extract_code`). The
-scorer of ChartMimic must see what the official one sees, quirks included (:func:`prepare_official`,
+Whoever scores a reply reads :func:`spoken`: thoughts are cut off, and where the reply names its
+answer by the tag, that is what counts. Then the benchmark's own rule finds the code.
+ChartMimic's scorer must see what the official one sees, quirks included (:func:`prepare_official`,
 whose rule is that of VLMEvalKit's ``dataset/chartmimic.py``), or the code the model meant
-(:func:`prepare_fixed`). Plot2Code has a rule of its own (:func:`all_python_blocks`).
+(:func:`prepare_fixed`). Plot2Code has a rule of its own (:func:`all_python_blocks`), and so have
+pages (:func:`rrvf.benchmarks.websight.extract_html`). The loop reads calls, too
+(:func:`parse_reply`).
 
 A completion is whatever a model emitted: no function here raises on any string, and each takes time
 linear in its length. A lone surrogate in a completion stays in the code; it cannot be written to a
@@ -13,24 +16,27 @@ file as UTF-8, which makes the code one that does not run.
 from __future__ import annotations
 
 import ast
-import json
 import re
 import textwrap
-import threading
-import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, field, replace
 
+from rrvf.python_text import parse_module
 from rrvf.types import Language
+from rrvf.written_calls import ToolCall, read_calls, read_untagged
 
-_TAG = re.compile(r"<(think|tool_call|answer)>")
+_OTHER_CALL = r"tools>(?=\s{0,20}[\[{`])|function=[^<>\n]{1,200}>"
+_TAG = re.compile(rf"<(/?think|tool_call|answer)>|<(?:{_OTHER_CALL})")
+_PROTOCOL_TAG = re.compile(r"<(/?think|tool_call|answer)>")
+_ELEMENT = re.compile(r"<(think|tool_call|answer)>")
+_ACTION = re.compile(rf"<(?:tool_call>|answer>|{_OTHER_CALL})")
 _FENCE = re.compile(r"```+[ \t]*([\w+#.-]*)")
 _PYTHON_BLOCK = re.compile(r"```python(.*?)```", re.DOTALL)
-_LANGUAGE_NAMES: Mapping[Language, tuple[str, ...]] = {
+LANGUAGE_NAMES: Mapping[Language, tuple[str, ...]] = {
     "python": ("python", "python3", "py"),
     "html": ("html", "html5", "xhtml", "htm"),
 }
+"""What stands behind the backticks of a block, in lower case."""
 
 _ESCAPES: tuple[tuple[str, str], ...] = (
     (r"\\n", "\n"),
@@ -74,29 +80,6 @@ np.random.seed(0)
 """
 """The names a customized answer may use without importing them, and the state it starts from."""
 
-_MAX_PARSED = 200_000
-"""Characters; longer code is not parsed, since a syntax tree may take a thousand times its size."""
-
-_PARSE_LOCK = threading.Lock()
-"""``warnings.catch_warnings`` changes the whole process: two threads inside would leak a filter."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """One ``<tool_call>``, readable or not.
-
-    Attributes:
-        name: The tool's name; ``None`` where none could be read.
-        arguments: Argument name -> JSON value; empty where none could be read.
-        raw: The text between the tags, as written.
-        error: One line that says what is wrong with the call; ``None`` for a good one.
-    """
-
-    name: str | None
-    arguments: Mapping[str, Any]
-    raw: str
-    error: str | None
-
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -115,12 +98,37 @@ class Reply:
     text: str = ""
 
 
+@dataclass(slots=True)
+class _Parts:
+    """The elements of a completion as they are found."""
+
+    thoughts: list[str] = field(default_factory=list[str])
+    calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    answers: list[str] = field(default_factory=list[str])
+    texts: list[str] = field(default_factory=list[str])
+
+    def add(self, name: str, content: str) -> None:
+        """One element of the protocol."""
+        if name == "tool_call":
+            self.calls += read_calls(content)
+        else:
+            (self.thoughts if name == "think" else self.answers).append(content)
+
+    def were_thoughts(self, written: str) -> None:
+        """All that was found so far."""
+        self.thoughts.append(written)
+        self.calls.clear()
+        self.answers.clear()
+        self.texts.clear()
+
+
 def parse_reply(completion: str) -> Reply:
     """Take a tagged completion apart.
 
     Tags do not nest: whatever stands inside an element is that element's text. An element that is
-    never closed reaches to the end. A ``</think>`` before any ``<think>`` closes thoughts that the
-    chat template opened, so everything before it is thought.
+    never closed reaches to the end. A ``</think>`` without a ``<think>`` closes thoughts that the
+    chat template opened, so everything before it is thought. A call may stand between the tags of
+    Qwen2.5-Coder or Qwen3-Coder instead, or be all there is, see :mod:`rrvf.written_calls`.
 
     Args:
         completion: Any string.
@@ -128,26 +136,77 @@ def parse_reply(completion: str) -> Reply:
     Returns:
         The parts; a tool call that cannot be read is kept, with its ``error``.
     """
-    elements: dict[str, list[str]] = {"think": [], "tool_call": [], "answer": []}
-    text: list[str] = []
-    position = _end_of_open_thought(completion)
-    if position:
-        elements["think"].append(completion[: position - len("</think>")])
-    while tag := _TAG.search(completion, position):
-        text.append(completion[position : tag.start()])
-        closing = f"</{tag[1]}>"
-        end = completion.find(closing, tag.end())
-        stop = len(completion) if end < 0 else end
-        elements[tag[1]].append(completion[tag.end() : stop])
-        position = stop + len(closing)
-    text.append(completion[position:])
-    thoughts, answers = elements["think"], elements["answer"]
+    parts = _parts(completion)
+    text = "\n".join(parts.texts).strip()
+    if not parts.calls and not parts.answers:
+        parts.calls += _untagged_calls(text)
     return Reply(
-        think="\n".join(thought.strip() for thought in thoughts) if thoughts else None,
-        tool_calls=tuple(_read_call(raw) for raw in elements["tool_call"]),
-        answer=answers[-1].strip() if answers else None,
-        text="\n".join(text).strip(),
+        think="\n".join(one.strip() for one in parts.thoughts) if parts.thoughts else None,
+        tool_calls=tuple(parts.calls),
+        answer=parts.answers[-1].strip() if parts.answers else None,
+        text=text,
     )
+
+
+def _parts(completion: str) -> _Parts:
+    parts = _Parts()
+    position = since = _end_of_open_thought(completion)
+    if position:
+        parts.thoughts.append(completion[: position - len("</think>")])
+    pattern = _TAG
+    while tag := pattern.search(completion, position):
+        parts.texts.append(completion[position : tag.start()])
+        name: str | None = tag[1]
+        position = tag.end()
+        if name == "/think":
+            parts.were_thoughts(completion[since : tag.start()])
+        elif name is None:
+            position, closed_by_tag = _add_other_call(parts, completion, tag)
+            pattern = pattern if closed_by_tag else _PROTOCOL_TAG
+        else:
+            content, closing, _ = _until(completion, position, f"</{name}>")
+            parts.add(name, content)
+            position += len(content) + len(closing)
+        since = position if name in ("think", "/think") else since
+    parts.texts.append(completion[position:])
+    return parts
+
+
+def _until(text: str, start: int, closing: str) -> tuple[str, str, bool]:
+    """What stands before a closing tag, the tag, and whether it is there."""
+    end = text.find(closing, start)
+    return (text[start:], "", False) if end < 0 else (text[start:end], closing, True)
+
+
+def _add_other_call(parts: _Parts, completion: str, tag: re.Match[str]) -> tuple[int, bool]:
+    """A call in the tags of a Coder model, or text where it is none.
+
+    Returns:
+        Where reading goes on, and whether the tag is closed: if not, no later one is, either.
+    """
+    function = tag[0].startswith("<function=")
+    start = tag.start() if function else tag.end()
+    content, closing, found = _until(completion, start, "</function>" if function else "</tools>")
+    calls = read_calls(content + closing if function else content)
+    end = start + len(content) + len(closing)
+    if all(call.error is None for call in calls):
+        parts.calls += [_in_other_tags(call) for call in calls]
+        return end, found
+    parts.texts.append(completion[tag.start() : end if found else tag.end()])
+    return (end if found else tag.end()), found
+
+
+def _in_other_tags(call: ToolCall) -> ToolCall:
+    return replace(call, malformed=call.malformed or "another tag than <tool_call>")
+
+
+def _untagged_calls(text: str) -> tuple[ToolCall, ...]:
+    """Calls without any tag: the whole text, or its only block, if that is one of JSON."""
+    before, opening, rest = text.partition("```json")
+    if opening and before.strip() and "```" not in before:
+        block, _, after = rest.partition("```")
+        return () if "```" in after else read_untagged(block.strip())
+    return read_untagged(text)
 
 
 def _end_of_open_thought(completion: str) -> int:
@@ -157,34 +216,106 @@ def _end_of_open_thought(completion: str) -> int:
     return closing + len("</think>")
 
 
-def _read_call(raw: str) -> ToolCall:
-    """Read ``{"name": ..., "arguments": {...}}``; the arguments may be a string of JSON."""
-    call, error = _read_object(raw, "the call")
-    if error is not None:
-        return ToolCall(None, {}, raw, error)
-    name = call.get("name")
-    if not isinstance(name, str) or not name:
-        return ToolCall(None, {}, raw, 'the call has no "name" that is a string')
-    value = call.get("arguments", {})
-    if isinstance(value, str):
-        arguments, error = _read_object(value, '"arguments"')
-    elif isinstance(value, dict):
-        arguments = cast("dict[str, Any]", value)
-    else:
-        arguments, error = {}, '"arguments" is not a JSON object'
-    return ToolCall(name, arguments, raw, error)
+# --------------------------------------------------------------------------- thoughts and answers
 
 
-def _read_object(text: str, what: str) -> tuple[dict[str, Any], str | None]:
-    try:
-        value = json.loads(text)
-    # ValueError: bad JSON, or an integer of too many digits; RecursionError: [[[[...
-    except (ValueError, RecursionError) as error:
-        reason = str(error) if isinstance(error, json.JSONDecodeError) else "out of range"
-        return {}, f"{what} is not valid JSON: {reason}"
-    if not isinstance(value, dict):
-        return {}, f"{what} is not a JSON object"
-    return cast("dict[str, Any]", value), None
+def closed(text: str) -> str:
+    """A completion with the closing tag that a stop string cut off."""
+    tag = _open_tag(text, _after_open_thought(text) or 0)
+    return text if tag is None or tag[1] == "think" else f"{text}</{tag[1]}>"
+
+
+def with_closed_thought(text: str) -> str:
+    """Thoughts that were never closed end where a call or an answer begins."""
+    start = _after_open_thought(text)
+    return text if start is None else f"{text[:start]}</think>{text[start:]}"
+
+
+def _after_open_thought(text: str) -> int | None:
+    """Where a call or an answer begins inside of thoughts that were never closed."""
+    tag = _open_tag(text)
+    action = _ACTION.search(text, tag.end()) if tag is not None and tag[1] == "think" else None
+    return None if action is None else action.start()
+
+
+def _open_tag(text: str, start: int = 0) -> re.Match[str] | None:
+    """The tag that is still open at the end; tags do not nest."""
+    before, closing, _ = text[start:].partition("</think>")
+    if closing and "<think>" not in before:  # the chat template opened these thoughts
+        start += len(before) + len(closing)
+    while tag := _ELEMENT.search(text, start):
+        closing = f"</{tag[1]}>"
+        end = text.find(closing, tag.end())
+        if end < 0:
+            return tag
+        start = end + len(closing)
+    return None
+
+
+def spoken(completion: str, language: Language) -> str:
+    """What of a reply is scored, whatever the command: the answer, without any thoughts.
+
+    Thoughts are cut off first: what stands before the last ``</think>``, as VLMEvalKit does with
+    ``SPLIT_THINK``, and what follows a ``<think>`` that is never closed, up to the call or answer
+    that begins in it. Then the last ``<answer>`` counts, if there is one. A text without any of
+    these tags is returned as it stands, so that the official rules see what they always see.
+
+    Args:
+        completion: Any string.
+        language: Of the code.
+
+    Returns:
+        A text without thoughts and ``<answer>``; reading it again changes nothing.
+    """
+    if not any(tag in completion for tag in ("<think>", "</think>", "<answer>")):
+        return completion
+    text = with_closed_thought(completion)
+    reply = parse_reply(text)
+    if reply.answer is None:
+        text = _after_thoughts(text)
+        reply = parse_reply(text)
+    if reply.answer is None:
+        return text
+    if not reply.answer:
+        return _after_thoughts(reply.text)
+    innermost = reply.answer.rpartition("<answer>")[2]
+    return as_scored(_after_thoughts(innermost).strip(), language)
+
+
+def holds_thoughts(completion: str) -> bool:
+    """Whether :func:`spoken` cuts off any."""
+    return bool(parse_reply(completion).think)
+
+
+def _after_thoughts(text: str) -> str:
+    if "<think>" not in text and "</think>" not in text:
+        return text
+    return text.rpartition("</think>")[2].partition("<think>")[0].strip()
+
+
+# ----------------------------------------------------------------------------------------- blocks
+
+
+def fenced(code: str, language: Language) -> str:
+    """Code as a reply that every benchmark reads."""
+    return f"```{language}\n{code}\n```"
+
+
+def as_scored(answer: str, language: Language) -> str:
+    """An answer as every benchmark reads it: a script stands in a block of its language.
+
+    An answer that has such a block is left as it is, to be read by the benchmark's own rule. So is
+    a page, which needs no block.
+    """
+    _, opening, rest = answer.partition(f"```{language}")
+    if (opening and "```" in rest) or not answer or language == "html":
+        return answer
+    return fenced(unfenced(answer, language), language)
+
+
+def unfenced(text: str, language: Language) -> str:
+    """The last block of the language, else the last one of any kind, else all of a text."""
+    return last_block(text, language) or text
 
 
 def extract_code(completion: str, language: Language) -> str | None:
@@ -201,19 +332,20 @@ def extract_code(completion: str, language: Language) -> str | None:
     Returns:
         The code, without the fence; ``None`` where there is none.
     """
-    reply = parse_reply(completion)
+    reply = parse_reply(with_closed_thought(completion))
     if reply.answer:
-        return _last_block(reply.answer, language) or reply.answer
-    return _last_block(reply.text, language)
+        return last_block(reply.answer, language) or reply.answer
+    return last_block(reply.text, language)
 
 
-def _last_block(text: str, language: Language) -> str | None:
-    blocks = [(name, code) for name, code in _fenced_blocks(text) if code.strip()]
-    named = [code for name, code in blocks if name in _LANGUAGE_NAMES[language]]
+def last_block(text: str, language: Language) -> str | None:
+    """The last block of the language that is not empty, else the last one of any kind."""
+    blocks = [(name, code) for name, code in fenced_blocks(text) if code.strip()]
+    named = [code for name, code in blocks if name in LANGUAGE_NAMES[language]]
     return named[-1] if named else blocks[-1][1] if blocks else None
 
 
-def _fenced_blocks(text: str) -> Iterator[tuple[str, str]]:
+def fenced_blocks(text: str) -> Iterator[tuple[str, str]]:
     """Yield (language name in lower case, code) of each fenced block; the last may be unclosed."""
     name: str | None = None
     lines: list[str] = []
@@ -257,16 +389,17 @@ def first_python_fence(text: str) -> str:
 def all_python_blocks(completion: str) -> str:
     """Plot2Code's rule: every "```python" block, each stripped, one below the other.
 
-    Thoughts and answers are not told apart, and what follows "```python" in its line is code.
+    What follows "```python" in its line is code.
 
     Args:
-        completion: Any string.
+        completion: Any string; of a tagged one what is :func:`spoken`.
 
     Returns:
         The code; the whole reply, stripped, where it holds no such block.
     """
-    blocks = _PYTHON_BLOCK.findall(completion)
-    return "\n".join(block.strip() for block in blocks) if blocks else completion.strip()
+    text = spoken(completion, "python")
+    blocks = _PYTHON_BLOCK.findall(text)
+    return "\n".join(block.strip() for block in blocks) if blocks else text.strip()
 
 
 def clean_escapes(code: str) -> str:
@@ -285,14 +418,14 @@ def prepare_official(completion: str, data_block: str | None = None) -> str | No
     """The code that the official scorer of ChartMimic executes, less the ``savefig`` it appends.
 
     Args:
-        completion: The model's raw reply.
+        completion: The model's raw reply; of a tagged one what is :func:`spoken`.
         data_block: For a customized sample, what :func:`customized_preamble` returned.
 
     Returns:
         Code whose text ends before its first ``plt.savefig(`` or ``plt.show(``, comments and
         functions included; it may be an empty string. ``None`` where the reply holds no code.
     """
-    code = clean_escapes(first_python_fence(completion))
+    code = clean_escapes(first_python_fence(spoken(completion, "python")))
     if not code:
         return None
     return before_saving(_joined(data_block, code))
@@ -321,11 +454,11 @@ def prepare_fixed(completion: str, data_block: str | None = None) -> str | None:
     Returns:
         Code without the final ``savefig``; ``None`` where the reply holds no code.
     """
-    code = first_python_fence(completion)
-    tree = _parse(code)
+    code = first_python_fence(spoken(completion, "python"))
+    tree = parse_module(code)
     if tree is None:
         code = clean_escapes(code)
-        tree = _parse(code)
+        tree = parse_module(code)
     if tree is None or not code:
         return prepare_official(completion, data_block)
     return _joined(data_block, code[: _end_of_drawing(tree, code)]).strip()
@@ -333,19 +466,6 @@ def prepare_fixed(completion: str, data_block: str | None = None) -> str | None:
 
 def _joined(data_block: str | None, code: str) -> str:
     return code if data_block is None else f"{data_block}\n{code}"
-
-
-def _parse(code: str) -> ast.Module | None:
-    """The syntax tree, or ``None``; the compiler's remarks on odd escapes are not shown."""
-    if len(code) > _MAX_PARSED:
-        return None
-    with _PARSE_LOCK, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return ast.parse(code)
-        # Besides syntax errors: NUL and surrogates (ValueError), nesting (the other two).
-        except (SyntaxError, ValueError, MemoryError, RecursionError):
-            return None
 
 
 def _end_of_drawing(tree: ast.Module, code: str) -> int:

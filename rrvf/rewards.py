@@ -23,10 +23,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rrvf.errors import HarnessError, UserError, boundary
-from rrvf.replies import extract_code, parse_reply
+from rrvf.replies import extract_code, parse_reply, spoken, with_closed_thought
 from rrvf.scorers.pages import PageScorer, score_page
 from rrvf.scoring import Outcome, Scoring, score_names, unscored
-from rrvf.tool_calls import as_scored, with_closed_thought
 from rrvf.trajectories import Completion, Trajectory, Turn
 from rrvf.types import Language, PageRendering, Sample, SampleResult, Score
 
@@ -168,7 +167,7 @@ def successful_calls(trajectory: Trajectory) -> int:
 def well_formed(trajectory: Trajectory, language: Language) -> bool:
     """Whether an episode keeps to the protocol.
 
-    Every turn thinks first and then either calls, so that the call is understood, or answers; the
+    Every turn thinks first and then either calls, in the protocol's own form, or answers; the
     answer stands between its tags and holds a block of code.
     """
     turns = trajectory.turns
@@ -178,7 +177,7 @@ def well_formed(trajectory: Trajectory, language: Language) -> bool:
 
 
 def _calls_well(turn: Turn) -> bool:
-    understood = all(seen.status != "no_code" for seen in turn.observations)
+    understood = not turn.malformed and all(seen.status != "no_code" for seen in turn.observations)
     return bool(turn.thought) and turn.action == "call" and understood
 
 
@@ -275,7 +274,7 @@ class Rewarder:
 def as_trajectory(sample: Sample, completion: str, language: Language) -> Trajectory:
     """A reply of a single turn, without the loop, as an episode of one turn."""
     reply = parse_reply(with_closed_thought(completion))
-    answer = completion if reply.answer is None else as_scored(reply.answer, language)
+    answer = spoken(completion, language)
     turn = Turn(Completion(completion, "stop"), "answer", reply.think, answer)
     return Trajectory(sample.id, (turn,), "answered", answer)
 

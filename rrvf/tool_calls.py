@@ -1,4 +1,4 @@
-"""What a completion asks for: the tool, its calls however they are written, and the answer.
+"""What a completion asks for: the tool and its calls, however they are written.
 
 The form is that of the RRVF paper (arXiv 2507.20766, overview figure): between ``<tool_call>`` and
 ``</tool_call>`` stands JSON with the tool's ``name`` and its ``arguments``, here the code alone.
@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rrvf.chat import ToolCall as NativeCall
-from rrvf.replies import ToolCall, extract_code, parse_reply
+from rrvf.replies import unfenced
 from rrvf.types import Language
+from rrvf.written_calls import ToolCall, read_native
 
-_TAG = re.compile(r"<(think|tool_call|answer)>")
-_ACTION = re.compile(r"<(?:tool_call|answer)>")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -61,7 +60,7 @@ class RenderTool:
             code = call.arguments.get(name)
             if isinstance(code, str) and code.strip():
                 block = code.lstrip().startswith("```")
-                return _unfenced(code, self.language) if block else code, ""
+                return unfenced(code, self.language) if block else code, ""
         return None, f'the call has no "{self.argument}" that is a string of code'
 
 
@@ -72,54 +71,12 @@ PAGE_TOOL = RenderTool("html_render_and_compare_tool", "html_code", "html")
 """As in the paper's overview figure."""
 
 
-# ---------------------------------------------------------------------------------------- tags
-
-
-def closed(text: str) -> str:
-    """A completion with the closing tag that a stop string cut off."""
-    tag = _open_tag(text, _after_open_thought(text) or 0)
-    return text if tag is None or tag[1] == "think" else f"{text}</{tag[1]}>"
-
-
-def with_closed_thought(text: str) -> str:
-    """Thoughts that were never closed end where a call or an answer begins."""
-    start = _after_open_thought(text)
-    return text if start is None else f"{text[:start]}</think>{text[start:]}"
-
-
-def _after_open_thought(text: str) -> int | None:
-    """Where a call or an answer begins inside of thoughts that were never closed."""
-    tag = _open_tag(text)
-    action = _ACTION.search(text, tag.end()) if tag is not None and tag[1] == "think" else None
-    return None if action is None else action.start()
-
-
-def _open_tag(text: str, start: int = 0) -> re.Match[str] | None:
-    """The tag that is still open at the end; tags do not nest."""
-    before, closing, _ = text[start:].partition("</think>")
-    if closing and "<think>" not in before:  # the chat template opened these thoughts
-        start += len(before) + len(closing)
-    while tag := _TAG.search(text, start):
-        closing = f"</{tag[1]}>"
-        end = text.find(closing, tag.end())
-        if end < 0:
-            return tag
-        start = end + len(closing)
-    return None
-
-
 # ---------------------------------------------------------------------------------------- calls
 
 
 def native_calls(calls: Sequence[NativeCall]) -> list[ToolCall]:
     """Native calls, read by the same rules as written ones."""
-    read: list[ToolCall] = []
-    for call in calls:
-        raw = json.dumps({"name": call.name, "arguments": call.arguments})
-        # In JSON a < stands in strings alone; escaped, none can end the tag.
-        escaped = raw.replace("<", "\\u003c")
-        read += parse_reply(f"<tool_call>{escaped}</tool_call>").tool_calls
-    return read
+    return [read_native(call.name, call.arguments) for call in calls]
 
 
 def with_ids(calls: Sequence[NativeCall], turn: int) -> tuple[NativeCall, ...]:
@@ -147,28 +104,3 @@ def _as_object(arguments: str) -> str:
     if not isinstance(value, dict):
         return json.dumps({"raw": arguments}, ensure_ascii=False)
     return json.dumps(value, ensure_ascii=False) if "\\u" in arguments else arguments
-
-
-# ----------------------------------------------------------------------------------------- code
-
-
-def fenced(code: str, language: Language) -> str:
-    """Code as a reply that every benchmark reads."""
-    return f"```{language}\n{code}\n```"
-
-
-def as_scored(answer: str, language: Language) -> str:
-    """An answer as every benchmark reads it: its code in a block of the language.
-
-    An answer that has such a block is left as it is, to be read by the benchmark's own rule.
-    """
-    _, opening, rest = answer.partition(f"```{language}")
-    if (opening and "```" in rest) or not answer:
-        return answer
-    return fenced(_unfenced(answer, language), language)
-
-
-def _unfenced(text: str, language: Language) -> str:
-    if "```" not in text:
-        return text
-    return extract_code(f"<think></think><answer>{text}</answer>", language) or text

@@ -42,6 +42,7 @@ class Completion:
         tool_calls: Those that an endpoint returned beside the text.
         input_tokens, output_tokens: As counted; ``None`` where they were not.
         cached: Nothing was generated for it this time.
+        note: What a reader must know of how it came; ``None`` for nothing.
     """
 
     text: str
@@ -50,6 +51,7 @@ class Completion:
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached: bool = False
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class Turn:
         thought: Its thoughts, ``None`` without any.
         answer: The text taken as its answer.
         observations: One for each call, in their order; none where a failure of ours came first.
+        malformed: What differs from the protocol's form in calls that were run all the same.
         seconds: Wall time until the completion was there.
     """
 
@@ -96,6 +99,7 @@ class Turn:
     thought: str | None = None
     answer: str | None = None
     observations: tuple[Observation, ...] = ()
+    malformed: tuple[str, ...] = ()
     seconds: float = 0.0
 
 
@@ -160,16 +164,18 @@ def to_json(trajectory: Trajectory, add_picture: Callable[[bytes], str]) -> dict
 def _turn_to_json(turn: Turn, add_picture: Callable[[bytes], str]) -> dict[str, Any]:
     written = turn.completion
     return {
-        "completion": written.text,
+        "note": written.note,
         "finish_reason": written.finish_reason,
-        "tool_calls": [call._asdict() for call in written.tool_calls],
         "input_tokens": written.input_tokens,
         "output_tokens": written.output_tokens,
+        "completion": written.text,
+        "tool_calls": [call._asdict() for call in written.tool_calls],
         "cached": written.cached,
         "seconds": turn.seconds,
         "action": turn.action,
         "thought": turn.thought,
         "answer": turn.answer,
+        "malformed": list(turn.malformed),
         "observations": [
             {
                 "status": seen.status,
@@ -218,11 +224,13 @@ def _turn(entry: Mapping[str, Any], read_picture: Callable[[str], bytes]) -> Tur
             input_tokens=_optional(entry["input_tokens"], int),
             output_tokens=_optional(entry["output_tokens"], int),
             cached=_checked(entry["cached"], bool),
+            note=_optional(entry.get("note"), str),
         ),
         action=cast("Action", _one_of(entry["action"], get_args(Action))),
         thought=_optional(entry["thought"], str),
         answer=_optional(entry["answer"], str),
         observations=tuple(_observation(one, read_picture) for one in entry["observations"]),
+        malformed=tuple(_checked(one, str) for one in entry.get("malformed", ())),
         seconds=_number(entry["seconds"]),
     )
 

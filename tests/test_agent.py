@@ -22,12 +22,12 @@ from rrvf.errors import HarnessError, SetupError, UserError
 from rrvf.policies import EndpointPolicy
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.renderers.page import PageRenderer
-from rrvf.replies import extract_code, prepare_official
+from rrvf.replies import as_scored, closed, extract_code, prepare_official
 from rrvf.scoring.charts import ChartScoring
 from rrvf.scoring.pages import PageScoring
 from rrvf.scoring.plots import PlotScoring
 from rrvf.teacher import BLANK, NO_COMMENTS, ModelTeacher, PictureOnly, teacher_prompt
-from rrvf.tool_calls import CHART_TOOL, PAGE_TOOL, RenderTool, as_scored, closed
+from rrvf.tool_calls import CHART_TOOL, PAGE_TOOL, RenderTool
 from rrvf.trajectories import STOP_REASONS, Completion, Observation, Trajectory, from_json, to_json
 from rrvf.types import Sample
 from tests.chat_server import ChatServer
@@ -206,7 +206,7 @@ CASES = {
         ["<answer>It cannot be done.</answer>"], "answered", [[]], "It cannot be done."
     ),
     "empty answer": Case(["<answer> </answer>"], "answered", [[]]),
-    "code without tags": Case([f"Here:\n```\n{OK}\n```"], "answered", [[]], OK),
+    "code without tags": Case([f"Here:\n```python\n{OK}\n```"], "answered", [[]], OK),
     # native calls
     "native call": Case(
         [Completion("", "tool_calls", (native(OK),)), answer(OK)], "answered", [["ok"], []], OK

@@ -449,7 +449,7 @@ def test_long_repetitions_are_read_in_one_pass(piece: str) -> None:
         (f"{fenced('a = 1')}\n{FENCE}python\nb = 2", "a = 1"),
         (f"{FENCE}python a = 1{FENCE}", "a = 1"),
         (fenced(r"plt.title('\\n')"), r"plt.title('\\n')"),
-        (f"<think>{fenced('a = 1')}</think><answer>{fenced('b = 2')}</answer>", "a = 1\nb = 2"),
+        (f"<think>{fenced('a = 1')}</think><answer>{fenced('b = 2')}</answer>", "b = 2"),
     ],
 )
 def test_all_python_blocks(completion: str, code: str) -> None:

@@ -349,4 +349,4 @@ def test_trl_and_verl_get_the_same_rewards() -> None:
 
 def test_pages_are_read_as_html() -> None:
     page = as_trajectory(Sample("s"), "<think>a</think><answer><p>Hi</p></answer>", "html")
-    assert page.completion == "```html\n<p>Hi</p>\n```"
+    assert page.completion == "<p>Hi</p>"

@@ -408,6 +408,8 @@ def test_without_network_it_is_one_line() -> None:
 # --- replies --------------------------------------------------------------------------------------
 
 DOCUMENT = "<!DOCTYPE html>\n<html><body>x</body></html>"
+BODY = "<body><h1>Welcome</h1><p>Some text.</p></body>"
+BARE = f"<head><style>h1{{color:#333366}}</style></head>\n{BODY}"
 
 
 @pytest.mark.parametrize(
@@ -433,6 +435,40 @@ DOCUMENT = "<!DOCTYPE html>\n<html><body>x</body></html>"
         (f"<think>{DOCUMENT}", None),
         ("```html\n```", None),
         ("", None),
+        # The last block that is a document counts, whatever follows it.
+        (f"```html\n{DOCUMENT}\n```\nFor the title:\n```html\n<h1>New</h1>\n```", DOCUMENT),
+        (f"```html\n{DOCUMENT}\n```\n```html\n{DOCUMENT}<!---->\n```", f"{DOCUMENT}<!---->"),
+        (f"```html\n{DOCUMENT}\n```\n```html\n<html lang='de'>\n```", DOCUMENT),
+        (f"```html\n{DOCUMENT}\n```\n```html\n<body class='dark'>\n```", DOCUMENT),
+        (f"```html\n{DOCUMENT}\n```\n```python\nprint('<html><body>')\n```", DOCUMENT),
+        (f"```\n<!-- a -->\n{DOCUMENT}\n```\n```css\n```", f"<!-- a -->\n{DOCUMENT}"),
+        (f"```html\n{BARE}\n```\n```html\n<h1>New</h1>\n```", BARE),
+        (f"{DOCUMENT}\nFor the title:\n```html\n<h1>New</h1>\n```", DOCUMENT),
+        # The tags html, head and body are optional.
+        (BARE, BARE),
+        (f"Here it is:\n{BARE}\nDone.", BARE),
+        (f"Here it is: {BODY}", BODY),
+        (BODY, BODY),
+        ("<body>\n<h1>cut", "<body>\n<h1>cut"),
+        ("Here:\n<body class='a'><p>cut", "<body class='a'><p>cut"),
+        (
+            f"<title>T</title>\n<style>p {{}}</style>\n{BODY}",
+            f"<title>T</title>\n<style>p {{}}</style>\n{BODY}",
+        ),
+        ("<h1>Welcome</h1>\n<p>Text</p>", "<h1>Welcome</h1>\n<p>Text</p>"),
+        (
+            "Sure:\n\n<div class='a'>\n  <p>Text</p>\n</div>\n\nDone.",
+            "<div class='a'>\n  <p>Text</p>\n</div>",
+        ),
+        (f"<answer>{BARE}</answer>", BARE),
+        (f"<think>{BARE}</think>{BODY}", BODY),
+        # A sentence is no page.
+        ("Sorry, I cannot", None),
+        ("Sorry, I cannot write a <body> for this.", None),
+        ("<p> is the tag of a paragraph.", None),
+        ("I would use the tags\n<b>bold</b>", None),
+        ("2 <3 and 5> 4", None),
+        (f"<think>{BODY}", None),
     ],
 )
 def test_html_of_a_reply(reply: str, html: str | None) -> None:

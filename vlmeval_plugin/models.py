@@ -168,6 +168,8 @@ class RRVFModel:
             log.error("%s on %s: %s", self.name, dataset, error)
             return f"{FAIL_MESSAGE} {error}"
         self._note(done, dataset or "")
+        for note in {turn.completion.note for turn in done.turns} - {None}:
+            log.warning("%s on %s: %s", self.name, dataset, note)
         return f"{FAIL_MESSAGE} {done.error}" if done.failed else done.completion or ""
 
     def _stage(self, dataset: str) -> _Stage:

@@ -24,7 +24,7 @@ from typing import Any, cast
 from rrvf.benchmarks.pickled_tables import read_pickled
 from rrvf.decoding import decode_html
 from rrvf.errors import DataError, SetupError
-from rrvf.tool_calls import fenced
+from rrvf.replies import fenced
 from rrvf.types import Sample
 
 Row = Mapping[str, object]

@@ -59,6 +59,7 @@ def _answer(entry: dict[str, Any]) -> Answer:
         tool_calls=tuple(
             ToolCall(*(_checked(part, str) for part in call)) for call in entry["tool_calls"]
         ),
+        thought=_checked(entry.get("thought", ""), str),
     )
 
 

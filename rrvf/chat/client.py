@@ -314,7 +314,8 @@ class Chat:
         if answer.finish_reason == "content_filter":
             raise WithheldAnswerError(f"{self._endpoint.name} withheld the answer (content filter)")
         if not answer.text.strip() and not answer.tool_calls:
-            raise EmptyAnswerError(f"an empty answer (finish reason: {answer.finish_reason})")
+            line = f"an empty answer (finish reason: {answer.finish_reason})"
+            raise EmptyAnswerError(line, answer)
         return answer
 
     def _insist(self, body: dict[str, Any]) -> Answer:

@@ -64,6 +64,7 @@ class Answer:
         finish_reason: ``stop``, ``length``, ``tool_calls``, or the server's own word.
         input_tokens, output_tokens: As the server counted, ``None`` where it does not.
         cached: Nothing was paid for it this time.
+        thought: The reasoning that the server sent beside the text; empty without any.
     """
 
     text: str
@@ -72,10 +73,19 @@ class Answer:
     output_tokens: int | None = None
     cached: bool = False
     tool_calls: tuple[ToolCall, ...] = ()
+    thought: str = ""
 
 
 class EmptyAnswerError(HarnessError):
-    """The model answered with nothing; a policy may count that as its answer."""
+    """The model answered with nothing; a policy may count that as its answer.
+
+    Attributes:
+        answer: All there was: the reason to end, the tokens, perhaps thoughts.
+    """
+
+    def __init__(self, message: str, answer: Answer | None = None) -> None:
+        super().__init__(message)
+        self.answer = answer or Answer("")
 
 
 class WithheldAnswerError(EmptyAnswerError):
@@ -195,6 +205,7 @@ def read_answer(reply: object) -> Answer:
         input_tokens=_count(usage.get("prompt_tokens")),
         output_tokens=_count(usage.get("completion_tokens")),
         tool_calls=_tool_calls(message.get("tool_calls")),
+        thought=_thought(message),
     )
 
 
@@ -211,6 +222,34 @@ def _visible(content: object) -> str:
         raise ValueError("a content that is no text")
     parts = [_mapping(part, "content part") for part in cast("list[object]", content)]
     texts = [part.get("text") for part in parts if part.get("type") in ("text", "output_text")]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _thought(message: Mapping[str, object]) -> str:
+    """What servers send beside the content: vLLM, SGLang, DeepSeek, OpenRouter, Mistral."""
+    for name in ("reasoning_content", "reasoning"):
+        text = message.get(name)
+        if isinstance(text, str) and text.strip():
+            return text
+    content = message.get("content")
+    parts = cast("list[object]", content) if isinstance(content, list) else []
+    return "".join(
+        _thinking(cast("dict[str, object]", part)) for part in parts if isinstance(part, dict)
+    )
+
+
+def _thinking(part: Mapping[str, object]) -> str:
+    """The text of a part of the content that is a thought."""
+    if part.get("type") not in ("thinking", "reasoning"):
+        return ""
+    inner = part.get("thinking", part.get("text", part.get("reasoning")))
+    if isinstance(inner, str):
+        return inner
+    texts = [
+        cast("dict[str, object]", one).get("text")
+        for one in cast("list[object]", inner if isinstance(inner, list) else [])
+        if isinstance(one, dict)
+    ]
     return "".join(text for text in texts if isinstance(text, str))
 
 

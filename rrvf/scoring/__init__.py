@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import rrvf
 from rrvf.errors import HarnessError
 from rrvf.renderers.glyphs import CONSEQUENCE, Medium, find_unwritable
+from rrvf.replies import holds_thoughts
 from rrvf.scorers import BROKEN, no_target
 from rrvf.scorers.judge import Judge
 from rrvf.types import Sample, SampleResult, Score, Status
@@ -42,6 +43,17 @@ def item_key(item: Item) -> str:
 def content_key(*parts: str) -> str:
     """A short name of some texts: equal for equal ones."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def thoughts_cut(items: Iterable[Item]) -> str | None:
+    """A line on how many answers hold thoughts, which are no part of what is scored."""
+    return thoughts_line(sum(bool(said) and holds_thoughts(said or "") for _, said in items))
+
+
+def thoughts_line(number: int) -> str | None:
+    """The line on so many replies; ``None`` for none."""
+    held = "1 reply holds" if number == 1 else f"{number} replies hold"
+    return f"{held} thoughts, which were cut off first" if number else None
 
 
 @dataclass(frozen=True, slots=True)

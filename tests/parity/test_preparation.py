@@ -11,8 +11,10 @@ import json
 import random
 import ssl
 import subprocess
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -105,6 +107,83 @@ def prepare(
         return code
 
     return run
+
+
+THOUGHTS = (
+    "<think>{draft}</think>{final}",
+    "{draft}</think>{final}",
+    "<think>{draft}</think>\n<think>x</think>\n{final}",
+    "{draft}<think>x</think>{final}",
+    "<think>{draft}</think> a </think>{final}",
+    "<think>{draft}<think>x</think>{final}",
+    "<think>{draft}</think>",
+    "{draft}</think>",
+    "{final}<think>x</think>",
+)
+DRAFT, FINAL = "```python\ndraft = 1\n```", "```python\nfinal = 1\n```"
+WITH_THOUGHTS = [text.format(draft=DRAFT, final=FINAL) for text in THOUGHTS]
+
+
+@pytest.fixture
+def predict(
+    official: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[list[str], bool], list[str]]:
+    """(what a model said, SPLIT_THINK) -> the predictions that VLMEvalKit writes."""
+    inference = importlib.import_module("vlmeval.inference")
+    smp = importlib.import_module("vlmeval.smp")
+    pandas = importlib.import_module("pandas")
+
+    def run(said: list[str], split: bool) -> list[str]:
+        def infer(model: object, out_file: str, **_: object) -> object:
+            smp.dump(dict(enumerate(said)), out_file)
+            return model
+
+        monkeypatch.setattr(inference, "infer_data", infer)
+        monkeypatch.setenv("PRED_FORMAT", "json")
+        monkeypatch.delenv("SPLIT_THINK", raising=False)
+        if split:
+            monkeypatch.setenv("SPLIT_THINK", "1")
+        folder = tmp_path / f"split_{split}"
+        folder.mkdir()
+        rows = SimpleNamespace(dataset_name="D", data=pandas.DataFrame({"index": range(len(said))}))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of every reply without <think>
+            inference.infer_data_job(object(), str(folder), "M", rows)
+        found = load_predictions(folder / "M_D.json")
+        return [found.get(str(number), "") for number in range(len(said))]
+
+    return run
+
+
+def test_thoughts_are_cut_off_as_split_think_does(
+    prepare: Callable[[str, str | None], str | None],
+    predict: Callable[[list[str], bool], list[str]],
+) -> None:
+    said = [*WITH_THOUGHTS, *completions()[::40]]
+    for raw, split in zip(said, predict(said, True), strict=True):
+        assert prepare_official(raw) == prepare(split, None), raw
+
+
+def test_without_split_think_the_draft_is_taken(
+    prepare: Callable[[str, str | None], str | None],
+    predict: Callable[[list[str], bool], list[str]],
+) -> None:
+    """The named difference: there it is off by default."""
+    raw = WITH_THOUGHTS[:2]
+    assert predict(raw, False) == raw
+    assert [prepare(text, None) for text in raw] == ["draft = 1"] * 2
+    assert [prepare_official(text) for text in raw] == ["final = 1"] * 2
+
+
+def test_a_thought_that_is_never_closed_is_read_as_code_there(
+    prepare: Callable[[str, str | None], str | None],
+    predict: Callable[[list[str], bool], list[str]],
+) -> None:
+    """The other named difference, with SPLIT_THINK as without."""
+    raw = [f"<think>{DRAFT}"]
+    for split in (True, False):
+        assert [prepare(text, None) for text in predict(raw, split)] == ["draft = 1"]
+    assert prepare_official(raw[0]) is None
 
 
 def test_the_two_rules_by_themselves(official: Any) -> None:
