@@ -106,7 +106,7 @@ MORE_IMPORTS = [
     *("import collections", "import itertools", "import warnings", "import logging", "import io"),
     *("import asyncio", "import threading", "import multiprocessing", "import concurrent.futures"),
     *("import decimal", "import pickle", "import ctypes", "import pathlib", "import tempfile"),
-    *("import six", "import dateutil", "import pytz", "import packaging.version", "import cycler"),
+    *("import dateutil", "import pytz", "import packaging.version", "import cycler"),
     *("import importlib", "import importlib.metadata", "import importlib.util", "import inspect"),
     *("import unittest", "import dataclasses", "import typing", "import urllib.request"),
     *("from numpy import *", "import numpy.ma", "import numpy.random", "from numpy import linalg"),
