@@ -398,3 +398,21 @@ def test_scores_of_answers_that_look_around(tmp_path: Path) -> None:
         **{name: [1.0, 1.0, 1.0] for name in RUNS},
         **{name: [1.0, 0.0, 0.0] for name in UNLOGGED},
     }
+
+
+SOURCES = {
+    "itself": "seen = str('unlikely' not in open(__file__).read())\nunlikely = 1",
+    "a traceback": "import traceback\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n"
+    "    seen = str('1 / 0' in traceback.format_exc())",
+    "inspect": "import inspect\ndef square(x):\n    return x * x\n"
+    "seen = str('x * x' in inspect.getsource(square))",
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_script_finds_its_own_source(renderer: ChartRenderer, name: str) -> None:
+    show = "\nimport matplotlib.pyplot as plt\nplt.title(seen)"
+    drawing = renderer.render(ChartScript(SOURCES[name] + show), modes=("official",)).official
+    assert (drawing.status, drawing.error) == ("ok", None)
+    expected = "False" if name == "itself" else "True"
+    assert list(drawing.elements.texts) == [expected]

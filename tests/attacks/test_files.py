@@ -212,7 +212,7 @@ for place in places:
         stream.write("x")
 """
     for _ in range(2):
-        assert ask(renderer, script) == str([[]] * (len(private) + 2))
+        assert ask(renderer, script) == str([[]] * (len(private) + 1) + [["script.py"]])
     assert not [place for place in private if Path(place, "planted.py").exists()]
 
 
@@ -242,7 +242,7 @@ def test_the_font_cache_is_not_poisoned(renderer: ChartRenderer, not_refused: No
 
 def test_scratch_is_new_for_every_execution(renderer: ChartRenderer, ask: Ask) -> None:
     ask(renderer, "open('left.txt', 'w').write('x'); answer = ''")
-    assert ask(renderer, "import os; answer = os.listdir('.')") == "[]"
+    assert ask(renderer, "import os; answer = os.listdir('.')") == "['script.py']"
 
 
 def test_scratch_can_be_written(renderer: ChartRenderer, ask: Ask) -> None:

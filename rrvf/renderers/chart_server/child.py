@@ -165,7 +165,7 @@ class Execution:
         except NOT_COMPILED as error:
             self._answer.official = self._answer.fixed = failed(error, self._scratch)
             return self._answer
-        self._namespace = script_namespace()
+        self._namespace = script_namespace(code)
         if self._request.flavour == "texts":
             self._run_texts(code)
             return self._answer
@@ -338,7 +338,7 @@ class Execution:
         except NOT_COMPILED as error:
             self._answer.figure = failed(error, self._scratch)
             return
-        self._namespace = script_namespace()
+        self._namespace = script_namespace(self._request.code)
         error = self._execute(code)
         if error is None:
             error = self._watched(self._read_figure)
@@ -496,8 +496,10 @@ def _fixed_bits(k: int) -> int:
     return 0x5EED % (1 << k)
 
 
-def script_namespace() -> dict[str, Any]:
-    """The globals of a script that runs as ``__main__``."""
+def script_namespace(code: str) -> dict[str, Any]:
+    """The globals of a script that runs as ``__main__``, its file in the working folder."""
+    with contextlib.suppress(OSError):  # a script may fill its disk with itself
+        Path(FILE_NAME).write_text(code, encoding="utf-8", errors="surrogatepass")
     main = ModuleType("__main__")
     loader = SourceFileLoader("__main__", FILE_NAME)
     main.__dict__.update(__file__=FILE_NAME, __cached__=None, __loader__=loader)
