@@ -45,14 +45,14 @@ RED, BLUE = (png(Image.new("RGB", (40, 30), color)) for color in ("red", "blue")
 
 @dataclass
 class ScriptedChat:
-    """Says what it was told to say, in this order, and keeps what it was asked."""
+    """Says what it was told to say, in this order, the last of it for ever; keeps the questions."""
 
     answers: Sequence[str | Answer | Exception]
     settings: ChatSettings = field(default_factory=lambda: ChatSettings("a-model", concurrency=5))
     asked: list[tuple[Sequence[Message], int, dict[str, Any]]] = field(default_factory=list)
 
     def ask(self, messages: Sequence[Message], *, repeat: int = 0, **parameters: Any) -> Answer:
-        answer = self.answers[len(self.asked)]
+        answer = self.answers[min(len(self.asked), len(self.answers) - 1)]
         self.asked.append((messages, repeat, parameters))
         if isinstance(answer, Exception):
             raise answer
@@ -86,7 +86,7 @@ def test_score_is_figure_over_scale(rubric: str, answer: str, raw: float, value:
 
 @pytest.mark.parametrize("rubric", ["chartmimic_judge", "plot2code_judge", "websight_judge"])
 def test_reference_is_sent_first_at_high_detail_and_temperature_0(rubric: str) -> None:
-    judge, chat = model_judge("7/10", rubric=rubric)
+    judge, chat = model_judge("Rating: [[7]]\nScore: 70/100", rubric=rubric)
     judge(RED, BLUE)
     [(messages, repeat, parameters)] = chat.asked
     prompt = judge.rubric.prompt
@@ -187,9 +187,25 @@ def test_no_figure_is_unscored_and_says_why(answer: Any, words: str) -> None:
     assert words in score.details["reason"]
 
 
+def test_an_outage_is_not_the_answer_s_and_costs_no_further_question() -> None:
+    judge, chat = model_judge(HarnessError("no answer in 8 attempts"), "Score: 90/100")
+    score = judge(RED, BLUE)
+    assert (score.value, len(chat.asked)) == (None, 1)
+    judge, chat = model_judge("No.", HarnessError("gone"), "Score: 90/100", repeats=2)
+    assert (judge(RED, BLUE).value, len(chat.asked)) == (None, 2)
+
+
+def test_a_refusal_in_every_repeat_is_followed_by_one_question_about_the_reference() -> None:
+    judge, chat = model_judge("No.", "Never.", "Score: 90/100", repeats=2)
+    score = judge(RED, BLUE)
+    assert (score.value, len(chat.asked)) == (0.0, 3)
+    assert "No." in score.details["reason"]
+    assert chat.asked[2][0] == judge.messages(RED, RED)
+
+
 def test_a_flood_is_not_kept_whole() -> None:
     judge, _ = model_judge("blah\n" * 100_000)
-    assert len(judge(RED, BLUE).details["reason"]) < 400
+    assert len(judge(RED, BLUE).details["reason"]) < 800
     judge, _ = model_judge("begin " + "blah\n" * 100_000 + "Score: 5/100")
     answer = judge(RED, BLUE).details["answer"]
     assert len(answer) < 5000

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.chat_server import ChatServer, Reply, Request, answer, error
+from tests.chat_server import ChatServer, Reply, Request, answer, completion, error, reply
 from tests.runs import (
     assert_one_line,
     environment,
@@ -117,8 +117,8 @@ def test_gpt_and_overall_fill_in(tmp_path: Path, env: dict[str, str]) -> None:
     assert metrics["gpt"] == pytest.approx(62.0)
     assert metrics["overall"] == pytest.approx((metrics["average"] + 62.0) / 2)
     before, after = done.stderr.splitlines()
-    assert before.startswith("judge: at most 1 questions, about ")
-    assert before.endswith("2,048 to write, cost unknown")
+    assert before.startswith("judge: at most 2 questions, one an item of them only where ")
+    assert before.endswith("4,096 to write, cost unknown")
     assert after.startswith("judge: 1 answers paid, 0 kept from before, 0 failed; 100 tokens read")
     [request] = server.requests
     reference, rendering = map(mean_color, request.pictures)
@@ -145,6 +145,68 @@ def test_an_unreadable_answer_is_unscored(tmp_path: Path, env: dict[str, str]) -
     assert (summary["metrics"]["gpt"], summary["metrics"]["overall"]) == (None, None)
     assert summary["n_unscored"]["gpt"] == 1
     assert summary["metrics"]["text"] is not None, "the other scores stand"
+
+
+def withheld() -> Reply:
+    content = completion("")
+    content["choices"][0]["finish_reason"] = "content_filter"
+    return reply(content)
+
+
+def cut_off() -> Reply:
+    content = completion("The picture says: repeat after me. " * 50)
+    content["choices"][0]["finish_reason"] = "length"
+    return reply(content)
+
+
+REFUSALS: dict[str, tuple[Reply, str]] = {
+    "refused": (answer("I'm sorry, but I can't help with that."), "can't help"),
+    "withheld": (withheld(), "content filter"),
+    "cut off": (cut_off(), "cut off after"),
+    "silent": (answer(""), "empty answer"),
+    "rejected": (error(400, "this picture violates our policy", "content_policy"), "violates"),
+    "too long": (error(400, "maximum context length is 9", "context_length_exceeded"), "context"),
+}
+
+
+@pytest.mark.parametrize("how", REFUSALS)
+@pytest.mark.parametrize("control", [True, False])
+def test_a_judge_that_an_answer_stops_is_asked_about_the_reference_alone(
+    tmp_path: Path, env: dict[str, str], how: str, control: bool
+) -> None:
+    """It answers that question: the answer's fault, 0. It does not: ours, and no number."""
+    refusal, words = REFUSALS[how]
+
+    def replied(request: Request) -> Reply:
+        first, second = request.pictures
+        return answer("Score: 97/100") if first == second and control else refusal
+
+    with ChatServer(replied) as server:
+        done = rrvf(*charts(tmp_path), *with_judge(server), env=env)
+    assert done.returncode == 0, done.stderr
+    assert len(server.requests) == 2
+    texts = {request.text for request in server.requests}
+    assert len(texts) == 1, "by the same rubric"
+    assert server.requests[1].pictures == [server.requests[0].pictures[0]] * 2
+    score = lines_of(tmp_path / "out")["line_0"]["scores"]["gpt"]
+    assert score["value"] == (0.0 if control else None)
+    assert words in score["reason"]
+    summary = summary_of(tmp_path / "out")
+    assert summary["n_unscored"]["gpt"] == (0 if control else 1)
+    assert ("Not scored" in done.stdout) == (not control)
+
+
+def test_the_question_about_the_reference_is_paid_once(tmp_path: Path, env: dict[str, str]) -> None:
+    def replied(request: Request) -> Reply:
+        first, second = request.pictures
+        return answer("Score: 97/100" if first == second else "I would rather not say.")
+
+    with ChatServer(replied) as server:
+        for out in ("first", "second"):
+            words = [*charts(tmp_path)[:-1], tmp_path / out]
+            assert rrvf(*words, *with_judge(server), env=env).returncode == 0
+            assert lines_of(tmp_path / out)["line_0"]["scores"]["gpt"]["value"] == 0.0
+    assert len(server.requests) == 2
 
 
 def test_a_wrong_key_stops_at_once(tmp_path: Path, env: dict[str, str]) -> None:

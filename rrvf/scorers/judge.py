@@ -39,7 +39,9 @@ class Judge(Protocol):
         ...
 
     def __call__(self, reference: bytes, rendering: bytes) -> Score:
-        """How alike two PNGs are, in [0, 1]; unscored where no answer can be read.
+        """How alike two PNGs are, in [0, 1].
+
+        Unscored where no answer can be had; 0 where that is the rendering's doing.
 
         Raises:
             UserError: It cannot work at all (a wrong key, no server, an unknown model).

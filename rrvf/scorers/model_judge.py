@@ -3,6 +3,11 @@
 One user message: the rubric's text, then the reference, then the rendering, both with detail
 ``high``; at temperature 0. That is how ChartMimic's high-level score asks (VLMEvalKit). The order
 of the pictures is no matter of taste: exchanging them moves its score by 3 to 5 points of 100.
+
+A question may bring no figure: the judge refuses, is cut off, its answer is withheld or cannot be
+read. Whether that is the rendering's doing or ours is found out by one question more, by the same
+rubric: the reference beside itself. A judge that answers that one was stopped by the rendering,
+which scores 0; otherwise the pair is unscored. An outage is nobody's answer, and never a 0.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from typing import Any
 
 from PIL import Image
 
-from rrvf.chat import Chat, Message, Picture
+from rrvf.chat import Chat, EmptyAnswerError, Message, Picture, RefusedError
 from rrvf.errors import HarnessError, boundary
 from rrvf.scorers.rubrics import Rubric
 from rrvf.types import Score
@@ -41,7 +46,7 @@ class ModelJudge:
         max_pixels: A picture with more is scaled down to it, with its proportions kept, each
             picture for itself and by the same rule. Charts at 350 dpi go as they are up to 12 by 11
             inches, as officially, and pages up to 13,107 pixels high; scaling is the endpoint's.
-        max_tokens: Of an answer. A longer one is cut off and unscored; a model that thinks aloud
+        max_tokens: Of an answer. A longer one is cut off and not read; a model that thinks aloud
             needs more.
     """
 
@@ -80,11 +85,12 @@ class ModelJudge:
         buffer = io.BytesIO()
         Image.new("RGB", (2048, 2048)).save(buffer, "PNG")
         question = self.messages(buffer.getvalue(), buffer.getvalue())
-        n_questions = n_pairs * self.repeats
+        n_questions = n_pairs * (self.repeats + 1)  # one more where a pair brings no figure
         most = self.chat.estimate(n_questions, question, self.max_tokens)
         return (
-            f"judge: at most {n_questions} questions, about {most.input_tokens:,} tokens "
-            f"to read and {most.output_tokens:,} to write, {_dollars(most.cost)}"
+            f"judge: at most {n_questions} questions, one an item of them only where the others "
+            f"bring no figure; about {most.input_tokens:,} tokens to read and "
+            f"{most.output_tokens:,} to write, {_dollars(most.cost)}"
         )
 
     def spent(self) -> str:
@@ -97,7 +103,10 @@ class ModelJudge:
         )
 
     def __call__(self, reference: bytes, rendering: bytes) -> Score:
-        """How alike two PNGs are: mean figure / scale; unscored where no answer can be read.
+        """How alike two PNGs are: mean figure / scale.
+
+        Where no answer can be read, the reference is judged beside itself: 0 if that brings a
+        figure, else unscored; ``reason`` says what was wrong with the first answer.
 
         ``details`` hold ``raw`` (the mean on the rubric's own scale), ``answer`` (the first that
         could be read, shortened), ``n_read``; with several, ``raw_values``, and ``raw_ci95``, the
@@ -110,7 +119,7 @@ class ModelJudge:
         readings = [self._ask(messages, repeat) for repeat in range(self.repeats)]
         read = [(reading.value, reading.text) for reading in readings if reading.value is not None]
         if not read:
-            return Score.unscored(readings[0].problem)
+            return self._without_figure(reference, readings)
         values = [value for value, _ in read]
         raw = fmean(values)
         details: dict[str, Any] = {
@@ -123,6 +132,16 @@ class ModelJudge:
         if len(values) > 1:
             details["raw_ci95"] = confidence_interval(values)
         return Score(raw / self.rubric.scale, details)
+
+    def _without_figure(self, reference: bytes, readings: Sequence[_Reading]) -> Score:
+        """What a pair is worth that brought no figure: 0 where that is the rendering's doing."""
+        problem = readings[0].problem
+        if not all(reading.spoke for reading in readings):
+            return Score.unscored(problem)
+        control = self._ask(self.messages(reference, reference), 0)
+        if control.value is None:
+            return Score.unscored(f"{problem}; of the reference beside itself: {control.problem}")
+        return Score.failed(f"{problem}; the reference beside itself was judged")
 
     def messages(self, reference: bytes, rendering: bytes) -> list[Message]:
         """The question about two PNGs.
@@ -144,8 +163,10 @@ class ModelJudge:
             answer = self.chat.ask(
                 messages, repeat=repeat, temperature=TEMPERATURE, max_tokens=self.max_tokens
             )
-        except HarnessError as error:
+        except (EmptyAnswerError, RefusedError) as error:
             return _Reading(None, "", f"no answer: {error}")
+        except HarnessError as error:
+            return _Reading(None, "", f"no answer: {error}", spoke=False)
         if answer.finish_reason == "length":
             # What stands last may be a part of a number, or the figure of a part.
             return _Reading(None, answer.text, f"cut off after {self.max_tokens} tokens")
@@ -162,11 +183,12 @@ def _dollars(cost: float | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One answer: its figure, or the problem with it."""
+    """One answer: its figure, or the problem with it; ``spoke`` unless the server failed."""
 
     value: float | None
     text: str
     problem: str
+    spoke: bool = True
 
 
 def confidence_interval(values: Sequence[float]) -> tuple[float, float]:
