@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -575,3 +578,39 @@ def test_calls_at_once_show_a_reference_once(
         found = list(pool.map(ask, range(6)))
     assert len(counted) == 1
     assert all(rendering == found[0] for rendering in found)
+
+
+# ----------------------------------------------------------------------------- a busy machine
+
+TABLE = (
+    "<style>td{padding:2px;border:1px solid #ccc;box-shadow:0 0 9px #999}</style><table>"
+    + ("<tr>" + "".join(f"<td>{number}</td>" for number in range(30)) + "</tr>") * 60
+    + "</table>"
+)
+
+
+@pytest.fixture
+def busy() -> Iterator[None]:
+    """A machine on which others use every processor six times over."""
+    others = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in range(6 * (os.cpu_count() or 1))
+    ]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def test_what_others_use_is_not_the_time_of_a_page(chromium: Path, busy: None) -> None:
+    with PageRenderer(chromium, workers=1, limits=PageLimits(seconds=3)) as renderer:
+        found = renderer.render(TABLE)
+    assert (found.status, found.error) == ("ok", None)
+
+
+def test_a_page_without_end_ends_on_a_busy_machine_too(chromium: Path, busy: None) -> None:
+    limits = PageLimits(seconds=1)
+    with PageRenderer(chromium, workers=1, limits=limits, javascript=True) as renderer:
+        assert renderer.render("<script>while (true);</script>").status == "timeout"

@@ -14,10 +14,9 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import threading
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,20 +25,22 @@ from rrvf.errors import HarnessError, SetupError
 from rrvf.renderers import browser, cache, web_assets
 from rrvf.renderers.chart_server.confine import LEVELS
 from rrvf.renderers.page_session import PageLimits, Session
+from rrvf.renderers.processes import OwnTime, descendants, kill_tree, memory_of_tree
 from rrvf.types import STATUSES, PageRendering, TextBlock
 
 if TYPE_CHECKING:
     from playwright.async_api import Playwright
 
-__all__ = ["PageLimits", "PageRenderer"]
+__all__ = ["PageLimits", "PageRenderer", "descendants"]
 
 CONFINEMENT_VARIABLE = "RRVF_CONFINEMENT"
 WATCH_AFTER, WATCH_EVERY = 0.5, 0.25
+CLOCK_AFTER, CLOCK_EVERY = 0.5, 0.2
 CLOSE_SECONDS = 20.0
 REMOVING_TRIES = 100
 EMPTY = b"<!DOCTYPE html><title></title>"
 SOURCES = (
-    *("page.py", "page_session.py", "page_snapshot.py", "page_visibility.py"),
+    *("page.py", "processes.py", "page_session.py", "page_snapshot.py", "page_visibility.py"),
     *("browser.py", "web_assets.py"),
 )
 
@@ -325,8 +326,7 @@ class _Pool:
         watcher = asyncio.ensure_future(self._watch(session))
         outcome: PageRendering | Exception
         try:
-            async with asyncio.timeout(self._limits.seconds):
-                outcome = await session.show(html)
+            outcome = await self._in_time(session, html)
         except TimeoutError:
             outcome = PageRendering(
                 "timeout", f"the page was not drawn within {self._limits.seconds:g} s"
@@ -339,6 +339,28 @@ class _Pool:
             outcome = PageRendering("out_of_memory", self._too_large())
         return outcome
 
+    async def _in_time(self, session: Session, html: bytes) -> PageRendering:
+        """Show a document within the seconds of its own that it has.
+
+        Raises:
+            TimeoutError: It takes longer.
+        """
+        showing = asyncio.ensure_future(session.show(html))
+        left = first = min(CLOCK_AFTER, self._limits.seconds)
+        clock: OwnTime | None = None
+        try:
+            while left > 0:
+                done, _ = await asyncio.wait({showing}, timeout=max(left, CLOCK_EVERY))
+                if done:
+                    return showing.result()
+                # This thread's waiting is no page's doing either.
+                clock = clock or OwnTime(session.running.pid, [threading.get_native_id()])
+                left = self._limits.seconds - first - clock.seconds()
+            raise TimeoutError
+        finally:
+            showing.cancel()
+            await asyncio.gather(showing, return_exceptions=True)
+
     def _too_large(self) -> str:
         return f"the page took the browser over {self._limits.memory / 2**30:g} GiB of memory"
 
@@ -350,8 +372,7 @@ class _Pool:
         """
         session = await self._launched()
         try:
-            async with asyncio.timeout(self._limits.seconds):
-                await session.show(EMPTY)
+            await self._in_time(session, EMPTY)
         except Exception as again:
             raise HarnessError(f"the browser fails on an empty page: {_line(again)}") from error
         finally:
@@ -372,9 +393,6 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-# ------------------------------------------------------------------------------- processes
-
-
 def _remove(profile: Path) -> None:
     """Remove a folder in which processes that are dying may still write."""
     for _ in range(REMOVING_TRIES):
@@ -382,46 +400,6 @@ def _remove(profile: Path) -> None:
         if not profile.exists():
             return
         time.sleep(0.05)
-
-
-def kill_tree(root: int) -> None:
-    """Kill a process and all below it, from the top, so that nothing is started anew."""
-    for pid in (root, *descendants(root)):
-        with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def memory_of_tree(root: int) -> int:
-    """Anonymous and shared memory of a process and all below it, in bytes."""
-    return sum(map(_memory, (root, *descendants(root))))
-
-
-def descendants(root: int) -> list[int]:
-    """Process ids below ``root``."""
-    children: dict[int, list[int]] = {}
-    for pid, parent in _parents():
-        children.setdefault(parent, []).append(pid)
-    found = list(children.get(root, []))
-    for pid in found:
-        found += children.get(pid, [])
-    return found
-
-
-def _parents() -> Iterator[tuple[int, int]]:
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError, IndexError):
-                stat = Path(entry.path, "stat").read_text(errors="replace")
-                yield int(entry.name), int(stat.rpartition(")")[2].split()[1])
-
-
-def _memory(pid: int) -> int:
-    size = 0
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines():
-            if line.startswith(("RssAnon:", "RssShmem:")):
-                size += 1024 * int(line.split()[1])
-    return size
 
 
 # ------------------------------------------------------------------------ kept references

@@ -65,7 +65,8 @@ class PageLimits:
     """What one page may use.
 
     Attributes:
-        seconds: Wall time from the first byte to the picture.
+        seconds: Time from the first byte to the picture, less what the browser had to wait for a
+            processor; see :class:`rrvf.renderers.processes.OwnTime`.
         source: Bytes of HTML.
         width, height: Of the viewport, in CSS pixels.
         max_width, max_height: Of the picture; what lies beyond is cut off.
