@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from rrvf.runs import LoopOptions, RunOptions
     from rrvf.scoring import Item, Scoring
     from rrvf.types import SampleResult
+
+NOTHING_SCORED, INTERRUPTED, TERMINATED = 3, 130, 143
+"""Exit statuses, besides 0, and 2 for a user's mistake."""
 
 BENCHMARKS = ("chartmimic", "plot2code", "websight")
 
@@ -84,7 +88,8 @@ def demo(
     for run in demo_runs(workers, chart_python, browser, confinement):
         try:
             with run.prepared() as (items, scoring):
-                runs.append(_run(items, scoring, out / run.folder, workers))
+                _run(items, scoring, out / run.folder, workers)
+                runs.append(out / run.folder)
                 if run.episode is not None:
                     episode = out / f"episode-{run.episode}"
                     typer.echo(play_episode(run.episode, items, scoring, episode))
@@ -107,18 +112,23 @@ def score(
     executor: Where = "local",
     ray_address: RayAddress = None,
 ) -> None:
-    """Score existing predictions; goes on where an earlier run into OUT stopped."""
-    from rrvf.report import write_report
+    """Score existing predictions; goes on where an earlier run into OUT stopped.
+
+    Ends with status 3 where nothing at all could be scored.
+    """
+    from rrvf.run_folder import require_apart
     from rrvf.runs import prepared
     from rrvf.scoring import thoughts_cut
+
+    require_apart(out, run.data, predictions)
 
     options = _options(run, judge, out, predictions)
     where = None if executor == "local" else _on_ray(benchmark, options, None, ray_address)
     with prepared(benchmark, options) as (items, scoring):
         _tell_missing(items, scoring)
         _tell(thoughts_cut(items))
-        _run(items, scoring, out, run.workers, where)
-        typer.echo(f"report: {write_report([out], out)}")
+        results = _run(items, scoring, out, run.workers, where)
+    _report(out, results)
 
 
 @app.command("eval")
@@ -134,10 +144,15 @@ def evaluate(
     executor: Where = "local",
     ray_address: RayAddress = None,
 ) -> None:
-    """Let a model play the loop, score its answers; goes on where an earlier run stopped."""
+    """Let a model play the loop, score its answers; goes on where an earlier run stopped.
+
+    Ends with status 3 where nothing at all could be scored.
+    """
     from rrvf.episodes import remarks
-    from rrvf.report import write_report
+    from rrvf.run_folder import require_apart
     from rrvf.runs import LoopOptions, episodes
+
+    require_apart(out, run.data)
 
     since = _since(run, out)
     loop = LoopOptions(**said(policy, episode, teacher), since=since)
@@ -145,9 +160,9 @@ def evaluate(
     where = None if executor == "local" else _on_ray(benchmark, options, loop, ray_address, out)
     with episodes(benchmark, options, loop, out) as (items, scoring):
         _tell_missing(items, scoring)
-        _run(items, scoring, out, run.workers, where)
-        _tell(*remarks(out))
-        typer.echo(f"report: {write_report([out], out)}")
+        results = _run(items, scoring, out, run.workers, where)
+    _tell(*remarks(out))
+    _report(out, results)
 
 
 @app.command()
@@ -279,9 +294,8 @@ def _tell_missing(items: Sequence[Item], scoring: Scoring) -> None:
     missing = without_answer(items, scoring)
     if missing:
         some = ", ".join(missing[:10]) + (", ..." if len(missing) > 10 else "")
-        typer.echo(
-            f"no prediction for {len(missing)} of {len(items)} samples, counted as no_code: {some}",
-            err=True,
+        _tell(
+            f"no prediction for {len(missing)} of {len(items)} samples, counted as no_code: {some}"
         )
 
 
@@ -303,11 +317,11 @@ def _run(
     out: Path,
     workers: int,
     executor: Executor | None = None,
-) -> Path:
-    """Score with a progress bar, then print the table."""
+) -> Sequence[SampleResult]:
+    """Score with a progress bar, then print the table and what there is to say about it."""
     from rrvf.evaluate import score_predictions
     from rrvf.renderers.official_packages import count_missing
-    from rrvf.report import format_table
+    from rrvf.report import explain_unscored, format_table
     from rrvf.run_folder import read_summary
     from rrvf.runs import spent
     from rrvf.scoring import tell_broken, tell_glyphs
@@ -320,32 +334,67 @@ def _run(
     _tell(*scoring.lacks(), judge.expected(len(items)) if judge else None)
     try:
         with (
+            _terminable(),
             # Ray tells of lost nodes on stdout, which is for the table.
             redirect_stdout(sys.stderr if executor else sys.stdout),
             closing(score_predictions(items, scoring, out, workers, executor)) as results,
         ):
             finished = list(_progress(results, len(items)))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         _tell(*costs())
         typer.echo(f"stopped; what is done stands in {out}, the same command goes on", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(TERMINATED if isinstance(stop, _Terminated) else INTERRUPTED) from None
     _tell(*costs())
     typer.echo(format_table(read_summary(out)))
     for line in filter(
         None,
         (
+            *explain_unscored(finished),
             tell_broken(finished),
             *count_missing(finished),
             tell_glyphs(result.tags for result in finished),
         ),
     ):
-        typer.echo(line)
-    return out
+        typer.echo(_one_line(line))
+    return finished
+
+
+def _report(out: Path, results: Sequence[SampleResult]) -> None:
+    """Write the report; a run that could score nothing at all is no success."""
+    from rrvf.report import is_unscored, write_report
+
+    typer.echo(f"report: {write_report([out], out)}")
+    if is_unscored(results):
+        typer.echo("nothing could be scored", err=True)
+        raise typer.Exit(NOTHING_SCORED)
+
+
+class _Terminated(KeyboardInterrupt):
+    """The system, or a scheduler, ends the process: as if its user had interrupted it."""
+
+
+@contextmanager
+def _terminable() -> Generator[None]:
+    """SIGTERM stops a run as Ctrl-C does, so that its summary is written."""
+
+    def stop(*_: object) -> NoReturn:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _tell(*lines: str | None) -> None:
     for line in filter(None, lines):
-        typer.echo(line, err=True)
+        typer.echo(_one_line(line), err=True)
+
+
+def _one_line(text: str) -> str:
+    """What a script or a file says may hold line breaks and worse."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _progress(results: Iterator[SampleResult], total: int) -> Iterator[SampleResult]:
@@ -388,9 +437,7 @@ def _told_in_one_line() -> Generator[None]:
         lines = [f"{error.filename}: {error.strerror}" if error.filename else str(error)]
     else:
         return
-    # What a script or a file says may hold line breaks and worse.
-    plain = ["".join(c if c.isprintable() else " " for c in line) for line in lines]
-    typer.echo("rrvf: " + "\n".join(plain), err=True)
+    typer.echo("rrvf: " + "\n".join(map(_one_line, lines)), err=True)
     sys.exit(2)
 
 

@@ -68,6 +68,7 @@ class LoopScoring:
     kept: Trajectories
     concurrency: int = 16
     score_turns: bool = True
+    _closed: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
 
     @property
     def benchmark(self) -> str:
@@ -115,7 +116,8 @@ class LoopScoring:
         return self.inner.lacks()
 
     def close(self) -> None:
-        """End what is under way."""
+        """End what is under way; an episode that fails by it was not played and is not kept."""
+        self._closed.set()
         self.inner.close()
 
     def score(self, item: Item, scorers: Mapping[str, Any]) -> Outcome:
@@ -151,6 +153,8 @@ class LoopScoring:
 
     def _played(self, sample: Sample, key: str) -> Trajectory:
         trajectory = run_episode(self.policy, sample, self.canvas, self.teacher, self.settings)
+        if trajectory.failed and self._closed.is_set():
+            raise HarnessError("the run was stopped")
         self.kept.add(trajectory, key)
         return trajectory
 

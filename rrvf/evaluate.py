@@ -182,7 +182,10 @@ def in_threads(
         except BaseException:
             for future in running:
                 future.cancel()
-            scoring.close()  # what still runs would hold up the exit for a minute
+            # What is drawn, or waits for a server, would hold up the exit for minutes.
+            scoring.close()
+            for chat in chats_in(scoring).values():
+                chat.close()
             raise
 
 

@@ -186,6 +186,32 @@ def token(path: Path) -> str:
         ) from error
 
 
+def require_apart(out: Path, data: str | Path | None, predictions: Path | None = None) -> None:
+    """Refuse a run whose own files would become samples or answers, links followed.
+
+    Args:
+        out: Where the run is to be written.
+        data: The folder of samples; a file, or the name of a data set, is never in the way.
+        predictions: The folder of answers, where they are one.
+
+    Raises:
+        UserError: ``out`` is one of them or lies inside, or the data lie inside ``out``.
+    """
+    here = out.resolve()
+    for option, named in (("--data", data), ("--predictions", predictions)):
+        if named is None or not Path(named).is_dir():
+            continue
+        there = Path(named).resolve()
+        if here.is_relative_to(there):
+            where = "is" if here == there else "lies inside"
+            raise UserError(
+                f"--out {out} {where} {option} {named}, where the files of the run would be taken "
+                "for more of it; name another --out"
+            )
+        if option == "--data" and there.is_relative_to(here):
+            raise UserError(f"--data {named} lies inside --out {out}; name another --out")
+
+
 def _parsed(line: bytes) -> tuple[SampleResult | None, object]:
     """The result in a line and its key; ``None`` where it is no whole line."""
     try:

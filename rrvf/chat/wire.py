@@ -7,8 +7,8 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -64,9 +64,14 @@ class Wire:
         # A proxy of the environment is for other machines.
         self._client: Any = openai.DefaultHttpxClient(trust_env=not _is_here(parts.hostname or ""))
         self._timeout: Any = openai.Timeout
+        self._lock = threading.Lock()
+        self._under_way: set[Watchdog] = set()
 
     def close(self) -> None:
-        """End all connections."""
+        """End all connections; whoever waits for a reply fails at once."""
+        with self._lock:
+            for watchdog in self._under_way:
+                watchdog.shut()
         self._client.close()
 
     def post(self, path: str, body: Mapping[str, Any], seconds: float) -> Reply:
@@ -90,7 +95,7 @@ class Wire:
         if self._auth is None:
             headers["authorization"] = f"Bearer {self._key}"
         with (
-            Watchdog(seconds) as watchdog,
+            self._watched(seconds) as watchdog,
             self._client.stream(
                 method,
                 address,
@@ -102,6 +107,17 @@ class Wire:
             ) as response,
         ):
             return Reply(response.status_code, response.headers, _body_of(response))
+
+    @contextmanager
+    def _watched(self, seconds: float) -> Generator[Watchdog]:
+        with Watchdog(seconds) as watchdog:
+            with self._lock:
+                self._under_way.add(watchdog)
+            try:
+                yield watchdog
+            finally:
+                with self._lock:
+                    self._under_way.discard(watchdog)
 
 
 class Watchdog:
@@ -115,7 +131,7 @@ class Watchdog:
         self._ends = time.monotonic() + seconds
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
-        self._timer = threading.Timer(seconds, self._shut)
+        self._timer = threading.Timer(seconds, self.shut)
         self._timer.daemon = True
 
     def __enter__(self) -> Self:
@@ -139,9 +155,10 @@ class Watchdog:
             with self._lock:
                 self._sockets.append(details["return_value"].get_extra_info("socket"))
             if time.monotonic() >= self._ends:
-                self._shut()
+                self.shut()
 
-    def _shut(self) -> None:
+    def shut(self) -> None:
+        """Shut its connections now."""
         with self._lock:
             for one in self._sockets:
                 with suppress(OSError):  # closed already

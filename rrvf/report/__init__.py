@@ -21,9 +21,10 @@ from rrvf.report.training import (
     require_alike,
     training_payload,
 )
+from rrvf.report.unscored import explain_unscored, is_unscored
 from rrvf.report.values import Json
 
-__all__ = ["EMBED_LIMIT", "format_table", "write_report"]
+__all__ = ["EMBED_LIMIT", "explain_unscored", "format_table", "is_unscored", "write_report"]
 
 EMBED_LIMIT = 40 * 2**20
 """Bytes of pictures up to which a report carries them; above, it links to ``renderings/``."""

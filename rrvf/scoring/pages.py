@@ -11,7 +11,7 @@ from typing import Any, Literal
 from rrvf.benchmarks import websight, websight_rules
 from rrvf.errors import HarnessError
 from rrvf.renderers.page import PageRenderer, source_hash
-from rrvf.scorers.clip import ClipSettings
+from rrvf.scorers.clip import ClipSettings, Unavailable
 from rrvf.scorers.judge import Judge
 from rrvf.scorers.pages import HasEnvironment, PageScorer, find_page_scorers, score_page
 from rrvf.scoring import (
@@ -108,8 +108,10 @@ class PageScoring:
         return websight_rules.metrics(results)
 
     def lacks(self) -> Sequence[str]:
-        """Tailwind, which pages of v0.2 ask for."""
-        return () if self.renderer.environment["tailwind"] else (NO_TAILWIND,)
+        """Tailwind, which pages of v0.2 ask for, and what the scorers with a model need."""
+        tailwind = () if self.renderer.environment["tailwind"] else (NO_TAILWIND,)
+        missing = {one.reason: None for one in self._found.values() if isinstance(one, Unavailable)}
+        return (*tailwind, *(f"CLIP will not be scored: {reason}" for reason in missing))
 
     def waiting(self) -> int:
         """Those the judge is asked about."""
