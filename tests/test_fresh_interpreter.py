@@ -33,7 +33,7 @@ import json
 print("told:" + json.dumps(told).replace("$", "dollar"))
 """
 
-MODULES = """
+SURROUNDINGS = """
 import sys
 # Compiled modules share types under names of Cython's, without an import; the server may have
 # been the first to list this machine's fonts, which needs another encoding.
@@ -44,12 +44,7 @@ for name in names:
     for key, value in getattr(sys.modules[name], "__dict__", {}).items():
         if type(value) is type(sys) and not f"{name}.{key}".startswith(passing):
             links.append(name + "." + key)
-told = [sorted(names), sorted(links)]
-"""
-
-REGISTRIES = """
-import sys
-told = {}
+told = {"modules": sorted(names), "links": sorted(links)}
 have = sys.modules.get
 if have("matplotlib"):
     rc = have("matplotlib").rcParams
@@ -316,19 +311,13 @@ def compare(renderer: ChartRenderer, folder: Path, codes: dict[str, str]) -> Non
     assert different == {}
 
 
-def looks_after(lines: list[str]) -> dict[str, str]:
-    return {
-        f"{line} -> {look[:20]}": line + look for line in lines for look in (MODULES, REGISTRIES)
-    }
-
-
 def test_modules_and_registries_after_an_import(renderer: ChartRenderer, tmp_path: Path) -> None:
-    compare(renderer, tmp_path, looks_after(IMPORTS))
+    compare(renderer, tmp_path, {line: f"{line}\n{SURROUNDINGS}" for line in IMPORTS})
 
 
 @pytest.mark.parity
 def test_modules_and_registries_after_many_imports(renderer: ChartRenderer, tmp_path: Path) -> None:
-    compare(renderer, tmp_path, looks_after(MORE_IMPORTS))
+    compare(renderer, tmp_path, {line: f"{line}\n{SURROUNDINGS}" for line in MORE_IMPORTS})
 
 
 def test_what_a_script_finds_around_it(renderer: ChartRenderer, tmp_path: Path) -> None:
