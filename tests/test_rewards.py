@@ -70,8 +70,8 @@ GOOD = episode_of(CALLS, answer("code"))
 # ----------------------------------------------------------------------- the metric, bit for bit
 
 
-def played(scoring: Any, items: list[Item], out: Path) -> list[SampleResult]:
-    """What ``rrvf eval`` does with recorded answers, drafts first."""
+def played(scoring: Any, items: list[Item], out: Path) -> LoopScoring:
+    """What ``rrvf eval`` does with recorded answers, drafts first; returns how it was done."""
     turns = {
         sample.id: (f"<think>A draft.</think>{call(extract_code(text, 'python') or 'x')}", text)
         for sample, text in items
@@ -84,7 +84,8 @@ def played(scoring: Any, items: list[Item], out: Path) -> list[SampleResult]:
     )
     asked = [(sample, None) for sample, _ in items]
     with closing(score_predictions(asked, loop, out)) as results:
-        return list(results)
+        assert len(list(results)) == len(items)
+    return loop
 
 
 def stored(out: Path) -> dict[str, dict[str, Any]]:
@@ -95,7 +96,7 @@ def stored(out: Path) -> dict[str, dict[str, Any]]:
 def test_the_parts_of_a_chart_s_reward_are_its_scores_bit_for_bit(tmp_path: Path) -> None:
     items = demo_items()
     with ChartRenderer(workers=2, limits=LIMITS) as renderer:
-        played(ChartScoring(renderer, judge=LikenessJudge()), items, tmp_path)
+        loop = played(ChartScoring(renderer, judge=LikenessJudge()), items, tmp_path)
     written, kept = stored(tmp_path), Trajectories(tmp_path)
     n_compared = 0
     with ChartRenderer(workers=2, limits=LIMITS) as renderer:
@@ -103,7 +104,7 @@ def test_the_parts_of_a_chart_s_reward_are_its_scores_bit_for_bit(tmp_path: Path
             ChartScoring(renderer, judge=LikenessJudge()), "python", RewardSettings(vision=MIX)
         )
         for sample, _ in items:
-            trajectory = kept.find(sample.id)
+            trajectory = kept.find(sample.id, loop.key(sample))
             if trajectory is None:
                 continue
             found = rewarder(sample, trajectory)
