@@ -143,6 +143,8 @@ def extract_html(completion: str) -> str | None:
     blocks = list(replies.fenced_blocks(text))
     pages = [code for name, code in blocks if _is_whole(name, code)]
     pages = pages or [code for name, code in blocks if _is_part(name, code)]
+    # A document without a body, as one that was cut off.
+    pages = pages or [code for name, code in blocks if _is_begun(name, code)]
     if pages:
         return pages[-1]
     if _WHOLE.search(text):
@@ -157,6 +159,11 @@ def _is_whole(name: str, code: str) -> bool:
         return False
     named = name in replies.LANGUAGE_NAMES["html"]
     return bool(_DOCUMENT.search(code) if named else _DOCUMENT.match(_uncommented(code)))
+
+
+def _is_begun(name: str, code: str) -> bool:
+    """Whether a block of HTML begins a document."""
+    return name in replies.LANGUAGE_NAMES["html"] and _DOCUMENT.search(code) is not None
 
 
 def _is_part(name: str, code: str) -> bool:
