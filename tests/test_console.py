@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -86,7 +87,11 @@ def test_what_is_scored_is_not_explained() -> None:
 
 
 def options(folder: Path, **answers: str) -> list[Any]:
-    return ["chartmimic", *write_data(folder, dict.fromkeys(answers, REFERENCE), answers)]
+    """The answers as a table of VLMEvalKit, which may say that an answer was lost."""
+    data = write_data(folder, dict.fromkeys(answers, REFERENCE), {})[:2]
+    with (folder / "answers.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("index", "prediction"), *answers.items()])
+    return ["chartmimic", *data, "--predictions", folder / "answers.csv"]
 
 
 def test_where_nothing_could_be_scored_the_status_is_three(tmp_path: Path) -> None:
