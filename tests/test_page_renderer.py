@@ -363,6 +363,8 @@ def test_scripts_run_only_when_asked(renderer: PageRenderer, chromium: Path) -> 
     assert texts(renderer, html) == ["still", "none"]
     with PageRenderer(chromium, workers=1, javascript=True) as scripted:
         assert texts(scripted, html) == ["moved"]
+        moved = shown(scripted, "<p>moved")
+        assert picture(shown(scripted, html)).tobytes() == picture(moved).tobytes()
     with pytest.raises(SetupError, match="without scripts"):
         PageRenderer(chromium, javascript=True, reuse_pages=True)
 

@@ -87,7 +87,7 @@ def test_other_configurations_are_refused(tmp_path: Path) -> None:
     (folder / "metadata.jsonl").write_text(json.dumps(row) + "\n")
     (tmp_path / "answers.jsonl").write_text('{"id": "a", "prediction": "x"}\n')
     done = rrvf(
-        *("score", "plot2code", "--data", tmp_path, "--subset", "r_plotly"),
+        *("score", "plot2code", "--data", tmp_path / "data", "--subset", "r_plotly"),
         *("--predictions", tmp_path / "answers.jsonl", "--out", tmp_path / "out"),
     )
     assert_one_line(done, "matplotlib")

@@ -49,6 +49,14 @@ SETTLE = """(async () => {
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
 })()"""
 
+# Without scripts the browser would now show what it kept for that case.
+KEEP_NOSCRIPT_AWAY = """(() => {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync('noscript { display: none !important }');
+  const sheets = Reflect.get(Document.prototype, 'adoptedStyleSheets', document);
+  Reflect.set(Document.prototype, 'adoptedStyleSheets', [...sheets, sheet], document);
+})()"""
+
 CONVERT = """(colors => {
   const context = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
   return colors.map(color => {
@@ -206,6 +214,7 @@ class Session:
         world = await self._own_world(cdp)
         await _evaluate(cdp, world, SETTLE)
         if self._javascript:  # what follows is of one moment; this context is not used again
+            await _evaluate(cdp, world, KEEP_NOSCRIPT_AWAY)
             await _send(cdp, "Emulation.setScriptExecutionDisabled", {"value": True})
         content = (await _send(cdp, "Page.getLayoutMetrics"))["cssContentSize"]
         limits = self._limits
