@@ -78,12 +78,12 @@ class Confinement:
 
 @dataclass(slots=True)
 class Running:
-    """A browser that has been launched, the process it is, and its folders, to be removed."""
+    """A browser that has been launched, the process it is, and the folder of its profile."""
 
     browser: Browser
     pid: int
     confinement: Confinement
-    folders: tuple[Path, ...]
+    profile: Path
 
 
 def find_browser(named: Path | None = None) -> Path:
@@ -151,14 +151,11 @@ async def launch(playwright: Playwright, binary: Path, level: str) -> Running:
         HarnessError: It does not start in any way.
     """
     errors: list[str] = []
-    # Named, since Playwright removes its own only when it has the time.
-    artifacts = Path(tempfile.mkdtemp(prefix="rrvf-artifacts-"))
     for plan in _plans(level):
         try:
-            return await _launch(playwright, binary, plan, artifacts)
+            return await _launch(playwright, binary, plan)
         except Exception as error:  # whatever Playwright says of a browser that ends at once
             errors.append(_gist(str(error)))
-    shutil.rmtree(artifacts, ignore_errors=True)
     raise HarnessError(f"{binary} does not start: {errors[0]}")
 
 
@@ -175,9 +172,7 @@ def _plans(level: str) -> Iterator[Mapping[str, bool]]:
     yield {**layers, "drop": False, "sandbox": False}
 
 
-async def _launch(
-    playwright: Playwright, binary: Path, plan: Mapping[str, bool], artifacts: Path
-) -> Running:
+async def _launch(playwright: Playwright, binary: Path, plan: Mapping[str, bool]) -> Running:
     with tempfile.TemporaryDirectory(prefix="rrvf-browser-") as name:
         folder = Path(name)
         wish = {**plan, "binary": str(binary), "report": str(folder / REPORT)}
@@ -189,13 +184,14 @@ async def _launch(
             handle_sigterm=False,
             handle_sighup=False,
             timeout=1000 * LAUNCH_SECONDS,
-            artifacts_dir=artifacts,
+            # Gone with this folder: Playwright removes one of its own only when it has the time.
+            artifacts_dir=folder / "artifacts",
             env={**_environment(), PLAN_VARIABLE: json.dumps(wish)},
         )
         said = json.loads((folder / REPORT).read_bytes())
     dropped = said["user"] is not None
     reached = Confinement(plan["sandbox"], said["files"], said["network"], dropped)
-    return Running(browser, said["pid"], reached, (Path(said["profile"]), artifacts))
+    return Running(browser, said["pid"], reached, Path(said["profile"]))
 
 
 def _starter(folder: Path) -> Path:

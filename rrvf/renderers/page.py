@@ -212,7 +212,7 @@ class _Pool:
         self._idle: asyncio.Queue[Session | None] = asyncio.Queue()
         self._live: set[Session] = set()
         self._showing: set[asyncio.Task[Any]] = set()
-        self._folders: set[Path] = set()
+        self._profiles: set[Path] = set()
 
     async def start(self, workers: int) -> None:
         await self._start_driver()
@@ -237,8 +237,8 @@ class _Pool:
                 await asyncio.wait_for(self._playwright.stop(), CLOSE_SECONDS)
         finally:
             # Playwright removes what a browser has left, but not always before it ends itself.
-            for folder in self._folders:
-                await asyncio.to_thread(_remove, folder)
+            for profile in self._profiles:
+                await asyncio.to_thread(_remove, profile)
 
     async def sample(self) -> browser.Running:
         """One of the browsers, launched."""
@@ -285,7 +285,7 @@ class _Pool:
         except HarnessError:
             await self._start_driver()  # it may be what has died
             running = await self._browser()
-        self._folders.update(running.folders)
+        self._profiles.add(running.profile)
         session = Session(running, self._limits, javascript=self._javascript, reuse=self._reuse)
         self._live.add(session)
         return session
@@ -393,11 +393,11 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _remove(folder: Path) -> None:
+def _remove(profile: Path) -> None:
     """Remove a folder in which processes that are dying may still write."""
     for _ in range(REMOVING_TRIES):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
+        shutil.rmtree(profile, ignore_errors=True)
+        if not profile.exists():
             return
         time.sleep(0.05)
 

@@ -65,7 +65,7 @@ def test_the_search_finds_what_is_there(strongest: ChartRenderer, ask: Ask) -> N
 
 
 SEARCH_FRAMES = """
-import gc, sys
+import gc, sys, warnings  # which the repr of some objects asks for
 from collections.abc import Collection
 frame, found = sys._getframe(), []
 while frame is not None:
@@ -190,7 +190,7 @@ home = os.path.expanduser("~")
 answer = (os.listdir("."), os.listdir(home), home == os.environ["HOME"], "HOST_HOME" in home)
 """
     script = script.replace("HOST_HOME", str(Path.home()))
-    assert ask(renderer, script) == str(([], [], True, False))
+    assert ask(renderer, script) == str((["script.py"], [], True, False))
 
 
 def test_an_error_names_no_path_of_the_host(renderer: ChartRenderer, draw: Draw) -> None:

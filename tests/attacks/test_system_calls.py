@@ -155,7 +155,7 @@ def test_no_process_is_started(renderer: ChartRenderer, not_refused: NotRefused)
 
 def test_system_starts_nothing(renderer: ChartRenderer, ask: Ask) -> None:
     script = "import os; answer = (os.system('touch started') != 0, os.listdir('.'))"
-    assert ask(renderer, script) == "(True, [])"
+    assert ask(renderer, script) == "(True, ['script.py'])"
 
 
 # -------------------------------------------------------------------------------- other calls
