@@ -112,7 +112,7 @@ def test_a_killed_run_plays_no_episode_twice(tmp_path: Path, env: dict[str, str]
 def test_a_policy_that_fails_is_unscored(tmp_path: Path, env: dict[str, str]) -> None:
     with ChatServer(lambda _: error(400, "this picture is too large")) as server:
         done = rrvf(*command(tmp_path, 1, "--policy", "m", "--base-url", server.url), env=env)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 3, "nothing at all was scored"
     line = lines_of(tmp_path / "out")["line_0"]
     assert line["status"] == "harness_error"
     assert "too large" in line["error"]
@@ -196,9 +196,10 @@ def test_ones_own_prompts_are_sent_and_recorded(tmp_path: Path, env: dict[str, s
     told = sha256("You draw. {how_to_call}", "Draw this.")
     assert protocol["loop"]["policy_prompt_sha256"] == told
     assert protocol["teacher"]["prompt_sha256"] == sha256("", "What differs?")
-    paid, commented = done.stderr.splitlines()
+    paid, commented, thoughts = done.stderr.splitlines()
     assert paid.startswith("policy: 2 answers paid, 0 kept from before, 0 failed; 200 tokens read")
     assert commented.startswith("teacher: 1 answers paid")
+    assert "hold thoughts" in thoughts or "holds thoughts" in thoughts
 
 
 def test_a_judge_is_asked_as_in_score(tmp_path: Path, env: dict[str, str]) -> None:
