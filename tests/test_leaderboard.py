@@ -227,6 +227,7 @@ def test_each_cell_leads_to_its_card(shown: Seen) -> None:
     cell = shown.page.locator('tr[data-id="chartmimic-mended"] td a').nth(2)
     cell.click()
     viewer = shown.page.locator("#viewer")
+    viewer.locator("h2", has_text="mended").wait_for()
     assert viewer.locator("h2").inner_text() == "mended"
     chosen = viewer.locator("tr.chosen")
     assert chosen.locator("th").inner_text() == "Layout"
