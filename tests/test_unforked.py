@@ -36,7 +36,7 @@ def draw(
     """Name -> what was drawn, two at a time, without the times it took."""
 
     def one(name: str) -> tuple[str, Rendering]:
-        rendering = renderer.render(scripts[name], judge=True, pdf=True)
+        rendering = renderer.render(scripts[name], judge=True)
         return name, replace(rendering, seconds=0.0, cpu_seconds=0.0)
 
     with ThreadPoolExecutor(2) as pool:
@@ -44,7 +44,7 @@ def draw(
 
 
 def what_differs(fork: Rendering, fresh: Rendering) -> list[str]:
-    parts = ("official", "fixed", "png", "pdf", "judge_png", "without_texts")
+    parts = ("official", "fixed", "png", "judge_png", "without_texts")
     return [part for part in parts if getattr(fork, part) != getattr(fresh, part)]
 
 

@@ -818,7 +818,6 @@ def server_environment(python: Path) -> dict[str, str]:
         "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
         "PYTHONHASHSEED": "0",
         "PYTHONUTF8": "1",
-        "SOURCE_DATE_EPOCH": "0",
         **font_cache(python),
         **{f"{name}_NUM_THREADS": "1" for name in threads},
     }

@@ -23,8 +23,11 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import ctypes
 import functools
+import importlib
 import io
+import itertools
 import random
 import sys
 import tempfile
@@ -46,7 +49,7 @@ from matplotlib.figure import Figure
 
 from .explain import message_of
 from .figure_texts import all_white, forget, inches, read_texts
-from .integrity import Guard
+from .integrity import MEASURING, Guard
 from .plan import (
     FILE_NAME,
     NOT_COMPILED,
@@ -74,6 +77,8 @@ WAITING = (threading.__file__, "wait")
 POOLS = Path(threading.__file__).parent / "concurrent" / "futures" / "thread.py"
 POOL_WORKER = (str(POOLS), "_worker")
 CALLS_TO_SCRIPT = 2
+STATE_NUMBERS = 32
+MANY_FRAMES = 100
 
 
 class Captured(BaseException):
@@ -154,6 +159,7 @@ class Execution:
         """Execute, and never raise on account of the script."""
         random.seed(0)  # which Python seeds anew in every fork
         tempfile.tempdir = None
+        threading._counter = itertools.count(1).__next__  # pyright: ignore[reportAttributeAccessIssue]
         if self._request.flavour == "figure":
             self._run_figure()
             return self._answer
@@ -373,7 +379,7 @@ class Execution:
         error: BaseException | None = None
         if self._own_frames == 0:
             self._own_frames = n_frames() + CALLS_TO_SCRIPT
-            sys.setrecursionlimit(sys.getrecursionlimit() + self._own_frames)
+            allow_frames(self._own_frames)
         sys.setswitchinterval(SWITCH_SECONDS)
         try:
             run()
@@ -395,7 +401,30 @@ class Execution:
 
         The wrappers become part of what :class:`Guard` watches: they stand for good functions.
         """
-        save, save_figure, show = pyplot.savefig, Figure.savefig, pyplot.show
+        save_figure = Figure.savefig
+
+        def figure_savefig(figure: Any, *args: Any, **kwargs: Any) -> Any:
+            if not self._inside_save:
+                self._event(figure)
+            with self._saving():
+                return save_figure(figure, *args, **kwargs)
+
+        self._note_pdf()
+        self._watch_pyplot(save_figure)
+        self._put(Figure, "savefig", figure_savefig)
+        reload = importlib.reload
+
+        @functools.wraps(reload)
+        def reload_and_watch(module: ModuleType) -> ModuleType:
+            reloaded = reload(module)
+            if reloaded is pyplot:
+                self._watch_pyplot(save_figure)
+            return reloaded
+
+        importlib.reload = reload_and_watch
+
+    def _watch_pyplot(self, save_figure: Callable[..., Any]) -> None:
+        save, show = pyplot.savefig, pyplot.show
 
         def pyplot_savefig(*args: Any, **kwargs: Any) -> Any:
             self._event(pyplot.gcf())
@@ -407,25 +436,19 @@ class Execution:
             with self._recorder.texts_into(self._texts_with_ticks), self._saving():
                 return save_once(pyplot.gcf(), save_figure, args, kwargs)
 
-        def figure_savefig(figure: Any, *args: Any, **kwargs: Any) -> Any:
-            if not self._inside_save:
-                self._event(figure)
-            with self._saving():
-                return save_figure(figure, *args, **kwargs)
-
         def pyplot_show(*args: Any, **kwargs: Any) -> Any:
             if pyplot.get_fignums():
                 self._event(pyplot.gcf())
             return show(*args, **kwargs)
 
-        self._note_pdf()
-        for owner, name, function in [
-            (pyplot, "savefig", pyplot_savefig),
-            (Figure, "savefig", figure_savefig),
-            (pyplot, "show", pyplot_show),
-        ]:
-            self._guard.expect(owner, name, function)
-            setattr(owner, name, function)
+        for name in MEASURING:
+            self._guard.expect(pyplot, name, getattr(pyplot, name))
+        self._put(pyplot, "savefig", pyplot_savefig)
+        self._put(pyplot, "show", pyplot_show)
+
+    def _put(self, owner: Any, name: str, function: Callable[..., Any]) -> None:
+        self._guard.expect(owner, name, function)
+        setattr(owner, name, function)
 
     def _note_pdf(self) -> None:
         print_pdf = FigureCanvasPdf.print_pdf
@@ -435,8 +458,7 @@ class Execution:
             self._drew_pdf = True
             return print_pdf(*args, **kwargs)
 
-        self._guard.expect(FigureCanvasPdf, "print_pdf", noted)
-        FigureCanvasPdf.print_pdf = noted
+        self._put(FigureCanvasPdf, "print_pdf", noted)
 
     @contextlib.contextmanager
     def _saving(self) -> Generator[None]:
@@ -489,11 +511,12 @@ def fix_numpy() -> None:
 
     np.random.seed(0)
     # Where numpy's new generators take their entropy from when no seed is given.
-    generator.randbits = _fixed_bits
+    seeds = itertools.count(0x5EED)
 
+    def next_bits(k: int) -> int:
+        return next(seeds) % (1 << k)
 
-def _fixed_bits(k: int) -> int:
-    return 0x5EED % (1 << k)
+    generator.randbits = next_bits
 
 
 def script_namespace(code: str) -> dict[str, Any]:
@@ -515,6 +538,24 @@ def n_frames() -> int:
     while frame.f_back is not None:
         frame, depth = frame.f_back, depth + 1
     return depth
+
+
+def allow_frames(number: int) -> None:
+    """Let a script recurse as deep as if it had started on an empty stack.
+
+    The interpreter counts the frames that are left in the state of its thread, in the number before
+    the limit. Where that number is not found the limit itself is raised, which a script can see.
+    """
+    limit = sys.getrecursionlimit()
+    get_state = ctypes.pythonapi.PyThreadState_Get
+    get_state.restype = ctypes.c_void_p
+    state = (ctypes.c_int * STATE_NUMBERS).from_address(get_state() or 0)
+    places = [at for at in range(1, STATE_NUMBERS) if state[at] == limit]
+    left = [at - 1 for at in places if 0 < limit - state[at - 1] < MANY_FRAMES]
+    if len(left) == 1:
+        state[left[0]] += number
+    else:
+        sys.setrecursionlimit(limit + number)
 
 
 def threads_have_ended() -> bool:

@@ -24,7 +24,7 @@ NO_PROCESSES = "process pools and subprocesses are not run in the confinement"
 NO_SEMAPHORES = "semaphores need the confinement level namespaces"
 NO_TMP = "at this level of confinement $TMPDIR, the home and the working folder can be written"
 NO_CALL = "the confinement refuses this system call"
-NO_MODES = "modes and times of files cannot be changed in the confinement"
+NO_MODES = "modes of files cannot be changed in the confinement"
 
 # Where a refusal arises -> what is missing. The first that fits says it.
 

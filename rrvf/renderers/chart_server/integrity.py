@@ -17,14 +17,20 @@ import sys
 from types import FunctionType, ModuleType
 from typing import Any
 
+MEASURING = ("gcf", "get_fignums", "savefig", "show")
+"""Functions of ``pyplot`` that measuring calls; a script may wrap the others for itself."""
+
 
 class Guard:
     """A picture of the functions that measuring relies on, taken before any script runs."""
 
     def __init__(self, own_modules: list[ModuleType]) -> None:
+        from matplotlib import pyplot
+
         self._watched: list[tuple[Any, dict[str, Any]]] = []
         self._watched += [(owner, dict(vars(owner))) for owner in _measuring_classes()]
         self._watched += [(module, _functions(module)) for module in _measuring_modules()]
+        self._watched += [(pyplot, {name: getattr(pyplot, name) for name in MEASURING})]
         import io
         import json
         import json.encoder
@@ -65,9 +71,8 @@ def _functions(module: ModuleType) -> dict[str, Any]:
 
 def _measuring_modules() -> list[ModuleType]:
     import matplotlib.colors
-    import matplotlib.pyplot
 
-    return [matplotlib.pyplot, matplotlib.colors]
+    return [matplotlib.colors]
 
 
 def _measuring_classes() -> list[type]:

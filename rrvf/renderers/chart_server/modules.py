@@ -331,13 +331,14 @@ class Store:
         self._modules = sys.modules
         self._registries = registries
         self._path, self._finders = list(sys.path), list(sys.meta_path)
+        self._settings = settings_folder()
         self._names = [name.encode().decode() for name in loaded]
         self._numbers = {name: number for number, name in enumerate(self._names)}
         self._held = [known.module for known in loaded.values()]
         self._special = {
             number: known
             for number, known in enumerate(loaded.values())
-            if known.changes or known.owner is not None or self._names[number] == "matplotlib"
+            if known.changes or known.owner is not None or self._names[number] in AT_IMPORT
         }
         self._given = bytearray(len(self._names))
         starts, asked = [0], list[int]()
@@ -398,8 +399,9 @@ class Store:
             forget_filters()
         if known.owner is not None:
             setattr(known.owner, known.attribute, known.module)
-        if known.module is self._modules.get("matplotlib"):
-            choose_backend(known.module)
+        at_import = AT_IMPORT.get(known.module.__name__)
+        if at_import is not None:
+            at_import(known.module, settings_folder() != self._settings)
 
     def _registry(self, number: "int") -> "Any":
         """A registry; a script may have put a copy in its place for a while."""
@@ -423,11 +425,61 @@ def finder(store: "Store", load: "Callable[[str, Any], Any]") -> "Callable[[str,
     return _find_and_load
 
 
-def choose_backend(matplotlib: "Any") -> None:
-    """As matplotlib does when it is imported: the environment, which a script may have set."""
-    backend = sys.modules["os"].environ.get("MPLBACKEND")
+def settings_folder() -> "str | None":
+    """Where matplotlib keeps its settings; a script may choose another place before its import."""
+    return sys.modules["os"].environ.get("MPLCONFIGDIR")
+
+
+def read_settings(matplotlib: "Any", moved: "bool") -> None:
+    """As matplotlib does when it is imported: a file and a backend that a script may have chosen.
+
+    Args:
+        matplotlib: The package.
+        moved: Its settings are in another folder than the server's.
+    """
+    os = sys.modules["os"]
+    if moved:
+        for cached in (matplotlib.get_configdir, matplotlib.get_cachedir):
+            cells = zip(cached.__code__.co_freevars, cached.__closure__, strict=True)
+            dict(cells)["called"].cell_contents = False
+    if moved or "MATPLOTLIBRC" in os.environ or os.path.exists("matplotlibrc"):
+        found = vars(matplotlib)["_rc_params_in_file"](matplotlib.matplotlib_fname())
+        for params in (matplotlib.rcParams, matplotlib.rcParamsOrig):
+            dict.update(params, found)
+    backend = os.environ.get("MPLBACKEND")
     if backend:
         matplotlib.rcParams["backend"] = backend
+
+
+def read_styles(core: "Any", moved: "bool") -> None:
+    """As ``matplotlib.style`` does when it is imported: from the folder of settings."""
+    if moved:
+        folder = sys.modules["matplotlib"].get_configdir()
+        core.USER_LIBRARY_PATHS[:] = [f"{folder}/stylelib"]
+        core.reload_library()
+
+
+def store_fonts(font_manager: "Any", moved: "bool") -> None:
+    """As ``matplotlib.font_manager`` does when it is imported where no list of fonts is stored."""
+    if moved:
+        name = f"fontlist-v{font_manager.FontManager.__version__}.json"
+        folder = sys.modules["matplotlib"].get_cachedir()
+        font_manager.json_dump(font_manager.fontManager, f"{folder}/{name}")
+
+
+def keep_settings(seaborn: "Any", moved: "bool") -> None:
+    """As seaborn does when it is imported: ``reset_orig`` goes back to the settings of now."""
+    del moved
+    seaborn._orig_rc_params = sys.modules["matplotlib"].rcParams.copy()
+
+
+AT_IMPORT: "dict[str, Callable[[Any, bool], None]]" = {
+    "matplotlib": read_settings,
+    "matplotlib.style.core": read_styles,
+    "matplotlib.font_manager": store_fonts,
+    "seaborn": keep_settings,
+}
+"""What the execution of a module makes of its surroundings, to be done when it is handed out."""
 
 
 def packed(numbers: "list[int]") -> "memoryview[int]":

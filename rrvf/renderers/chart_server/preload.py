@@ -37,7 +37,6 @@ PRELOADED = (
     "matplotlib.sankey",
     "matplotlib.table",
     "mpl_toolkits.mplot3d",
-    "mpl_toolkits.axes_grid1",
     "networkx",
     "squarify",
     "matplotlib_venn",

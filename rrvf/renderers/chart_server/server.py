@@ -39,8 +39,6 @@ CONFINED = b"C"
 """Written first of all into an answer; without it, the failure is ours."""
 SPARE_TASKS = 1024
 """Threads that others of the same user may start where the kernel counts all of them together."""
-GC_THRESHOLDS = (50_000, 20, 20)
-"""Rarer than Python's own: drawing makes many objects, and few of them live long."""
 DESCRIPTORS = 2
 """Sent with every request: what to run is read from the first, the answer goes to the second."""
 
@@ -395,7 +393,6 @@ class Server:
         """Until the host hangs up."""
         gc.collect()
         gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
         self._selector.register(self._host, selectors.EVENT_READ, None)
         try:
             while self._step():
