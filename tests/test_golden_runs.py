@@ -1,0 +1,147 @@
+"""Runs that were recorded before the code was laid out anew: they resume, report and tabulate.
+
+A run is refused where something that moves its scores has changed. What may rightly have changed -
+the machine and its packages, the sources of the renderers - is set to what a new run writes; every
+other setting, and every result, must be what it was.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.runs import rrvf
+
+GOLDEN = Path(__file__).parent / "golden"
+DEMO = Path(__file__).parents[1] / "rrvf" / "demo_data"
+PASSING = ("environment.", "protocol.recorder", "protocol.renderer", "protocol.hash")
+MACHINE = frozenset({"seconds", "error", "pictures", "completion", "key", "code"})
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One run: its command, how many of its lines an unfinished one keeps."""
+
+    command: Sequence[str | Path]
+    kept: int
+    needs_browser: bool = False
+
+
+def demo(name: str) -> list[str | Path]:
+    return [
+        "--data",
+        DEMO / name / "references",
+        "--predictions",
+        DEMO / name / "predictions.jsonl",
+    ]
+
+
+def recording(name: str) -> list[str | Path]:
+    inputs = GOLDEN / "inputs"
+    return ["--data", inputs / name, "--policy", inputs / f"{name}-recording.jsonl"]
+
+
+DEMO_CHARTS = ["score", "chartmimic", *demo("charts"), "--timeout", "5"]
+PAGE_SCORERS = ["--scorers", "execution,block_match,text,position,color"]
+RUNS = {
+    "score-chartmimic": Recorded(
+        [*DEMO_CHARTS, "--judge", "likeness", "--limit", "6"],
+        kept=4,
+    ),
+    "score-fixed": Recorded(
+        [*DEMO_CHARTS, "--mode", "fixed", "--scorers", "execution,text"],
+        kept=10,
+    ),
+    "score-plot2code": Recorded(["score", "plot2code", *demo("plots")], kept=3),
+    "score-websight": Recorded(
+        ["score", "websight", *demo("pages"), *PAGE_SCORERS, "--judge", "likeness"],
+        kept=6,
+        needs_browser=True,
+    ),
+    "eval-chartmimic": Recorded(["eval", "chartmimic", *recording("charts")], kept=1),
+    "eval-websight": Recorded(
+        ["eval", "websight", *recording("pages"), "--scorers", "execution,block_match,text"],
+        kept=0,
+        needs_browser=True,
+    ),
+}
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def results(folder: Path) -> dict[str, dict[str, Any]]:
+    """Sample -> everything in its line but what depends on the machine."""
+    return {
+        line["sample_id"]: {name: line[name] for name in line.keys() - MACHINE}
+        for line in lines(folder / "results.jsonl")
+    }
+
+
+def settings(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "run.json").read_text(encoding="utf-8"))
+
+
+def lasting(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if not name.startswith(PASSING)}
+
+
+@pytest.fixture(params=RUNS)
+def taken_up(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Recorded, Path, Path]:
+    """A run, a copy of its golden folder, and the folder of the same run made now."""
+    run = RUNS[request.param]
+    if run.needs_browser:
+        request.getfixturevalue("web_browser")
+    old, new = tmp_path / "old", tmp_path / "new"
+    shutil.copytree(GOLDEN / request.param, old)
+    done = rrvf(*run.command, "--out", new)
+    assert done.returncode == 0, done.stderr
+    before, now = settings(old), settings(new)
+    assert lasting(before) == lasting(now)
+    passing = {name: value for name, value in now.items() if name.startswith(PASSING)}
+    (old / "run.json").write_text(json.dumps({**before, **passing}), encoding="utf-8")
+    return run, old, new
+
+
+def test_a_recorded_run_goes_on(taken_up: tuple[Recorded, Path, Path]) -> None:
+    run, old, new = taken_up
+    whole = results(old)
+    assert whole == results(new)
+    kept = (old / "results.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    torn = "".join(kept[: run.kept]) + '{"sample_id": "half a li'
+    for path, text in (("results.jsonl", torn), ("summary.json", None)):
+        (old / path).unlink()
+        if text is not None:
+            (old / path).write_text(text, encoding="utf-8")
+    resumed = rrvf(*run.command, "--out", old)
+    assert resumed.returncode == 0, resumed.stderr
+    assert results(old) == whole
+    assert (old / "results.jsonl").read_text(encoding="utf-8").startswith("".join(kept[: run.kept]))
+    summaries = [json.loads((folder / "summary.json").read_text()) for folder in (old, new)]
+    assert summaries[0] == summaries[1]
+    if (old / "trajectories.jsonl").exists():
+        assert len(lines(old / "trajectories.jsonl")) == len(whole), "no episode is played again"
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_recorded_run_has_its_report(name: str, tmp_path: Path) -> None:
+    old = shutil.copytree(GOLDEN / name, tmp_path / name)
+    done = rrvf("report", old)
+    assert done.returncode == 0, done.stderr
+    page = (old / "report.html").read_text(encoding="utf-8")
+    assert all(sample in page for sample in results(old))
+
+
+def test_recorded_runs_stand_in_a_table(tmp_path: Path) -> None:
+    folders = [shutil.copytree(GOLDEN / name, tmp_path / name) for name in RUNS]
+    for folder in folders:
+        done = rrvf("tables", "--runs", folder)
+        assert done.returncode == 0, done.stderr
+        assert "***Measured***" in done.stdout
