@@ -61,7 +61,7 @@ smoke: .venv/.stamp-test
 	@.venv/bin/python -m pytest -m smoke $(TESTS)
 
 parity: $(PARITY)/.stamp $(GALLERY)/.stamp
-	@$(PARITY)/bin/python -m pytest -n 2 -m parity $(TESTS)
+	@$(PARITY)/bin/python -m pytest -n 2 -m parity --timeout 7200 $(TESTS)
 
 bench: $(PARITY)/.stamp
 	@$(PARITY)/bin/python benchmarks/score_chartmimic.py $(BENCH)

@@ -20,7 +20,8 @@ from likeness_mutations import MUTATIONS
 from rrvf.benchmarks.chartmimic_rules import LOW_LEVEL
 from rrvf.renderers.chart import ChartRenderer, ChartScript
 from rrvf.replies import before_saving, prepare_official
-from rrvf.scorers import find_scorers, score_all, usable
+from rrvf.scorers import SCORERS
+from rrvf.scorers.scorer import find_scorers, score_each, usable
 from rrvf.types import Drawing
 
 REAL = "the model's answer"
@@ -58,7 +59,7 @@ class Item:
 
 def score_official(target: Drawing, drawing: Drawing) -> float:
     """Mean of the four official scores."""
-    scores = score_all(find_scorers(LOW_LEVEL), target, drawing, "official")
+    scores = score_each(find_scorers(LOW_LEVEL, SCORERS), target, drawing, "official")
     return fmean(score.value or 0.0 for score in scores.values())
 
 

@@ -12,13 +12,13 @@ from rrvf.benchmarks import chartmimic_rules, websight
 from rrvf.errors import HarnessError
 from rrvf.renderers.chart import ChartRenderer, ChartScript
 from rrvf.renderers.page import PageRenderer
-from rrvf.replies import all_python_blocks, fenced
-from rrvf.scorers import no_target
+from rrvf.replies import all_python_blocks
+from rrvf.scorers.scorer import no_target
 from rrvf.scoring import NO_PICTURE, Scoring, as_png
-from rrvf.scoring.charts import NO_BLOCK, ChartScoring
+from rrvf.scoring.charts import NO_BLOCK, ChartScoring, executed_modes
 from rrvf.scoring.pages import NO_HTML, PageScoring
 from rrvf.scoring.plots import PlotScoring
-from rrvf.types import FigureRendering, Language, Mode, PageRendering, Sample, Status
+from rrvf.types import Code, FigureRendering, Language, Mode, PageRendering, Sample, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def canvas_of(scoring: Scoring) -> Canvas:
         TypeError: It is of an unknown kind.
     """
     if isinstance(scoring, ChartScoring):
-        return ChartCanvas(scoring.renderer, scoring.mode)
+        return ChartCanvas(scoring.renderer, scoring.mode, scoring.shows_pdf())
     if isinstance(scoring, PlotScoring):
         return PlotCanvas(scoring.renderer)
     if isinstance(scoring, PageScoring):
@@ -80,10 +80,18 @@ def canvas_of(scoring: Scoring) -> Canvas:
 
 @dataclass(frozen=True, slots=True)
 class ChartCanvas:
-    """Draws as ChartMimic does."""
+    """Draws as ChartMimic does.
+
+    Attributes:
+        renderer: Where scripts are drawn; one that remembers executes each of them once.
+        mode: As in scoring.
+        judged: A judge will see the pictures, through their PDF.
+        language: Of the code.
+    """
 
     renderer: ChartRenderer
     mode: Mode = "official"
+    judged: bool = False
     language: Language = "python"
 
     def target(self, sample: Sample) -> bytes:
@@ -91,14 +99,14 @@ class ChartCanvas:
         png = as_png(sample.image)
         if png is not None:
             return png
-        reference = self.renderer.render_reference(_reference(sample))
+        reference = self.renderer.render_reference(_reference(sample), judge=self.judged)
         if reference.png is None:
             raise HarnessError(no_target(reference.drawing(self.mode).error))
         return reference.png
 
     def draw(self, sample: Sample, code: str) -> Drawn:
         """Execute a script; a customized one gets its data first."""
-        script = chartmimic_rules.script_for(sample, fenced(code, self.language))
+        script = chartmimic_rules.script_for(sample, Code(code))
         if script is None:
             return Drawn("no_code", NO_BLOCK)
         return self.draw_script(script)
@@ -109,7 +117,8 @@ class ChartCanvas:
         Raises:
             HarnessError: The failure is ours.
         """
-        rendering = self.renderer.render(script, modes=(self.mode,))
+        modes = executed_modes(self.mode)
+        rendering = self.renderer.render(script, modes=modes, judge=self.judged)
         drawing = rendering.drawing(self.mode)
         return _drawn(drawing.status, drawing.error, rendering.png, rendering.seconds)
 
@@ -128,7 +137,7 @@ class PlotCanvas:
 
     def draw(self, sample: Sample, code: str) -> Drawn:
         """Execute a script as it stands."""
-        figure = self.renderer.render_figure(all_python_blocks(fenced(code, self.language)))
+        figure = self.renderer.render_figure(all_python_blocks(Code(code)))
         return _drawn(figure.status, figure.error, figure.png, figure.seconds)
 
 
@@ -146,7 +155,7 @@ class PageCanvas:
 
     def draw(self, sample: Sample, code: str) -> Drawn:
         """Show a page."""
-        html = websight.extract_html(fenced(code, self.language))
+        html = websight.extract_html(Code(code))
         if html is None:
             return Drawn("no_code", NO_HTML)
         page = self.renderer.render(html)

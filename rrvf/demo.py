@@ -24,6 +24,7 @@ from rrvf.episodes import LoopScoring, Trajectories
 from rrvf.evaluate import score_predictions
 from rrvf.policies import RecordedPolicy
 from rrvf.renderers.chart import ChartRenderer, Limits
+from rrvf.renderers.memo import MOST_BYTES
 from rrvf.renderers.page import PageRenderer
 from rrvf.runs import Prepared
 from rrvf.scorers.likeness import NAME as LIKENESS
@@ -66,17 +67,23 @@ def demo_runs(
 
     @contextmanager
     def charts() -> Generator[Prepared]:
-        with ChartRenderer(chart_python, workers, LIMITS, confinement) as renderer:
+        with ChartRenderer(
+            *(chart_python, workers, LIMITS, confinement), remembered=MOST_BYTES
+        ) as renderer:
             yield demo_items(), ChartScoring(renderer, judge=LikenessJudge())
 
     @contextmanager
     def plots() -> Generator[Prepared]:
-        with ChartRenderer(chart_python, workers, LIMITS, confinement) as renderer:
+        with ChartRenderer(
+            *(chart_python, workers, LIMITS, confinement), remembered=MOST_BYTES
+        ) as renderer:
             yield demo_plots(), PlotScoring(renderer, judge=LikenessJudge())
 
     @contextmanager
     def pages() -> Generator[Prepared]:
-        with PageRenderer(browser, workers, confinement=confinement) as renderer:
+        with PageRenderer(
+            *(browser, workers), confinement=confinement, remembered=MOST_BYTES
+        ) as renderer:
             yield demo_pages(), PageScoring(renderer, PAGE_SCORERS, judge=LikenessJudge())
 
     yield DemoRun("ChartMimic", ".", "charts", charts)

@@ -23,7 +23,6 @@ from rrvf.chat import Chat
 from rrvf.errors import HarnessError, boundary
 from rrvf.policies import EndpointPolicy, Policy, RecordedPolicy
 from rrvf.renderers.cache import write_atomically
-from rrvf.replies import fenced
 from rrvf.run_folder import PICTURES, picture_name
 from rrvf.scorers.judge import Judge
 from rrvf.scorers.model_judge import ModelJudge
@@ -40,7 +39,7 @@ from rrvf.scoring import (
 )
 from rrvf.teacher import ModelTeacher, Teacher
 from rrvf.trajectories import TeacherPart, Trajectory, from_json, to_json
-from rrvf.types import EpisodeResult, Language, Sample, SampleResult, TurnScores
+from rrvf.types import Code, EpisodeResult, Language, Sample, SampleResult, TurnScores
 
 TRAJECTORIES = "trajectories.jsonl"
 
@@ -190,10 +189,9 @@ class LoopScoring:
             for call, seen in enumerate(written.observations, start=1):
                 if seen.code is None:
                     continue
-                reply = fenced(seen.code, language)
-                bare = _bare(reply, language)
+                bare = seen.code.strip("\n")
                 if bare not in known:
-                    known[bare] = _scored(scoring, (sample, reply), scorers)
+                    known[bare] = _scored(scoring, (sample, Code(seen.code)), scorers)
                 told.append(_turn_scores(turn, call, known[bare], names))
         if trajectory.stop_reason == "answered":
             told.append(_turn_scores(len(trajectory.turns), None, final, names))

@@ -22,13 +22,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from rrvf.python_text import parse_module
-from rrvf.types import Language
+from rrvf.types import Code, Language
 from rrvf.written_calls import ToolCall, read_calls, read_untagged
 
 _OTHER_CALL = r"tools>(?=\s{0,20}[\[{`])|function=[^<>\n]{1,200}>"
 _TAG = re.compile(rf"<(/?think|tool_call|answer)>|<(?:{_OTHER_CALL})")
 _PROTOCOL_TAG = re.compile(r"<(/?think|tool_call|answer)>")
 _ELEMENT = re.compile(r"<(think|tool_call|answer)>")
+_OPENING = re.compile("<think>")
+_FENCE_OR_THOUGHT = re.compile(r"```|<think>")
 _ACTION = re.compile(rf"<(?:tool_call>|answer>|{_OTHER_CALL})")
 _FENCE = re.compile(r"```+[ \t]*([\w+#.-]*)")
 _PYTHON_BLOCK = re.compile(r"```python(.*?)```", re.DOTALL)
@@ -153,8 +155,8 @@ def _parts(completion: str) -> _Parts:
     position = since = _end_of_open_thought(completion)
     if position:
         parts.thoughts.append(completion[: position - len("</think>")])
-    pattern = _TAG
-    while tag := pattern.search(completion, position):
+    pattern, literals = _TAG, _literal_thoughts(completion)
+    while tag := _next_tag(pattern, completion, position, literals):
         parts.texts.append(completion[position : tag.start()])
         name: str | None = tag[1]
         position = tag.end()
@@ -164,12 +166,38 @@ def _parts(completion: str) -> _Parts:
             position, closed_by_tag = _add_other_call(parts, completion, tag)
             pattern = pattern if closed_by_tag else _PROTOCOL_TAG
         else:
-            content, closing, _ = _until(completion, position, f"</{name}>")
+            content, closing, found = _until(completion, position, f"</{name}>")
+            if name == "answer" and parts.answers and not found:
+                parts.texts.append(tag[0])  # mentioned after the answer
+                continue
             parts.add(name, content)
             position += len(content) + len(closing)
         since = position if name in ("think", "/think") else since
     parts.texts.append(completion[position:])
     return parts
+
+
+def _literal_thoughts(text: str) -> frozenset[int]:
+    """Where code says ``<think>``: in a block, and never closed."""
+    last, in_block, found = text.rfind("</think>"), False, set[int]()
+    if text.find("<think>", last + 1) < 0:
+        return frozenset()
+    for sign in _FENCE_OR_THOUGHT.finditer(text):
+        if sign[0] == "```":
+            in_block = not in_block
+        elif in_block and sign.start() > last:
+            found.add(sign.start())
+    return frozenset(found)
+
+
+def _next_tag(
+    pattern: re.Pattern[str], text: str, start: int, literals: frozenset[int]
+) -> re.Match[str] | None:
+    """The next tag that is no literal."""
+    tag = pattern.search(text, start)
+    while tag is not None and tag.start() in literals:
+        tag = pattern.search(text, tag.end())
+    return tag
 
 
 def _until(text: str, start: int, closing: str) -> tuple[str, str, bool]:
@@ -243,7 +271,8 @@ def _open_tag(text: str, start: int = 0) -> re.Match[str] | None:
     before, closing, _ = text[start:].partition("</think>")
     if closing and "<think>" not in before:  # the chat template opened these thoughts
         start += len(before) + len(closing)
-    while tag := _ELEMENT.search(text, start):
+    literals = _literal_thoughts(text)
+    while tag := _next_tag(_ELEMENT, text, start, literals):
         closing = f"</{tag[1]}>"
         end = text.find(closing, tag.end())
         if end < 0:
@@ -284,13 +313,15 @@ def spoken(completion: str, language: Language) -> str:
 
 def holds_thoughts(completion: str) -> bool:
     """Whether :func:`spoken` cuts off any."""
-    return bool(parse_reply(completion).think)
+    return not isinstance(completion, Code) and bool(parse_reply(completion).think)
 
 
 def _after_thoughts(text: str) -> str:
     if "<think>" not in text and "</think>" not in text:
         return text
-    return text.rpartition("</think>")[2].partition("<think>")[0].strip()
+    text = text.rpartition("</think>")[2]
+    opening = _next_tag(_OPENING, text, 0, _literal_thoughts(text))
+    return (text if opening is None else text[: opening.start()]).strip()
 
 
 # ----------------------------------------------------------------------------------------- blocks
@@ -397,6 +428,8 @@ def all_python_blocks(completion: str) -> str:
     Returns:
         The code; the whole reply, stripped, where it holds no such block.
     """
+    if isinstance(completion, Code):
+        return completion.strip()
     text = spoken(completion, "python")
     blocks = _PYTHON_BLOCK.findall(text)
     return "\n".join(block.strip() for block in blocks) if blocks else text.strip()
@@ -425,10 +458,16 @@ def prepare_official(completion: str, data_block: str | None = None) -> str | No
         Code whose text ends before its first ``plt.savefig(`` or ``plt.show(``, comments and
         functions included; it may be an empty string. ``None`` where the reply holds no code.
     """
-    code = clean_escapes(first_python_fence(spoken(completion, "python")))
+    code = clean_escapes(_python_code(completion))
     if not code:
         return None
     return before_saving(_joined(data_block, code))
+
+
+def _python_code(completion: str) -> str:
+    if isinstance(completion, Code):
+        return str(completion)
+    return first_python_fence(spoken(completion, "python"))
 
 
 def before_saving(code: str) -> str:
@@ -454,7 +493,7 @@ def prepare_fixed(completion: str, data_block: str | None = None) -> str | None:
     Returns:
         Code without the final ``savefig``; ``None`` where the reply holds no code.
     """
-    code = first_python_fence(spoken(completion, "python"))
+    code = _python_code(completion)
     tree = parse_module(code)
     if tree is None:
         code = clean_escapes(code)

@@ -24,7 +24,7 @@ from typing import Any
 
 from rrvf.errors import HarnessError, UserError, boundary
 from rrvf.replies import extract_code, parse_reply, spoken, with_closed_thought
-from rrvf.scorers.pages import PageScorer, score_page
+from rrvf.scorers.scorer import Scorer, score_each
 from rrvf.scoring import Outcome, Scoring, score_names, unscored
 from rrvf.trajectories import Completion, Trajectory, Turn
 from rrvf.types import Language, PageRendering, Sample, SampleResult, Score
@@ -217,7 +217,7 @@ class Rewarder:
     scoring: Scoring
     language: Language
     settings: RewardSettings = field(default_factory=RewardSettings)
-    picture_scorers: Mapping[str, PageScorer] = field(default_factory=dict[str, PageScorer])
+    picture_scorers: Mapping[str, Scorer] = field(default_factory=dict[str, Scorer])
 
     def __post_init__(self) -> None:
         missing = [name for name in self.settings.vision if name not in self.names()]
@@ -260,7 +260,7 @@ class Rewarder:
         target, drawn = shown.get("reference"), shown.get("rendering")
         # The official rules know answers that run and leave no picture.
         status = "code_error" if drawn is None and result.status == "ok" else result.status
-        scores = score_page(
+        scores = score_each(
             self.picture_scorers,
             None if target is None else PageRendering("ok", png=target),
             PageRendering(status, png=drawn),

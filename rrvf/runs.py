@@ -27,6 +27,7 @@ from rrvf.policies import (
 )
 from rrvf.renderers import cache
 from rrvf.renderers.chart import ChartRenderer, Limits
+from rrvf.renderers.memo import MOST_BYTES
 from rrvf.renderers.page import PageLimits, PageRenderer
 from rrvf.run_folder import ANSWERS
 from rrvf.scorers.clip import ClipSettings
@@ -192,7 +193,8 @@ def _chartmimic(options: RunOptions) -> Generator[Prepared]:
     with (
         judge_for(options.judge, "chartmimic_judge") as judge,
         ChartRenderer(
-            options.chart_python, options.workers, limits, options.confinement
+            *(options.chart_python, options.workers, limits, options.confinement),
+            remembered=MOST_BYTES,
         ) as renderer,
     ):
         yield items, ChartScoring(renderer, options.mode, names, judge)
@@ -209,7 +211,8 @@ def _plot2code(options: RunOptions) -> Generator[Prepared]:
     with (
         judge_for(options.judge, "plot2code_judge") as judge,
         ChartRenderer(
-            options.chart_python, options.workers, limits, options.confinement
+            *(options.chart_python, options.workers, limits, options.confinement),
+            remembered=MOST_BYTES,
         ) as renderer,
     ):
         yield items, PlotScoring(renderer, names, judge)
@@ -229,6 +232,7 @@ def _websight(options: RunOptions) -> Generator[Prepared]:
             javascript=options.javascript,
             reuse_pages=options.reuse_pages,
             confinement=options.confinement,
+            remembered=MOST_BYTES,
         ) as renderer,
     ):
         yield (

@@ -219,6 +219,12 @@ class PageRendering:
     denied: tuple[str, ...] = ()
 
 
+class Code(str):
+    """A prediction that is code itself: whatever tags or fences it holds are its own."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """One value of one scorer for one sample.

@@ -23,6 +23,8 @@ _FENCE_LINE = re.compile(r"```+[ \t]*\w{0,20}[ \t]*")
 _FUNCTION = re.compile(r"<function=([^<>\n]{1,200})>")
 _PARAMETER = re.compile(r"<parameter=([^<>\n]{1,200})>")
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\]]', re.DOTALL)
+_UNKNOWN_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = '"\\/bfnrtu'
 _BRACKETS = {"{": "}", "[": "]"}
 _BETWEEN = " \t\r\n,;"
 _OPENINGS = ("<tool_call>", "<tools>")
@@ -194,7 +196,7 @@ def _read_values(text: str) -> list[_Value]:
     if len(text) > _MOST_REPAIRED:
         raise ValueError(reason)
     bare, odd = _without_frame(text)
-    for read in (_json_values, _completed_json, _python_value):
+    for read in (_json_values, _completed_json, _with_backslashes, _python_value):
         try:
             return [_inner(_Value(one.value, (*odd, *one.odd))) for one in read(bare)]
         except (ValueError, RecursionError):
@@ -278,6 +280,16 @@ def _completed_json(text: str) -> list[_Value]:
         raise ValueError("no bracket is missing, or too many are")
     whole = text + "".join(reversed(missing))
     return [_Value(json.loads(whole, strict=False), ("a bracket too few at the end",))]
+
+
+def _with_backslashes(text: str) -> list[_Value]:
+    """JSON whose strings have backslashes of their own, as those of formulas."""
+    read = _json_values(_UNKNOWN_ESCAPE.sub(_escaped, text))
+    return [_Value(one.value, ("backslashes that JSON does not know", *one.odd)) for one in read]
+
+
+def _escaped(escape: re.Match[str]) -> str:
+    return escape[0] if escape[1] in _ESCAPES else "'" if escape[1] == "'" else f"\\{escape[0]}"
 
 
 def _python_value(text: str) -> list[_Value]:

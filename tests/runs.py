@@ -14,6 +14,7 @@ from typing import Any
 
 from rrvf.errors import HarnessError, SetupError
 from rrvf.renderers.chart import ChartRenderer, ChartScript, Limits
+from rrvf.renderers.memo import Memo
 from rrvf.types import Drawing, Elements, Rendering, Sample
 
 RRVF = Path(sys.executable).with_name("rrvf")
@@ -147,6 +148,7 @@ class FakeRenderer(ChartRenderer):
         level: str = "landlock",
     ) -> None:
         self.limits = limits or Limits()
+        self._renderings = Memo(lambda rendering: rendering.official.status, most_bytes=0)
         self.drawn: list[str] = []
         self.most_at_once = self._at_once = 0
         self.closed = False

@@ -178,6 +178,40 @@ def test_a_savefig_that_is_no_statement_of_its_own(renderer: ChartRenderer) -> N
     assert sorted(rendering.fixed.elements.texts) == ["Left", "bars"]
 
 
+IN_A_FUNCTION = """
+import matplotlib.pyplot as plt
+def main():
+    plt.bar(["a"], [1], color="red")
+    plt.title("T")
+    SAVE
+main()
+"""
+ODD_SAVINGS = {
+    "in a function": IN_A_FUNCTION.replace("SAVE", "plt.savefig('x.png')"),
+    "shown in a function": IN_A_FUNCTION.replace("SAVE", "plt.show()"),
+    "under a condition": "import matplotlib.pyplot as plt\nplt.bar(['a'], [1], color='red')\n"
+    "plt.title('T')\nif True:\n    plt.savefig('x.png')\n",
+    "closed": "import matplotlib.pyplot as plt\nfig, ax = plt.subplots()\n"
+    "ax.bar(['a'], [1], color='red')\nax.set_title('T')\nfig.savefig('x.png')\nplt.close('all')",
+}
+
+
+@pytest.mark.parametrize("saving", ODD_SAVINGS)
+def test_a_reference_has_its_texts_wherever_it_saves(saving: str, renderer: ChartRenderer) -> None:
+    """The official preparation would cut these scripts apart."""
+    reference = renderer.render_reference(ODD_SAVINGS[saving])
+    for mode in ("official", "fixed"):
+        assert reference.drawing(mode).elements.texts == ("T",)
+
+
+@pytest.mark.parametrize("code", ["x = 1", "# nothing", "import matplotlib.pyplot as plt"])
+def test_a_reference_that_draws_nothing_cannot_be_used(code: str, renderer: ChartRenderer) -> None:
+    reference = renderer.render_reference(code)
+    for mode in ("official", "fixed"):
+        assert reference.drawing(mode).status == "code_error"
+        assert reference.drawing(mode).error == "the script draws no figure"
+
+
 # ----------------------------------------------------------------------------- repeatable
 
 

@@ -327,6 +327,19 @@ def test_an_empty_answer_is_no_answer_and_not_kept(tmp_path: Path) -> None:
         assert chat.usage().input_tokens == 200
 
 
+def test_an_answer_that_is_all_thoughts_is_paid_once(tmp_path: Path) -> None:
+    content = completion("")
+    content["choices"][0]["message"]["reasoning_content"] = "the bars are red"
+    with chat_with(in_turn(reply(content)), tmp_path) as (chat, server):
+        for _ in range(2):
+            with pytest.raises(EmptyAnswerError) as raised:
+                chat.ask(question())
+            assert raised.value.answer.thought == "the bars are red"
+        spent = chat.usage()
+        assert len(server.requests) == 1
+        assert (spent.paid, spent.from_cache, spent.failures) == (1, 1, 0)
+
+
 def test_a_withheld_answer_is_no_answer() -> None:
     content = completion("half a sen")
     content["choices"][0]["finish_reason"] = "content_filter"

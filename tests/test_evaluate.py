@@ -22,7 +22,6 @@ import pytest
 from rrvf.errors import DataError, SetupError, UserError
 from rrvf.evaluate import item_key, score_item, score_predictions
 from rrvf.renderers.chart import ChartRenderer, Limits
-from rrvf.scorers import find_scorers
 from rrvf.scoring import Item
 from rrvf.scoring.charts import ChartScoring, differences
 from rrvf.types import Sample, SampleResult, Score
@@ -40,7 +39,7 @@ def cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def scored(item: Item, renderer: ChartRenderer, **settings: Any) -> SampleResult:
     scoring = ChartScoring(renderer, **settings)
-    return score_item(item, scoring, find_scorers(scoring.scorers)).result
+    return score_item(item, scoring, scoring.find_scorers()).result
 
 
 def run(
@@ -101,7 +100,7 @@ def test_an_unexpected_exception_is_ours(monkeypatch: pytest.MonkeyPatch) -> Non
     def broken(*_: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("rrvf.scoring.charts.score_all", broken)
+    monkeypatch.setattr("rrvf.scoring.charts.score_each", broken)
     result = scored((sample("a"), fenced("ok target")), FakeRenderer())
     assert (result.status, found(result)) == ("harness_error", NULL)
     assert result.error == "scoring a: ZeroDivisionError: oops"
@@ -175,14 +174,15 @@ def own_scorers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.parametrize("kind", ["numbers", "nan", "raises", "none"])
-def test_a_scorer_that_fails_does_not_stop_the_run(
+def test_a_scorer_that_fails_leaves_the_other_scores_alone(
     tmp_path: Path, own_scorers: str, kind: str
 ) -> None:
-    names = ("execution", f"{own_scorers}:{kind}")
-    results = run(tmp_path / "out", answers("a", "b"), scorers=names)
-    assert {result.status for result in results.values()} == {"harness_error"}
+    own = f"{own_scorers}:{kind}"
+    results = run(tmp_path / "out", answers("a", "b"), scorers=("execution", own))
+    assert {result.status for result in results.values()} == {"ok"}
     for line in lines_of(tmp_path / "out").values():
-        assert values(line) == dict.fromkeys(names, None)
+        assert values(line) == {"execution": 1.0, own: None}
+        assert line["scores"][own]["reason"].startswith(f"{own} failed: ")
 
 
 def test_a_scorer_by_dotted_path(tmp_path: Path, own_scorers: str) -> None:

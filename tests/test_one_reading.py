@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rrvf import replies
 from rrvf.benchmarks.websight import extract_html
 from rrvf.canvases import ChartCanvas
 from rrvf.chat import Chat, ChatSettings
@@ -19,7 +20,7 @@ from rrvf.policies import EndpointPolicy
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.replies import all_python_blocks, prepare_fixed, prepare_official, spoken
 from rrvf.rewards import as_trajectory
-from rrvf.types import Sample
+from rrvf.types import Code, Sample
 from tests.chat_server import ChatServer, Reply, completion, reply
 from tests.episodes import TARGET
 from tests.runs import environment, lines_of, plot, rrvf, values, write_data
@@ -257,3 +258,35 @@ def test_thoughts_beside_an_answer_are_thoughts(message: dict[str, Any]) -> None
         got = EndpointPolicy(chat).reply([], sample_id="a", repeat=0, stop=(), max_tokens=9)
     assert got.text == f"<think>Two bars.</think><answer>{block(FINAL)}</answer>"
     assert got.note is None
+
+
+# ------------------------------------------------------------- code that speaks of tags and fences
+
+
+LITERAL = {
+    "a title": block("plt.title('<think>')"),
+    "thoughts before": f"<think>hm</think>{block('plt.title(1)  # <think>')}",
+    "an answer": f"<answer>{block('plt.title(1)  # <think>')}</answer>",
+    "mentioned after": f"<answer>{block('plt.title(1)')}</answer>\nBetween <answer> tags.",
+}
+
+
+@pytest.mark.parametrize("name", LITERAL)
+def test_a_tag_that_is_code_or_a_mention_is_no_tag(name: str) -> None:
+    prepared = replies.prepare_official(LITERAL[name])
+    assert prepared is not None
+    assert prepared.startswith("plt.title(")
+    assert ("<think>" in prepared) == ("<think>" in LITERAL[name].split("</think>")[-1])
+
+
+@pytest.mark.parametrize("code", ["x = '<think>'", "x = 1  # ```python", "x = '</answer>'"])
+def test_code_that_is_the_whole_answer_is_not_read_as_a_reply(code: str) -> None:
+    assert replies.prepare_official(Code(code)) == code
+    assert replies.prepare_fixed(Code(code)) == code
+    assert replies.all_python_blocks(Code(code)) == code
+
+
+def test_a_page_that_is_the_whole_answer_is_not_read_as_a_reply() -> None:
+    page = "<p>write ```html, <think> and\n```</p>"
+    assert extract_html(Code(page)) == page
+    assert extract_html(Code("no page")) is None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrvf.errors import UserError
-from rrvf.scorers import SCORERS, find_scorers, score_all
+from rrvf.scorers import SCORERS
 from rrvf.scorers.color import ciede2000, lab, match_colors, similarities, thinned
 from rrvf.scorers.layout import graph_rule
 from rrvf.scorers.matching import multiset_match
+from rrvf.scorers.scorer import find_scorers, score_each
 from rrvf.types import Color, Drawing, Elements, LayoutCell, Score
 
 HEX = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06X}")
@@ -40,7 +43,7 @@ def drawn(elements: Elements) -> Drawing:
 
 @given(ELEMENTS)
 def test_a_drawing_equals_itself_in_fixed_mode(elements: Elements) -> None:
-    scores = score_all(SCORERS, drawn(elements), drawn(elements), "fixed")
+    scores = score_each(SCORERS, drawn(elements), drawn(elements), "fixed")
     assert {name: pytest.approx(1.0) for name in SCORERS} == {
         name: score.value for name, score in scores.items()
     }
@@ -49,7 +52,7 @@ def test_a_drawing_equals_itself_in_fixed_mode(elements: Elements) -> None:
 @given(ELEMENTS, ELEMENTS)
 def test_values_lie_between_0_and_1_and_are_f1(first: Elements, second: Elements) -> None:
     for mode in ("official", "fixed"):
-        scores = score_all(SCORERS, drawn(first), drawn(second), mode)
+        scores = score_each(SCORERS, drawn(first), drawn(second), mode)
         for name, score in scores.items():
             assert score.value is not None
             assert 0.0 <= score.value <= 1.0 + 1e-12
@@ -60,8 +63,8 @@ def test_values_lie_between_0_and_1_and_are_f1(first: Elements, second: Elements
 
 @given(ELEMENTS, ELEMENTS)
 def test_swapping_the_sides_swaps_precision_and_recall(first: Elements, second: Elements) -> None:
-    there = score_all(SCORERS, drawn(first), drawn(second), "official")
-    back = score_all(SCORERS, drawn(second), drawn(first), "official")
+    there = score_each(SCORERS, drawn(first), drawn(second), "official")
+    back = score_each(SCORERS, drawn(second), drawn(first), "official")
     for name in ("text", "type", "color", "layout"):
         assert there[name].details["precision"] == pytest.approx(back[name].details["recall"])
 
@@ -88,19 +91,48 @@ def test_whose_fault_it_is() -> None:
 
 
 def values(target: Drawing | None, drawing: Drawing) -> dict[str, float | None]:
-    scores = score_all(SCORERS, target, drawing, "official")
+    scores = score_each(SCORERS, target, drawing, "official")
     return {name: score.value for name, score in scores.items()}
 
 
 def test_scorers_are_found_by_name_and_by_dotted_path() -> None:
-    assert list(find_scorers(["text", "rrvf.scorers.text:score_text"])) == [
+    assert list(find_scorers(["text", "rrvf.scorers.text:score_text"], SCORERS)) == [
         "text",
         "rrvf.scorers.text:score_text",
     ]
     with pytest.raises(UserError, match=r"'colour'.*Did you mean color\?"):
-        find_scorers(["colour"])
+        find_scorers(["colour"], SCORERS)
     with pytest.raises(UserError, match="cannot be imported"):
-        find_scorers(["no.such.module:thing"])
+        find_scorers(["no.such.module:thing"], SCORERS)
+
+
+NO_SCORES: dict[str, tuple[Any, str]] = {
+    "raises": (lambda *_: 1 / 0, r"own failed: ZeroDivisionError: division by zero \(.*py:\d+\)"),
+    "a number": (lambda *_: 0.5, "own failed: TypeError: must return rrvf.types.Score, not float"),
+    "nothing": (lambda *_: None, "must return rrvf.types.Score, not NoneType"),
+    "no number": (lambda *_: Score(float("nan")), "a finite number or None, not nan"),
+    "no JSON": (lambda *_: Score(1.0, {"at": {1, 2}}), "own failed: TypeError: .*serializable"),
+    "gives up": (lambda *_: Score.unscored("not today"), "^not today$"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_SCORES)
+def test_a_scorer_that_fails_leaves_the_others_alone(kind: str) -> None:
+    scorer, reason = NO_SCORES[kind]
+    good = drawn(Elements(("a",)))
+    scores = score_each({"own": scorer, **SCORERS}, good, good, "official")
+    assert scores["own"].value is None
+    assert re.search(reason, scores["own"].details["reason"])
+    assert scores["text"].value == 1.0
+
+
+def test_a_scorer_that_cannot_work_here_ends_the_run() -> None:
+    def lacks(*_: object) -> Score:
+        raise UserError("install something")
+
+    good = drawn(Elements(("a",)))
+    with pytest.raises(UserError, match="install something"):
+        score_each({"own": lacks}, good, good, "official")
 
 
 def test_unscored_is_not_zero() -> None:

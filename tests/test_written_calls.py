@@ -15,6 +15,7 @@ from rrvf.rewards import well_formed
 from rrvf.teacher import PictureOnly
 from rrvf.tool_calls import native_calls
 from rrvf.trajectories import Completion, from_json, to_json
+from rrvf.written_calls import read_calls
 from tests.episodes import SAMPLE, FakeCanvas, ScriptedPolicy, answer
 
 NAME = "python_render_and_compare_tool"
@@ -187,3 +188,18 @@ def test_long_repetitions_are_read_in_one_pass(piece: str) -> None:
         parse_reply(text)
         parse_reply(f"<tool_call>{text}</tool_call>")
         native_calls([NativeCall("c", "x", text)])
+
+
+BACKSLASHES = {
+    r"plt.title('$\alpha$')\nx": "plt.title('$\\alpha$')\nx",
+    r"plt.title('$\varphi + \\beta$')": "plt.title('$\\varphi + \\beta$')",
+    r"plt.title(\'$\sum$\')": "plt.title('$\\sum$')",
+}
+
+
+@pytest.mark.parametrize("written", BACKSLASHES)
+def test_a_formula_keeps_its_backslashes(written: str) -> None:
+    raw = f'{{"name": "t", "arguments": {{"python_code": "{written}"}}}}'
+    (read,) = read_calls(raw)
+    assert read.arguments == {"python_code": BACKSLASHES[written]}
+    assert read.malformed == "backslashes that JSON does not know"

@@ -15,13 +15,15 @@ from rrvf.errors import UserError
 from rrvf.picture_scoring import PictureScoring
 from rrvf.renderers import cache
 from rrvf.renderers.chart import ChartRenderer, Limits
+from rrvf.renderers.memo import MOST_BYTES
 from rrvf.renderers.page import PageLimits, PageRenderer
 from rrvf.rewards import Rewarder, RewardSettings, read_mix
 from rrvf.runs import OLD_LIKENESS, RENAMED, JudgeOptions, judge_for
 from rrvf.scorers.clip import ClipSettings
 from rrvf.scorers.judge import Judge
 from rrvf.scorers.likeness import NAME as LIKENESS
-from rrvf.scorers.pages import PageScorer, find_page_scorers
+from rrvf.scorers.pages import find_page_scorers
+from rrvf.scorers.scorer import Scorer
 from rrvf.scoring import Scoring
 from rrvf.scoring.charts import ChartScoring
 from rrvf.scoring.pages import PageScoring
@@ -128,16 +130,21 @@ def _scoring(
         seconds = told.timeout or Limits().cpu_seconds
         limits = Limits(cpu_seconds=seconds, wall_seconds=max(60, 3 * seconds))
         python = _path(told.chart_python)
-        with ChartRenderer(python, told.workers, limits, told.confinement) as charts:
-            canvas = ChartCanvas(charts)
+        with ChartRenderer(
+            *(python, told.workers, limits, told.confinement), remembered=MOST_BYTES
+        ) as charts:
             if with_reference:
-                yield ChartScoring(charts, judge=judge), canvas
+                scoring = ChartScoring(charts, judge=judge)
+                yield scoring, canvas_of(scoring)
             else:
+                canvas = ChartCanvas(charts)
                 yield PictureScoring(canvas, judge), canvas
         return
     page_limits = PageLimits(seconds=told.timeout or PageLimits().seconds)
     with PageRenderer(
-        _path(told.browser), told.workers, page_limits, confinement=told.confinement
+        *(_path(told.browser), told.workers, page_limits),
+        confinement=told.confinement,
+        remembered=MOST_BYTES,
     ) as pages:
         names = ("execution", "block_match", "text", "position", "color")
         scoring = PageScoring(
@@ -149,7 +156,7 @@ def _scoring(
         yield scoring, canvas_of(scoring)
 
 
-def _picture_scorers(told: WorldArguments) -> dict[str, PageScorer]:
+def _picture_scorers(told: WorldArguments) -> dict[str, Scorer]:
     names = ("clip",) if told.clip else ()
     return find_page_scorers(names, ClipSettings(weights=told.clip_weights))
 

@@ -30,6 +30,7 @@ from rrvf.files import write_atomically
 from rrvf.policies import EndpointPolicy, Policy, TransformersPolicy, VllmPolicy
 from rrvf.renderers import cache
 from rrvf.renderers.chart import ChartRenderer, Limits
+from rrvf.renderers.memo import MOST_BYTES
 from rrvf.renderers.page import PageLimits, PageRenderer
 from rrvf.run_folder import PICTURES
 from rrvf.scoring import as_png
@@ -308,12 +309,12 @@ def _started(kind: type[Canvas], workers: int, seconds: int | None) -> Canvas:
     """One renderer a process and kind, with the limits that scoring has."""
     if kind is PageCanvas:
         page_limits = PageLimits(seconds=seconds or PageLimits().seconds)
-        pages = PageRenderer(workers=workers, limits=page_limits)
+        pages = PageRenderer(workers=workers, limits=page_limits, remembered=MOST_BYTES)
         atexit.register(pages.close)
         return PageCanvas(pages)
     usual = plot2code_rules.SECONDS if kind is PlotCanvas else Limits().cpu_seconds
     seconds = seconds or usual
     limits = Limits(cpu_seconds=seconds, wall_seconds=max(60, 3 * seconds))
-    charts = ChartRenderer(workers=workers, limits=limits)
+    charts = ChartRenderer(workers=workers, limits=limits, remembered=MOST_BYTES)
     atexit.register(charts.close)
     return PlotCanvas(charts) if kind is PlotCanvas else ChartCanvas(charts)

@@ -24,8 +24,7 @@ from typing import Any, cast
 from rrvf.benchmarks.pickled_tables import read_pickled
 from rrvf.decoding import decode_html
 from rrvf.errors import DataError, SetupError
-from rrvf.replies import fenced
-from rrvf.types import Sample
+from rrvf.types import Code, Sample
 
 Row = Mapping[str, object]
 """Column -> value; an empty cell is ``None``."""
@@ -251,8 +250,8 @@ def _is_answer(path: Path) -> bool:
 def _answer(path: Path) -> str:
     data = path.read_bytes()
     if path.suffix == ".html":
-        return fenced(decode_html(data).rstrip("\n"), "html")
-    return fenced(_decoded(path, data, "it").rstrip("\n"), "python")
+        return Code(decode_html(data))
+    return Code(_decoded(path, data, "it"))
 
 
 def _read_jsonl(path: Path, data: bytes) -> Iterator[tuple[str, Row]]:

@@ -29,7 +29,7 @@ from rrvf.benchmarks.websight_download import (
 from rrvf.decoding import decode_html
 from rrvf.errors import DataError, SetupError
 from rrvf.files import file_inside
-from rrvf.types import Sample
+from rrvf.types import Code, Sample
 
 NAME = "websight"
 
@@ -139,6 +139,8 @@ def extract_html(completion: str) -> str | None:
         are to browsers: elements that stand on lines of their own are a page. ``None`` where there
         is none of these.
     """
+    if isinstance(completion, Code):
+        return str(completion) if _TAG.search(completion) else None
     text = replies.spoken(completion, "html")
     blocks = list(replies.fenced_blocks(text))
     pages = [code for name, code in blocks if _is_whole(name, code)]

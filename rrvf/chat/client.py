@@ -214,7 +214,7 @@ class Chat:
         Raises:
             UserError: Nothing can be asked any more: a wrong key, an unknown model, a dead server,
                 the cost limit, a full disk. Every later question meets the same.
-            EmptyAnswerError: The model said nothing.
+            EmptyAnswerError: The model said nothing, thoughts apart.
             RefusedError: The server refuses this question.
             HarnessError: No answer to this question.
         """
@@ -223,10 +223,16 @@ class Chat:
         try:
             self._check()
             key = fingerprint(self._filed_under(), body, repeat)
-            return self._ask_once(key, body, messages)
+            answer = self._ask_once(key, body, messages)
         except BaseException:
             self._ledger.count("failures")
             raise
+        if not answer.text.strip() and not answer.tool_calls:
+            if not answer.thought:
+                self._ledger.count("failures")
+            line = f"an empty answer (finish reason: {answer.finish_reason})"
+            raise EmptyAnswerError(line, answer)
+        return answer
 
     def _filed_under(self) -> dict[str, Any]:
         """Whose answers are looked for; where that is not known, nobody's."""
@@ -268,8 +274,9 @@ class Chat:
             return answer
         with self._slots:
             answer = self._buy(body, messages)
-            self._keep(key, answer)
-        self._ledger.count("paid")
+            if answer.text.strip() or answer.tool_calls or answer.thought:
+                self._keep(key, answer)
+                self._ledger.count("paid")
         return answer
 
     def _check(self) -> None:
@@ -313,9 +320,6 @@ class Chat:
         self._ledger.settle(expected, answer)
         if answer.finish_reason == "content_filter":
             raise WithheldAnswerError(f"{self._endpoint.name} withheld the answer (content filter)")
-        if not answer.text.strip() and not answer.tool_calls:
-            line = f"an empty answer (finish reason: {answer.finish_reason})"
-            raise EmptyAnswerError(line, answer)
         return answer
 
     def _insist(self, body: dict[str, Any]) -> Answer:

@@ -34,6 +34,7 @@ from rrvf.renderers.chart_server import wire
 from rrvf.renderers.chart_server.confine import LEVELS, Limits
 from rrvf.renderers.chart_server.figure_texts import MAX_TEXTS
 from rrvf.renderers.chart_server.recorder import MAX_COLORS, MAX_NAME
+from rrvf.renderers.memo import LASTING, Memo
 from rrvf.replies import before_saving
 from rrvf.types import (
     Color,
@@ -51,6 +52,9 @@ PYTHON_VARIABLE = "RRVF_CHART_PYTHON"
 CONFINEMENT_VARIABLE = "RRVF_CONFINEMENT"
 SERVER = Path(__file__).parent / "chart_server" / "__main__.py"
 MAX_CODE = 1_000_000
+REFERENCES = "2"
+"""To be raised when another rule says what a reference amounts to."""
+NO_FIGURE = "the script draws no figure"
 NOT_RUN: Mapping[str, float] = {"seconds": 0.0, "cpu_seconds": 0.0}
 START_SECONDS = 300.0
 CLOSE_SECONDS = 5.0
@@ -101,6 +105,8 @@ class ChartRenderer:
         limits: What one execution may use.
         confinement: A level to use instead of the best one; ``$RRVF_CONFINEMENT``. Only this
             makes anything below ``landlock`` acceptable.
+        remembered: Bytes of renderings to keep, so that a script which comes again is not executed
+            again.
 
     Raises:
         SetupError: The server cannot start, or confinement is too weak here.
@@ -112,6 +118,7 @@ class ChartRenderer:
         workers: int = 2,
         limits: Limits | None = None,
         confinement: str | None = None,
+        remembered: int = 0,
     ) -> None:
         self._python = chart_python(python)
         self._workers = workers
@@ -123,6 +130,8 @@ class ChartRenderer:
                 + ", ".join(LEVELS)
             )
         self._lock = threading.Lock()
+        self._renderings: Memo[Rendering] = Memo(_worst_status, remembered)
+        self._figures: Memo[FigureRendering] = Memo(lambda figure: figure.status, remembered)
         self._server: _Server | None = None
         self._closed = False
         self.environment: Mapping[str, Any] = self._running().hello
@@ -176,9 +185,20 @@ class ChartRenderer:
     ) -> Rendering:
         """Draw a script under the rules of each of ``modes``; mostly that is one execution.
 
+        The same script is not executed again as long as its rendering is remembered.
+
         Raises:
             HarnessError: The failure is ours.
         """
+        more = None if judge or pdf else self._renderings.find((script, modes, True, False))
+        return more or self._renderings.get(
+            (script, modes, judge, pdf),
+            lambda: self._render(script, modes, judge=judge, pdf=pdf),
+        )
+
+    def _render(
+        self, script: ChartScript, modes: tuple[Mode, ...], *, judge: bool, pdf: bool
+    ) -> Rendering:
         rendering: Rendering | None = None
         if "official" in modes:
             rendering = self._official(script, judge=judge, pdf=pdf)
@@ -188,6 +208,8 @@ class ChartRenderer:
                 script.fixed or script.official, "fixed", script.append_save, judge, pdf
             )
             rendering = own if rendering is None else _merged(rendering, own)
+        elif rendering is not None and not same_code:
+            rendering = replace(rendering, fixed=UNKNOWN)
         if rendering is None:
             raise ValueError("no mode to render for")
         return rendering
@@ -280,7 +302,10 @@ class ChartRenderer:
         Raises:
             HarnessError: The failure is ours.
         """
-        return self._ask({"code": code, "flavour": "figure"}, parse_figure, _no_figure)
+        request = {"code": code, "flavour": "figure"}
+        return self._figures.get(
+            ("answer", code), lambda: self._ask(request, parse_figure, _no_figure)
+        )
 
     # -------------------------------------------------------------- references
 
@@ -298,21 +323,29 @@ class ChartRenderer:
             HarnessError: The failure is ours.
         """
         key = self._cache_key(code, str(judge))
+        more = None if judge else self._renderings.find(self._cache_key(code, str(True)))
+        return more or self._renderings.get(key, lambda: self._reference(key, code, judge))
+
+    def _reference(self, key: str, code: str, judge: bool) -> Rendering:
         found = cache.load(key)
         if found is not None:
             return found
         rendering = self.render(ChartScript(code, append_save=False), judge=judge)
-        if rendering.without_texts and rendering.official.complete:
+        if rendering.official.status == "ok" and _draws_nothing(rendering):
+            failure = Drawing("code_error", NO_FIGURE)
+            rendering = replace(rendering, official=failure, fixed=failure)
+        elif rendering.without_texts and rendering.official.complete:
             rendering = self._with_texts(rendering, code, judge)
         if rendering.official.status in ("ok", "code_error"):
             cache.store(key, rendering)
         return rendering
 
     def _with_texts(self, rendering: Rendering, code: str, judge: bool) -> Rendering:
-        again = self.render(ChartScript(before_saving(code), fixed=code), judge=judge)
+        script = ChartScript(before_saving(code), fixed=code)
+        again = self.render(script, judge=judge)
         return replace(
             rendering,
-            official=_with_texts_of(rendering.official, again.official),
+            official=_with_texts_of(rendering.official, again.official, again.fixed),
             fixed=_with_texts_of(rendering.fixed, again.fixed),
             png=again.png or rendering.png,
             judge_png=again.judge_png,
@@ -328,6 +361,9 @@ class ChartRenderer:
             HarnessError: The failure is ours.
         """
         key = self._cache_key(code, "figure")
+        return self._figures.get(key, lambda: self._figure_reference(key, code))
+
+    def _figure_reference(self, key: str, code: str) -> FigureRendering:
         found = cache.load_figure(key)
         if found is not None:
             return found
@@ -338,19 +374,33 @@ class ChartRenderer:
 
     def _cache_key(self, code: str, kind: str) -> str:
         parts = [
-            *(code, repr(sorted(self.environment["versions"].items())), kind),
+            *(code, repr(sorted(self.environment["versions"].items())), kind, REFERENCES),
             *(self.environment["python"], self.environment["fonts_hash"], source_hash()),
         ]
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _with_texts_of(drawing: Drawing, other: Drawing) -> Drawing:
-    elements = replace(drawing.elements, texts=other.elements.texts)
+def _worst_status(rendering: Rendering) -> Status:
+    """The status under the rules it was drawn for; a failure that may pass before any other."""
+    drawings = [d for d in (rendering.official, rendering.fixed) if d is not UNKNOWN]
+    passing = [drawing for drawing in drawings if drawing.status not in LASTING]
+    return (passing or drawings)[0].status
+
+
+def _draws_nothing(rendering: Rendering) -> bool:
+    """Whether a script ends well and leaves no figure, nor anything that was recorded of one."""
+    return rendering.fixed.status == "code_error" and rendering.official.elements == Elements()
+
+
+def _with_texts_of(drawing: Drawing, *others: Drawing) -> Drawing:
+    """The same with the texts of the first of ``others`` that has any."""
+    texts = next((other.elements.texts for other in others if other.elements.texts), ())
+    elements = replace(drawing.elements, texts=texts)
     return replace(drawing, elements=elements) if drawing.complete else drawing
 
 
 UNKNOWN = Drawing("harness_error", "not derived from this execution")
-"""Stands for a mode's outcome that an execution does not tell; never leaves this module."""
+"""Stands for a mode's outcome that an execution does not tell."""
 
 
 def source_hash() -> str:

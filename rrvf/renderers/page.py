@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rrvf.errors import HarnessError, SetupError
 from rrvf.renderers import browser, cache, web_assets
 from rrvf.renderers.chart_server.confine import LEVELS
+from rrvf.renderers.memo import Memo
 from rrvf.renderers.page_session import PageLimits, Session
 from rrvf.renderers.processes import OwnTime, descendants, kill_tree, memory_of_tree
 from rrvf.types import STATUSES, PageRendering, TextBlock
@@ -59,6 +60,7 @@ class PageRenderer:
             each: faster; only without scripts.
         confinement: The highest level to use; ``$RRVF_CONFINEMENT``. Only naming one below
             ``landlock`` makes a browser acceptable that has neither Landlock nor its own sandbox.
+        remembered: Bytes of renderings to keep: a page that comes again is not shown again.
 
     Raises:
         SetupError: No browser or no Playwright, or confinement is too weak here.
@@ -74,6 +76,7 @@ class PageRenderer:
         javascript: bool = False,
         reuse_pages: bool = False,
         confinement: str | None = None,
+        remembered: int = 0,
     ) -> None:
         if javascript and reuse_pages:
             raise SetupError("a page can only be reused without scripts: one would see the other")
@@ -86,6 +89,7 @@ class PageRenderer:
         self.limits = limits or PageLimits()
         self._javascript = javascript
         self._reuse = reuse_pages
+        self._pages: Memo[PageRendering] = Memo(lambda page: page.status, remembered)
         self._references: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -162,6 +166,9 @@ class PageRenderer:
             return PageRendering(
                 "code_error", f"the page's source is {size:.1f} MB; the limit is {most:.0f} MB"
             )
+        return self._pages.get(source, lambda: self._show(source))
+
+    def _show(self, source: bytes) -> PageRendering:
         if self._closed:
             raise HarnessError("the page renderer is closed")
         try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from rrvf.report.table import LABELS
 from rrvf.report.values import clip
-from rrvf.scorers import BROKEN
+from rrvf.scorers.scorer import BROKEN
 from rrvf.types import SampleResult
 
 _SHORTEST_ID = 3

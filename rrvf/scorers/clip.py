@@ -23,7 +23,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from difflib import get_close_matches
 from threading import Lock
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ from PIL import Image
 
 from rrvf.errors import DataError, HarnessError, SetupError, UserError
 from rrvf.scorers.clip_weights import DEFAULT_TAG, find_weights, package, read_tower, tensors_hash
+from rrvf.scorers.scorer import Scorer
 from rrvf.types import PageRendering, Score, TextBlock
 
 Failure = Literal["zero", "black"]
@@ -62,24 +63,7 @@ class ClipSettings:
     batch_size: int = 32
 
 
-class PageScorer(Protocol):
-    """Compares a page with its target."""
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """What moves its scores."""
-        ...
-
-    def __call__(self, target: PageRendering, page: PageRendering) -> Score:
-        """Score of ``page``; both have a picture."""
-        ...
-
-    def failed(self, target: PageRendering) -> Score:
-        """Score of a page that could not be shown, through the model's fault."""
-        ...
-
-
-def clip_scorers(names: Sequence[str], settings: ClipSettings) -> dict[str, PageScorer]:
+def clip_scorers(names: Sequence[str], settings: ClipSettings) -> dict[str, Scorer]:
     """The scorers named, with one model between them.
 
     Where a package, or weights and network, are missing, scorers that leave everything unscored.
@@ -97,7 +81,7 @@ def clip_scorers(names: Sequence[str], settings: ClipSettings) -> dict[str, Page
         embedder = Embedder(load_model(settings), settings.batch_size)
     except SetupError as error:
         return {name: Unavailable(str(error)) for name in names}
-    scorers: dict[str, PageScorer] = {}
+    scorers: dict[str, Scorer] = {}
     for name in names:
         try:
             if name == "clip_design2code":

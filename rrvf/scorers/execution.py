@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from rrvf.types import Drawing, Mode, Score
+from rrvf.scorers.scorer import Rendered
+from rrvf.types import Score
 
 
-def score_execution(target: Drawing, drawing: Drawing, mode: Mode) -> Score:
+def score_execution(target: Rendered, rendering: Rendered, *rules: object) -> Score:
     """1 where a picture came out; the target is not looked at."""
-    return Score(1.0 if drawing.status == "ok" else 0.0)
+    return Score(1.0 if rendering.status == "ok" else 0.0)

@@ -19,8 +19,8 @@ import rrvf
 from rrvf.errors import HarnessError
 from rrvf.renderers.glyphs import CONSEQUENCE, Medium, find_unwritable
 from rrvf.replies import holds_thoughts
-from rrvf.scorers import BROKEN, no_target
 from rrvf.scorers.judge import Judge
+from rrvf.scorers.scorer import BROKEN, no_target
 from rrvf.types import Sample, SampleResult, Score, Status
 
 Item = tuple[Sample, str | None]

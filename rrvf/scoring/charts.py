@@ -8,9 +8,10 @@ from typing import Any
 
 from rrvf.benchmarks import chartmimic_rules as rules
 from rrvf.errors import HarnessError
-from rrvf.renderers.chart import ChartRenderer, ChartScript, source_hash
-from rrvf.scorers import Scorer, find_scorers, score_all, usable
+from rrvf.renderers.chart import UNKNOWN, ChartRenderer, ChartScript, source_hash
+from rrvf.scorers import SCORERS
 from rrvf.scorers.judge import Judge
+from rrvf.scorers.scorer import Scorer, find_scorers, score_each, usable
 from rrvf.scoring import (
     NO_ANSWER,
     Item,
@@ -65,7 +66,7 @@ class ChartScoring:
 
     def find_scorers(self) -> Mapping[str, Scorer]:
         """The functions behind the names."""
-        return find_scorers(self.scorers)
+        return find_scorers(self.scorers, SCORERS)
 
     def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
         """The columns of the paper's table, 0 to 100."""
@@ -90,7 +91,7 @@ class ChartScoring:
         sample, completion = item
         if sample.reference_code is None:
             raise HarnessError("the sample has no reference code")
-        full = self.judge is not None and self.judge.name == "gpt"
+        full = self.shows_pdf()
         # The data set's own picture, where there is one, is what a judge is shown.
         drawn = full and sample.image is None
         reference = self.renderer.render_reference(sample.reference_code, judge=drawn)
@@ -99,7 +100,7 @@ class ChartScoring:
             nothing = Drawing("no_code", NO_ANSWER if completion is None else NO_BLOCK)
             rendering = Rendering(nothing, nothing)
         else:
-            rendering = self.renderer.render(script, judge=full)
+            rendering = self.renderer.render(script, modes=executed_modes(self.mode), judge=full)
         pictures = {"reference": reference.png, "rendering": rendering.png}
         result = self._compared(item, script, reference, rendering, scorers)
         drawing = reference.drawing(self.mode)
@@ -121,30 +122,48 @@ class ChartScoring:
         scorers: Mapping[str, Scorer],
     ) -> SampleResult:
         sample, completion = item
-        modes: tuple[Mode, Mode] = ("official", "fixed")
-        by_mode = {
-            mode: score_all(
-                scorers, rules.target_for(sample, reference, mode), rendering.drawing(mode), mode
-            )
-            for mode in modes
-        }
-        drawing = rendering.drawing(self.mode)
+        scores = self._scores(scorers, sample, reference, rendering, self.mode)
         other: Mode = "fixed" if self.mode == "official" else "official"
+        # Another mode is another view of the same execution; who else scores knows no modes.
+        known = rendering.drawing(other) != UNKNOWN
+        own = {name: scorer for name, scorer in scorers.items() if known and name in SCORERS}
+        there = self._scores(own, sample, reference, rendering, other)
+        drawing = rendering.drawing(self.mode)
         return SampleResult(
             sample_id=sample.id,
             status=drawing.status,
             error=_told(drawing.error, sample, reference.drawing(self.mode)),
             seconds=rendering.seconds,
-            scores=by_mode[self.mode],
+            scores=scores,
             code=None if script is None else script.code(self.mode),
             completion=completion,
-            other_mode=differences(by_mode[self.mode], by_mode[other]),
+            other_mode=differences(scores, there),
             tags=tag_glyphs(
                 sample.tags,
                 (*reference.fixed.elements.texts, *rendering.fixed.elements.texts),
                 "chart",
             ),
         )
+
+    def shows_pdf(self) -> bool:
+        """Whether a judge sees the pictures through their PDF, as officially."""
+        return self.judge is not None and self.judge.name == "gpt"
+
+    def _scores(
+        self,
+        scorers: Mapping[str, Scorer],
+        sample: Sample,
+        reference: Rendering,
+        rendering: Rendering,
+        mode: Mode,
+    ) -> dict[str, Score]:
+        target = rules.target_for(sample, reference, mode)
+        return score_each(scorers, target, rendering.drawing(mode), mode)
+
+
+def executed_modes(mode: Mode) -> tuple[Mode, ...]:
+    """The modes to draw for: the official execution mostly tells what the fixed rules need."""
+    return ("official",) if mode == "official" else ("official", "fixed")
 
 
 def _told(error: str | None, sample: Sample, target: Drawing) -> str | None:
@@ -158,7 +177,7 @@ def _told(error: str | None, sample: Sample, target: Drawing) -> str | None:
 def differences(chosen: Mapping[str, Score], other: Mapping[str, Score]) -> dict[str, float]:
     """Values of the other mode, where they are not those of the chosen one."""
     found: dict[str, float] = {}
-    for name, score in chosen.items():
+    for name, score in ((name, chosen[name]) for name in other):
         value = other[name].value
         if value is not None and (score.value is None or abs(value - score.value) > TOLERANCE):
             found[name] = value

@@ -13,7 +13,8 @@ from rrvf.errors import HarnessError
 from rrvf.renderers.page import PageRenderer, source_hash
 from rrvf.scorers.clip import ClipSettings, Unavailable
 from rrvf.scorers.judge import Judge
-from rrvf.scorers.pages import HasEnvironment, PageScorer, find_page_scorers, score_page
+from rrvf.scorers.pages import find_page_scorers
+from rrvf.scorers.scorer import HasEnvironment, Scorer, score_each
 from rrvf.scoring import (
     NO_ANSWER,
     Item,
@@ -89,12 +90,12 @@ class PageScoring:
             **host_environment(),
         }
 
-    def find_scorers(self) -> Mapping[str, PageScorer]:
+    def find_scorers(self) -> Mapping[str, Scorer]:
         """The functions behind the names."""
         return self._found
 
     @functools.cached_property
-    def _found(self) -> Mapping[str, PageScorer]:
+    def _found(self) -> Mapping[str, Scorer]:
         """Looked up once: a model is loaded."""
         return find_page_scorers(self.scorers, self.clip)
 
@@ -123,7 +124,7 @@ class PageScoring:
 
     # ------------------------------------------------------------------------ one item
 
-    def score(self, item: Item, scorers: Mapping[str, PageScorer]) -> Outcome:
+    def score(self, item: Item, scorers: Mapping[str, Scorer]) -> Outcome:
         """Show one answer and its reference, and compare them."""
         sample, completion = item
         target = self._target(sample)
@@ -139,7 +140,7 @@ class PageScoring:
             error=_told(page.error, sample, target),
             seconds=page.seconds,
             scores={
-                **score_page(scorers, target, page),
+                **score_each(scorers, target, page),
                 **judged(self.judge, page.status, target.png, page.png, target.error),
             },
             code=html,

@@ -9,8 +9,9 @@ from typing import Any
 from rrvf.benchmarks import plot2code, plot2code_rules
 from rrvf.renderers.chart import ChartRenderer, source_hash
 from rrvf.replies import all_python_blocks
-from rrvf.scorers.figures import FigureScorer, find_figure_scorers, score_figure
+from rrvf.scorers.figures import FIGURE_SCORERS
 from rrvf.scorers.judge import Judge
+from rrvf.scorers.scorer import Scorer, find_scorers, score_each
 from rrvf.scoring import (
     NO_ANSWER,
     Item,
@@ -60,9 +61,9 @@ class PlotScoring:
         """Versions of everything that can move a score, and the level of confinement."""
         return chart_environment(self.renderer.environment)
 
-    def find_scorers(self) -> Mapping[str, FigureScorer]:
+    def find_scorers(self) -> Mapping[str, Scorer]:
         """The functions behind the names."""
-        return find_figure_scorers(self.scorers)
+        return find_scorers(self.scorers, FIGURE_SCORERS)
 
     def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
         """The columns of the table."""
@@ -80,7 +81,7 @@ class PlotScoring:
         """End what is under way."""
         self.renderer.close()
 
-    def score(self, item: Item, scorers: Mapping[str, FigureScorer]) -> Outcome:
+    def score(self, item: Item, scorers: Mapping[str, Scorer]) -> Outcome:
         """Draw one answer and its reference, and compare them."""
         sample, completion = item
         target = None
@@ -101,7 +102,7 @@ class PlotScoring:
             error=_told(figure.error, sample, target),
             seconds=figure.seconds,
             scores={
-                **score_figure(scorers, target, figure),
+                **score_each(scorers, target, figure),
                 **judged(self.judge, figure.status, shown, figure.png, target and target.error),
             },
             code=code,

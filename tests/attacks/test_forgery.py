@@ -22,8 +22,9 @@ from rrvf.errors import TooLargeError
 from rrvf.evaluate import score_item
 from rrvf.renderers.chart import ChartRenderer, parse_answer
 from rrvf.renderers.chart_server import wire
-from rrvf.scorers import SCORERS, score_all
+from rrvf.scorers import SCORERS
 from rrvf.scorers.likeness import LikenessJudge
+from rrvf.scorers.scorer import score_each
 from rrvf.scoring.charts import ChartScoring
 from rrvf.types import Drawing, Rendering, Sample
 from tests.episodes import png
@@ -484,7 +485,7 @@ def test_an_odd_value_anywhere_makes_no_record_or_a_scored_one() -> None:
             written = frame(with_odd(path, odd)) + PICTURE
             with contextlib.suppress(wire.WireError, KeyError, TypeError, ValueError):
                 rendering, _ = parse_answer(header, written)
-                scores = score_all(SCORERS, target, rendering.official, "official")
+                scores = score_each(SCORERS, target, rendering.official, "official")
                 n_read += 1
                 assert None not in {score.value for score in scores.values()}, path
     assert n_read > len(ODD), "most places take some of these values"

@@ -22,7 +22,8 @@ import pytest
 from rrvf.benchmarks import chartmimic_rules as rules
 from rrvf.errors import HarnessError
 from rrvf.renderers.chart import ChartRenderer, Limits
-from rrvf.scorers import SCORERS, score_all, usable
+from rrvf.scorers import SCORERS
+from rrvf.scorers.scorer import score_each, usable
 from rrvf.types import Drawing, Sample, Score
 from tests.parity import oracle
 
@@ -114,7 +115,7 @@ def our_side(renderer: ChartRenderer, pair: oracle.Pair) -> Ours | None:
         return None
     target = rules.target_for(sample, renderer.render_reference(pair.reference), "official")
     drawing = renderer.render(script, modes=("official",)).official
-    return Ours(target, drawing, score_all(SCORERS, target, drawing, "official"))
+    return Ours(target, drawing, score_each(SCORERS, target, drawing, "official"))
 
 
 def compare(

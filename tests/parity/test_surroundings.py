@@ -25,7 +25,6 @@ from tests.parity import oracle
 from tests.parity.test_parity import Ours, differences_of, oracle_python, our_side
 
 SURROUNDINGS = Path(__file__).parent / "surroundings"
-MANY_SECONDS = 7200
 CELL = re.compile(r"^# %% ([a-z0-9-]+)\n", re.MULTILINE)
 TAIL = """
 import matplotlib.pyplot as plt
@@ -136,7 +135,6 @@ def test_cells_are_enough_and_named_once() -> None:
 
 
 @pytest.mark.parity
-@pytest.mark.timeout(MANY_SECONDS)
 def test_a_fork_is_as_a_fresh_interpreter(renderer: ChartRenderer) -> None:
     pairs = [cell.pair() for cell in read_cells()]
     with ThreadPoolExecutor(2) as pool:
@@ -150,7 +148,6 @@ def test_a_fork_is_as_a_fresh_interpreter(renderer: ChartRenderer) -> None:
 
 
 @pytest.mark.parity
-@pytest.mark.timeout(MANY_SECONDS)
 def test_a_script_sees_what_it_would_see_in_a_fresh_interpreter(renderer: ChartRenderer) -> None:
     cells = [cell for cell in read_cells() if cell.name not in {*WALLS, *SEES_MORE}]
     with ThreadPoolExecutor(2) as pool:

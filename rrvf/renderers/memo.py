@@ -1,0 +1,106 @@
+"""What was just drawn, kept in memory: the policy's eyes, the teacher, scores and rewards share it.
+
+One execution of a script serves everyone who asks for the same one within a run, at the same time
+or later. What may come out otherwise on another try - our failures, and those of a limit - is not
+kept. The oldest go when there are too many bytes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Generic, Protocol, TypeVar
+
+from rrvf.types import Status
+
+MOST_BYTES = 128 * 2**20
+"""Enough for the drafts of a thousand episodes."""
+OVERHEAD = 4096
+"""Bytes that an entry is taken to need beside its pictures."""
+LASTING: frozenset[Status] = frozenset({"ok", "code_error"})
+
+
+class Kept(Protocol):
+    """What can be kept."""
+
+    @property
+    def png(self) -> bytes | None:
+        """Its picture."""
+        ...
+
+
+Entry = TypeVar("Entry", bound=Kept)
+
+
+class Memo(Generic[Entry]):
+    """Renderings by what was asked for; may be used from many threads at once.
+
+    Args:
+        status_of: Of an entry; only what would come out the same again is kept.
+        most_bytes: Of all entries together; 0 remembers and shares nothing.
+    """
+
+    def __init__(self, status_of: Callable[[Entry], Status], most_bytes: int) -> None:
+        self._status_of, self._most = status_of, most_bytes
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
+        self._under_way: dict[Hashable, Future[Entry]] = {}
+        self._bytes = 0
+
+    def find(self, key: Hashable) -> Entry | None:
+        """What is kept under ``key``."""
+        with self._lock:
+            found = self._entries.get(key)
+            if found is not None:
+                self._entries.move_to_end(key)
+            return found
+
+    def get(self, key: Hashable, draw: Callable[[], Entry]) -> Entry:
+        """What is kept under ``key``, or is being drawn, or is drawn now.
+
+        Args:
+            key: Everything that it depends on.
+            draw: Draws it; what it raises reaches its own caller alone, others try by themselves.
+        """
+        if self._most == 0:
+            return draw()
+        while True:
+            with self._lock:
+                if key in self._entries:
+                    self._entries.move_to_end(key)
+                    return self._entries[key]
+                other = self._under_way.get(key)
+                if other is None:
+                    mine: Future[Entry] = Future()
+                    self._under_way[key] = mine
+                    break
+            if other.exception() is None and self._status_of(other.result()) in LASTING:
+                return other.result()
+        try:
+            entry = draw()
+        except BaseException as error:
+            self._end(key, None)
+            mine.set_exception(error)
+            raise
+        self._end(key, entry)
+        mine.set_result(entry)
+        return entry
+
+    def _end(self, key: Hashable, entry: Entry | None) -> None:
+        with self._lock:
+            del self._under_way[key]
+            if entry is None or self._status_of(entry) not in LASTING:
+                return
+            self._entries[key] = entry
+            self._bytes += size_of(entry)
+            while self._bytes > self._most:
+                _, oldest = self._entries.popitem(last=False)
+                self._bytes -= size_of(oldest)
+
+
+def size_of(entry: Kept) -> int:
+    """Bytes of an entry, its pictures above all."""
+    pictures = (entry.png, getattr(entry, "judge_png", None), getattr(entry, "pdf", None))
+    return OVERHEAD + sum(len(picture) for picture in pictures if picture)

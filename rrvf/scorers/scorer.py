@@ -1,0 +1,197 @@
+"""What all scorers have in common: how one is found, called, and kept from harming the others.
+
+A scorer is a pure function ``(target, rendering, *rules) -> Score`` of two renderings of one kind:
+drawings of charts (whose rules are a mode), figures, pages. Both have the status ``ok``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, cast, runtime_checkable
+
+from rrvf.errors import HarnessError, UserError
+from rrvf.types import Score, Status
+
+Scorer = Callable[..., Score]
+
+NEEDS_NO_TARGET = frozenset({"execution"})
+BROKEN = "the reference cannot be drawn"
+"""How the reason of every score begins that a reference's failure leaves open."""
+
+
+class Rendered(Protocol):
+    """What came of some code, of whatever kind."""
+
+    @property
+    def status(self) -> Status:
+        """``ok`` where there is something to compare."""
+        ...
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong."""
+        ...
+
+
+@runtime_checkable
+class ScoresFailures(Protocol):
+    """A scorer with a rule of its own for what could not be rendered."""
+
+    def failed(self, target: Any) -> Score:
+        """Score of a failure of the model's."""
+        ...
+
+
+@runtime_checkable
+class HasEnvironment(Protocol):
+    """A scorer whose values depend on more than the two renderings."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Model, weights, versions."""
+        ...
+
+
+# -------------------------------------------------------------------------------- finding one
+
+
+def find_scorers(names: Sequence[str], known: Mapping[str, Scorer]) -> dict[str, Scorer]:
+    """Scorers by name or dotted path, in the order given.
+
+    Args:
+        names: Those wanted.
+        known: Those of the benchmark; anything else is ``my.module:object``.
+
+    Raises:
+        UserError: An unknown name; with the nearest known one.
+    """
+    return {name: known[name] if name in known else _find_elsewhere(name, known) for name in names}
+
+
+def _find_elsewhere(name: str, known: Iterable[str]) -> Scorer:
+    if ":" not in name:
+        names = list(known)
+        near = get_close_matches(name, names, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UserError(
+            f"unknown scorer {name!r}.{hint} Available: {', '.join(names)}, or my.module:object"
+        )
+    module, _, attribute = name.partition(":")
+    sys.path.insert(0, "")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # whatever a stranger's module raises when it is imported
+        raise UserError(f"scorer {name!r} cannot be imported: {error}") from error
+    finally:
+        sys.path.remove("")
+
+
+# ------------------------------------------------------------------------------------ scoring
+
+
+def score_each(
+    scorers: Mapping[str, Scorer], target: Rendered | None, rendering: Rendered, *rules: Any
+) -> dict[str, Score]:
+    """Every requested score of one rendering.
+
+    0 is the model's failure, ``None`` ours. Whatever needs a target that does not exist is
+    unscored, whether the rendering failed or not; otherwise a rendering that failed scores 0, and
+    one that failed through our fault is unscored. So is what a scorer fails to measure; the others
+    stand.
+
+    Args:
+        scorers: By name, from :func:`find_scorers`.
+        target: The reference's rendering; ``None`` or incomplete where it cannot be used.
+        rendering: Of the model's code.
+        rules: What these scorers take besides.
+    """
+    return {
+        name: _score_one(name, scorer, target, rendering, rules) for name, scorer in scorers.items()
+    }
+
+
+def _score_one(
+    name: str,
+    scorer: Scorer,
+    target: Rendered | None,
+    rendering: Rendered,
+    rules: tuple[Any, ...],
+) -> Score:
+    if rendering.status == "harness_error":
+        return Score.unscored(rendering.error or "the renderer failed")
+    if name in NEEDS_NO_TARGET:
+        target = rendering
+    elif target is None or not usable(target):
+        return Score.unscored(no_target(None if target is None else target.error))
+    if rendering.status == "ok":
+        return call_scorer(name, lambda: scorer(target, rendering, *rules))
+    if isinstance(scorer, ScoresFailures):
+        return call_scorer(name, lambda: scorer.failed(target))
+    return Score.failed()
+
+
+def call_scorer(name: str, call: Callable[[], Score]) -> Score:
+    """What a scorer says; where it raises, or says what is no score, unscored with the reason.
+
+    Args:
+        name: Of the scorer, for the reason.
+        call: Asks it.
+
+    Raises:
+        UserError: It cannot work on this machine: no item could be scored.
+    """
+    try:
+        score = call()
+        _require_score(score)
+    except UserError:
+        raise
+    except HarnessError as error:
+        return Score.unscored(str(error))
+    except Exception as error:  # whatever a stranger's scorer raises
+        place = _innermost(error.__traceback__)
+        return Score.unscored(f"{name} failed: {type(error).__name__}: {error} ({place})")
+    return score
+
+
+def _require_score(score: object) -> None:
+    """Refuse what is no score, and details that no file of results can hold.
+
+    Raises:
+        TypeError, ValueError: It is none; says why.
+    """
+    if not isinstance(score, Score):
+        raise TypeError(f"must return rrvf.types.Score, not {type(score).__name__}")
+    value = cast("object", score.value)
+    if value is not None and not (isinstance(value, float | int) and math.isfinite(value)):
+        raise ValueError(f"the value of a score is a finite number or None, not {value!r}")
+    json.dumps(dict(score.details), allow_nan=False)
+
+
+def _innermost(traceback: TracebackType | None) -> str:
+    """File and line where an exception was raised."""
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None:
+        return "nowhere"
+    return f"{Path(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno}"
+
+
+def no_target(error: str | None = None) -> str:
+    """Why there is nothing to compare with.
+
+    Args:
+        error: What is wrong with the reference, where it is known.
+    """
+    return f"{BROKEN}: {error}" if error else BROKEN
+
+
+def usable(target: Rendered) -> bool:
+    """Whether a reference ran to its end."""
+    return target.status == "ok" and getattr(target, "complete", True)
