@@ -284,27 +284,34 @@ class Trajectories:
 
     folder: Path
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _found: dict[str, tuple[Trajectory, object]] = field(
-        default_factory=dict[str, tuple[Trajectory, object]]
-    )
+    _places: dict[str, int] = field(default_factory=dict[str, int])
+    """Sample -> where its last line begins; a line and its pictures are read when asked for."""
 
     def __post_init__(self) -> None:
-        path = self.folder / TRAJECTORIES
-        lines = path.read_bytes().splitlines() if path.exists() else []
-        for line in lines:
-            # A torn line, or one whose pictures are gone, is an episode to be played again.
-            with suppress(ValueError, KeyError, TypeError, AttributeError, OSError):
-                entry = json.loads(line)
-                trajectory = from_json(entry, self._picture)
-                self._found[trajectory.sample_id] = trajectory, entry["key"]
+        path, place = self.folder / TRAJECTORIES, 0
+        if not path.exists():
+            return
+        with path.open("rb") as lines:
+            for line in lines:
+                with suppress(ValueError, KeyError, TypeError):  # a torn line
+                    self._places[str(json.loads(line)["sample_id"])] = place
+                place += len(line)
 
     def find(self, sample_id: str, key: str) -> Trajectory | None:
         """A finished episode made from what ``key`` identifies.
 
-        One that failed through our fault is played again.
+        One that failed through our fault, or whose pictures are gone, is played again.
         """
-        found, its_key = self._found.get(sample_id, (None, None))
-        return None if found is None or found.failed or its_key != key else found
+        if sample_id not in self._places:
+            return None
+        with suppress(ValueError, KeyError, TypeError, AttributeError, OSError):
+            with (self.folder / TRAJECTORIES).open("rb") as lines:
+                lines.seek(self._places[sample_id])
+                entry = json.loads(lines.readline())
+            if entry["key"] == key:
+                found = from_json(entry, self._picture)
+                return None if found.failed else found
+        return None
 
     def add(self, trajectory: Trajectory, key: str) -> None:
         """Write one line, whole."""
@@ -312,9 +319,10 @@ class Trajectories:
         with self._lock:
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self.folder / TRAJECTORIES
-            torn = path.exists() and not path.read_bytes().endswith(b"\n")
-            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
             try:
+                size = os.fstat(handle).st_size
+                torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
                 os.write(handle, (("\n" if torn else "") + line).encode())
             finally:
                 os.close(handle)
