@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 from typing import Any
 
@@ -30,12 +31,18 @@ def register(override: bool = False) -> None:
         _add(hosted, datasets.RRVFChartMimicOverride, first=True)
         # A --config names classes.
         hosted.ChartMimic = datasets.RRVFChartMimicOverride
-    # There a --config looks for data sets without parameters, ours as well.
+    # There a --config looks for data sets without parameters, and then everybody for ours.
     shortcuts = import_host("vlmeval.dataset.video_dataset_config").supported_video_datasets
     for one in datasets.EVERY if override else datasets.CLASSES:
-        shortcuts.update({name: partial(one, dataset=name) for name in one.supported_datasets()})
+        shortcuts.update({name: partial(_built, one, name) for name in one.supported_datasets()})
     import_host("vlmeval.config").supported_VLM.update(models.by_name())
     import_host("vlmeval.vlm").RRVFModel = models.RRVFModel
+
+
+def _built(kind: Any, name: str, **options: Any) -> Any:
+    """A data set; VLMEvalKit hands its whole command line to whoever is found by a shortcut."""
+    known = inspect.signature(kind).parameters
+    return kind(dataset=name, **{key: value for key, value in options.items() if key in known})
 
 
 def _add(hosted: Any, one: Any, *, first: bool = False) -> None:
