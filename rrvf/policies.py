@@ -119,6 +119,7 @@ class EndpointPolicy:
                 temperature=self.temperature,
                 max_tokens=max_tokens,
                 stop=list(stop),
+                thoughts_count=True,
                 **tools,
                 **self.parameters,
             )

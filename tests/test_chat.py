@@ -332,12 +332,20 @@ def test_an_answer_that_is_all_thoughts_is_paid_once(tmp_path: Path) -> None:
     content["choices"][0]["message"]["reasoning_content"] = "the bars are red"
     with chat_with(in_turn(reply(content)), tmp_path) as (chat, server):
         for _ in range(2):
-            with pytest.raises(EmptyAnswerError) as raised:
-                chat.ask(question())
-            assert raised.value.answer.thought == "the bars are red"
+            said = chat.ask(question(), thoughts_count=True)
+            assert (said.text, said.thought) == ("", "the bars are red")
         spent = chat.usage()
         assert len(server.requests) == 1
         assert (spent.paid, spent.from_cache, spent.failures) == (1, 1, 0)
+
+
+def test_thoughts_are_no_answer_to_a_judge(tmp_path: Path) -> None:
+    content = completion("")
+    content["choices"][0]["message"]["reasoning_content"] = "hm"
+    with chat_with(in_turn(reply(content), answer("now")), tmp_path) as (chat, _):
+        with pytest.raises(EmptyAnswerError):
+            chat.ask(question())
+        assert chat.ask(question()).text == "now"
 
 
 def test_a_withheld_answer_is_no_answer() -> None:

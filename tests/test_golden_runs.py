@@ -30,6 +30,7 @@ class Recorded:
 
     command: Sequence[str | Path]
     kept: int
+    references: Sequence[Path] = ()
     needs_browser: bool = False
 
 
@@ -43,8 +44,8 @@ def demo(name: str) -> list[str | Path]:
 
 
 def recording(name: str) -> list[str | Path]:
-    inputs = GOLDEN / "inputs"
-    return ["--data", inputs / name, "--policy", inputs / f"{name}-recording.jsonl"]
+    """The demo's charts or pages that the recording names lie in ``references`` by then."""
+    return ["--data", "references", "--policy", GOLDEN / "inputs" / f"{name}-recording.jsonl"]
 
 
 DEMO_CHARTS = ["score", "chartmimic", *demo("charts"), "--timeout", "5"]
@@ -64,10 +65,15 @@ RUNS = {
         kept=6,
         needs_browser=True,
     ),
-    "eval-chartmimic": Recorded(["eval", "chartmimic", *recording("charts")], kept=1),
+    "eval-chartmimic": Recorded(
+        ["eval", "chartmimic", *recording("charts")],
+        kept=1,
+        references=[DEMO / "charts" / "references" / f"{name}.py" for name in ("bar_1", "pie_1")],
+    ),
     "eval-websight": Recorded(
         ["eval", "websight", *recording("pages"), "--scorers", "execution,block_match,text"],
         kept=0,
+        references=[DEMO / "pages" / "references" / "landing.html"],
         needs_browser=True,
     ),
 }
@@ -101,7 +107,10 @@ def taken_up(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Recorded, 
         request.getfixturevalue("web_browser")
     old, new = tmp_path / "old", tmp_path / "new"
     shutil.copytree(GOLDEN / request.param, old)
-    done = rrvf(*run.command, "--out", new)
+    (tmp_path / "references").mkdir()
+    for file in run.references:
+        shutil.copy(file, tmp_path / "references")
+    done = rrvf(*run.command, "--out", new, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     before, now = settings(old), settings(new)
     assert lasting(before) == lasting(now)
@@ -120,7 +129,7 @@ def test_a_recorded_run_goes_on(taken_up: tuple[Recorded, Path, Path]) -> None:
         (old / path).unlink()
         if text is not None:
             (old / path).write_text(text, encoding="utf-8")
-    resumed = rrvf(*run.command, "--out", old)
+    resumed = rrvf(*run.command, "--out", old, cwd=old.parent)
     assert resumed.returncode == 0, resumed.stderr
     assert results(old) == whole
     assert (old / "results.jsonl").read_text(encoding="utf-8").startswith("".join(kept[: run.kept]))

@@ -202,19 +202,27 @@ class Chat:
         written = n_questions * max_tokens
         return Estimate(given, written, self._ledger.price(given, written))
 
-    def ask(self, messages: Sequence[Message], *, repeat: int = 0, **parameters: Any) -> Answer:
+    def ask(
+        self,
+        messages: Sequence[Message],
+        *,
+        repeat: int = 0,
+        thoughts_count: bool = False,
+        **parameters: Any,
+    ) -> Answer:
         """Put one question and wait for its answer.
 
         Args:
             messages: The conversation so far.
             repeat: Which of several answers to the same question is wanted; the server does not
                 see it.
+            thoughts_count: An answer that is all thoughts is one, to be kept like any other.
             parameters: ``temperature``, ``max_tokens``, ``tools`` and so on, sent as they are.
 
         Raises:
             UserError: Nothing can be asked any more: a wrong key, an unknown model, a dead server,
                 the cost limit, a full disk. Every later question meets the same.
-            EmptyAnswerError: The model said nothing, thoughts apart.
+            EmptyAnswerError: The model said nothing.
             RefusedError: The server refuses this question.
             HarnessError: No answer to this question.
         """
@@ -223,16 +231,10 @@ class Chat:
         try:
             self._check()
             key = fingerprint(self._filed_under(), body, repeat)
-            answer = self._ask_once(key, body, messages)
+            return self._ask_once(key, lambda: self._find(key, body, messages, thoughts_count))
         except BaseException:
             self._ledger.count("failures")
             raise
-        if not answer.text.strip() and not answer.tool_calls:
-            if not answer.thought:
-                self._ledger.count("failures")
-            line = f"an empty answer (finish reason: {answer.finish_reason})"
-            raise EmptyAnswerError(line, answer)
-        return answer
 
     def _filed_under(self) -> dict[str, Any]:
         """Whose answers are looked for; where that is not known, nobody's."""
@@ -243,7 +245,7 @@ class Chat:
             return {"unknown": self._unlike_any}
         return who.to_json()
 
-    def _ask_once(self, key: str, body: dict[str, Any], messages: Sequence[Message]) -> Answer:
+    def _ask_once(self, key: str, find: Callable[[], Answer]) -> Answer:
         """The answer, with every question under way only once."""
         with self._lock:
             other = self._asking.get(key)
@@ -253,7 +255,7 @@ class Chat:
             self._ledger.count("from_cache")
             return answer
         try:
-            answer = self._find(key, body, messages)
+            answer = find()
             mine.set_result(answer)
             return answer
         except BaseException as error:
@@ -264,7 +266,9 @@ class Chat:
             with self._lock:
                 del self._asking[key]
 
-    def _find(self, key: str, body: dict[str, Any], messages: Sequence[Message]) -> Answer:
+    def _find(
+        self, key: str, body: dict[str, Any], messages: Sequence[Message], thoughts_count: bool
+    ) -> Answer:
         """The answer from the disk, else from the server."""
         self._check()
         since = self.settings.since
@@ -274,9 +278,12 @@ class Chat:
             return answer
         with self._slots:
             answer = self._buy(body, messages)
-            if answer.text.strip() or answer.tool_calls or answer.thought:
-                self._keep(key, answer)
-                self._ledger.count("paid")
+            said = answer.text.strip() or answer.tool_calls or (thoughts_count and answer.thought)
+            if not said:
+                line = f"an empty answer (finish reason: {answer.finish_reason})"
+                raise EmptyAnswerError(line, answer)
+            self._keep(key, answer)
+        self._ledger.count("paid")
         return answer
 
     def _check(self) -> None:
