@@ -49,7 +49,7 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -58,12 +58,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from rrvf.bench import Bench, open_bench
+from rrvf.benchmarks.pictures import ChartPictures
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from rrvf.agent import AgentSettings, Episode
-from rrvf.canvases import ChartCanvas, Drawn
-from rrvf.picture_scoring import PictureScoring
-from rrvf.renderers.chart import ChartRenderer
 from rrvf.rewards import Rewarded, Rewarder, RewardSettings
 from rrvf.scorers.likeness import LikenessJudge
 from rrvf.teacher import PictureOnly
@@ -147,33 +147,13 @@ def tokens_of(chart: Sample) -> list[str]:
 # ---------------------------------------------------------------------------------- the world
 
 
-@dataclass(frozen=True, slots=True)
-class MemoCanvas(ChartCanvas):
-    """Draws each script once; drawing is deterministic, and groups repeat themselves."""
-
-    known: dict[str, Drawn] = field(default_factory=dict[str, Drawn])
-    targets: dict[str, bytes] = field(default_factory=dict[str, bytes])
-
-    def target(self, sample: Sample) -> bytes:
-        """The chart."""
-        if sample.id not in self.targets:
-            self.targets[sample.id] = ChartCanvas.target(self, sample)
-        return self.targets[sample.id]
-
-    def draw(self, sample: Sample, code: str) -> Drawn:
-        """Execute a script, unless its outcome is known."""
-        if code not in self.known:
-            self.known[code] = ChartCanvas.draw(self, sample, code)
-        return self.known[code]
-
-
-def world_of(plan: Plan, canvas: MemoCanvas) -> World:
+def world_of(plan: Plan, bench: Bench) -> World:
     """A single turn, rewarded by the embedded judge."""
     settings = AgentSettings.of("python", max_turns=1, turn_tokens=plan.max_tokens)
     # One plain reply has no thoughts to be well formed with.
     reward = RewardSettings(vision={"likeness": 1.0}, vision_weight=1.0, structure_penalty=0.0)
-    rewarder = Rewarder(PictureScoring(canvas, LikenessJudge()), "python", reward)
-    return World(canvas, PictureOnly(), settings, rewarder, 4 * plan.max_tokens, concurrency=4)
+    rewarder = Rewarder(bench, reward)
+    return World(PictureOnly(), settings, rewarder, 4 * plan.max_tokens, concurrency=4)
 
 
 # ------------------------------------------------------------------------- held-out charts
@@ -280,7 +260,7 @@ class Lesson:
 
 def lesson(chat: ChatTokens, processor: Any, world: World, chart: Sample) -> Lesson:
     """What is taught about a chart."""
-    target = world.canvas.target(chart)
+    target = world.bench.target(chart)
     episode = Episode(chart.id, chart.prompt, target, world.settings)
     replies = [reply_for(chart, careless=careless) for careless in (False, True)]
     faithful, careless = [
@@ -697,8 +677,8 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", category=FutureWarning)  # of TRL's use of transformers
     split = charts(plan)
-    with ChartRenderer(workers=2) as renderer:
-        world = world_of(plan, MemoCanvas(renderer))
+    with open_bench(ChartPictures(), judge=LikenessJudge()) as bench:
+        world = world_of(plan, bench)
         for seed in given.seeds:
             folder = given.out / f"seed-{seed}"
             start_of(plan, seed, folder / "start", world, split.train)

@@ -31,8 +31,8 @@ from rrvf.renderers.chart import ChartRenderer  # noqa: E402
 from rrvf.rewards import Rewarder, as_trajectory  # noqa: E402
 from rrvf.scorers.model_judge import ModelJudge  # noqa: E402
 from rrvf.scorers.rubrics import load_rubric  # noqa: E402
-from rrvf.scoring.charts import ChartScoring  # noqa: E402
 from rrvf.types import Sample  # noqa: E402
+from tests.benches import chart_bench  # noqa: E402
 from tests.chat_server import ChatServer, Reply, Request, answer  # noqa: E402
 
 ROLLOUTS, SECONDS, CORES = 64, 1.0, len(os.sched_getaffinity(0))
@@ -102,7 +102,7 @@ def measured(work: Work, url: str, run: str) -> Cost:
     settings = ChatSettings("judge", url, concurrency=ROLLOUTS)
     with ChartRenderer(workers=CORES) as renderer, Chat(settings) as chat:
         judge = ModelJudge(chat, load_rubric("vision_reward"))
-        rewarder = Rewarder(ChartScoring(renderer, judge=judge), "python")
+        rewarder = Rewarder(chart_bench(renderer, judge=judge))
         started, own, all_busy = time.perf_counter(), cpu(resource.RUSAGE_SELF), busy()
         work(rewarder, finished)
         wall = time.perf_counter() - started

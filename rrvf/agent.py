@@ -32,12 +32,12 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from rrvf.benchmarks.websight import extract_html
-from rrvf.canvases import Canvas
 from rrvf.chat import Message, Picture, TooLongError
 from rrvf.errors import HarnessError, UserError, boundary
+from rrvf.kinds.kind import Drawn
+from rrvf.page_replies import extract_html
 from rrvf.policies import Policy
 from rrvf.python_text import parse_module
 from rrvf.replies import (
@@ -63,6 +63,9 @@ from rrvf.tool_calls import (
 from rrvf.trajectories import Action, Completion, Observation, StopReason, Trajectory, Turn
 from rrvf.types import Language, Sample
 from rrvf.written_calls import ToolCall
+
+MAX_PIXELS = 2048 * 1024
+"""Of a picture that a policy sees."""
 
 STOP = ("</tool_call>", "</answer>")
 """Where generation ends."""
@@ -108,7 +111,7 @@ class AgentSettings:
     unanswered: Unanswered = "nothing"
     attach_rendering: bool = True
     native_calls: bool = False
-    max_pixels: int = 2048 * 1024
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
         for name in ("max_turns", "max_calls", "turn_tokens", "max_tokens", "max_seconds"):
@@ -154,6 +157,26 @@ class AgentSettings:
         n_calls = self.max_turns - 1
         times = "once" if n_calls == 1 else f"at most {n_calls} times"
         return self.prompt.system.replace("{how_to_call}", call).replace("{n_calls}", times)
+
+
+class Canvas(Protocol):
+    """Where the code of a call is drawn, as a bench does: as it would be scored."""
+
+    def target(self, sample: Sample) -> bytes:
+        """The picture to reproduce, as PNG.
+
+        Raises:
+            HarnessError: There is none.
+        """
+        ...
+
+    def draw(self, sample: Sample, code: str) -> Drawn:
+        """Draw code for a sample.
+
+        Raises:
+            HarnessError: The failure is ours.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

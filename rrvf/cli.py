@@ -31,15 +31,16 @@ from rrvf.flags import (
 )
 
 if TYPE_CHECKING:
+    from rrvf.bench import Scoring
     from rrvf.evaluate import Executor
     from rrvf.runs import LoopOptions, RunOptions
-    from rrvf.scoring import Item, Scoring
+    from rrvf.scoring import Item
     from rrvf.types import SampleResult
 
 NOTHING_SCORED, INTERRUPTED, TERMINATED = 3, 130, 143
 """Exit statuses, besides 0, and 2 for a user's mistake."""
 
-BENCHMARKS = ("chartmimic", "plot2code", "websight")
+BENCHMARKS = ("chartmimic", "plot2code", "websight", "pictures", "figure_pictures", "page_pictures")
 
 app = typer.Typer(
     name="rrvf",
@@ -58,7 +59,9 @@ RayAddress = Annotated[
     str | None, typer.Option(help="host:port of the cluster; else the one this machine is in.")
 ]
 Answers = "JSONL; VLMEvalKit's xlsx, tsv, csv, json or pkl; these as .gz; a folder of <id>.py|html."
-Benchmark = Annotated[str, typer.Argument(help=", ".join(BENCHMARKS))]
+Benchmark = Annotated[
+    str, typer.Argument(help=f"{', '.join(BENCHMARKS)}, or my.module:MyBenchmark.")
+]
 
 
 @app.callback(invoke_without_command=True)

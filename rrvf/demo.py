@@ -9,34 +9,31 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from rrvf.agent import AgentSettings
-from rrvf.benchmarks import chartmimic, plot2code, websight
+from rrvf.bench import Bench, open_bench
+from rrvf.benchmarks.benchmark import Benchmark, LoadOptions
+from rrvf.benchmarks.chartmimic import ChartMimic
+from rrvf.benchmarks.plot2code import Plot2Code
 from rrvf.benchmarks.predictions import load_predictions, match
-from rrvf.canvases import canvas_of
+from rrvf.benchmarks.websight import WebSight
 from rrvf.chat import Chat, ChatSettings
 from rrvf.demo_teacher import MODEL, recorded_teacher
 from rrvf.episodes import LoopScoring, Trajectories
 from rrvf.evaluate import score_predictions
+from rrvf.kinds.kind import RendererOptions
 from rrvf.policies import RecordedPolicy
-from rrvf.renderers.chart import ChartRenderer, Limits
-from rrvf.renderers.memo import MOST_BYTES
-from rrvf.renderers.page import PageRenderer
 from rrvf.runs import Prepared
 from rrvf.scorers.likeness import NAME as LIKENESS
 from rrvf.scorers.likeness import LikenessJudge
-from rrvf.scoring import Item, Scoring
-from rrvf.scoring.charts import ChartScoring
-from rrvf.scoring.pages import PageScoring
-from rrvf.scoring.plots import PlotScoring
+from rrvf.scoring import Item
 from rrvf.teacher import ModelTeacher, teacher_prompt
-from rrvf.types import Sample
 
-LIMITS = Limits(cpu_seconds=5, wall_seconds=60)
+SECONDS = 5
 """Short enough for the endless loop among the answers not to try one's patience."""
 
 PAGE_SCORERS = ("execution", "block_match", "text", "position", "color")
@@ -64,40 +61,42 @@ def demo_runs(
     workers: int, chart_python: Path | None, browser: Path | None, confinement: str
 ) -> Iterator[DemoRun]:
     """The benchmarks of the demo, one after another."""
+    options = RendererOptions(
+        workers=workers,
+        seconds=SECONDS,
+        chart_python=chart_python,
+        browser=browser,
+        confinement=confinement,
+    )
 
     @contextmanager
     def charts() -> Generator[Prepared]:
-        with ChartRenderer(
-            *(chart_python, workers, LIMITS, confinement), remembered=MOST_BYTES
-        ) as renderer:
-            yield demo_items(), ChartScoring(renderer, judge=LikenessJudge())
+        with open_bench(ChartMimic(), options, judge=LikenessJudge()) as bench:
+            yield demo_items(), bench
 
     @contextmanager
-    def plots() -> Generator[Prepared]:
-        with ChartRenderer(
-            *(chart_python, workers, LIMITS, confinement), remembered=MOST_BYTES
-        ) as renderer:
-            yield demo_plots(), PlotScoring(renderer, judge=LikenessJudge())
+    def figures() -> Generator[Prepared]:
+        with open_bench(Plot2Code(), options, judge=LikenessJudge()) as bench:
+            yield demo_figures(), bench
 
     @contextmanager
     def pages() -> Generator[Prepared]:
-        with PageRenderer(
-            *(browser, workers), confinement=confinement, remembered=MOST_BYTES
-        ) as renderer:
-            yield demo_pages(), PageScoring(renderer, PAGE_SCORERS, judge=LikenessJudge())
+        patient = replace(options, seconds=None)
+        with open_bench(WebSight(), patient, scorers=PAGE_SCORERS, judge=LikenessJudge()) as bench:
+            yield demo_pages(), bench
 
     yield DemoRun("ChartMimic", ".", "charts", charts)
-    yield DemoRun("Plot2Code", plot2code.NAME, None, plots)
-    yield DemoRun("WebSight", websight.NAME, "pages", pages)
+    yield DemoRun("Plot2Code", Plot2Code.name, None, figures)
+    yield DemoRun("WebSight", WebSight.name, "pages", pages)
 
 
-def play_episode(name: str, items: Sequence[Item], scoring: Scoring, out: Path) -> str:
+def play_episode(name: str, items: Sequence[Item], bench: Bench, out: Path) -> str:
     """Play and score what was recorded, unless the folder holds it already.
 
     Args:
         name: Of the recording, ``charts`` or ``pages``.
         items: Among them the one that it is about.
-        scoring: How its answer is scored; its renderer draws meanwhile.
+        bench: How its answer is scored; its renderer draws meanwhile.
         out: Folder of the episode's run.
 
     Returns:
@@ -107,7 +106,7 @@ def play_episode(name: str, items: Sequence[Item], scoring: Scoring, out: Path) 
     entry = json.loads(recorded.read_text("utf-8"))
     [sample] = [sample for sample, _ in items if sample.id == entry["id"]]
     with (
-        _recorded(entry, scoring, Trajectories(out)) as loop,
+        _recorded(entry, bench, Trajectories(out)) as loop,
         closing(score_predictions([(sample, None)], loop, out, workers=1)) as results,
     ):
         [result] = results
@@ -123,21 +122,18 @@ def play_episode(name: str, items: Sequence[Item], scoring: Scoring, out: Path) 
 
 
 @contextmanager
-def _recorded(
-    entry: Mapping[str, Any], scoring: Scoring, kept: Trajectories
-) -> Generator[LoopScoring]:
+def _recorded(entry: Mapping[str, Any], bench: Bench, kept: Trajectories) -> Generator[LoopScoring]:
     """The loop with a recorded policy and a server that has the teacher's recorded comments."""
     policy = RecordedPolicy({entry["id"]: entry["turns"]}, "recorded turns, no model")
-    canvas = canvas_of(scoring)
     with recorded_teacher(entry["comments"]) as url:
         # On this machine: no key, and nothing that many attempts would mend.
         asked = ChatSettings(
             MODEL, url, key_variable="RRVF_DEMO_HAS_NO_KEY", attempts=2, name="recorded"
         )
         with Chat(asked) as chat:
-            teacher = ModelTeacher(chat, teacher_prompt(canvas.language))
-            settings = AgentSettings.of(canvas.language)
-            yield LoopScoring(scoring, policy, canvas, teacher, settings, kept, concurrency=1)
+            teacher = ModelTeacher(chat, teacher_prompt(bench.language))
+            settings = AgentSettings.of(bench.language)
+            yield LoopScoring(bench, policy, teacher, settings, kept, concurrency=1)
 
 
 def _mean(scores: Mapping[str, float | None]) -> float:
@@ -148,20 +144,20 @@ def _mean(scores: Mapping[str, float | None]) -> float:
 
 def demo_items() -> list[Item]:
     """The demo's charts with their answers."""
-    return _bundled("charts", chartmimic.load_samples)
+    return _bundled("charts", ChartMimic())
 
 
-def demo_plots() -> list[Item]:
-    """The demo's plots with their answers."""
-    return _bundled("plots", plot2code.load_samples)
+def demo_figures() -> list[Item]:
+    """The demo's figures with their answers."""
+    return _bundled("plots", Plot2Code())
 
 
 def demo_pages() -> list[Item]:
     """The demo's web pages with their answers."""
-    return _bundled("pages", websight.load_samples)
+    return _bundled("pages", WebSight())
 
 
-def _bundled(name: str, load: Callable[[Path], Sequence[Sample]]) -> list[Item]:
+def _bundled(name: str, benchmark: Benchmark) -> list[Item]:
     with resources.as_file(resources.files("rrvf") / "demo_data" / name) as folder:
-        samples = load(Path(folder) / "references")
+        samples = benchmark.load(str(Path(folder) / "references"), LoadOptions())
         return match(samples, load_predictions(Path(folder) / "predictions.jsonl"))

@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 from rrvf.agent import AgentSettings, run_episode
-from rrvf.canvases import Canvas
+from rrvf.bench import Bench, Scoring
+from rrvf.benchmarks.benchmark import Benchmark
 from rrvf.chat import Chat
 from rrvf.errors import HarnessError, boundary
 from rrvf.policies import EndpointPolicy, Policy, RecordedPolicy
@@ -29,10 +30,8 @@ from rrvf.scorers.model_judge import ModelJudge
 from rrvf.scoring import (
     Item,
     Outcome,
-    Scoring,
     content_key,
     item_key,
-    score_names,
     thoughts_line,
     unscored,
     with_hash,
@@ -49,9 +48,8 @@ class LoopScoring:
     """Plays an episode for each sample, then scores its answer.
 
     Attributes:
-        inner: How answers are scored.
+        bench: How answers are scored, and where code is drawn meanwhile.
         policy: Who plays.
-        canvas: Where its code is drawn meanwhile.
         teacher: Who comments.
         settings: The rules of an episode.
         kept: Where trajectories are kept.
@@ -59,9 +57,8 @@ class LoopScoring:
         score_turns: Score the code of every turn as well, by all scorers but a judge that is paid.
     """
 
-    inner: Scoring
+    bench: Bench
     policy: Policy
-    canvas: Canvas
     teacher: Teacher
     settings: AgentSettings
     kept: Trajectories
@@ -70,27 +67,26 @@ class LoopScoring:
     _closed: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
 
     @property
-    def benchmark(self) -> str:
-        """Name of the benchmark."""
-        return self.inner.benchmark
-
-    @property
-    def scorers(self) -> tuple[str, ...]:
-        """Names or dotted paths."""
-        return self.inner.scorers
+    def benchmark(self) -> Benchmark:
+        """Whose answers."""
+        return self.bench.benchmark
 
     @property
     def judge(self) -> Judge | None:
         """Who looks at the pictures at the end, if anybody does."""
-        return self.inner.judge
+        return self.bench.judge
+
+    def names(self) -> tuple[str, ...]:
+        """Every score that a result has."""
+        return self.bench.names()
 
     def waiting(self) -> int:
         """Episodes wait for more than a judge."""
-        return self.inner.waiting() + self.concurrency
+        return self.bench.waiting() + self.concurrency
 
     def protocol(self) -> dict[str, Any]:
         """What moves scores: the inner protocol, and who plays by which rules."""
-        inner = {name: value for name, value in self.inner.protocol().items() if name != "hash"}
+        inner = {name: value for name, value in self.bench.protocol().items() if name != "hash"}
         loop = {
             "policy": dict(self.policy.protocol()),
             "loop": {**self.settings.protocol(), "score_turns": self.score_turns},
@@ -100,26 +96,22 @@ class LoopScoring:
 
     def environment(self) -> dict[str, Any]:
         """Versions of everything that can move a score."""
-        return self.inner.environment()
-
-    def find_scorers(self) -> Mapping[str, Any]:
-        """The functions behind the names."""
-        return self.inner.find_scorers()
+        return self.bench.environment()
 
     def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
         """The columns of the table."""
-        return self.inner.metrics(results)
+        return self.bench.metrics(results)
 
     def lacks(self) -> Sequence[str]:
         """What this machine lacks."""
-        return self.inner.lacks()
+        return self.bench.lacks()
 
     def close(self) -> None:
         """End what is under way; an episode that fails by it was not played and is not kept."""
         self._closed.set()
-        self.inner.close()
+        self.bench.close()
 
-    def score(self, item: Item, scorers: Mapping[str, Any]) -> Outcome:
+    def score(self, item: Item) -> Outcome:
         """Play, then score what came of it.
 
         Where the episode failed through no fault of the policy's, its sample is left unscored.
@@ -132,10 +124,10 @@ class LoopScoring:
         trajectory = self.kept.find(sample.id, key) or self._played(sample, key)
         if trajectory.failed:
             error = HarnessError(trajectory.error or trajectory.stop_reason)
-            outcome = Outcome(unscored((sample, None), score_names(self), error))
+            outcome = Outcome(unscored((sample, None), self.names(), error))
         else:
-            outcome = self.inner.score((sample, trajectory.completion), scorers)
-        episode = self._told(sample, trajectory, scorers, outcome.result)
+            outcome = self.bench.score((sample, trajectory.completion))
+        episode = self._told(sample, trajectory, outcome.result)
         return replace(outcome, result=replace(outcome.result, episode=episode))
 
     def key(self, sample: Sample, *, recorded: bool = True) -> str:
@@ -151,7 +143,7 @@ class LoopScoring:
         return content_key(item_key((sample, None)), sample.prompt, _picture_key(sample), said)
 
     def _played(self, sample: Sample, key: str) -> Trajectory:
-        trajectory = run_episode(self.policy, sample, self.canvas, self.teacher, self.settings)
+        trajectory = run_episode(self.policy, sample, self.bench, self.teacher, self.settings)
         if trajectory.failed and self._closed.is_set():
             raise HarnessError("the run was stopped")
         self.kept.add(trajectory, key)
@@ -161,7 +153,6 @@ class LoopScoring:
         self,
         sample: Sample,
         trajectory: Trajectory,
-        scorers: Mapping[str, Any],
         final: SampleResult,
     ) -> EpisodeResult:
         parts = {part: trajectory.n_teacher(part) for part in get_args(TeacherPart)}
@@ -170,20 +161,19 @@ class LoopScoring:
             stop_reason=trajectory.stop_reason,
             n_turns=len(trajectory.turns),
             teacher={part: number for part, number in parts.items() if number},
-            by_turn=self._by_turn(sample, trajectory, scorers, final) if scored else None,
+            by_turn=self._by_turn(sample, trajectory, final) if scored else None,
         )
 
     def _by_turn(
         self,
         sample: Sample,
         trajectory: Trajectory,
-        scorers: Mapping[str, Any],
         final: SampleResult,
     ) -> tuple[TurnScores, ...]:
         """What each code of the episode is worth; code that comes again is not drawn again."""
-        scoring, language = _free(self.inner), self.canvas.language
-        names = score_names(scoring)
-        known = {_bare(trajectory.completion, language): final}
+        bench = _free(self.bench)
+        names = bench.names()
+        known = {_bare(trajectory.completion, bench.language): final}
         told: list[TurnScores] = []
         for turn, written in enumerate(trajectory.turns, start=1):
             for call, seen in enumerate(written.observations, start=1):
@@ -191,7 +181,7 @@ class LoopScoring:
                     continue
                 bare = seen.code.strip("\n")
                 if bare not in known:
-                    known[bare] = _scored(scoring, (sample, Code(seen.code)), scorers)
+                    known[bare] = _scored(bench, (sample, Code(seen.code)))
                 told.append(_turn_scores(turn, call, known[bare], names))
         if trajectory.stop_reason == "answered":
             told.append(_turn_scores(len(trajectory.turns), None, final, names))
@@ -218,11 +208,10 @@ def chats_in(scoring: Scoring) -> dict[str, Chat]:
     return chats
 
 
-def _free(scoring: Scoring) -> Scoring:
-    """The same scoring without a model as judge, which is paid; an embedded one is not."""
-    if scoring.judge is None or scoring.judge.name != "gpt":
-        return scoring
-    return replace(cast("Any", scoring), judge=None)
+def _free(bench: Bench) -> Bench:
+    """The same bench without a model as judge, which is paid; an embedded one is not."""
+    paid = bench.judge is not None and bench.judge.name == "gpt"
+    return replace(bench, judge=None) if paid else bench
 
 
 def _bare(reply: str | None, language: Language) -> str | None:
@@ -234,13 +223,13 @@ def _bare(reply: str | None, language: Language) -> str | None:
     return text.removeprefix(opening).removesuffix("```").strip("\n")
 
 
-def _scored(scoring: Scoring, item: Item, scorers: Mapping[str, Any]) -> SampleResult:
+def _scored(bench: Bench, item: Item) -> SampleResult:
     """The code of one turn; a failure of ours leaves its scores open and the others alone."""
     try:
         with boundary(f"scoring a turn of {item[0].id}"):
-            return scoring.score(item, scorers).result
+            return bench.score(item).result
     except HarnessError as error:
-        return unscored(item, score_names(scoring), error)
+        return unscored(item, bench.names(), error)
 
 
 def _turn_scores(

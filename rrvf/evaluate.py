@@ -11,29 +11,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from rrvf.benchmarks.means import n_unscored
+from rrvf.bench import Scoring
+from rrvf.benchmarks.benchmark import count_unscored
 from rrvf.benchmarks.predictions import lost
 from rrvf.by_turn import summarize_episodes
 from rrvf.episodes import LoopScoring, chats_in
-from rrvf.errors import HarnessError, SetupError, UserError, boundary
+from rrvf.errors import HarnessError, SetupError, boundary
 from rrvf.renderers.official_packages import name_missing
 from rrvf.run_folder import RunFolder, to_json
-from rrvf.scoring import Item, Outcome, Scoring, item_key, score_names, unscored
+from rrvf.scoring import Item, Outcome, item_key, unscored
 from rrvf.types import BenchmarkResult, SampleResult
 
 
-def score_item(item: Item, scoring: Scoring, scorers: Mapping[str, Any]) -> Outcome:
+def score_item(item: Item, scoring: Scoring) -> Outcome:
     """Draw one answer and its reference, and compare them; our own failures become unscored."""
     try:
         with boundary(f"scoring {item[0].id}"):
             if why := lost(item[1]):
                 raise HarnessError(why)
-            outcome = _with_names(scoring.score(item, scorers))
+            outcome = _with_names(scoring.score(item))
             # What a scorer from elsewhere puts into its details may be no JSON.
             json.dumps(to_json(outcome.result), allow_nan=False)
             return outcome
     except HarnessError as error:
-        return Outcome(unscored(item, score_names(scoring), error))
+        return Outcome(unscored(item, scoring.names(), error))
 
 
 def _with_names(outcome: Outcome) -> Outcome:
@@ -48,15 +49,12 @@ def _with_names(outcome: Outcome) -> Outcome:
 class Executor(Protocol):
     """Where items are scored."""
 
-    def __call__(
-        self, items: Sequence[Item], scoring: Scoring, scorers: Mapping[str, Any], workers: int
-    ) -> Generator[Outcome]:
+    def __call__(self, items: Sequence[Item], scoring: Scoring, workers: int) -> Generator[Outcome]:
         """One outcome an item, as they are finished; what is under way ends with the generator.
 
         Args:
             items: What to score.
             scoring: How, as this process would.
-            scorers: Those of ``scoring``.
             workers: Executions at the same time.
 
         Raises:
@@ -82,11 +80,8 @@ def score_predictions(
 
     Raises:
         DataError: ``out`` holds another run, or cannot be written.
-        UserError: No scorers, another process writes there, or no space left.
+        UserError: Another process writes there, or no space left.
     """
-    if not scoring.scorers:
-        raise UserError("no scorers named; leave --scorers out for those of the benchmark")
-    scorers = scoring.find_scorers()
     keys = {item[0].id: _key(item, scoring) for item in items}
     unanswered = {item[0].id: _unanswered_key(item, scoring) for item in items}
     settings = {"protocol": scoring.protocol(), "environment": scoring.environment()}
@@ -100,7 +95,7 @@ def score_predictions(
             todo = [item for item in items if item[0].id not in results]
             if todo and nobody_there is not None and executor is None:
                 raise nobody_there
-            outcomes = (executor or in_threads)(todo, scoring, scorers, workers)
+            outcomes = (executor or in_threads)(todo, scoring, workers)
             with closing(outcomes):
                 for outcome in outcomes:
                     with boundary("writing results"):
@@ -159,9 +154,7 @@ def _written(outcome: Outcome, folder: RunFolder) -> SampleResult:
     return result
 
 
-def in_threads(
-    items: Sequence[Item], scoring: Scoring, scorers: Mapping[str, Any], workers: int
-) -> Generator[Outcome]:
+def in_threads(items: Sequence[Item], scoring: Scoring, workers: int) -> Generator[Outcome]:
     """The executor of one machine: outcomes as they are finished, a bounded number under way."""
     waiting = iter(items)
     # Who waits for an answer keeps no renderer busy: those bound themselves.
@@ -171,7 +164,7 @@ def in_threads(
         try:
             while True:
                 for item in waiting:
-                    running.add(pool.submit(score_item, item, scoring, scorers))
+                    running.add(pool.submit(score_item, item, scoring))
                     if len(running) >= 2 * threads:
                         break
                 if not running:
@@ -192,12 +185,14 @@ def in_threads(
 def summarize(results: Sequence[SampleResult], n_samples: int, scoring: Scoring) -> BenchmarkResult:
     """The table of a run."""
     return BenchmarkResult(
-        benchmark=scoring.benchmark,
+        benchmark=scoring.benchmark.name,
         n_samples=n_samples,
         statuses=dict(Counter(result.status for result in results)),
-        n_unscored=n_unscored(results),
+        n_unscored=count_unscored(results),
         metrics=scoring.metrics(results),
         environment=scoring.environment(),
         protocol=scoring.protocol(),
         episodes=summarize_episodes(results, scoring.metrics),
+        columns=scoring.benchmark.columns,
+        kind=scoring.benchmark.kind,
     )

@@ -15,10 +15,10 @@ from typing import Any, cast
 
 from rrvf.errors import DataError, SetupError, UserError
 from rrvf.report.values import Json, mapping, number
-from rrvf.tables.bootstrap import Mean, mean_of
+from rrvf.tables.bootstrap import mean_of
 from rrvf.tables.measured import Measured, read_runs
-from rrvf.tables.published import PublishedTable, published
-from rrvf.types import STATUSES
+from rrvf.tables.published import PublishedTable
+from rrvf.types import STATUSES, Column
 
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -77,9 +77,13 @@ def write_figures(folders: Sequence[Path], out: Path) -> list[Path]:
     written: list[Path] = []
     with mpl.rc_context(dict(_STYLE)):
         for benchmark, runs in by_benchmark.items():
-            for name, figure in _figures(published(benchmark), runs):
-                written += _saved(figure, out, f"{benchmark}-{name}")
+            for name, figure in _figures(runs[0].table(), runs):
+                written += _saved(figure, out, f"{_file_name(benchmark)}-{name}")
     return written
+
+
+def _file_name(benchmark: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", benchmark)
 
 
 def _figures(table: PublishedTable, runs: Sequence[Measured]) -> Iterator[tuple[str, Any]]:
@@ -162,8 +166,8 @@ def by_metric(table: PublishedTable, runs: Sequence[Measured]) -> Any:
 
 
 def _percent(table: PublishedTable, key: str) -> float:
-    """What brings a figure to 0..100: Plot2Code's ratings go up to 10."""
-    return 10.0 if table.benchmark == "plot2code" and key.startswith("gpt") else 1.0
+    """What brings a figure to 0..100: ratings may go up to 10."""
+    return 100 / next(column.most for column in table.columns if column.key == key)
 
 
 def _series_legend(axes: Any, runs: Sequence[Measured]) -> None:
@@ -269,7 +273,7 @@ def _means_by_tag(run: Measured, scorers: Sequence[str], tag: str) -> dict[str, 
     found: dict[str, tuple[float, int]] = {}
     for label, places in _tagged(run, tag).items():
         part = run.samples.at(places)
-        values = [mean_of(Mean(name), part) for name in scorers]
+        values = [mean_of(Column(name, name, name), part) for name in scorers]
         known = [value for value in values if value is not None]
         if known:
             found[label] = (sum(known) / len(known), len(places))

@@ -162,6 +162,9 @@ class EpisodeFlags:
     attach_rendering: Annotated[
         bool, typer.Option(help="Show the policy its renderings beside the comments.")
     ] = True
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Larger pictures are scaled down for the policy.")
+    ] = 2048 * 1024
     unanswered: Annotated[
         Literal["nothing", "last_rendered"],
         typer.Option(help="What is scored of an episode without an answer."),

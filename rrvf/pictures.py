@@ -1,4 +1,4 @@
-"""What a PNG says of itself, read before anybody decodes it.
+"""Pictures as PNG, and what a PNG says of itself before anybody decodes it.
 
 A picture that a stranger's code made may hold few bytes and very many pixels, and whoever decodes
 it pays for the pixels.
@@ -6,9 +6,11 @@ it pays for the pixels.
 
 from __future__ import annotations
 
+import io
 import struct
+from pathlib import Path
 
-from rrvf.errors import TooLargeError
+from rrvf.errors import HarnessError, TooLargeError
 
 MOST_PIXELS = 64 * 2**20
 """Of a picture that code has drawn; a quarter of a GiB when it is decoded with its opacity. A
@@ -56,3 +58,25 @@ def size_of_png(png: bytes) -> tuple[int, int]:
     if len(sizes) != 1 or min(sizes[0]) < 1:
         raise ValueError("a PNG without a size, or with several")
     return sizes[0]
+
+
+def read_png(picture: Path | None) -> bytes | None:
+    """A picture of a data set's as PNG, whatever its format.
+
+    Raises:
+        HarnessError: It cannot be read.
+    """
+    if picture is None:
+        return None
+    from PIL import Image
+
+    try:
+        data = picture.read_bytes()
+        with Image.open(io.BytesIO(data)) as image:
+            if image.format == "PNG":
+                return data
+            buffer = io.BytesIO()
+            image.convert("RGB").save(buffer, "PNG")
+            return buffer.getvalue()
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise HarnessError(f"{picture}: not a picture that can be read: {error}") from error

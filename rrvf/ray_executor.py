@@ -30,13 +30,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from rrvf.bench import Scoring
 from rrvf.episodes import LoopScoring
 from rrvf.errors import HarnessError, RrvfError, SetupError, UserError, boundary
 from rrvf.evaluate import score_item
 from rrvf.renderers import cache
 from rrvf.run_folder import token
 from rrvf.runs import JudgeOptions, LoopOptions, RunOptions, episodes, prepared
-from rrvf.scoring import Item, Outcome, Scoring, score_names, unscored
+from rrvf.scoring import Item, Outcome, unscored
 from rrvf.trajectories import Trajectory
 from rrvf.types import Sample
 
@@ -71,9 +72,7 @@ class RayExecutor:
     build: Build
     address: str | None = None
 
-    def __call__(
-        self, items: Sequence[Item], scoring: Scoring, scorers: Mapping[str, Any], workers: int
-    ) -> Generator[Outcome]:
+    def __call__(self, items: Sequence[Item], scoring: Scoring, workers: int) -> Generator[Outcome]:
         """Score on ``workers`` slots; see :class:`rrvf.evaluate.Executor`.
 
         Raises:
@@ -281,7 +280,6 @@ class Slot:
         try:
             with boundary("opening a renderer"):
                 self._scoring = self._open.enter_context(self._build())
-                self._scorers = self._scoring.find_scorers()
                 return platform.node(), moves_scores(self._scoring)
         except RrvfError as error:
             return Refusal(f"{platform.node()}: {error}")
@@ -294,7 +292,7 @@ class Slot:
             scoring = replace(scoring, kept=kept)
         try:
             with _unpacked(parcel) as item:
-                return Parts(score_item(item, scoring, self._scorers), kept.added)
+                return Parts(score_item(item, scoring), kept.added)
         except UserError as error:
             return Refusal(f"{platform.node()}: {error}")
 
@@ -513,7 +511,7 @@ class _Crew:
 
     def _given_up(self, task: _Task, reason: str) -> Outcome:
         error = HarnessError(f"scoring {task.item[0].id}: {reason}")
-        return Outcome(unscored(task.item, score_names(self._scoring), error))
+        return Outcome(unscored(task.item, self._scoring.names(), error))
 
 
 def _is_suspect(task: _Task) -> bool:

@@ -296,6 +296,12 @@ def spoken(completion: str, language: Language) -> str:
     Returns:
         A text without thoughts and ``<answer>``; reading it again changes nothing.
     """
+    text = _spoken_once(completion, language)
+    # A fence that was put around an answer may make a thought of what stood in a fence before.
+    return text if text == completion else _spoken_once(text, language)
+
+
+def _spoken_once(completion: str, language: Language) -> str:
     if not any(tag in completion for tag in ("<think>", "</think>", "<answer>")):
         return completion
     text = with_closed_thought(completion)

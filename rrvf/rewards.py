@@ -19,15 +19,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from rrvf.bench import Bench
 from rrvf.errors import HarnessError, UserError, boundary
 from rrvf.replies import extract_code, parse_reply, spoken, with_closed_thought
-from rrvf.scorers.scorer import Scorer, score_each
-from rrvf.scoring import Outcome, Scoring, score_names, unscored
+from rrvf.scoring import Outcome, unscored
 from rrvf.trajectories import Completion, Trajectory, Turn
-from rrvf.types import Language, PageRendering, Sample, SampleResult, Score
+from rrvf.types import Language, Sample, SampleResult, Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,31 +205,23 @@ class Rewarder:
     """Scores episodes as evaluation does, and rewards them.
 
     Attributes:
-        scoring: How answers are scored; the same as ``rrvf eval`` uses.
-        language: Of the code.
+        bench: How answers are scored; the same as ``rrvf eval`` uses.
         settings: Weights and gates.
-        picture_scorers: Further scorers by name that look at the two pictures alone, as CLIP does.
 
     Raises:
         UserError: R_vision names a score that is not measured.
     """
 
-    scoring: Scoring
-    language: Language
+    bench: Bench
     settings: RewardSettings = field(default_factory=RewardSettings)
-    picture_scorers: Mapping[str, Scorer] = field(default_factory=dict[str, Scorer])
 
     def __post_init__(self) -> None:
-        missing = [name for name in self.settings.vision if name not in self.names()]
-        if "gpt" in missing and self.scoring.judge is None:
+        missing = [name for name in self.settings.vision if name not in self.bench.names()]
+        if "gpt" in missing and self.bench.judge is None:
             raise UserError("R_vision is a judge's score, and no judge is named; name one")
         if missing:
-            measured = ", ".join(self.names())
+            measured = ", ".join(self.bench.names())
             raise UserError(f"R_vision names {', '.join(missing)}; measured are: {measured}")
-
-    def names(self) -> tuple[str, ...]:
-        """Every score that is measured."""
-        return (*score_names(self.scoring), *self.picture_scorers)
 
     def __call__(self, sample: Sample, trajectory: Trajectory) -> Rewarded:
         """Score and reward one episode; a failure of ours is told in the reward, never raised.
@@ -239,33 +231,17 @@ class Rewarder:
         item = (sample, trajectory.completion)
         if trajectory.failed:
             failure = HarnessError(trajectory.error or trajectory.stop_reason)
-            outcome = Outcome(unscored(item, score_names(self.scoring), failure))
+            outcome = Outcome(unscored(item, self.bench.names(), failure))
         else:
             try:
                 with boundary(f"scoring {sample.id}"):
-                    outcome = self._with_pictures(
-                        self.scoring.score(item, self.scoring.find_scorers())
-                    )
+                    outcome = self.bench.score(item)
             except (HarnessError, UserError) as error:
                 # A judge that is gone must not end a training run: its steps are counted there.
                 failure = HarnessError(str(error))
-                outcome = Outcome(unscored(item, score_names(self.scoring), failure))
-        reward = reward_of(trajectory, outcome.result, self.settings, self.language)
+                outcome = Outcome(unscored(item, self.bench.names(), failure))
+        reward = reward_of(trajectory, outcome.result, self.settings, self.bench.language)
         return Rewarded(trajectory, outcome, reward)
-
-    def _with_pictures(self, outcome: Outcome) -> Outcome:
-        if not self.picture_scorers:
-            return outcome
-        result, shown = outcome.result, outcome.pictures
-        target, drawn = shown.get("reference"), shown.get("rendering")
-        # The official rules know answers that run and leave no picture.
-        status = "code_error" if drawn is None and result.status == "ok" else result.status
-        scores = score_each(
-            self.picture_scorers,
-            None if target is None else PageRendering("ok", png=target),
-            PageRendering(status, png=drawn),
-        )
-        return replace(outcome, result=replace(result, scores={**result.scores, **scores}))
 
 
 # ------------------------------------------------------------------------- for other frameworks
@@ -285,9 +261,8 @@ class TrlReward:
 
     The data set has the columns ``sample_id`` and ``reference_code`` (or ``sample``)::
 
-        with ChartRenderer() as renderer:
-            settings = RewardSettings(vision={"text": 1, "color": 1})
-            rewarder = Rewarder(ChartScoring(renderer), "python", settings)
+        with open_bench(ChartMimic()) as bench:
+            rewarder = Rewarder(bench, RewardSettings(vision={"text": 1, "color": 1}))
             trainer = GRPOTrainer(..., reward_funcs=TrlReward(rewarder))
 
     Attributes:
@@ -314,7 +289,7 @@ class TrlReward:
 
     def _one(self, sample: Sample, text: str) -> float | None:
         return self.rewarder(
-            sample, as_trajectory(sample, text, self.rewarder.language)
+            sample, as_trajectory(sample, text, self.rewarder.bench.language)
         ).reward.total
 
 
@@ -349,7 +324,9 @@ def verl_reward(rewarder: Rewarder) -> Callable[..., dict[str, float]]:
         extra_info: Mapping[str, Any] | None = None,
     ) -> dict[str, float]:
         sample = Sample(str((extra_info or {}).get("index", data_source)), ground_truth)
-        found = rewarder(sample, as_trajectory(sample, solution_str, rewarder.language)).reward
+        found = rewarder(
+            sample, as_trajectory(sample, solution_str, rewarder.bench.language)
+        ).reward
         parts = {
             "vision": found.vision or 0.0,
             "format": found.format or 0.0,

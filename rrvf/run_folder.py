@@ -112,11 +112,13 @@ class RunFolder:
         """Write ``summary.json``."""
         data = {
             "benchmark": summary.benchmark,
+            "kind": summary.kind,
             "finished": finished,
             "n_samples": summary.n_samples,
             "statuses": dict(summary.statuses),
             "n_unscored": dict(summary.n_unscored),
             "metrics": dict(summary.metrics),
+            "columns": [asdict(column) for column in summary.columns],
             "protocol": dict(summary.protocol),
             "environment": dict(summary.environment),
         }

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from rrvf.agent import AgentSettings, Unanswered
-from rrvf.benchmarks import chartmimic, chartmimic_rules, plot2code, plot2code_rules, websight
+from rrvf.agent import MAX_PIXELS, AgentSettings, Unanswered
+from rrvf.bench import Bench, Scoring, open_bench
+from rrvf.benchmarks import find_benchmark
+from rrvf.benchmarks.benchmark import Benchmark, LoadOptions
 from rrvf.benchmarks.predictions import KINDS, load_predictions, match
-from rrvf.canvases import canvas_of
 from rrvf.chat import Chat, ChatSettings, Usage
 from rrvf.episodes import LoopScoring, Trajectories, chats_in
 from rrvf.errors import UserError
+from rrvf.kinds.kind import RendererOptions
 from rrvf.policies import (
     EndpointPolicy,
     Policy,
@@ -26,20 +27,14 @@ from rrvf.policies import (
     VllmPolicy,
 )
 from rrvf.renderers import cache
-from rrvf.renderers.chart import ChartRenderer, Limits
-from rrvf.renderers.memo import MOST_BYTES
-from rrvf.renderers.page import PageLimits, PageRenderer
 from rrvf.run_folder import ANSWERS
 from rrvf.scorers.clip import ClipSettings
 from rrvf.scorers.judge import Judge
 from rrvf.scorers.likeness import NAME as LIKENESS
 from rrvf.scorers.likeness import LikenessJudge
 from rrvf.scorers.model_judge import ModelJudge
-from rrvf.scorers.rubrics import load_rubric, own_prompt
-from rrvf.scoring import Item, Scoring, pages, plots
-from rrvf.scoring.charts import ChartScoring
-from rrvf.scoring.pages import PageScoring
-from rrvf.scoring.plots import PlotScoring
+from rrvf.scorers.rubrics import Prompt, load_rubric, own_prompt
+from rrvf.scoring import Item
 from rrvf.teacher import ModelTeacher, PictureOnly, Teacher, teacher_prompt
 from rrvf.tool_calls import CHART_TOOL, PAGE_TOOL, RenderTool
 from rrvf.types import Language, Mode, Sample
@@ -67,7 +62,7 @@ _UNUSED: Mapping[Source, Sequence[str]] = {
 }
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-Prepared = tuple[Sequence[Item], Scoring]
+Prepared = tuple[Sequence[Item], Bench]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,94 +165,65 @@ def judge_for(options: JudgeOptions | None, rubric: str) -> Generator[Judge | No
             yield ModelJudge(chat, chosen, options.repeats)
 
 
-def prepared(benchmark: str, options: RunOptions) -> AbstractContextManager[Prepared]:
-    """The items to score and how; the renderer lives as long as the context.
+@contextmanager
+def prepared(benchmark: str, options: RunOptions) -> Generator[Prepared]:
+    """The items to score and the bench; its renderer lives as long as the context.
+
+    Args:
+        benchmark: A name, or ``my.module:MyBenchmark``.
+        options: What the run was told.
 
     Raises:
         UserError: An unknown benchmark, or data and predictions that cannot be used.
     """
-    if benchmark not in _BENCHMARKS:
-        raise UserError(f"unknown benchmark {benchmark!r}; available: {', '.join(_BENCHMARKS)}")
-    return _BENCHMARKS[benchmark](options)
-
-
-@contextmanager
-def _chartmimic(options: RunOptions) -> Generator[Prepared]:
-    load = partial(chartmimic.load_samples, subset=options.subset, task=options.task)
-    samples = _samples(load, options)
-    items = _answered(samples, options)
-    seconds = options.timeout or Limits().cpu_seconds
-    # A script on a busy machine may wait long for its few seconds.
-    limits = Limits(cpu_seconds=seconds, wall_seconds=max(60, 3 * seconds))
-    names = chartmimic_rules.SCORERS if options.scorers is None else options.scorers
+    chosen = find_benchmark(benchmark)
+    items = _answered(_samples(chosen, options), options)
+    renderer = RendererOptions(
+        workers=options.workers,
+        seconds=options.timeout,
+        mode=options.mode,
+        reference=options.reference,
+        chart_python=options.chart_python,
+        browser=options.browser,
+        javascript=options.javascript,
+        reuse_pages=options.reuse_pages,
+        confinement=options.confinement,
+    )
     with (
-        judge_for(options.judge, "chartmimic_judge") as judge,
-        ChartRenderer(
-            *(options.chart_python, options.workers, limits, options.confinement),
-            remembered=MOST_BYTES,
-        ) as renderer,
+        judge_for(options.judge, chosen.rubric) as judge,
+        open_bench(
+            chosen,
+            renderer,
+            scorers=options.scorers,
+            judge=judge,
+            clip=_clip_settings(options),
+            data=options.data,
+        ) as bench,
     ):
-        yield items, ChartScoring(renderer, options.mode, names, judge)
+        yield items, bench
 
 
-@contextmanager
-def _plot2code(options: RunOptions) -> Generator[Prepared]:
-    samples = _samples(partial(plot2code.load_samples, subset=options.subset), options)
-    plot2code.require_drawable(samples)
-    items = _answered(samples, options)
-    seconds = options.timeout or plot2code_rules.SECONDS
-    limits = Limits(cpu_seconds=seconds, wall_seconds=max(60, 3 * seconds))
-    names = plots.SCORERS if options.scorers is None else options.scorers
-    with (
-        judge_for(options.judge, "plot2code_judge") as judge,
-        ChartRenderer(
-            *(options.chart_python, options.workers, limits, options.confinement),
-            remembered=MOST_BYTES,
-        ) as renderer,
-    ):
-        yield items, PlotScoring(renderer, names, judge)
-
-
-@contextmanager
-def _websight(options: RunOptions) -> Generator[Prepared]:
-    images = options.reference == "image"
-    items = _answered(_samples(partial(websight.load_samples, images=images), options), options)
-    limits = PageLimits(seconds=options.timeout or PageLimits().seconds)
-    with (
-        judge_for(options.judge, "websight_judge") as judge,
-        PageRenderer(
-            options.browser,
-            options.workers,
-            limits,
-            javascript=options.javascript,
-            reuse_pages=options.reuse_pages,
-            confinement=options.confinement,
-            remembered=MOST_BYTES,
-        ) as renderer,
-    ):
-        yield (
-            items,
-            PageScoring(
-                renderer,
-                pages.SCORERS if options.scorers is None else options.scorers,
-                _clip_settings(options),
-                options.reference,
-                {} if options.data is None else websight.protocol(Path(options.data)),
-                judge,
-            ),
-        )
-
-
-def _samples(load: Callable[[Path], Sequence[Sample]], options: RunOptions) -> Sequence[Sample]:
-    return [] if options.data is None else load(Path(options.data))
+def _samples(benchmark: Benchmark, options: RunOptions) -> Sequence[Sample]:
+    if options.data is None:
+        return []
+    wanted = LoadOptions(
+        subset=options.subset,
+        task=options.task,
+        limit=options.limit,
+        images=options.reference == "image" or benchmark.images_only,
+    )
+    return benchmark.load(options.data, wanted)
 
 
 def _answered(samples: Sequence[Sample], options: RunOptions) -> Sequence[Item]:
+    # A limit may have left samples unread, and who answers them is no mistake then.
+    partial = options.limit is not None and len(samples) <= options.limit
     if options.recorded is not None:
-        match(samples, dict.fromkeys(options.recorded, ""))
+        match(samples, dict.fromkeys(options.recorded, ""), partial_ok_limit=partial)
     if options.predictions is None:
         return [(sample, None) for sample in samples[: options.limit]]
-    return match(samples, load_predictions(options.predictions))[: options.limit]
+    answers = load_predictions(options.predictions)
+    return match(samples, answers, partial_ok_limit=partial)[: options.limit]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +250,7 @@ class LoopOptions:
         max_episode_tokens: Tokens that the policy may write in an episode.
         max_seconds: After which an episode begins no further turn.
         attach_rendering: Show the policy its renderings.
+        max_pixels: A larger picture is scaled down to it before the policy sees it.
         unanswered: What is scored of an episode without an answer.
         concurrency: Episodes that may wait at the same time.
         teacher: A model's name; ``None`` for no teacher.
@@ -312,6 +279,7 @@ class LoopOptions:
     max_episode_tokens: int | None = None
     max_seconds: float | None = None
     attach_rendering: bool = True
+    max_pixels: int = MAX_PIXELS
     unanswered: Unanswered = "nothing"
     concurrency: int = 16
     teacher: str | None = None
@@ -382,7 +350,7 @@ def _flag(name: str) -> str:
 @contextmanager
 def episodes(
     benchmark: str, options: RunOptions, loop: LoopOptions, out: Path, answers: Path | None = None
-) -> Generator[Prepared]:
+) -> Generator[tuple[Sequence[Item], LoopScoring]]:
     """As :func:`prepared`, the answers coming from episodes.
 
     Args:
@@ -400,15 +368,13 @@ def episodes(
     if recorded is not None and options.data is not None:
         options = replace(options, recorded=tuple(recorded.turns))
     with (
-        prepared(benchmark, options) as (items, scoring),
-        _policy(loop, canvas_of(scoring).language, recorded, answers or out / ANSWERS) as policy,
-        _teacher(loop, canvas_of(scoring).language) as teacher,
+        prepared(benchmark, options) as (items, bench),
+        _policy(loop, bench.language, recorded, answers or out / ANSWERS) as policy,
+        open_teacher(_teacher_chat(loop), _teacher_prompt(loop, bench.language)) as teacher,
     ):
-        canvas = canvas_of(scoring)
-        rules = _rules(loop, canvas.language)
+        rules = _rules(loop, bench.language)
         kept = Trajectories(out)
-        waiting = loop.concurrency
-        yield items, LoopScoring(scoring, policy, canvas, teacher, rules, kept, waiting)
+        yield items, LoopScoring(bench, policy, teacher, rules, kept, loop.concurrency)
 
 
 def _rules(loop: LoopOptions, language: Language) -> AgentSettings:
@@ -421,6 +387,7 @@ def _rules(loop: LoopOptions, language: Language) -> AgentSettings:
         max_tokens=loop.max_episode_tokens,
         max_seconds=loop.max_seconds,
         attach_rendering=loop.attach_rendering,
+        max_pixels=loop.max_pixels,
         unanswered=loop.unanswered,
         native_calls=loop.native_tools,
     )
@@ -472,14 +439,15 @@ def _checkpoint(loop: LoopOptions, source: Literal["transformers", "vllm"]) -> P
     return TransformersPolicy(loop.policy, device=loop.device, **given)
 
 
-@contextmanager
-def _teacher(loop: LoopOptions, language: Language) -> Generator[Teacher]:
-    if loop.teacher is None:
-        yield PictureOnly()
-        return
+def _teacher_prompt(loop: LoopOptions, language: Language) -> Prompt:
     own = loop.teacher_prompt
-    prompt = teacher_prompt(language) if own is None else own_prompt(own)
-    settings = ChatSettings(
+    return teacher_prompt(language) if own is None else own_prompt(own)
+
+
+def _teacher_chat(loop: LoopOptions) -> ChatSettings | None:
+    if loop.teacher is None:
+        return None
+    return ChatSettings(
         loop.teacher,
         loop.teacher_base_url,
         loop.teacher_key_variable,
@@ -488,6 +456,22 @@ def _teacher(loop: LoopOptions, language: Language) -> Generator[Teacher]:
         name=loop.teacher_name,
         since=loop.since,
     )
+
+
+@contextmanager
+def open_teacher(settings: ChatSettings | None, prompt: Prompt) -> Generator[Teacher]:
+    """The teacher, its connections open as long as the context lasts.
+
+    Args:
+        settings: How it is asked; ``None`` for no teacher: the rendering speaks for itself.
+        prompt: What it is asked.
+
+    Raises:
+        UserError: It cannot work at all.
+    """
+    if settings is None:
+        yield PictureOnly()
+        return
     with Chat(settings, cache.folder() / "chat") as chat:
         yield ModelTeacher(chat, prompt)
 
@@ -528,10 +512,3 @@ def _spent(who: str, used: Usage) -> str:
 def _clip_settings(options: RunOptions) -> ClipSettings:
     settings = ClipSettings(weights=options.clip_weights, failure=options.clip_failure)
     return settings if options.clip_model is None else replace(settings, model=options.clip_model)
-
-
-_BENCHMARKS: Mapping[str, Callable[[RunOptions], AbstractContextManager[Prepared]]] = {
-    chartmimic.NAME: _chartmimic,
-    plot2code.NAME: _plot2code,
-    websight.NAME: _websight,
-}

@@ -314,11 +314,34 @@ class SampleResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a benchmark's table.
+
+    Attributes:
+        key: Its name in ``summary.json``.
+        title: Its name for a person.
+        scorer: Whose values are averaged; empty for a mean of other columns.
+        over: ``all`` samples, failures counting as 0; or those whose answer ``ran``.
+        scale: What a value of 1 is in the table.
+        mean_of: Keys of the columns that this one is the mean of; it needs them all.
+    """
+
+    key: str
+    title: str
+    scorer: str = ""
+    over: Literal["all", "ran"] = "all"
+    scale: float = 100.0
+    mean_of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class BenchmarkResult:
     """The table of one run, as written to ``summary.json``.
 
     Attributes:
         episodes: Counts and means by turn where the loop was played, see :mod:`rrvf.by_turn`.
+        columns: Of the benchmark's table.
+        kind: How its answers are drawn.
     """
 
     benchmark: str
@@ -329,3 +352,5 @@ class BenchmarkResult:
     environment: Mapping[str, Any] = field(default_factory=dict[str, Any])
     protocol: Mapping[str, Any] = field(default_factory=dict[str, Any])
     episodes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    columns: tuple[Column, ...] = ()
+    kind: str = ""

@@ -12,9 +12,9 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from rrvf.canvases import Drawn
 from rrvf.chat import Chat, ChatSettings, Message, Picture, ToolCall
 from rrvf.errors import HarnessError
+from rrvf.kinds.kind import Drawn
 from rrvf.trajectories import Completion
 from rrvf.types import Language, Sample
 from tests.chat_server import ChatServer, Reply, Request

@@ -10,19 +10,20 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rrvf.bench import Bench
 from rrvf.errors import UserError
 from rrvf.ray_executor import RayExecutor
 from rrvf.renderers.chart import ChartScript
 from rrvf.scoring import Item, Outcome, Scoring
-from rrvf.scoring.charts import ChartScoring
 from rrvf.types import Rendering
+from tests.benches import chart_bench
 from tests.runs import FakeRenderer, fenced, sample
 
 ENDS, OURS, REFUSES = "ends", "harness_error", "no_setup"
@@ -37,14 +38,14 @@ class EndingRenderer(FakeRenderer):
         return super().render(script, **more)
 
 
-class Crowded(ChartScoring):
+class Crowded(Bench):
     """Takes several items at once, and tells what it is shown as the sample's picture."""
 
     def waiting(self) -> int:
         return 6
 
-    def score(self, item: Item, scorers: Mapping[str, Any]) -> Outcome:
-        outcome = super().score(item, scorers)
+    def score(self, item: Item) -> Outcome:
+        outcome = super().score(item)
         image = item[0].image
         if image is None:
             return outcome
@@ -54,7 +55,8 @@ class Crowded(ChartScoring):
 
 @contextmanager
 def fake(version: str = "3.9.4") -> Generator[Scoring]:
-    yield Crowded(EndingRenderer(versions={"matplotlib": version}))
+    bench = chart_bench(EndingRenderer(versions={"matplotlib": version}))
+    yield Crowded(bench.benchmark, bench.kind, bench.scorers)
 
 
 @contextmanager
@@ -72,7 +74,7 @@ def played(address: str, items: list[Item], build: Any = fake) -> dict[str, Any]
     with fake() as scoring:
         execute = RayExecutor(build, address)
         try:
-            outcomes = list(execute(items, scoring, scoring.find_scorers(), 2))
+            outcomes = list(execute(items, scoring, 2))
         except UserError as error:
             return str(error)
     return {

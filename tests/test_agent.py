@@ -15,21 +15,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrvf.agent import STOP, AgentSettings, Episode, run_episode
-from rrvf.canvases import Canvas, ChartCanvas, PageCanvas, PlotCanvas, canvas_of
+from rrvf.agent import STOP, AgentSettings, Canvas, Episode, run_episode
+from rrvf.bench import Bench
 from rrvf.chat import Chat, ChatSettings, Message, ToolCall
 from rrvf.errors import HarnessError, SetupError, UserError
 from rrvf.policies import EndpointPolicy
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.renderers.page import PageRenderer
 from rrvf.replies import as_scored, closed, extract_code, prepare_official
-from rrvf.scoring.charts import ChartScoring
-from rrvf.scoring.pages import PageScoring
-from rrvf.scoring.plots import PlotScoring
 from rrvf.teacher import BLANK, NO_COMMENTS, ModelTeacher, PictureOnly, teacher_prompt
 from rrvf.tool_calls import CHART_TOOL, PAGE_TOOL, RenderTool
 from rrvf.trajectories import STOP_REASONS, Completion, Observation, Trajectory, from_json, to_json
 from rrvf.types import Sample
+from tests.benches import chart_bench, figure_bench, page_bench
 from tests.chat_server import ChatServer
 from tests.chat_server import answer as said
 from tests.episodes import (
@@ -589,7 +587,7 @@ class Loop:
         self.policy = ChatServer(lambda request: said(says[request.number]))
         self.teacher = ChatServer(lambda _: said(COMMENTS))
 
-    def run(self, canvas: Canvas, sample: Sample) -> Trajectory:
+    def run(self, canvas: Bench, sample: Sample) -> Trajectory:
         with self.policy as first, self.teacher as second:
             asked = ChatSettings("policy", base_url=first.url)
             told = ChatSettings("teacher", base_url=second.url)
@@ -615,7 +613,7 @@ def pages(web_browser: Path) -> Any:
         yield renderer
 
 
-@pytest.mark.parametrize("kind", [ChartCanvas, PlotCanvas])
+@pytest.mark.parametrize("kind", [chart_bench, figure_bench])
 def test_a_chart_is_drawn_commented_on_and_answered(charts: ChartRenderer, kind: Any) -> None:
     canvas = kind(charts)
     reference = f"{BARS.format(3, 7)}\n# {SECRET}"
@@ -648,7 +646,7 @@ def test_a_chart_is_drawn_commented_on_and_answered(charts: ChartRenderer, kind:
 
 
 def test_a_page_is_shown_commented_on_and_answered(pages: PageRenderer) -> None:
-    canvas = PageCanvas(pages)
+    canvas = page_bench(pages)
     sample = Sample("bakery", PAGE.format("Bakery") + f"<!-- {SECRET} -->")
     tool = ("html_render_and_compare_tool", "html_code")
     loop = Loop(
@@ -673,7 +671,7 @@ def test_the_sandbox_does_not_see_the_picture(charts: ChartRenderer, tmp_path: P
     image.write_bytes(TARGET)
     sample = Sample("bar_1", None, image=image)
     read = f"import matplotlib.pyplot as plt\nplt.imshow(plt.imread({str(image)!r}))"
-    done, policy = run(call(read), answer(OK), sample=sample, canvas=ChartCanvas(charts))
+    done, policy = run(call(read), answer(OK), sample=sample, canvas=chart_bench(charts))
     assert done.turns[0].observations[0].status == "code_error"
     assert pictures(policy.shown[1]) == [TARGET]
 
@@ -684,20 +682,13 @@ def test_a_customized_chart_gets_its_data_in_the_tool_too(charts: ChartRenderer)
         f"{ruler}# Part 2: Data Preparation\n{ruler}heights = [3, 7]\n"
         f"{ruler}# Part 3: Plot Configuration and Rendering\n{ruler}plt.bar([1, 2], heights)\n"
     )
-    canvas = ChartCanvas(charts)
+    canvas = chart_bench(charts)
     drawn = canvas.draw(Sample("bar_1", reference, task="customized"), "plt.bar([1, 2], heights)")
     assert drawn.status == "ok"
     assert canvas.draw(Sample("bar_1", reference), "plt.bar([1, 2], heights)").status != "ok"
 
 
-def test_a_canvas_draws_as_the_scoring_does(charts: ChartRenderer) -> None:
-    assert canvas_of(ChartScoring(charts, "fixed")) == ChartCanvas(charts, "fixed")
-    assert canvas_of(PlotScoring(charts)) == PlotCanvas(charts)
-    shows: Any = object()
-    assert canvas_of(PageScoring(shows)) == PageCanvas(shows)
-
-
-@pytest.mark.parametrize("kind", [ChartCanvas, PlotCanvas])
+@pytest.mark.parametrize("kind", [chart_bench, figure_bench])
 def test_a_reference_that_cannot_be_drawn_is_our_failure(charts: ChartRenderer, kind: Any) -> None:
     done, policy = run(canvas=kind(charts), sample=Sample("bar_1", "raise ValueError('no')"))
     assert (done.stop_reason, policy.shown) == ("harness_error", [])
@@ -715,7 +706,7 @@ def test_episodes_run_side_by_side(charts: ChartRenderer) -> None:
     def one(number: int) -> Trajectory:
         policy = Meeting([call(BARS.format(number, 1)), answer(BARS.format(number, 2))])
         sample = Sample(str(number), BARS.format(3, 7))
-        return run_episode(policy, sample, ChartCanvas(charts), PictureOnly(), settings())
+        return run_episode(policy, sample, chart_bench(charts), PictureOnly(), settings())
 
     with ThreadPoolExecutor(3) as pool:
         done = list(pool.map(one, range(3)))

@@ -9,30 +9,31 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from rrvf.benchmarks import chartmimic_rules, plot2code_rules, websight_rules
+from rrvf.benchmarks import BENCHMARKS
+from rrvf.benchmarks.benchmark import compute_metrics
 from rrvf.tables.bootstrap import Interval, Samples, figures, intervals, resamples
 from rrvf.tables.paired import paired_differences
-from rrvf.types import SampleResult, Score
+from rrvf.types import Column, SampleResult, Score
 
 N = 120
 Floats = NDArray[np.float64]
-Rule = Callable[[Sequence[SampleResult]], Mapping[str, float | None]]
 
-RULES: Mapping[str, tuple[Rule, tuple[str, ...]]] = {
-    "chartmimic": (
-        chartmimic_rules.metrics,
-        ("execution", "text", "layout", "type", "color", "gpt"),
-    ),
-    "plot2code": (plot2code_rules.metrics, ("execution", "text", "gpt")),
-    "websight": (websight_rules.metrics, ("execution", "clip", "gpt")),
+SCORES: Mapping[str, tuple[str, ...]] = {
+    "chartmimic": ("execution", "text", "layout", "type", "color", "gpt"),
+    "plot2code": ("execution", "text", "gpt"),
+    "websight": ("execution", "clip", "gpt"),
 }
+
+
+def columns(benchmark: str) -> Sequence[Column]:
+    return BENCHMARKS[benchmark].columns
 
 
 def made(benchmark: str, seed: int, n: int = N, missing: float = 0.0) -> Samples:
     """Random scores; those of answers that did not run are 0."""
     generator = np.random.default_rng(seed)
     passed = generator.random(n) < 0.8
-    values = {name: np.where(passed, generator.random(n), 0.0) for name in RULES[benchmark][1]}
+    values = {name: np.where(passed, generator.random(n), 0.0) for name in SCORES[benchmark]}
     values["execution"] = passed.astype(np.float64)
     for name in values:
         values[name][generator.random(n) < missing] = np.nan
@@ -71,13 +72,12 @@ def like_scipy(ours: Interval, data: tuple[Floats, ...], statistic: Callable[...
     return abs(ours.low - theirs.low) < room and abs(ours.high - theirs.high) < room
 
 
-@pytest.mark.parametrize("benchmark", RULES)
+@pytest.mark.parametrize("benchmark", SCORES)
 @pytest.mark.parametrize("missing", [0.0, 0.1])
 def test_figures_are_those_of_the_benchmarks_rule(benchmark: str, missing: float) -> None:
     samples = made(benchmark, seed=1, missing=missing)
-    rule, _ = RULES[benchmark]
-    wanted = rule(as_results(samples))
-    told = figures(benchmark, samples)
+    wanted = compute_metrics(columns(benchmark), as_results(samples))
+    told = figures(columns(benchmark), samples)
     assert told
     for name, value in told.items():
         assert value == pytest.approx(wanted[name], abs=1e-9)
@@ -86,16 +86,16 @@ def test_figures_are_those_of_the_benchmarks_rule(benchmark: str, missing: float
 def test_what_no_judge_looked_at_has_no_figure() -> None:
     samples = made("chartmimic", seed=1)
     samples.values["gpt"][:] = np.nan
-    told = figures("chartmimic", samples)
+    told = figures(columns("chartmimic"), samples)
     assert told["gpt"] is None
     assert told["overall"] is None
-    assert {"gpt", "overall"}.isdisjoint(intervals("chartmimic", samples))
-    assert "text" in intervals("chartmimic", samples)
+    assert {"gpt", "overall"}.isdisjoint(intervals(columns("chartmimic"), samples))
+    assert "text" in intervals(columns("chartmimic"), samples)
 
 
 def test_interval_of_a_mean_is_scipys() -> None:
     samples = made("websight", seed=2)
-    ours = intervals("websight", samples)["clip"]
+    ours = intervals(columns("websight"), samples)["clip"]
     assert like_scipy(ours, (samples.values["clip"],), lambda x: 100 * float(np.mean(x)))
 
 
@@ -107,7 +107,7 @@ def test_interval_of_overall_is_scipys() -> None:
     def overall(*drawn: Floats) -> float:
         return 50 * float(np.mean([np.mean(x) for x in drawn[:4]]) + np.mean(drawn[4]))
 
-    assert like_scipy(intervals("chartmimic", samples)["overall"], parts, overall)
+    assert like_scipy(intervals(columns("chartmimic"), samples)["overall"], parts, overall)
 
 
 def test_interval_of_a_mean_over_those_that_ran_is_scipys() -> None:
@@ -118,14 +118,14 @@ def test_interval_of_a_mean_over_those_that_ran_is_scipys() -> None:
     def text_pass(values: Floats, passed: Floats) -> float:
         return 100 * float(np.sum(values * passed) / np.sum(passed))
 
-    assert like_scipy(intervals("plot2code", samples)["text_pass"], data, text_pass)
+    assert like_scipy(intervals(columns("plot2code"), samples)["text_pass"], data, text_pass)
 
 
 def test_interval_of_a_mean_is_near_the_normal_one() -> None:
     samples = made("websight", seed=5, n=1000)
     values = 100 * samples.values["clip"]
     half = 1.96 * values.std() / np.sqrt(1000)
-    ours = intervals("websight", samples)["clip"]
+    ours = intervals(columns("websight"), samples)["clip"]
     assert ours.low == pytest.approx(values.mean() - half, abs=0.1 * half)
     assert ours.high == pytest.approx(values.mean() + half, abs=0.1 * half)
 
@@ -137,8 +137,8 @@ def test_the_same_seed_draws_the_same() -> None:
 
 
 def test_one_sample_has_no_interval() -> None:
-    assert intervals("websight", made("websight", seed=6, n=1)) == {}
-    assert intervals("websight", made("websight", seed=6, n=0)) == {}
+    assert intervals(columns("websight"), made("websight", seed=6, n=1)) == {}
+    assert intervals(columns("websight"), made("websight", seed=6, n=0)) == {}
 
 
 # --------------------------------------------------------------------------------- in pairs
@@ -148,18 +148,20 @@ def test_paired_difference_is_scipys() -> None:
     first, second = made("websight", seed=8), made("websight", seed=9)
     # Mostly as hard for one as for the other: the interval has to be that of the differences.
     second.values["clip"][:] = np.clip(first.values["clip"] + 0.1 * second.values["clip"], 0, 1)
-    [clip, _] = paired_differences("websight", first, second)
+    [_, clip, _] = paired_differences(columns("websight"), first, second)
     a, b = first.values["clip"], second.values["clip"]
     assert clip.value == pytest.approx(100 * (b - a).mean())
     assert clip.interval is not None
     assert like_scipy(clip.interval, (a, b), lambda x, y: 100 * float(np.mean(y) - np.mean(x)))
-    alone = intervals("websight", second)["clip"]
+    alone = intervals(columns("websight"), second)["clip"]
     assert clip.interval.high - clip.interval.low < 0.5 * (alone.high - alone.low)
 
 
 def test_paired_difference_of_those_that_ran_is_scipys() -> None:
     first, second = made("plot2code", seed=10), made("plot2code", seed=11)
-    told = {entry.metric: entry for entry in paired_differences("plot2code", first, second)}
+    told = {
+        entry.metric: entry for entry in paired_differences(columns("plot2code"), first, second)
+    }
     entry = told["gpt_pass"]
     data = tuple(x for side in (first, second)
                  for x in (side.values["gpt"], side.passed.astype(np.float64)))  # fmt: skip
@@ -175,13 +177,13 @@ def test_paired_difference_of_those_that_ran_is_scipys() -> None:
 def test_a_sample_that_one_side_could_not_score_is_left_out_of_both() -> None:
     first, second = made("websight", seed=12), made("websight", seed=13)
     second.values["clip"][:60] = np.nan
-    [clip, gpt] = paired_differences("websight", first, second)
+    [_, clip, gpt] = paired_differences(columns("websight"), first, second)
     assert clip.first == pytest.approx(100 * first.values["clip"][60:].mean())
     assert gpt.first == pytest.approx(100 * first.values["gpt"].mean())
 
 
 def test_equal_runs_do_not_differ() -> None:
     samples = made("chartmimic", seed=14)
-    for entry in paired_differences("chartmimic", samples, samples):
+    for entry in paired_differences(columns("chartmimic"), samples, samples):
         assert entry.value == 0
         assert entry.interval == Interval(0.0, 0.0)

@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 
 from rrvf.agent import AgentSettings
+from rrvf.bench import Bench
 from rrvf.by_turn import summarize_episodes
 from rrvf.episodes import LoopScoring, Trajectories
 from rrvf.errors import HarnessError
 from rrvf.evaluate import score_item, score_predictions
+from rrvf.kinds.kind import Drawn
 from rrvf.run_folder import RunFolder, from_json, to_json
-from rrvf.scoring.charts import ChartScoring
-from rrvf.types import EpisodeResult, SampleResult, Score, TurnScores
+from rrvf.types import EpisodeResult, Sample, SampleResult, Score, TurnScores
+from tests.benches import chart_bench
 from tests.episodes import FakeCanvas, ScriptedPolicy, ScriptedTeacher, answer, call
 from tests.runs import FakeRenderer, sample, summary_of
 
@@ -48,6 +50,16 @@ class FakeJudge:
         return Score(0.25)
 
 
+class DrawsApart(Bench):
+    """What a policy is shown is drawn by a fake that counts for itself."""
+
+    def target(self, sample: Sample) -> bytes:
+        return FakeCanvas().target(sample)
+
+    def draw(self, sample: Sample, code: str) -> Drawn:
+        return FakeCanvas().draw(sample, code)
+
+
 def loop(
     tmp_path: Path,
     script: Sequence[str | Exception],
@@ -56,10 +68,10 @@ def loop(
 ) -> tuple[LoopScoring, FakeRenderer]:
     """A loop whose answers are scored by a renderer that counts; its own canvas draws apart."""
     renderer = FakeRenderer()
+    bench = chart_bench(renderer, judge=judge)
     scoring = LoopScoring(
-        ChartScoring(renderer, judge=judge),
+        DrawsApart(bench.benchmark, bench.kind, bench.scorers, judge),
         ScriptedPolicy(script),
-        FakeCanvas(),
         ScriptedTeacher(),
         AgentSettings.of("python"),
         Trajectories(tmp_path),
@@ -69,7 +81,7 @@ def loop(
 
 def played(scoring: LoopScoring) -> tuple[SampleResult, EpisodeResult]:
     """One episode; its target's only text is ``red``."""
-    result = score_item((sample("a", REFERENCE), None), scoring, scoring.find_scorers()).result
+    result = score_item((sample("a", REFERENCE), None), scoring).result
     assert result.episode is not None
     return result, result.episode
 

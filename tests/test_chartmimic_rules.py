@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
-from rrvf.benchmarks.chartmimic import METRICS
-from rrvf.benchmarks.chartmimic_rules import metrics, script_for, target_for
-from rrvf.benchmarks.means import n_unscored
+from rrvf.benchmarks.benchmark import compute_metrics, count_unscored
+from rrvf.benchmarks.chartmimic import ChartMimic
 from rrvf.errors import HarnessError
-from rrvf.types import Drawing, Elements, LayoutCell, Rendering, Sample, SampleResult, Score
+from rrvf.types import Drawing, Elements, LayoutCell, Sample, SampleResult, Score
 from tests.runs import fenced
 
 REFERENCE = """\
@@ -27,6 +26,11 @@ plt.savefig("c.pdf")
 """
 CELL = LayoutCell(1, 2, 0, 0, 1, 1)
 LOW_LEVEL = ("text", "layout", "type", "color")
+BENCHMARK = ChartMimic()
+
+
+def metrics(results: Sequence[SampleResult]) -> Mapping[str, float | None]:
+    return compute_metrics(BENCHMARK.columns, results)
 
 
 # ------------------------------------------------------------------------ what is executed
@@ -34,13 +38,13 @@ LOW_LEVEL = ("text", "layout", "type", "color")
 
 @pytest.mark.parametrize("completion", [None, "", "prose", "```\nplt.plot()\n```", "```python"])
 def test_an_answer_without_a_python_block_is_no_script(completion: str | None) -> None:
-    assert script_for(Sample("a", REFERENCE), completion) is None
-    assert script_for(Sample("a", REFERENCE, task="customized"), completion) is None
+    assert BENCHMARK.script(Sample("a", REFERENCE), completion) is None
+    assert BENCHMARK.script(Sample("a", REFERENCE, task="customized"), completion) is None
 
 
 def test_each_mode_cuts_the_answer_by_its_own_rule() -> None:
     code = "def draw():\n    plt.plot([1])\n    plt.show()\ndraw()\nplt.savefig('x.png')\nlate()"
-    script = script_for(Sample("a"), fenced(code))
+    script = BENCHMARK.script(Sample("a"), fenced(code))
     assert script is not None
     assert script.official == "def draw():\n    plt.plot([1])"
     assert script.fixed == "def draw():\n    plt.plot([1])\n    plt.show()\ndraw()"
@@ -48,13 +52,13 @@ def test_each_mode_cuts_the_answer_by_its_own_rule() -> None:
 
 
 def test_a_direct_answer_is_given_no_data() -> None:
-    script = script_for(Sample("a", REFERENCE), fenced("plt.plot()"))
+    script = BENCHMARK.script(Sample("a", REFERENCE), fenced("plt.plot()"))
     assert script is not None
     assert script.official == script.fixed == "plt.plot()"
 
 
 def test_a_customized_answer_is_given_the_data_in_both_modes() -> None:
-    script = script_for(Sample("a", REFERENCE, task="customized"), fenced("plt.plot(sizes)"))
+    script = BENCHMARK.script(Sample("a", REFERENCE, task="customized"), fenced("plt.plot(sizes)"))
     assert script is not None
     for code in (script.official, script.fixed):
         assert code is not None
@@ -67,15 +71,13 @@ def test_a_customized_answer_is_given_the_data_in_both_modes() -> None:
 @pytest.mark.parametrize("reference", [None, "", "plt.bar([1], [2])"])
 def test_a_customized_sample_without_data_cannot_be_scored(reference: str | None) -> None:
     with pytest.raises(HarnessError, match='the reference a has no "Part 2: Data Preparation"'):
-        script_for(Sample("a", reference, task="customized"), fenced("plt.plot()"))
+        BENCHMARK.script(Sample("a", reference, task="customized"), fenced("plt.plot()"))
 
 
 # ------------------------------------------------------------------- what it is compared with
 
 
-def rendering(n_axes: int = 3) -> Rendering:
-    official = Drawing("ok", None, True, Elements(("a",), {"bar": 1}, (), (CELL,), n_axes))
-    return Rendering(official, Drawing("code_error", "only fixed"))
+DRAWN = Drawing("ok", None, True, Elements(("a",), {"bar": 1}, (), (CELL,), 3))
 
 
 def sample(name: str, **tags: str) -> Sample:
@@ -95,20 +97,18 @@ def sample(name: str, **tags: str) -> Sample:
     ],
 )
 def test_the_layout_of_a_graph_is_officially_read_by_another_rule(item: Sample, odd: bool) -> None:
-    drawn = rendering()
-    target = target_for(item, drawn, "official")
+    target = BENCHMARK.adjust_target(item, DRAWN, "official")
     if not odd:
-        assert target == drawn.official
+        assert target == DRAWN
         return
     # One cell for each axes; its end lies beyond the grid, which no answer's cell can equal.
     assert target.elements.layout == (LayoutCell(1, 1, 0, 1, 0, 1),) * 3
-    assert target.elements.texts == drawn.official.elements.texts
+    assert target.elements.texts == DRAWN.elements.texts
     assert (target.status, target.complete) == ("ok", True)
 
 
 def test_the_fixed_mode_reads_a_graph_as_everything_else() -> None:
-    drawn = rendering()
-    assert target_for(sample("graph_1"), drawn, "fixed") == drawn.fixed
+    assert BENCHMARK.adjust_target(sample("graph_1"), DRAWN, "fixed") == DRAWN
 
 
 # ------------------------------------------------------------------------------- the table
@@ -137,14 +137,15 @@ def test_the_table_is_means_in_percent() -> None:
     )
 
 
-def test_the_table_has_the_columns_of_the_benchmark() -> None:
-    assert tuple(metrics([])) == METRICS
+def test_the_table_has_the_columns_of_the_paper_and_an_average() -> None:
+    paper = ["exec_rate", "text", "layout", "type", "color", "gpt", "overall"]
+    assert [key for key in metrics([]) if key != "average"] == paper
 
 
 def test_what_was_not_scored_does_not_count_as_zero() -> None:
     rows = [row("a", {"execution": 1, "text": 0.5}), row("b", {"execution": 1, "text": None})]
     assert metrics(rows)["text"] == 50.0
-    assert n_unscored(rows) == {"execution": 0, "text": 1}
+    assert count_unscored(rows) == {"execution": 0, "text": 1}
 
 
 @pytest.mark.parametrize("missing", LOW_LEVEL)

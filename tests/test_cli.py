@@ -17,7 +17,7 @@ import pytest
 import rrvf as package
 from rrvf import cli, flags, runs
 from rrvf.errors import UserError
-from rrvf.scoring.pages import NO_TAILWIND
+from rrvf.kinds.page import NO_TAILWIND
 from rrvf.types import STATUSES
 from tests.runs import (
     FakeRenderer,

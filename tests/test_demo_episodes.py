@@ -19,8 +19,7 @@ from rrvf.renderers.page import PageRenderer
 from rrvf.replies import parse_reply
 from rrvf.scorers.likeness import LikenessJudge
 from rrvf.scoring import Item, Scoring
-from rrvf.scoring.charts import ChartScoring
-from rrvf.scoring.pages import PageScoring
+from tests.benches import chart_bench, page_bench
 from tests.runs import lines_of, summary_of, values
 
 NAMES = ("charts", "pages")
@@ -84,14 +83,14 @@ def no_keys() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def chart(no_keys: None, tmp_path_factory: pytest.TempPathFactory) -> Played:
     with ChartRenderer(workers=1) as renderer:
-        scoring = ChartScoring(renderer, judge=LikenessJudge())
+        scoring = chart_bench(renderer, judge=LikenessJudge())
         return Played("charts", demo_items(), scoring, tmp_path_factory.mktemp("chart"))
 
 
 @pytest.fixture(scope="module")
 def page(no_keys: None, web_browser: Path, tmp_path_factory: pytest.TempPathFactory) -> Played:
     with PageRenderer(web_browser, workers=1) as renderer:
-        scoring = PageScoring(renderer, PAGE_SCORERS, judge=LikenessJudge())
+        scoring = page_bench(renderer, PAGE_SCORERS, judge=LikenessJudge())
         return Played("pages", demo_pages(), scoring, tmp_path_factory.mktemp("page"))
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from rrvf.agent import AgentSettings
-from rrvf.canvases import canvas_of
 from rrvf.episodes import LoopScoring, Trajectories
 from rrvf.errors import HarnessError
 from rrvf.evaluate import score_predictions
@@ -21,10 +20,10 @@ from rrvf.policies import RecordedPolicy
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.renderers.memo import MOST_BYTES, OVERHEAD, Memo
 from rrvf.rewards import Rewarder, RewardSettings
-from rrvf.scoring.charts import ChartScoring
 from rrvf.teacher import PictureOnly
 from rrvf.trajectories import Trajectory
 from rrvf.types import FigureRendering, Sample, Score, Status
+from tests.benches import chart_bench
 from tests.episodes import answer, call
 from tests.runs import fenced, plot
 
@@ -75,9 +74,9 @@ def test_an_episode_costs_its_drafts_and_one_reference(
     renderer: CountedRenderer, mode: Any, judge: Any, tmp_path: Path
 ) -> None:
     turns = [call(FIRST), call(SECOND), answer(SECOND)]
-    scoring = ChartScoring(renderer, mode, judge=judge)
+    scoring = chart_bench(renderer, mode, judge=judge)
     loop = LoopScoring(
-        *(scoring, RecordedPolicy({"a": turns}), canvas_of(scoring), PictureOnly()),
+        *(scoring, RecordedPolicy({"a": turns}), PictureOnly()),
         *(AgentSettings.of("python"), Trajectories(tmp_path / "out")),
     )
     items = [(Sample("a", REFERENCE), None)]
@@ -91,18 +90,18 @@ def test_an_episode_costs_its_drafts_and_one_reference(
 
 
 def test_a_reward_draws_nothing_that_the_episode_has_drawn(renderer: CountedRenderer) -> None:
-    scoring = ChartScoring(renderer)
-    canvas, sample = canvas_of(scoring), Sample("a", REFERENCE)
+    scoring = chart_bench(renderer)
+    canvas, sample = scoring, Sample("a", REFERENCE)
     canvas.target(sample)
     assert canvas.draw(sample, FIRST).status == "ok"
-    rewarder = Rewarder(scoring, "python", RewardSettings(vision={"text": 1.0}))
+    rewarder = Rewarder(scoring, RewardSettings(vision={"text": 1.0}))
     rewarded = rewarder(sample, Trajectory("a", (), "answered", fenced(FIRST)))
     assert rewarded.outcome.result.status == "ok"
     assert len(renderer.executed) == 2
 
 
 def test_rollouts_that_begin_together_draw_their_reference_once(renderer: CountedRenderer) -> None:
-    canvas = canvas_of(ChartScoring(renderer))
+    canvas = chart_bench(renderer)
     with ThreadPoolExecutor(8) as pool:
         targets = set(pool.map(canvas.target, [Sample("a", REFERENCE)] * 8))
     assert len(targets) == 1

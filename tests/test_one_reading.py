@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rrvf import replies
-from rrvf.benchmarks.websight import extract_html
-from rrvf.canvases import ChartCanvas
 from rrvf.chat import Chat, ChatSettings
-from rrvf.picture_scoring import PictureScoring
+from rrvf.page_replies import extract_html
 from rrvf.policies import EndpointPolicy
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.replies import all_python_blocks, prepare_fixed, prepare_official, spoken
 from rrvf.rewards import as_trajectory
 from rrvf.types import Code, Sample
+from tests.benches import picture_bench
 from tests.chat_server import ChatServer, Reply, completion, reply
 from tests.episodes import TARGET
 from tests.runs import environment, lines_of, plot, rrvf, values, write_data
@@ -108,11 +107,11 @@ def test_a_reply_is_the_same_code_in_every_command(
 def test_training_reads_as_evaluation_does(tmp_path: Path) -> None:
     (tmp_path / "target.png").write_bytes(TARGET)
     with ChartRenderer(workers=1) as renderer:
-        scoring = PictureScoring(ChartCanvas(renderer))
+        scoring = picture_bench(renderer)
         for name, (text, code) in REPLIES.items():
             sample = Sample(name, None, image=tmp_path / "target.png")
             for said in (text, as_trajectory(sample, text, "python").completion):
-                result = scoring.score((sample, said), {}).result
+                result = scoring.score((sample, said)).result
                 assert (result.code or "").strip() == (code or "").strip(), name
                 assert result.status == ("no_code" if code is None else "ok"), name
 
@@ -135,6 +134,7 @@ ANY_TEXT = st.lists(st.sampled_from(TAGS), max_size=14).map("".join) | st.text()
 
 
 @given(ANY_TEXT)
+@example("<answer>```<think>")
 def test_what_is_spoken_is_read_once_and_for_all(text: str) -> None:
     for language in ("python", "html"):
         once = spoken(text, language)

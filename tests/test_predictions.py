@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from rrvf.benchmarks.predictions import load_predictions, lost, match
-from rrvf.benchmarks.websight import extract_html
 from rrvf.errors import DataError
+from rrvf.page_replies import extract_html
 from rrvf.replies import all_python_blocks
 from rrvf.types import Sample
 

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from rrvf.agent import AgentSettings
-from rrvf.canvases import ChartCanvas, canvas_of
+from rrvf.bench import Bench
+from rrvf.benchmarks.chartmimic import ChartMimic
 from rrvf.demo import PAGE_SCORERS, demo_items, demo_pages
 from rrvf.episodes import LoopScoring, Trajectories
 from rrvf.errors import HarnessError, UserError
 from rrvf.evaluate import score_predictions
-from rrvf.picture_scoring import PictureScoring
+from rrvf.kinds.chart import ChartKind
 from rrvf.policies import RecordedPolicy
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.renderers.page import PageRenderer
@@ -32,14 +33,17 @@ from rrvf.rewards import (
     verl_reward,
     well_formed,
 )
+from rrvf.scorers.execution import score_execution
+from rrvf.scorers.judge import Judge
 from rrvf.scorers.likeness import LikenessJudge
+from rrvf.scorers.text import score_text
 from rrvf.scoring import Item, Outcome
-from rrvf.scoring.charts import ChartScoring
-from rrvf.scoring.pages import PageScoring
 from rrvf.teacher import PictureOnly
 from rrvf.trajectories import Completion, Observation, Trajectory, Turn
 from rrvf.types import PageRendering, Sample, SampleResult, Score
+from tests.benches import chart_bench, page_bench, picture_bench
 from tests.episodes import answer, call
+from tests.runs import FakeRenderer, fenced
 
 LIMITS = Limits(cpu_seconds=5, wall_seconds=60)
 MIX = {"text": 1.0, "layout": 0.5, "type": 1.0, "color": 2.0}
@@ -77,11 +81,8 @@ def played(scoring: Any, items: list[Item], out: Path) -> LoopScoring:
         for sample, text in items
         if text is not None
     }
-    canvas = canvas_of(scoring)
-    settings = AgentSettings.of(canvas.language)
-    loop = LoopScoring(
-        scoring, RecordedPolicy(turns), canvas, PictureOnly(), settings, Trajectories(out)
-    )
+    settings = AgentSettings.of(scoring.language)
+    loop = LoopScoring(scoring, RecordedPolicy(turns), PictureOnly(), settings, Trajectories(out))
     asked = [(sample, None) for sample, _ in items]
     with closing(score_predictions(asked, loop, out)) as results:
         assert len(list(results)) == len(items)
@@ -96,12 +97,12 @@ def stored(out: Path) -> dict[str, dict[str, Any]]:
 def test_the_parts_of_a_chart_s_reward_are_its_scores_bit_for_bit(tmp_path: Path) -> None:
     items = demo_items()
     with ChartRenderer(workers=2, limits=LIMITS) as renderer:
-        loop = played(ChartScoring(renderer, judge=LikenessJudge()), items, tmp_path)
+        loop = played(chart_bench(renderer, judge=LikenessJudge()), items, tmp_path)
     written, kept = stored(tmp_path), Trajectories(tmp_path)
     n_compared = 0
     with ChartRenderer(workers=2, limits=LIMITS) as renderer:
         rewarder = Rewarder(
-            ChartScoring(renderer, judge=LikenessJudge()), "python", RewardSettings(vision=MIX)
+            chart_bench(renderer, judge=LikenessJudge()), RewardSettings(vision=MIX)
         )
         for sample, _ in items:
             trajectory = kept.find(sample.id, loop.key(sample))
@@ -127,10 +128,10 @@ def test_the_parts_of_a_chart_s_reward_are_its_scores_bit_for_bit(tmp_path: Path
 def test_the_parts_of_a_page_s_reward_are_its_scores_bit_for_bit(tmp_path: Path) -> None:
     items = demo_pages()[:3]
     with PageRenderer(workers=2) as renderer:
-        scoring = PageScoring(renderer, PAGE_SCORERS, judge=LikenessJudge())
+        scoring = page_bench(renderer, PAGE_SCORERS, judge=LikenessJudge())
         with closing(score_predictions(items, scoring, tmp_path)) as results:
             evaluated = {result.sample_id: result for result in results}
-        rewarder = Rewarder(scoring, "html", RewardSettings(vision={"block_match": 1.0}))
+        rewarder = Rewarder(scoring, RewardSettings(vision={"block_match": 1.0}))
         for sample, text in items:
             found = rewarder(sample, as_trajectory(sample, text or "", "html"))
             assert found.reward.vision == evaluated[sample.id].scores["block_match"].value
@@ -245,59 +246,64 @@ def test_a_mix_is_read_from_one_line() -> None:
         RewardSettings(tool_cap=0)
 
 
-class Scores:
-    """A scoring that always answers the same."""
+class Scores(Bench):
+    """A bench that always answers the same."""
 
-    scorers = ("execution", "text")
-    judge = None
+    def __init__(self, result: SampleResult | Exception, judge: Judge | None = None) -> None:
+        scorers = {"execution": score_execution, "text": score_text}
+        kind: Any = ChartKind
+        super().__init__(ChartMimic(), kind, scorers, judge)
+        object.__setattr__(self, "result", result)
 
-    def __init__(self, result: SampleResult | Exception) -> None:
-        self.result = result
-
-    def find_scorers(self) -> dict[str, Any]:
-        return {}
-
-    def score(self, item: Item, scorers: Any) -> Outcome:
-        if isinstance(self.result, Exception):
-            raise self.result
-        return Outcome(self.result, {"reference": b"target", "rendering": b"drawn"})
+    def score(self, item: Item) -> Outcome:
+        result: Any = vars(self)["result"]
+        if isinstance(result, Exception):
+            raise result
+        return Outcome(result, {"reference": b"target", "rendering": b"drawn"})
 
 
 def test_a_score_that_is_not_measured_is_refused_before_training() -> None:
     with pytest.raises(UserError, match="no judge is named"):
-        Rewarder(Scores(result_of()), "python")  # type: ignore[arg-type]
-    pixel = Scores(result_of())
-    pixel.judge = LikenessJudge()  # type: ignore[assignment]
+        Rewarder(Scores(result_of()))
+    pixel = Scores(result_of(), LikenessJudge())
     with pytest.raises(UserError, match="names gpt; measured are: execution, text, likeness"):
-        Rewarder(pixel, "python")  # type: ignore[arg-type]
+        Rewarder(pixel)
     with pytest.raises(UserError, match="names clip; measured are: execution, text"):
-        Rewarder(Scores(result_of()), "python", RewardSettings(vision={"clip": 1}))  # type: ignore[arg-type]
+        Rewarder(Scores(result_of()), RewardSettings(vision={"clip": 1}))
 
 
 @pytest.mark.parametrize("fault", [HarnessError("down"), UserError("no server"), OSError("disk")])
 def test_a_fault_while_scoring_is_told_and_not_raised(fault: Exception) -> None:
-    rewarder = Rewarder(Scores(fault), "python", RewardSettings(vision={"text": 1}))  # type: ignore[arg-type]
+    rewarder = Rewarder(Scores(fault), RewardSettings(vision={"text": 1}))
     found = rewarder(Sample("s"), GOOD)
     assert found.reward.total is None
     assert found.outcome.result.status == "harness_error"
     assert str(fault) in (found.reward.reason or "")
 
 
-def test_scorers_of_pictures_join_the_mix() -> None:
-    shown: list[tuple[bytes | None, bytes | None]] = []
+class Half:
+    """A scorer of one's own that looks at the pictures alone."""
 
-    def half(target: PageRendering, page: PageRendering) -> Score:
-        shown.append((target.png, page.png))
+    compares_pictures = True
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[bytes | None, bytes | None]] = []
+
+    def __call__(self, target: PageRendering, page: PageRendering) -> Score:
+        self.shown.append((target.png, page.png))
         return Score(0.5)
 
-    rewarder = Rewarder(
-        Scores(result_of(text=1.0, execution=1.0)),  # type: ignore[arg-type]
-        "python",
-        RewardSettings(vision={"text": 1, "half": 1}),
-        {"half": half},
-    )
-    assert rewarder(Sample("s"), GOOD).reward.vision == 0.75
-    assert shown == [(b"target", b"drawn")]
+
+def test_scorers_of_pictures_join_the_mix() -> None:
+    half = Half()
+    bench = chart_bench(FakeRenderer(), scorers=("text",))
+    bench = replace(bench, scorers={**bench.scorers, "half": half})
+    rewarder = Rewarder(bench, RewardSettings(vision={"text": 1, "half": 1}))
+    sample, same = Sample("a", "ok a"), as_trajectory(Sample("a"), fenced("ok a"), "python")
+    assert rewarder(sample, same).reward.vision == 0.75
+    [(target, drawn)] = half.shown
+    assert target is not None
+    assert drawn is not None
 
 
 # ------------------------------------------------------------------- pictures, other frameworks
@@ -307,14 +313,12 @@ def test_a_picture_without_code_is_enough(tmp_path: Path) -> None:
     """The paper's setting: the target is a picture; answers are drawn and compared with it."""
     code = "import matplotlib.pyplot as plt\nplt.bar([1, 2], [3, 4], color='red')\n"
     with ChartRenderer(workers=1, limits=LIMITS) as renderer:
-        canvas = ChartCanvas(renderer)
+        canvas = chart_bench(renderer)
         target = tmp_path / "target.png"
         target.write_bytes(canvas.draw(Sample("s"), code).png or b"")
         sample = Sample("s", image=target)
         rewarder = Rewarder(
-            PictureScoring(canvas, LikenessJudge()),
-            "python",
-            RewardSettings(vision={"likeness": 1}),
+            picture_bench(renderer, LikenessJudge()), RewardSettings(vision={"likeness": 1})
         )
         same = rewarder(sample, as_trajectory(sample, f"```python\n{code}```", "python"))
         other = rewarder(
@@ -330,7 +334,7 @@ def test_a_picture_without_code_is_enough(tmp_path: Path) -> None:
 
 
 def test_trl_and_verl_get_the_same_rewards() -> None:
-    rewarder = Rewarder(Scores(result_of(text=0.5)), "python", RewardSettings(vision={"text": 1}))  # type: ignore[arg-type]
+    rewarder = Rewarder(Scores(result_of(text=0.5)), RewardSettings(vision={"text": 1}))
     text = answer("x")
     expected = rewarder(Sample("s", "y"), as_trajectory(Sample("s"), text, "python")).reward.total
     conversation = [{"role": "assistant", "content": text}]
@@ -343,7 +347,7 @@ def test_trl_and_verl_get_the_same_rewards() -> None:
     score = verl_reward(rewarder)("charts", text, "y")
     assert score["score"] == expected
     assert score["unscored"] == 0.0
-    lost = Rewarder(Scores(HarnessError("down")), "python", RewardSettings(vision={"text": 1}))  # type: ignore[arg-type]
+    lost = Rewarder(Scores(HarnessError("down")), RewardSettings(vision={"text": 1}))
     assert TrlReward(lost)(["p"], [text], reference_code=["y"]) == [None]
     assert verl_reward(lost)("charts", text, "y")["unscored"] == 1.0
 

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import signal
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from rrvf.bench import Bench
 from rrvf.errors import HarnessError, UserError
 from rrvf.evaluate import score_item
+from rrvf.kinds.kind import Reference
 from rrvf.renderers.page import PageRenderer
-from rrvf.scoring.pages import PageScoring
 from rrvf.types import PageRendering, Sample, SampleResult, Score
+from tests.benches import page_bench
 from tests.runs import (
     assert_one_line,
     environment,
@@ -294,16 +295,20 @@ class FakePages(PageRenderer):
         return self.render(html)
 
 
+def score_seen(target: PageRendering, page: PageRendering) -> Score:
+    return Score(0.5, {"sizes": [target.width, page.width]})
+
+
+def fake_bench(reference: Reference = "html") -> Bench:
+    bench = page_bench(FakePages(), ("execution",), reference=reference)
+    return replace(bench, scorers={**bench.scorers, "seen": score_seen})
+
+
 def seen(
-    status: str, reference: str = "ok", scoring: PageScoring | None = None, **more: Any
+    status: str, reference: str = "ok", bench: Bench | None = None, **more: Any
 ) -> SampleResult:
-    scoring = scoring or PageScoring(FakePages(), ("execution", "seen"))
-    scorers: dict[str, Callable[..., Score]] = {
-        "execution": lambda target, page: Score(1.0),
-        "seen": lambda target, page: Score(0.5, {"sizes": [target.width, page.width]}),
-    }
     item = (Sample("a", f"<html>{reference}", **more), fenced(f"<html>{status}"))
-    return score_item(item, scoring, scorers).result
+    return score_item(item, bench or fake_bench()).result
 
 
 @pytest.mark.parametrize("status", ["code_error", "timeout", "out_of_memory"])
@@ -341,16 +346,16 @@ def test_a_reference_that_cannot_be_shown_leaves_the_scores_of_every_answer_open
 def test_the_data_sets_own_picture_can_be_the_target(tmp_path: Path) -> None:
     picture = tmp_path / "a.jpg"
     Image.new("RGB", (30, 20), "red").save(picture)
-    own = replace(PageScoring(FakePages(), ("execution", "seen")), reference="image")
-    assert seen("ok", scoring=own, image=picture).scores["seen"].details["sizes"] == [30, 4]
-    without = seen("ok", scoring=own)
+    own = fake_bench("image")
+    assert seen("ok", bench=own, image=picture).scores["seen"].details["sizes"] == [30, 4]
+    without = seen("ok", bench=own)
     assert without.status == "harness_error"
     assert without.error == "the sample a has no picture of its own"
 
 
 def test_an_unknown_scorer_is_told_with_the_nearest() -> None:
     with pytest.raises(UserError, match=r"unknown scorer 'blok_match'\. Did you mean block_match"):
-        PageScoring(FakePages(), ("blok_match",)).find_scorers()
+        page_bench(FakePages(), ("blok_match",))
 
 
 def test_texts_that_nobody_sees_score_nothing(tmp_path: Path) -> None:

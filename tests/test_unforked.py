@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from rrvf.benchmarks import chartmimic_rules as rules
+from rrvf.benchmarks.chartmimic import ChartMimic
 from rrvf.renderers.chart import ChartRenderer, ChartScript, Limits, server_environment
 from rrvf.types import Rendering, Sample
 from tests.generated_charts import make_charts
@@ -80,7 +80,7 @@ def scripts_of(pairs: Iterable[oracle.Pair]) -> dict[str, ChartScript]:
     for pair in pairs:
         scripts[f"{pair.name}-reference"] = ChartScript(pair.reference, append_save=False)
         sample = Sample(pair.name, pair.reference, tags={"reference_name": pair.name})
-        answer = rules.script_for(sample, pair.completion)
+        answer = ChartMimic().script(sample, pair.completion)
         if answer is not None:
             scripts[f"{pair.name}-answer"] = answer
     return {name: script for name, script in scripts.items() if name not in UNREPEATABLE}

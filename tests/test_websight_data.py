@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrvf.benchmarks import websight
 from rrvf.benchmarks.predictions import load_predictions, match
 from rrvf.benchmarks.websight import extract_html, load_samples, protocol
 from rrvf.benchmarks.websight_download import REVISION, HubSlice, fetch, hub_slice, picture_suffix
@@ -543,8 +542,3 @@ def test_pages_ask_only_for_what_is_answered_locally(demo: dict[str, tuple[Sampl
         (900, 260),
         (900, 300),
     }
-
-
-def test_metrics() -> None:
-    assert websight.METRICS == ("render_rate", "clip", "gpt")
-    assert websight.DENOMINATOR == "all"

@@ -15,21 +15,19 @@ import pytest
 from rrvf.agent import AgentSettings, run_episode
 from rrvf.benchmarks.predictions import load_predictions, lost
 from rrvf.by_turn import summarize_episodes
-from rrvf.canvases import ChartCanvas
 from rrvf.chat import Chat, ChatSettings, Message, TooLongError
 from rrvf.errors import HarnessError
 from rrvf.evaluate import score_item
-from rrvf.picture_scoring import PictureScoring
 from rrvf.policies import Asked, BatchPolicy, EndpointPolicy, RecordedPolicy
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.rewards import Rewarder, RewardSettings, as_trajectory
 from rrvf.scorers.likeness import LikenessJudge
 from rrvf.scoring import Item
-from rrvf.scoring.charts import ChartScoring
 from rrvf.teacher import PictureOnly
 from rrvf.tool_calls import CHART_TOOL
 from rrvf.trajectories import Completion
 from rrvf.types import EpisodeResult, PageRendering, Sample, SampleResult, Score, TurnScores
+from tests.benches import chart_bench, picture_bench
 from tests.chat_server import ChatServer, Reply, Request, answer, completion, error, reply
 from tests.episodes import SAMPLE, FakeCanvas, call
 from tests.runs import (
@@ -130,21 +128,21 @@ class Nobody:
 def test_neither_judge_nor_reward_tells_answers_to_a_broken_reference_apart(
     answer: str | None,
 ) -> None:
-    scoring = ChartScoring(FakeRenderer(), judge=Nobody())
+    scoring = chart_bench(FakeRenderer(), judge=Nobody())
     item: Item = (sample("a", "code_error"), answer)
-    scores = score_item(item, scoring, scoring.find_scorers()).result.scores
+    scores = score_item(item, scoring).result.scores
     assert {name: scores[name].value for name in (*OPEN, "gpt")} == {**OPEN, "gpt": None}
     assert "it was to be code_error" in scores["gpt"].details["reason"]
-    rewarder = Rewarder(scoring, "python", RewardSettings(vision={"gpt": 1.0}))
+    rewarder = Rewarder(scoring, RewardSettings(vision={"gpt": 1.0}))
     reward = rewarder(item[0], as_trajectory(item[0], answer or "", "python")).reward
     assert reward.total is None
 
 
 def test_a_customized_reference_without_data_leaves_every_answer_open() -> None:
-    scoring = ChartScoring(FakeRenderer())
+    scoring = chart_bench(FakeRenderer())
     for text in (fenced("ok a"), "prose", None):
         item: Item = (sample("a", "ok a", task="customized"), text)
-        result = score_item(item, scoring, scoring.find_scorers()).result
+        result = score_item(item, scoring).result
         assert {score.value for score in result.scores.values()} == {None}, text
 
 
@@ -172,9 +170,9 @@ def test_a_sample_keeps_its_own_picture_for_the_judge(tmp_path: Path) -> None:
 
     picture = tmp_path / "a.png"
     Image.new("RGB", (30, 20), "red").save(picture)
-    scoring = ChartScoring(FakeRenderer(), judge=Nobody())
+    scoring = chart_bench(FakeRenderer(), judge=Nobody())
     item: Item = (Sample("a", "code_error", picture), fenced("code_error"))
-    result = score_item(item, scoring, scoring.find_scorers()).result
+    result = score_item(item, scoring).result
     assert (result.scores["gpt"].value, result.scores["text"].value) == (0.0, None)
 
 
@@ -436,7 +434,7 @@ def charts() -> Iterator[ChartRenderer]:
 def test_code_that_leaves_no_picture_earns_nothing(charts: ChartRenderer, what: str) -> None:
     code, reference = NO_PICTURES[what], plot("Sales")
     sample = Sample("a", reference + "\nplt.savefig('a.pdf')")
-    canvas = ChartCanvas(charts)
+    canvas = chart_bench(charts)
     script = RecordedPolicy({"a": (call(code), reply_with(reference)), "b": (reply_with(code),)})
     rules = AgentSettings.of("python")
     good = run_episode(script, sample, canvas, PictureOnly(), rules)
@@ -445,10 +443,10 @@ def test_code_that_leaves_no_picture_earns_nothing(charts: ChartRenderer, what: 
     assert seen.text.strip()
     bad = run_episode(script, replace(sample, id="b"), canvas, PictureOnly(), rules)
     for scoring in (
-        ChartScoring(charts, judge=LikenessJudge()),
-        PictureScoring(canvas, LikenessJudge()),
+        chart_bench(charts, judge=LikenessJudge()),
+        picture_bench(charts, LikenessJudge()),
     ):
-        rewarder = Rewarder(scoring, "python", RewardSettings(vision={"likeness": 1.0}))
+        rewarder = Rewarder(scoring, RewardSettings(vision={"likeness": 1.0}))
         paid, unpaid = rewarder(sample, good).reward, rewarder(sample, bad).reward
         assert (paid.vision, paid.tool) == (1.0, 0.0)
         assert unpaid.vision == 0.0
@@ -459,17 +457,16 @@ def test_code_that_leaves_no_picture_earns_nothing(charts: ChartRenderer, what: 
 def test_pictures_are_compared_where_there_are_two(charts: ChartRenderer) -> None:
     """A further scorer of pictures, as CLIP, takes no picture for the model's failure."""
 
-    def alike(target: PageRendering, page: PageRendering) -> Score:
-        assert page.png is not None
-        return Score(0.5)
+    class Alike:
+        compares_pictures = True
+
+        def __call__(self, target: PageRendering, page: PageRendering) -> Score:
+            assert page.png is not None
+            return Score(0.5)
 
     sample = Sample("a", plot("Sales") + "\nplt.savefig('a.pdf')")
-    rewarder = Rewarder(
-        ChartScoring(charts),
-        "python",
-        RewardSettings(vision={"clip": 1.0}),
-        {"clip": alike},
-    )
+    bench = replace(chart_bench(charts), scorers={"clip": Alike()})
+    rewarder = Rewarder(bench, RewardSettings(vision={"clip": 1.0}))
     for code, vision in ((plot("x"), 0.5), (MATHTEXT, 0.0)):
         trajectory = as_trajectory(sample, reply_with(code), "python")
         assert rewarder(sample, trajectory).reward.vision == vision

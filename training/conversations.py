@@ -14,13 +14,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from rrvf import run_folder, trajectories
-from rrvf.agent import AgentSettings, Episode
-from rrvf.canvases import Canvas
+from rrvf.agent import AgentSettings, Canvas, Episode
 from rrvf.chat import Message, Picture
 from rrvf.chat.question import Role
 from rrvf.episodes import TRAJECTORIES
@@ -127,9 +126,7 @@ def recorded_conversations(
             f'{run}: its sample {missing[0]} is not in the data "{data.spec.text}"; '
             "name the data that the run was about"
         )
-    settings = _settings(run)
-    if settings.tool.language != data.language:
-        raise DataError(f'{run}: its answers are no {data.language}, as "{data.spec.text}" is')
+    settings = _settings(run, data)
     return _replayed(run, [lines[name] for name in answered], data, canvas, settings)
 
 
@@ -214,24 +211,30 @@ def _values(run: Path, scorer: str) -> dict[str, float]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _settings(run: Path) -> AgentSettings:
-    """The rules that the run's record tells."""
+def _settings(run: Path, data: TrainingData) -> AgentSettings:
+    """The rules that the run's record tells, its tool by whatever name it was called."""
     path = run / run_folder.SETTINGS
     try:
         said = json.loads(_read(path, run))["protocol.loop"]
-        tools = {f"{tool.name}({tool.argument})": tool for tool in (CHART_TOOL, PAGE_TOOL)}
+        name, argument = _TOOL.fullmatch(said["tool"]).groups()  # pyright: ignore[reportOptionalMemberAccess]
+        usual = CHART_TOOL if data.language == "python" else PAGE_TOOL
+        other = PAGE_TOOL if data.language == "python" else CHART_TOOL
+        if (name, argument) == (other.name, other.argument):
+            raise DataError(f'{run}: its answers are no {data.language}, as "{data.spec.text}" is')
         settings = AgentSettings.of(
-            tools[said["tool"]].language,
+            data.language,
+            tool=replace(usual, name=name, argument=argument),
             max_pixels=said["policy_max_pixels"],
             **{name: said[name] for name in _RULES},
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: no record of episodes; name a folder of rrvf eval") from error
     if settings.prompt.sha256 != said["policy_prompt_sha256"]:
         raise DataError(f"{path}: played with another prompt than this version's; play it again")
     return settings
 
 
+_TOOL = re.compile(r"([\w-]+)\(([\w-]+)\)")
 _RULES = (
     *("max_turns", "max_calls", "turn_tokens", "max_tokens", "max_seconds"),
     *("unanswered", "attach_rendering", "native_calls"),

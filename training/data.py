@@ -7,7 +7,8 @@ A source is named in one line, ``KIND:PLACE?OPTION=VALUE&...``:
 * ``images:FOLDER?kind=charts`` (or ``pages``): every PNG and JPEG in it and below;
 * ``charts:FOLDER`` of ``<id>.py``, ``pages:PATH`` as WebSight's evaluation reads it: one's own;
 * ``websight:hub?start=20000&stop=120000&n=5000&seed=0&version=v0.2``, or ``websight:PATH``;
-* ``chartmimic:PATH?subset=...`` and ``plot2code:PATH?subset=...``: these are test items.
+* ``chartmimic:PATH?subset=...`` and ``plot2code:PATH?subset=...``: these are test items;
+* ``my.module:MyBenchmark:PATH?subset=...&task=...``: a benchmark of one's own.
 
 All but ``synthetic`` and the hub take ``limit=N``. Test items are refused unless that is asked for,
 and the card says so. With the setting ``images_only``, which is the paper's (arXiv 2507.20766), a
@@ -26,11 +27,17 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 from urllib.parse import parse_qsl
 
-from rrvf.benchmarks import chartmimic, plot2code, websight
-from rrvf.benchmarks.websight_download import Config, HubSlice, fetch, picture_suffix
-from rrvf.canvases import Canvas
+from rrvf.agent import Canvas
+from rrvf.benchmarks import chartmimic, find_benchmark, plot2code, websight
+from rrvf.benchmarks.benchmark import LoadOptions
+from rrvf.benchmarks.chartmimic import ChartMimic
+from rrvf.benchmarks.pictures import load_pictures, picture_names
+from rrvf.benchmarks.plot2code import Plot2Code
+from rrvf.benchmarks.websight import WebSight
+from rrvf.benchmarks.websight_download import Config, HubSlice, fetch
 from rrvf.errors import DataError
 from rrvf.files import write_atomically
+from rrvf.kinds import KINDS
 from rrvf.renderers import cache
 from rrvf.run_folder import picture_name
 from rrvf.types import Language, Sample
@@ -42,13 +49,8 @@ Setting = Literal["images_only", "with_reference"]
 MOST_SYNTHETIC = 1_000_000
 """In one source: sources of different seeds have no id in common."""
 
-_LANGUAGES: Mapping[str, Language] = {
-    chartmimic.NAME: "python",
-    plot2code.NAME: "python",
-    websight.NAME: "html",
-}
-_BENCHMARKS = {"charts": chartmimic.NAME, "tiny": chartmimic.NAME, "pages": websight.NAME}
-_PICTURES = (".png", ".jpg", ".jpeg")
+_BENCHMARKS = {"charts": ChartMimic.name, "tiny": ChartMimic.name, "pages": WebSight.name}
+_OWN = re.compile(r"([A-Za-z_][\w.]*:[A-Za-z_]\w*):(.*)", re.DOTALL)
 _TEST_FOLDER = re.compile(r"(?:direct|ori|customized)_\d+")
 
 
@@ -79,8 +81,10 @@ class DataSpec:
             DataError: It names no kind, no place, or options that the kind does not have.
         """
         kind, colon, rest = text.partition(":")
+        if kind not in _SOURCES and (own := _OWN.fullmatch(text)):
+            kind, rest = own[1], own[2]
         place, mark, query = rest.rpartition("?") if "?" in rest else (rest, "", "")
-        if not colon or kind not in _SOURCES:
+        if not colon or (kind not in _SOURCES and ":" not in kind):
             raise DataError(
                 f'data "{text}": begin with what it is, one of '
                 f"{', '.join(f'{name}:' for name in _SOURCES)} as in images:FOLDER"
@@ -92,7 +96,7 @@ class DataSpec:
         except ValueError as error:
             raise DataError(f'data "{text}": "{query}" is not OPTION=VALUE&...') from error
         spec = cls(text, kind, place, dict(pairs))
-        spec.require(_SOURCES[kind].options)
+        spec.require(_source(kind).options)
         return spec
 
     def require(self, known: Iterable[str]) -> None:
@@ -161,7 +165,7 @@ class TrainingData:
     @property
     def language(self) -> Language:
         """What their code is written in."""
-        return _LANGUAGES[self.benchmark]
+        return KINDS[find_benchmark(self.benchmark).kind].language
 
     def with_canvas(self, canvas: Canvas) -> TrainingData:
         """The same, able to draw targets that have code and no picture."""
@@ -248,7 +252,7 @@ def load(
     named = DataSpec.parse(spec)
     if setting not in get_args(Setting):
         raise DataError(f'no setting "{setting}"; give one of {", ".join(get_args(Setting))}')
-    source = _SOURCES[named.kind]
+    source = _source(named.kind)
     benchmark = source.benchmark(named)
     test_items = source.is_test(named)
     if test_items and not allow_test_items:
@@ -431,24 +435,13 @@ def _pages(spec: DataSpec) -> Sequence[Sample]:
 
 
 def _images(spec: DataSpec) -> Sequence[Sample]:
-    folder = Path(spec.place)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; name the folder that holds the pictures")
-    names = sorted(_picture_names(folder))
-    if not names:
-        raise DataError(f"{folder}: no .png, .jpg or .jpeg in it or below; name another folder")
-    for name in names:
-        if picture_suffix(_bytes(folder / name, 12)) is None:
-            raise DataError(f"{folder / name}: no PNG or JPEG; remove it or replace it")
-    return [Sample(name, image=folder / name) for name in names]
+    return load_pictures(Path(spec.place))
 
 
-def _picture_names(folder: Path) -> Iterator[str]:
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in name.parts)
-        if path.suffix.lower() in _PICTURES and not hidden and path.is_file():
-            yield name.as_posix()
+def _own(spec: DataSpec) -> Sequence[Sample]:
+    """Those of a benchmark of the user's own."""
+    wanted = LoadOptions(subset=spec.options.get("subset"), task=spec.options.get("task"))
+    return find_benchmark(spec.kind).load(spec.place, wanted)
 
 
 def _bytes(path: Path, most: int = -1) -> bytes:
@@ -514,7 +507,7 @@ def _names_a_subset(parts: Iterable[str]) -> bool:
 def _holds_a_subset(spec: DataSpec) -> bool:
     """As :func:`_named_so`, or a folder of that name lies below."""
     folder = Path(spec.place)
-    below = (name.split("/") for name in _picture_names(folder)) if folder.is_dir() else ()
+    below = (name.split("/") for name in picture_names(folder)) if folder.is_dir() else ()
     return _named_so(spec) or any(_names_a_subset(parts) for parts in below)
 
 
@@ -540,9 +533,16 @@ _SOURCES: Mapping[str, _Source] = {
         _holds_a_subset,
         lambda spec: _BENCHMARKS[spec.choice("kind", ("charts", "pages"))],
     ),
-    "charts": _Source(("limit",), _listed(_charts), _named_so, _is(chartmimic.NAME)),
-    "pages": _Source(("limit",), _listed(_pages), _named_so, _is(websight.NAME)),
-    "websight": _Source((*_HUB, "limit"), _listed(_websight), _scored_rows, _is(websight.NAME)),
-    "chartmimic": _Source(("subset", "limit"), _listed(_chartmimic), _always, _is(chartmimic.NAME)),
-    "plot2code": _Source(("subset", "limit"), _listed(_plot2code), _always, _is(plot2code.NAME)),
+    "charts": _Source(("limit",), _listed(_charts), _named_so, _is(ChartMimic.name)),
+    "pages": _Source(("limit",), _listed(_pages), _named_so, _is(WebSight.name)),
+    "websight": _Source((*_HUB, "limit"), _listed(_websight), _scored_rows, _is(WebSight.name)),
+    "chartmimic": _Source(("subset", "limit"), _listed(_chartmimic), _always, _is(ChartMimic.name)),
+    "plot2code": _Source(("subset", "limit"), _listed(_plot2code), _always, _is(Plot2Code.name)),
 }
+
+
+def _source(kind: str) -> _Source:
+    """How a kind of source is read: one of ours, or a benchmark by its dotted path."""
+    if kind in _SOURCES:
+        return _SOURCES[kind]
+    return _Source(("subset", "task", "limit"), _listed(_own), _named_so, _is(kind))

@@ -62,7 +62,7 @@ def train(
     since = _fresh_since(Path(arguments.output_dir), run.resume) if world_told.fresh else 0.0
     told = {"world": asdict(world_told), "run": asdict(run), "reward": asdict(reward)}
     with open_world(
-        samples.language,
+        samples.benchmark,
         world_told,
         reward,
         turn_tokens=arguments.max_completion_length,
@@ -100,7 +100,7 @@ def train_in(
     out, rank = Path(arguments.output_dir), arguments.process_index
     processor = load_processor(run)
     prepare(arguments, processor)
-    find = finder([part.with_canvas(world.canvas) for part in (samples, held_out) if part])
+    find = finder([part.with_canvas(world.bench) for part in (samples, held_out) if part])
     with ExitStack() as stack:
         watchdog = Watchdog(out / "ranks", rank, run.patience)
         stack.callback(watchdog.close)
@@ -231,15 +231,15 @@ def rows(ids: Sequence[str]) -> Any:
 def write_card(out: Path, told: Mapping[str, Any], world: World, arguments: Any) -> None:
     """The record of what this run is: settings, data, what scores and who judges."""
     out.mkdir(parents=True, exist_ok=True)
-    scoring = world.rewarder.scoring
+    bench = world.bench
     card = {
         **told,
         "trl": json.loads(arguments.to_json_string()),
         "loop": dict(world.settings.protocol()),
         "teacher": dict(world.teacher.protocol()),
         "rewards": world.rewarder.settings.protocol(),
-        "scoring": scoring.protocol(),
-        "environment": scoring.environment(),
+        "scoring": bench.protocol(),
+        "environment": bench.environment(),
     }
     text = json.dumps(_without_secrets(card), indent=2, default=str)
     (out / CARD).write_text(text + "\n", encoding="utf-8")
@@ -265,7 +265,7 @@ def check_judge(out: Path, world: World) -> None:
         before = card["scoring"]["judge"]
     except (OSError, ValueError, KeyError, TypeError):
         return
-    now = world.rewarder.scoring.protocol()["judge"]
+    now = world.bench.protocol()["judge"]
     names = [judge and judge.get("judge", judge["name"]) for judge in (before, now)]
     if names[0] != names[1]:
         raise UserError(

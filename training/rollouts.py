@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rrvf.agent import STOP, AgentSettings, Episode, respond
-from rrvf.canvases import Canvas
+from rrvf.bench import Bench
 from rrvf.chat import Message, Picture
 from rrvf.errors import HarnessError, UserError, boundary
 from rrvf.rewards import Rewarded, Rewarder
-from rrvf.scoring import Scoring
 from rrvf.teacher import Teacher
 from rrvf.trajectories import STOP_REASONS, Completion, Observation, Trajectory
 from rrvf.types import Sample
@@ -34,7 +33,6 @@ class World:
     """What episodes are played with; the same parts as in evaluation.
 
     Attributes:
-        canvas: Where code is drawn.
         teacher: Who comments.
         settings: The rules.
         rewarder: Who scores and rewards.
@@ -42,12 +40,16 @@ class World:
         concurrency: Renderings, comments and judgements under way at a time.
     """
 
-    canvas: Canvas
     teacher: Teacher
     settings: AgentSettings
     rewarder: Rewarder
     max_tokens: int = 8192
     concurrency: int = 64
+
+    @property
+    def bench(self) -> Bench:
+        """Where code is drawn and scored."""
+        return self.rewarder.bench
 
 
 @dataclass
@@ -133,9 +135,9 @@ class Rollouts:
         self._pool = ThreadPoolExecutor(world.concurrency, thread_name_prefix="rollout")
 
     @property
-    def scoring(self) -> Scoring:
-        """How answers are scored."""
-        return self._world.rewarder.scoring
+    def bench(self) -> Bench:
+        """Where answers are scored."""
+        return self._world.bench
 
     def close(self) -> None:
         """End what is under way."""
@@ -180,7 +182,7 @@ class Rollouts:
         try:
             with boundary(f"preparing {sample_id}"):
                 sample = self._find(sample_id)
-                target = self._world.canvas.target(sample)
+                target = self._world.bench.target(sample)
                 episode = Episode(sample.id, sample.prompt, target, settings, repeat)
                 prompt = self._chat.prompt(episode.messages())
         except (HarnessError, UserError) as error:
@@ -245,7 +247,7 @@ class Rollouts:
 
     def _respond(self, request: Any, rollout: Rollout, episode: Episode) -> Observation:
         world = self._world
-        return respond(request, rollout.sample, world.canvas, world.teacher, episode)
+        return respond(request, rollout.sample, world.bench, world.teacher, episode)
 
     def _score_if_over(self, rollout: Rollout) -> None:
         if not rollout.goes_on and rollout.scored is None:

@@ -29,6 +29,9 @@ class DataArguments:
 class WorldArguments:
     """Renderers, teacher, judge and the rules of an episode."""
 
+    mode: Literal["official", "fixed"] = _told(
+        "Official scores, or with the listed bugs mended, as in evaluation.", "official"
+    )
     max_turns: int = _told("Completions an episode.", 5)
     max_calls: int = _told("Tool calls a turn that are run.", 4)
     max_rollout_tokens: int = _told("Of an episode after its prompt, with observations.", 8192)
@@ -36,7 +39,7 @@ class WorldArguments:
     unanswered: Literal["nothing", "last_rendered"] = _told(
         "What counts of an episode without an answer.", "nothing"
     )
-    max_pixels: int = _told("Larger pictures are scaled down for the policy.", 1024 * 1024)
+    max_pixels: int = _told("Larger pictures are scaled down for the policy.", 2048 * 1024)
     teacher: str | None = _told("Model that comments; without one the rendering speaks.", None)
     teacher_base_url: str | None = _told("Its OpenAI-compatible server.", None)
     teacher_name: str | None = _told("Yours for it: the same one, whatever its address.", None)

@@ -20,23 +20,23 @@ from __future__ import annotations
 import importlib
 import json
 import logging
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 from rrvf.agent import AgentSettings
-from rrvf.canvases import Canvas, ChartCanvas, PageCanvas
+from rrvf.bench import Bench, open_bench
+from rrvf.benchmarks import find_benchmark
 from rrvf.chat import Message, Picture
 from rrvf.errors import DataError, HarnessError, UserError
+from rrvf.kinds.kind import RendererOptions
 from rrvf.policies import to_parts
-from rrvf.renderers.chart import ChartRenderer
-from rrvf.renderers.page import PageRenderer
 from rrvf.scorers.model_judge import bounded
-from rrvf.types import Language, Sample
+from rrvf.types import Sample
 from training.chat_tokens import ChatTokens, opened
 from training.command import read_arguments, run_as_command, tell_ranks
 from training.conversations import (
@@ -75,7 +75,7 @@ class SftArguments:
         "tags",
     )
     max_turns: int = _told("As in GRPO: the prompt tells how often the tool may be called.", 5)
-    max_pixels: int = _told("Larger pictures are scaled down.", 1024 * 1024)
+    max_pixels: int = _told("Larger pictures are scaled down.", 2048 * 1024)
     workers: int = _told("Drawings at a time, where targets have to be drawn.", 2)
     chart_python: str | None = _told("Interpreter that draws charts.", None)
     browser: str | None = _told("Chromium that shows pages.", None)
@@ -278,9 +278,9 @@ def _recorded(
         raise UserError("recorded needs the score that makes an episode a good one: score: text")
     allowed = data.allow_test_items
     whole = load(data.data, setting="with_reference", allow_test_items=allowed)
-    with _canvas(whole.language, sft) as canvas:
+    with _bench(whole, sft) as bench:
         good = recorded_conversations(
-            Path(run), whole, canvas, scorer=sft.score, at_least=sft.at_least
+            Path(run), whole, bench, scorer=sft.score, at_least=sft.at_least
         )
         found = list(good)
     card = {"recorded": run, "score": sft.score, "at_least": sft.at_least, "data": whole.card()}
@@ -295,29 +295,27 @@ def _references(samples: TrainingData, sft: SftArguments) -> list[Conversation]:
 
     def made(sample: Sample) -> Conversation | None:
         try:
-            return reference_conversation(sample, canvas.target(sample), settings)
+            return reference_conversation(sample, bench.target(sample), settings)
         except HarnessError as error:
             problems.append(error)
             return None
 
-    with _canvas(samples.language, sft) as canvas, ThreadPoolExecutor(sft.workers) as pool:
+    with _bench(samples, sft) as bench, ThreadPoolExecutor(sft.workers) as pool:
         found = [one for one in pool.map(made, samples) if one is not None]
     if problems:
         logger.warning("%d of %d samples left out: %s", len(problems), len(samples), problems[0])
     return found
 
 
-@contextmanager
-def _canvas(language: Language, sft: SftArguments) -> Generator[Canvas]:
+def _bench(samples: TrainingData, sft: SftArguments) -> AbstractContextManager[Bench]:
     """Where targets without a picture are drawn."""
-    if language == "python":
-        python = None if sft.chart_python is None else Path(sft.chart_python)
-        with ChartRenderer(python, sft.workers, confinement=sft.confinement) as charts:
-            yield ChartCanvas(charts)
-    else:
-        browser = None if sft.browser is None else Path(sft.browser)
-        with PageRenderer(browser, sft.workers, confinement=sft.confinement) as pages:
-            yield PageCanvas(pages)
+    options = RendererOptions(
+        workers=sft.workers,
+        chart_python=None if sft.chart_python is None else Path(sft.chart_python),
+        browser=None if sft.browser is None else Path(sft.browser),
+        confinement=sft.confinement,
+    )
+    return open_bench(find_benchmark(samples.benchmark), options, scorers=("execution",))
 
 
 # ------------------------------------------------------------------------------------ the run

@@ -56,7 +56,7 @@ class RrvfTrainer(GRPOTrainer):
         self._lost: list[bool] = []
         self._totals: dict[str, dict[str, list[float]]] = {"train": {}, "eval": {}}
         self._evaluated: dict[tuple[str, int], SampleResult] = {}
-        self._scoring = rollouts.scoring
+        self._bench = rollouts.bench
         super().__init__(reward_funcs=self.episode_reward, rollout_func=rollouts, **arguments)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
@@ -211,7 +211,7 @@ class RrvfTrainer(GRPOTrainer):
         self._evaluated.clear()
         if not results:
             return {}
-        metrics = self._scoring.metrics(list(results.values()))
+        metrics = self._bench.metrics(list(results.values()))
         return {f"eval_metrics/{name}": v for name, v in metrics.items() if v is not None}
 
 

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
 from rrvf.agent import AgentSettings
-from rrvf.canvases import Canvas, ChartCanvas, canvas_of
-from rrvf.chat import Chat, ChatSettings
+from rrvf.bench import Bench, compares_pictures, open_bench
+from rrvf.benchmarks import find_benchmark
+from rrvf.benchmarks.benchmark import Benchmark
+from rrvf.benchmarks.pictures import images_only_of
+from rrvf.chat import ChatSettings
 from rrvf.errors import UserError
-from rrvf.picture_scoring import PictureScoring
-from rrvf.renderers import cache
-from rrvf.renderers.chart import ChartRenderer, Limits
-from rrvf.renderers.memo import MOST_BYTES
-from rrvf.renderers.page import PageLimits, PageRenderer
+from rrvf.kinds import KINDS
+from rrvf.kinds.kind import RendererOptions
 from rrvf.rewards import Rewarder, RewardSettings, read_mix
-from rrvf.runs import OLD_LIKENESS, RENAMED, JudgeOptions, judge_for
+from rrvf.runs import OLD_LIKENESS, RENAMED, JudgeOptions, judge_for, open_teacher
 from rrvf.scorers.clip import ClipSettings
-from rrvf.scorers.judge import Judge
 from rrvf.scorers.likeness import NAME as LIKENESS
-from rrvf.scorers.pages import find_page_scorers
-from rrvf.scorers.scorer import Scorer
-from rrvf.scoring import Scoring
-from rrvf.scoring.charts import ChartScoring
-from rrvf.scoring.pages import PageScoring
-from rrvf.teacher import ModelTeacher, PictureOnly, Teacher, teacher_prompt
-from rrvf.types import Language
+from rrvf.teacher import teacher_prompt
 from training.rollouts import World
 from training.settings import RewardArguments, WorldArguments
 
@@ -37,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def open_world(
-    language: Language,
+    benchmark: str,
     told: WorldArguments,
     reward: RewardArguments,
     *,
@@ -48,7 +41,7 @@ def open_world(
     """Renderers, connections and rules; they last as long as the context.
 
     Args:
-        language: Of charts (``python``) or pages (``html``).
+        benchmark: By whose rules code is read, drawn and scored: a name or a dotted path.
         told: Renderers, teacher, judge, rules.
         reward: Weights and gates.
         turn_tokens: Of a completion.
@@ -63,6 +56,9 @@ def open_world(
             f"max_rollout_tokens ({told.max_rollout_tokens}) must be more than a completion's "
             f"max_completion_length ({turn_tokens})"
         )
+    chosen = find_benchmark(benchmark)
+    chosen = chosen if with_reference else images_only_of(chosen)
+    language = KINDS[chosen.kind].language
     settings = AgentSettings.of(
         language,
         max_turns=told.max_turns,
@@ -72,12 +68,21 @@ def open_world(
         unanswered=told.unanswered,
         max_pixels=told.max_pixels,
     )
-    with ExitStack() as stack:
-        judge = stack.enter_context(judge_for(_judge_options(told, since), told.judge_rubric))
-        teacher = stack.enter_context(_teacher(told, language, since))
-        scoring, canvas = stack.enter_context(_scoring(language, told, judge, with_reference))
-        rewarder = Rewarder(scoring, language, reward_settings(reward), _picture_scorers(told))
-        yield World(canvas, teacher, settings, rewarder, told.max_rollout_tokens, told.concurrency)
+    rules = reward_settings(reward)
+    with (
+        judge_for(_judge_options(told, since), told.judge_rubric) as judge,
+        open_teacher(_teacher_chat(told, since), teacher_prompt(language)) as teacher,
+        open_bench(
+            chosen,
+            _renderer_options(told),
+            scorers=_scorers(chosen, rules, told),
+            judge=judge,
+            clip=ClipSettings(weights=told.clip_weights),
+        ) as bench,
+    ):
+        _require_measurable(bench)
+        rewarder = Rewarder(bench, rules)
+        yield World(teacher, settings, rewarder, told.max_rollout_tokens, told.concurrency)
 
 
 def reward_settings(told: RewardArguments) -> RewardSettings:
@@ -104,12 +109,10 @@ def _judge_options(told: WorldArguments, since: float) -> JudgeOptions | None:
     )
 
 
-@contextmanager
-def _teacher(told: WorldArguments, language: Language, since: float) -> Generator[Teacher]:
+def _teacher_chat(told: WorldArguments, since: float) -> ChatSettings | None:
     if told.teacher is None:
-        yield PictureOnly()
-        return
-    settings = ChatSettings(
+        return None
+    return ChatSettings(
         told.teacher,
         told.teacher_base_url,
         told.key_variable,
@@ -117,48 +120,40 @@ def _teacher(told: WorldArguments, language: Language, since: float) -> Generato
         name=told.teacher_name,
         since=since,
     )
-    with Chat(settings, cache.folder() / "chat") as chat:
-        yield ModelTeacher(chat, teacher_prompt(language))
 
 
-@contextmanager
-def _scoring(
-    language: Language, told: WorldArguments, judge: Judge | None, with_reference: bool
-) -> Generator[tuple[Scoring, Canvas]]:
-    """Against the reference's code, or against the picture alone."""
-    if language == "python":
-        seconds = told.timeout or Limits().cpu_seconds
-        limits = Limits(cpu_seconds=seconds, wall_seconds=max(60, 3 * seconds))
-        python = _path(told.chart_python)
-        with ChartRenderer(
-            *(python, told.workers, limits, told.confinement), remembered=MOST_BYTES
-        ) as charts:
-            if with_reference:
-                scoring = ChartScoring(charts, judge=judge)
-                yield scoring, canvas_of(scoring)
-            else:
-                canvas = ChartCanvas(charts)
-                yield PictureScoring(canvas, judge), canvas
-        return
-    page_limits = PageLimits(seconds=told.timeout or PageLimits().seconds)
-    with PageRenderer(
-        *(_path(told.browser), told.workers, page_limits),
+def _renderer_options(told: WorldArguments) -> RendererOptions:
+    return RendererOptions(
+        workers=told.workers,
+        seconds=told.timeout,
+        mode=told.mode,
+        chart_python=_path(told.chart_python),
+        browser=_path(told.browser),
         confinement=told.confinement,
-        remembered=MOST_BYTES,
-    ) as pages:
-        names = ("execution", "block_match", "text", "position", "color")
-        scoring = PageScoring(
-            pages,
-            names if with_reference else ("execution",),
-            reference="html" if with_reference else "image",
-            judge=judge,
-        )
-        yield scoring, canvas_of(scoring)
+    )
 
 
-def _picture_scorers(told: WorldArguments) -> dict[str, Scorer]:
-    names = ("clip",) if told.clip else ()
-    return find_page_scorers(names, ClipSettings(weights=told.clip_weights))
+def _scorers(benchmark: Benchmark, rules: RewardSettings, told: WorldArguments) -> tuple[str, ...]:
+    """All that the kind has for what is known of samples, and what the reward names besides."""
+    own = ("execution",) if benchmark.images_only else tuple(KINDS[benchmark.kind].SCORERS)
+    named = (name for name in rules.vision if name == "clip" or ":" in name)
+    return tuple(dict.fromkeys((*own, *named, *(("clip",) if told.clip else ()))))
+
+
+def _require_measurable(bench: Bench) -> None:
+    """Refuse scorers that would leave every sample unscored.
+
+    Raises:
+        UserError: There is one.
+    """
+    if not bench.benchmark.images_only:
+        return
+    for name, scorer in bench.scorers.items():
+        if name != "execution" and not compares_pictures(scorer):
+            raise UserError(
+                f"{name} compares with the reference's code, which images_only leaves out; set "
+                "setting: with_reference, or give the scorer compares_pictures = True"
+            )
 
 
 def _path(given: str | None) -> Path | None:

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rrvf.benchmarks import chartmimic
-from rrvf.benchmarks.chartmimic import lmu_root
+from rrvf.benchmarks.chartmimic import ChartMimic, lmu_root
 from rrvf.benchmarks.chartmimic_download import Version, download
-from rrvf.canvases import Canvas, ChartCanvas, PageCanvas, PlotCanvas
 from rrvf.errors import DataError
 from rrvf.files import file_inside
 from rrvf.types import Sample
@@ -38,9 +36,6 @@ class RRVFDataset(_Base):
 
     A rate of execution is none of them: it says nothing of how alike the pictures are.
     """
-
-    CANVAS: ClassVar[type[Canvas]] = ChartCanvas
-    """Draws what a model tries out in the loop."""
 
     @classmethod
     def supported_datasets(cls) -> list[str]:
@@ -137,7 +132,7 @@ def _host_table(name: str) -> Path:
 
 
 def _published(name: str) -> Source:
-    return Source(chartmimic.NAME, lambda: _host_table(name))
+    return Source(ChartMimic.name, lambda: _host_table(name))
 
 
 class RRVFChartMimic(RRVFDataset):
@@ -184,7 +179,6 @@ class RRVFPlot2Code(RRVFDataset):
     """Plot2Code's matplotlib part."""
 
     SOURCES = PLOTS
-    CANVAS = PlotCanvas
     PRIMARY = ("text",)
 
 
@@ -192,7 +186,6 @@ class RRVFWebSight(RRVFDataset):
     """WebSight."""
 
     SOURCES = PAGES
-    CANVAS = PageCanvas
     PRIMARY = ("clip", "gpt")
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from rrvf.bench import Scoring
 from rrvf.benchmarks.predictions import lost
 from rrvf.episodes import chats_in
 from rrvf.errors import UserError
@@ -19,7 +20,7 @@ from rrvf.evaluate import score_predictions
 from rrvf.report import write_report
 from rrvf.run_folder import read_summary
 from rrvf.runs import JudgeOptions, prepared
-from rrvf.scoring import Item, Scoring, item_key, thoughts_cut
+from rrvf.scoring import Item, item_key, thoughts_cut
 from rrvf.types import SampleResult
 from vlmeval_plugin import settings
 from vlmeval_plugin.sources import Source
@@ -58,14 +59,14 @@ def evaluate(
     Raises:
         UserError: Data or predictions that cannot be used, or something this machine lacks.
     """
-    with prepared(source.benchmark, replace(source.options(predictions), judge=judge)) as (
+    with prepared(source.name, replace(source.options(predictions), judge=judge)) as (
         every,
         scoring,
     ):
         rows = set(ids)
         items = [item for item in every if item[0].id in rows]
         if not items:
-            raise UserError(f"{predictions}: none of its rows is a sample of {source.benchmark}")
+            raise UserError(f"{predictions}: none of its rows is a sample of {source.name}")
         reasons = [f"{item[0].id}: {why}" for item in items if (why := lost(item[1]))]
         if reasons:
             log.warning("%d answers are left unscored, such as %s", len(reasons), reasons[0])

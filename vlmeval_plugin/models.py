@@ -14,29 +14,31 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cache as remembered
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rrvf.agent import AgentSettings, run_episode
-from rrvf.benchmarks import plot2code_rules
+from rrvf.agent import AgentSettings, Canvas, run_episode
+from rrvf.bench import Bench, open_bench
+from rrvf.benchmarks import find_benchmark
+from rrvf.benchmarks.chartmimic import ChartMimic
 from rrvf.benchmarks.predictions import LOST
-from rrvf.canvases import Canvas, ChartCanvas, Drawn, PageCanvas, PlotCanvas
+from rrvf.benchmarks.websight import WebSight
 from rrvf.chat import Chat, ChatSettings
 from rrvf.errors import HarnessError, SetupError, UserError
 from rrvf.files import write_atomically
+from rrvf.kinds import KINDS
+from rrvf.kinds.kind import Drawn, RendererOptions
+from rrvf.pictures import read_png
 from rrvf.policies import EndpointPolicy, Policy, TransformersPolicy, VllmPolicy
 from rrvf.renderers import cache
-from rrvf.renderers.chart import ChartRenderer, Limits
-from rrvf.renderers.memo import MOST_BYTES
-from rrvf.renderers.page import PageLimits, PageRenderer
 from rrvf.run_folder import PICTURES
-from rrvf.scoring import as_png
 from rrvf.teacher import ModelTeacher, PictureOnly, Teacher, teacher_prompt
 from rrvf.trajectories import Trajectory, to_json
-from rrvf.types import Language, Sample
+from rrvf.types import Language, Mode, Sample
 from vlmeval_plugin import settings
 
 FAIL_MESSAGE = f"{LOST} via API."
@@ -251,14 +253,16 @@ def _stage(dataset: str, language: Language, n_turns: int, max_tokens: int) -> _
     from vlmeval_plugin import datasets
 
     kind = next((one for one in datasets.EVERY if dataset in one.supported_datasets()), None)
-    canvas = _Canvas(PageCanvas if language == "html" else ChartCanvas, language)
+    benchmark, seconds = (ChartMimic.name if language == "python" else WebSight.name), None
     samples: Mapping[tuple[str, str], Sample] = {}
     if kind is not None:
-        seconds = kind.SOURCES[dataset].timeout
-        canvas = _Canvas(kind.CANVAS, "html" if kind.CANVAS is PageCanvas else "python", seconds)
+        source = kind.SOURCES[dataset]
+        benchmark, seconds = source.name, source.timeout
+        language = KINDS[source.benchmark().kind].language
         samples = kind.keyed_samples(dataset) if n_turns > 1 else {}
-    rules = AgentSettings.of(canvas.language, max_turns=n_turns, turn_tokens=max_tokens)
-    return _Stage(canvas, _teacher(canvas.language), rules, samples)
+    canvas = _Canvas(benchmark, seconds)
+    rules = AgentSettings.of(language, max_turns=n_turns, turn_tokens=max_tokens)
+    return _Stage(canvas, _teacher(language), rules, samples)
 
 
 def _teacher(language: Language) -> Teacher:
@@ -280,41 +284,37 @@ def _teacher(language: Language) -> Teacher:
 
 @dataclass(frozen=True, slots=True)
 class _Canvas:
-    """A canvas whose renderer starts with the first drawing: one turn needs none."""
+    """Draws as a benchmark's bench; its renderer starts with the first drawing.
 
-    kind: type[Canvas]
-    language: Language
+    One turn needs none.
+    """
+
+    benchmark: str
     seconds: int | None = None
 
     def target(self, sample: Sample) -> bytes:
         """The picture in the message."""
-        png = as_png(sample.image)
+        png = read_png(sample.image)
         if png is None:
             raise HarnessError(f"the sample {sample.id} has no picture")
         return png
 
     def draw(self, sample: Sample, code: str) -> Drawn:
-        """As the benchmark draws."""
-        workers = settings.current().workers
+        """As the benchmark draws what it scores."""
+        said = settings.current()
         with _starting:
-            canvas = _started(self.kind, workers, self.seconds)
-        return canvas.draw(sample, code)
+            bench = _started(self.benchmark, said.workers, self.seconds, said.score_mode)
+        return bench.draw(sample, code)
 
 
 _starting = threading.Lock()
 
 
 @remembered
-def _started(kind: type[Canvas], workers: int, seconds: int | None) -> Canvas:
-    """One renderer a process and kind, with the limits that scoring has."""
-    if kind is PageCanvas:
-        page_limits = PageLimits(seconds=seconds or PageLimits().seconds)
-        pages = PageRenderer(workers=workers, limits=page_limits, remembered=MOST_BYTES)
-        atexit.register(pages.close)
-        return PageCanvas(pages)
-    usual = plot2code_rules.SECONDS if kind is PlotCanvas else Limits().cpu_seconds
-    seconds = seconds or usual
-    limits = Limits(cpu_seconds=seconds, wall_seconds=max(60, 3 * seconds))
-    charts = ChartRenderer(workers=workers, limits=limits, remembered=MOST_BYTES)
-    atexit.register(charts.close)
-    return PlotCanvas(charts) if kind is PlotCanvas else ChartCanvas(charts)
+def _started(benchmark: str, workers: int, seconds: int | None, mode: Mode) -> Bench:
+    """One bench a process and benchmark, by the rules and with the limits that scoring has."""
+    options = RendererOptions(workers=workers, seconds=seconds, mode=mode)
+    opened = ExitStack()
+    atexit.register(opened.close)
+    chosen = find_benchmark(benchmark)
+    return opened.enter_context(open_bench(chosen, options, scorers=("execution",)))

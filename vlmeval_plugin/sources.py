@@ -12,23 +12,25 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import rrvf
-from rrvf.benchmarks import chartmimic, plot2code, websight
-from rrvf.benchmarks.chartmimic import lmu_root
-from rrvf.canvases import Canvas, ChartCanvas, PageCanvas, PlotCanvas
+from rrvf.bench import open_bench
+from rrvf.benchmarks import find_benchmark, plot2code
+from rrvf.benchmarks.benchmark import Benchmark, LoadOptions
+from rrvf.benchmarks.chartmimic import ChartMimic, lmu_root
+from rrvf.benchmarks.plot2code import Plot2Code
+from rrvf.benchmarks.websight import WebSight
 from rrvf.demo import PAGE_SCORERS
 from rrvf.errors import SetupError, boundary
 from rrvf.files import write_atomically
-from rrvf.renderers.chart import ChartRenderer
-from rrvf.renderers.page import PageRenderer
+from rrvf.kinds import KINDS
+from rrvf.kinds.kind import RendererOptions
 from rrvf.runs import RunOptions
 from rrvf.scorers.rubrics import read_prompt
 from rrvf.types import Sample
@@ -44,29 +46,27 @@ class Source:
     """Where the samples of one name come from, and how they are scored.
 
     Attributes:
-        benchmark: As ``rrvf score`` calls it.
+        name: Of the benchmark, as ``rrvf score`` calls it.
         data: Finds the folder or file, fetching it where it is missing; what ``--data`` would name.
         task: Of the samples, where the data has several.
         scorers: ``None`` for the benchmark's own.
         timeout: Seconds a rendering may take; ``None`` for the benchmark's own.
     """
 
-    benchmark: str
+    name: str
     data: Callable[[], Path]
-    task: Literal["direct", "conditional"] = "direct"
+    task: Literal["direct", "conditional"] | None = None
     scorers: tuple[str, ...] | None = None
     timeout: int | None = None
 
+    def benchmark(self) -> Benchmark:
+        """The benchmark itself."""
+        return find_benchmark(self.name)
+
     def samples(self) -> Sequence[Sample]:
         """The samples, with the data set's own pictures where it has any."""
-        data = self.data()
-        if self.benchmark == plot2code.NAME:
-            found = plot2code.load_samples(data, task=self.task)
-            plot2code.require_drawable(found)
-            return found
-        if self.benchmark == websight.NAME:
-            return websight.load_samples(data, images=True)
-        return chartmimic.load_samples(data)
+        wanted = LoadOptions(task=self.task, images=True)
+        return self.benchmark().load(str(self.data()), wanted)
 
     def options(self, predictions: Path) -> RunOptions:
         """What ``rrvf score`` would be told."""
@@ -74,6 +74,7 @@ class Source:
         return RunOptions(
             data=str(self.data()),
             predictions=predictions,
+            task=self.task,
             workers=said.workers,
             mode=said.score_mode,
             scorers=self.scorers,
@@ -114,17 +115,17 @@ def _websight(name: str) -> Callable[[], Path]:
 
 
 DEMO_CHARTS: Mapping[str, Source] = {
-    "RRVF_Demo_ChartMimic": Source(chartmimic.NAME, _bundled("charts"), timeout=5),
+    "RRVF_Demo_ChartMimic": Source(ChartMimic.name, _bundled("charts"), timeout=5),
 }
 PLOTS: Mapping[str, Source] = {
-    "RRVF_Plot2Code": Source(plot2code.NAME, _plot2code),
-    "RRVF_Plot2Code_conditional": Source(plot2code.NAME, _plot2code, "conditional"),
-    "RRVF_Demo_Plot2Code": Source(plot2code.NAME, _bundled("plots"), timeout=5),
+    "RRVF_Plot2Code": Source(Plot2Code.name, _plot2code),
+    "RRVF_Plot2Code_conditional": Source(Plot2Code.name, _plot2code, "conditional"),
+    "RRVF_Demo_Plot2Code": Source(Plot2Code.name, _bundled("plots"), timeout=5),
 }
 PAGES: Mapping[str, Source] = {
-    "RRVF_WebSight": Source(websight.NAME, _websight("websight")),
-    "RRVF_WebSight_v01": Source(websight.NAME, _websight("websight:v0.1")),
-    "RRVF_Demo_WebSight": Source(websight.NAME, _bundled("pages"), scorers=PAGE_SCORERS),
+    "RRVF_WebSight": Source(WebSight.name, _websight("websight")),
+    "RRVF_WebSight_v01": Source(WebSight.name, _websight("websight:v0.1")),
+    "RRVF_Demo_WebSight": Source(WebSight.name, _bundled("pages"), scorers=PAGE_SCORERS),
 }
 """Name -> source. ChartMimic's own names follow from VLMEvalKit's, see ``datasets``."""
 
@@ -147,8 +148,13 @@ def table(name: str, source: Source) -> Path:
         if noted == [md5(path), origin]:
             return path
     pictures = lmu_root() / "images" / name
-    with _canvas(source) as canvas, ThreadPoolExecutor(settings.current().workers) as pool:
-        for sample, png in zip(samples, pool.map(canvas.target, samples), strict=True):
+    workers = settings.current().workers
+    options = RendererOptions(workers=workers)
+    with (
+        open_bench(source.benchmark(), options, scorers=("execution",)) as bench,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        for sample, png in zip(samples, pool.map(bench.target, samples), strict=True):
             write_atomically(pictures / _picture(sample), png)
     write_atomically(path, _tsv(_row(sample, source) for sample in samples))
     write_atomically(note, f"{md5(path)} {origin}\n".encode())
@@ -168,19 +174,6 @@ def _origin(samples: Iterable[Sample]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 
-@contextmanager
-def _canvas(source: Source) -> Generator[Canvas]:
-    """Shows targets; a picture that the data set ships is taken as it is."""
-    workers = settings.current().workers
-    if source.benchmark == websight.NAME:
-        with PageRenderer(workers=workers) as renderer:
-            yield PageCanvas(renderer)
-    else:
-        canvas = PlotCanvas if source.benchmark == plot2code.NAME else ChartCanvas
-        with ChartRenderer(workers=workers) as renderer:
-            yield canvas(renderer)
-
-
 def _picture(sample: Sample) -> str:
     """A file name; ids of outside data may hold anything."""
     if re.fullmatch(r"\w[\w.-]{0,99}", sample.id, re.ASCII):
@@ -195,7 +188,7 @@ def _row(sample: Sample, source: Source) -> list[str]:
 
 def _prompt(source: Source) -> str:
     """For data without prompts of its own."""
-    kind = "web" if source.benchmark == websight.NAME else "chart"
+    kind = "web" if KINDS[source.benchmark().kind].medium == "page" else "chart"
     file = resources.files("rrvf") / "prompts" / f"{kind}_policy.md"
     return read_prompt(file.read_text(encoding="utf-8")).user
 

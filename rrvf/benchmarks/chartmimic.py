@@ -12,32 +12,21 @@ import difflib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
+from rrvf import replies
+from rrvf.benchmarks.benchmark import Benchmark, LoadOptions
 from rrvf.benchmarks.predictions import LEFTOVER, Row, read_tsv
-from rrvf.errors import DataError
+from rrvf.errors import DataError, HarnessError
 from rrvf.files import file_inside
-from rrvf.types import Sample
+from rrvf.kinds.chart import chart_script
+from rrvf.renderers.chart import ChartScript
+from rrvf.scorers.layout import GRAPH_PREFIX, graph_rule
+from rrvf.types import Column, Drawing, Mode, Sample
 
-NAME = "chartmimic"
-
-METRICS: tuple[str, ...] = (
-    "exec_rate",
-    "text",
-    "layout",
-    "type",
-    "color",
-    "average",
-    "gpt",
-    "overall",
-)
-"""Columns of the table, each 0 to 100: ``average`` is the mean of the four before it, ``overall``
-the mean of ``average`` and ``gpt`` (arXiv 2507.20766)."""
-
-DENOMINATOR: Literal["all"] = "all"
-"""Every metric is a mean over all samples; one that did not run counts as zero."""
+LOW_LEVEL = ("text", "layout", "type", "color")
 
 SUBSET_SIZES: Mapping[str, int] = {
     "ori_500": 500,
@@ -54,6 +43,55 @@ TASKS = ("direct", "customized")
 _SUBSET_NAME = re.compile(r"(?:direct|ori|customized)_\d+")
 _COLUMNS = ("index", "question", "input_figure", "ground_truth_figure_code", "task")
 _DOWNLOAD = "python -m rrvf.benchmarks.chartmimic_download DIR"
+
+
+class ChartMimic(Benchmark):
+    """ChartMimic; ``overall`` is the mean of ``average`` and ``gpt`` (arXiv 2507.20766)."""
+
+    name = "chartmimic"
+    title = "ChartMimic"
+    kind = "chart"
+    columns = (
+        Column("exec_rate", "Exec rate", "execution"),
+        Column("text", "Text", "text"),
+        Column("layout", "Layout", "layout"),
+        Column("type", "Type", "type"),
+        Column("color", "Color", "color"),
+        Column("average", "Average", mean_of=LOW_LEVEL),
+        Column("gpt", "GPT", "gpt"),
+        Column("overall", "Overall", mean_of=("average", "gpt")),
+    )
+    scorers = ("execution", *LOW_LEVEL)
+    rubric = "chartmimic_judge"
+
+    def load(self, data: str, options: LoadOptions) -> Sequence[Sample]:
+        """Those of one subset, see :func:`load_samples`."""
+        return load_samples(Path(data), subset=options.subset, task=options.task)
+
+    def script(self, sample: Sample, completion: str | None) -> ChartScript | None:
+        """The first block of Python; behind the reference's data, where a sample is customized.
+
+        Raises:
+            HarnessError: The sample is customized, and its reference holds no data to put first.
+        """
+        data = None
+        if sample.task == "customized":
+            data = replies.customized_preamble(sample.reference_code or "")
+            if data is None:
+                raise HarnessError(f'the reference {sample.id} has no "Part 2: Data Preparation"')
+        return None if completion is None else chart_script(completion, data)
+
+    def adjust_target(self, sample: Sample, view: Drawing, *rules: Mode) -> Drawing:
+        """The drawing, its layout officially read by another rule where it is a ``graph``'s.
+
+        That rule goes by the reference's file name; the answer's file is named by a number, so
+        that it never meets it.
+        """
+        name = sample.tags.get("reference_name", sample.id)
+        if rules == ("official",) and name.startswith(GRAPH_PREFIX):
+            layout = graph_rule(view.elements)
+            return replace(view, elements=replace(view.elements, layout=layout))
+        return view
 
 
 def load_samples(

@@ -12,20 +12,15 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
+from rrvf.benchmarks.benchmark import Benchmark, LoadOptions
 from rrvf.errors import DataError, SetupError
 from rrvf.files import file_inside
-from rrvf.types import Sample
+from rrvf.types import Column, Sample
 
-NAME = "plot2code"
-
-METRICS: tuple[str, ...] = ("exec_rate", "text", "gpt", "text_pass", "gpt_pass")
-"""Columns of the table: the ratings (``gpt``) from 1 to 10, the others from 0 to 100. Those named
-``_pass`` are means over what ran, the others over all samples (arXiv 2507.20766)."""
-
-DENOMINATOR: Literal["all"] = "all"
-"""Of all columns but the two ``_pass``: a sample that did not run counts as zero."""
+RATING = 10.0
+"""The judge's highest rating; the table gives it as it is, not in percent."""
 
 SUBSET_SIZES: Mapping[str, int] = {"python_matplotlib": 132, "python_plotly": 150, "r_plotly": 86}
 """Samples in each configuration as published."""
@@ -48,6 +43,31 @@ _METADATA = "metadata.jsonl"
 _DEPTH = 3
 _OLDER_PICTURE = "ground_truth_image_{}.png"
 _DOWNLOAD = "hf download --repo-type dataset TencentARC/Plot2Code --local-dir DIR"
+
+
+class Plot2Code(Benchmark):
+    """Plot2Code; the columns named ``_pass`` are over what ran (arXiv 2507.20766)."""
+
+    name = "plot2code"
+    title = "Plot2Code"
+    kind = "figure"
+    columns = (
+        Column("exec_rate", "Exec rate", "execution"),
+        Column("text", "Text", "text"),
+        Column("gpt", "GPT", "gpt", scale=RATING),
+        Column("text_pass", "Text (pass)", "text", "ran"),
+        Column("gpt_pass", "GPT (pass)", "gpt", "ran", RATING),
+    )
+    scorers = ("execution", "text")
+    rubric = "plot2code_judge"
+    seconds = 30  # officially, of wall time
+
+    def load(self, data: str, options: LoadOptions) -> Sequence[Sample]:
+        """Those of one configuration, see :func:`load_samples`."""
+        task = options.task or "direct"
+        samples = load_samples(Path(data), subset=options.subset, task=task)
+        require_drawable(samples)
+        return samples
 
 
 def load_samples(

@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from rrvf import replies
+from rrvf.benchmarks.benchmark import Benchmark, LoadOptions
 from rrvf.benchmarks.websight_download import (
     HubSlice,
     fetch,
@@ -29,15 +29,7 @@ from rrvf.benchmarks.websight_download import (
 from rrvf.decoding import decode_html
 from rrvf.errors import DataError, SetupError
 from rrvf.files import file_inside
-from rrvf.types import Code, Sample
-
-NAME = "websight"
-
-METRICS: tuple[str, ...] = ("render_rate", "clip", "gpt")
-"""Columns of the table, each 0 to 100 (arXiv 2507.20766)."""
-
-DENOMINATOR: Literal["all"] = "all"
-"""Every metric is a mean over all samples; one that shows no page counts as zero."""
+from rrvf.types import Column, Sample
 
 PROMPT = """\
 This is a screenshot of a web page. Write the HTML file that looks like it.
@@ -59,25 +51,28 @@ _BATCH = 16
 _BASE64 = re.compile(r"data:[\w/+.-]*;base64,|(?=iVBORw0KGgo|/9j/|UklGR)")
 """How a picture in base64 begins: as a data URL, or as a PNG, JPEG or WebP."""
 
-_TAG = re.compile(r"<[a-zA-Z!][^<>]*>")
-_DOCUMENT = re.compile(r"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
-_DOCUMENT_END = re.compile(r"</html\s{0,20}>", re.IGNORECASE)
-_WHOLE = re.compile(r"^[ \t]*(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE | re.MULTILINE)
-_BODY = re.compile(r"<body[\s>]|</html\s{0,20}>", re.IGNORECASE)
-_PART = re.compile(r"<(?:head|body)[\s>]", re.IGNORECASE)
-_CUT_OFF = re.compile(r"<(?:head|body)(?:\s[^<>]*)?>\s{0,200}<[a-z!]", re.IGNORECASE)
-_PART_END = re.compile(r"</(?:head|body|html)\s{0,20}>", re.IGNORECASE)
-_LINE = re.compile(
-    r"^[ \t]*(<(head|body|title|style|link|meta|header|main|nav|section|article|aside|footer|div"
-    r"|h[1-6]|p|ul|ol|dl|table|form|figure|center|blockquote|pre)(?:\s[^<>]*)?>)",
-    re.IGNORECASE | re.MULTILINE,
-)
-"""An element of a page that begins a line; a word of a sentence does not."""
 
-_ANY_END = re.compile(
-    r"</[a-z][a-z0-9]*\s{0,20}>|<(?:img|hr|br|input)(?:\s[^<>]*)?>", re.IGNORECASE
-)
-_MOST_BLANKS = 1000
+class WebSight(Benchmark):
+    """WebSight."""
+
+    name = "websight"
+    title = "WebSight"
+    kind = "page"
+    columns = (
+        Column("render_rate", "Render rate", "execution"),
+        Column("clip", "CLIP", "clip"),
+        Column("gpt", "GPT", "gpt"),
+    )
+    scorers = ("execution", "clip")
+    rubric = "websight_judge"
+
+    def load(self, data: str, options: LoadOptions) -> Sequence[Sample]:
+        """See :func:`load_samples`."""
+        return load_samples(Path(data), images=options.images, limit=options.limit)
+
+    def describe_data(self, data: str | None) -> Mapping[str, Any]:
+        """The hub's slice in full, or the kind of a file or folder."""
+        return {} if data is None else protocol(Path(data))
 
 
 def load_samples(data: Path, *, images: bool = False, limit: int | None = None) -> list[Sample]:
@@ -124,93 +119,6 @@ def protocol(data: Path) -> dict[str, Any]:
     """Where the samples are from: the hub's slice in full, or the kind of a file or folder."""
     chosen = _hub_slice_of(data)
     return {"data": _kind(data)} if chosen is None else {"data": "hub", **asdict(chosen)}
-
-
-def extract_html(completion: str) -> str | None:
-    """The page a reply amounts to.
-
-    Args:
-        completion: Any string; of a tagged one what is :func:`rrvf.replies.spoken`.
-
-    Returns:
-        The last block that is a document; else the last ```` ```html ```` block, else the last
-        block, if it holds a tag. Without such a block, the document in the text: what reaches from
-        its first tag to its last. The tags ``html``, ``head`` and ``body`` are optional, as they
-        are to browsers: elements that stand on lines of their own are a page. ``None`` where there
-        is none of these.
-    """
-    if isinstance(completion, Code):
-        return str(completion) if _TAG.search(completion) else None
-    text = replies.spoken(completion, "html")
-    blocks = list(replies.fenced_blocks(text))
-    pages = [code for name, code in blocks if _is_whole(name, code)]
-    pages = pages or [code for name, code in blocks if _is_part(name, code)]
-    # A document without a body, as one that was cut off.
-    pages = pages or [code for name, code in blocks if _is_begun(name, code)]
-    if pages:
-        return pages[-1]
-    if _WHOLE.search(text):
-        return _unfenced_page(text)
-    code = replies.last_block(text, "html")
-    return code if code is not None and _TAG.search(code) else _unfenced_page(text)
-
-
-def _is_whole(name: str, code: str) -> bool:
-    """Whether a block is a document; one of another language only if it begins as one."""
-    if not _BODY.search(code):
-        return False
-    named = name in replies.LANGUAGE_NAMES["html"]
-    return bool(_DOCUMENT.search(code) if named else _DOCUMENT.match(_uncommented(code)))
-
-
-def _is_begun(name: str, code: str) -> bool:
-    """Whether a block of HTML begins a document."""
-    return name in replies.LANGUAGE_NAMES["html"] and _DOCUMENT.search(code) is not None
-
-
-def _is_part(name: str, code: str) -> bool:
-    """Whether a block is a document without its outermost tag."""
-    named = name in ("", *replies.LANGUAGE_NAMES["html"])
-    return named and _PART.match(_uncommented(code)) is not None
-
-
-def _uncommented(code: str) -> str:
-    """Code from its first tag on that is no comment."""
-    at = len(code) - len(code.lstrip())
-    while code.startswith(("<!--", "<?xml"), at):
-        end = code.find(">" if code.startswith("<?", at) else "-->", at)
-        if end < 0:
-            return ""
-        at = code.index(">", end) + 1
-        at += len(code[at : at + _MOST_BLANKS]) - len(code[at : at + _MOST_BLANKS].lstrip())
-    return code[at:]
-
-
-def _unfenced_page(text: str) -> str | None:
-    """A document in the midst of a text, or elements that begin a line and are closed."""
-    start = _DOCUMENT.search(text)
-    if start is not None:
-        return _up_to_last(_DOCUMENT_END, text, start.start())
-    line = _LINE.search(text)
-    part = _PART.search(text)
-    if part is not None and (
-        _CUT_OFF.match(text, part.start()) or _PART_END.search(text, part.end())
-    ):
-        begin = part.start() if line is None else min(part.start(), line.start(1))
-        return _up_to_last(_PART_END, text, begin)
-    if line is None or not _closed_later(line[2], text, line.end()):
-        return None
-    return _up_to_last(_ANY_END, text, line.start(1))
-
-
-def _closed_later(name: str, text: str, start: int) -> bool:
-    return re.search(rf"</{name}\s{{0,20}}>", text[start:], re.IGNORECASE) is not None
-
-
-def _up_to_last(ending: re.Pattern[str], text: str, start: int) -> str:
-    """From the start to the last ending, or all there is without one."""
-    ends = [match.end() for match in ending.finditer(text, start)]
-    return text[start : ends[-1] if ends else None].rstrip()
 
 
 def _hub_slice_of(data: Path) -> HubSlice | None:

@@ -7,10 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from rrvf import __version__
+from rrvf.report.columns import LABELS
 from rrvf.report.episodes import episode_payload, run_episodes_payload
 from rrvf.report.pictures import Pictures
 from rrvf.report.reading import Run
-from rrvf.report.table import LABELS, PAGES, known_summary, run_title, table_columns, why_null
+from rrvf.report.table import (
+    known_summary,
+    run_shows_pages,
+    run_title,
+    table_columns,
+    why_null,
+)
 from rrvf.report.values import (
     MAX_CODE,
     MAX_ENTRIES,
@@ -61,7 +68,7 @@ def _run_payload(run: Run, name: str, keys: Iterable[str], sources: Mapping[str,
     metrics = mapping(summary.get("metrics"))
     protocol = mapping(summary.get("protocol"))
     environment = mapping(summary.get("environment"))
-    pages = known_summary(run).get("benchmark") == PAGES
+    pages = run_shows_pages(run)
     language: Language = "html" if pages else "python"
     items = [_item(line, sources, run.episodes, language) for line in run.lines]
     values = {key: number(metrics.get(key)) for key in keys}

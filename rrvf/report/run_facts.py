@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rrvf.report.table import LABELS
+from rrvf.report.columns import LABELS
 from rrvf.report.values import Json, clip, counted, mapping, number
 
 _SETTINGS = {

@@ -6,47 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rrvf.report.columns import LABELS, read_columns, shows_pages, title_of
 from rrvf.report.reading import Run
 from rrvf.report.values import MAX_TEXT, clip, counted, mapping, number
 from rrvf.types import STATUSES
 
 NULL = "–"
 """How a figure that was not measured is shown; never as 0."""
-
-LABELS = {
-    "execution": "Execution",
-    "exec_rate": "Exec rate",
-    "render_rate": "Render rate",
-    "text": "Text",
-    "layout": "Layout",
-    "type": "Type",
-    "color": "Color",
-    "average": "Average",
-    "clip": "CLIP",
-    "likeness": "Likeness",
-    "pixel": "Pixel",  # runs from before likeness
-    "clip_design2code": "CLIP (Design2Code)",
-    "block_match": "Block match",
-    "position": "Position",
-    "gpt": "GPT",
-    "overall": "Overall",
-    "text_pass": "Text (pass)",
-    "gpt_pass": "GPT (pass)",
-}
-_CHARTMIMIC = ("exec_rate", "text", "layout", "type", "color", "average", "gpt", "overall")
-_COLUMNS = {
-    "chartmimic": _CHARTMIMIC,
-    "plot2code": ("exec_rate", "text", "gpt", "text_pass", "gpt_pass"),
-    "websight": ("render_rate", "clip", "gpt"),
-}
-"""Columns of a run without figures; one with figures has them in the order of its summary."""
-
-PAGES = "websight"
-_PAGE_SCORERS = frozenset({"clip", "clip_design2code", "block_match", "position"})
-_RATES = frozenset({"exec_rate", "render_rate"})
-"""Columns that count the scorer ``execution``."""
-
-_TITLES = {"chartmimic": "ChartMimic", "plot2code": "Plot2Code", "websight": "WebSight"}
 
 
 def format_table(summary: Mapping[str, Any]) -> str:
@@ -73,20 +39,22 @@ def format_table(summary: Mapping[str, Any]) -> str:
 
 
 def table_columns(summary: Mapping[str, Any]) -> tuple[str, ...]:
-    """ChartMimic's columns, or another benchmark's metrics in the order of its summary."""
-    own = tuple(mapping(summary.get("metrics")))
-    benchmark = summary.get("benchmark")
-    usual = _COLUMNS.get(benchmark if isinstance(benchmark, str) else "chartmimic", _CHARTMIMIC)
-    is_chartmimic = usual is _CHARTMIMIC and set(own) <= set(_CHARTMIMIC)
-    return usual if is_chartmimic or not own else own
+    """Keys of the columns that a run's table shows."""
+    own = mapping(summary.get("metrics"))
+    return tuple(column.key for column in read_columns(summary) if not own or column.key in own)
 
 
 def known_summary(run: Run) -> Mapping[str, Any]:
-    """The summary; without one, the benchmark as far as the items tell it."""
+    """The summary; without one, what a run of pages may be, as far as the items tell it."""
     if run.summary is not None:
         return run.summary
-    scorers = {name for line in run.lines for name in mapping(line.get("scores"))}
-    return {"benchmark": PAGES} if scorers & _PAGE_SCORERS else {}
+    return {"benchmark": "websight"} if run_shows_pages(run) else {}
+
+
+def run_shows_pages(run: Run) -> bool:
+    """Whether a run is one of pages."""
+    scorers = (name for line in run.lines for name in mapping(line.get("scores")))
+    return shows_pages(run.summary or {}, frozenset(scorers))
 
 
 def _footer(summary: Mapping[str, Any]) -> list[str]:
@@ -114,11 +82,12 @@ def why_null(metric: str, run: Run) -> str:
     if run.summary is None:
         return "the run is unfinished"
     unscored = mapping(run.summary.get("n_unscored"))
-    if metric == "overall":
-        return "needs both Average and GPT"
-    if metric == "average":
-        return "needs Text, Layout, Type and Color"
-    scorer = "execution" if metric in _RATES else metric.removesuffix("_pass")
+    column = next((each for each in read_columns(run.summary) if each.key == metric), None)
+    if column is not None and column.mean_of:
+        *others, last = (LABELS.get(key, key) for key in column.mean_of)
+        both = "both " if len(others) == 1 else ""
+        return f"needs {both}{', '.join(others)} and {last}"
+    scorer = metric if column is None else column.scorer
     if n_items := unscored.get(scorer):
         return f"not scored: {counted(n_items, 'item')}{_main_reason(scorer, run.lines)}"
     return "no judge was named for this run" if scorer == "gpt" else "not measured in this run"
@@ -140,7 +109,7 @@ def _main_reason(scorer: str, lines: Iterable[Mapping[str, Any]]) -> str:
 def run_title(summary: Mapping[str, Any]) -> str:
     """The benchmark's name, for a person."""
     name = summary.get("benchmark")
-    return _TITLES.get(name, name[:MAX_TEXT]) if isinstance(name, str) else "Unfinished run"
+    return title_of(name)[:MAX_TEXT] if isinstance(name, str) else "Unfinished run"
 
 
 def _figure(value: Any) -> str:

@@ -16,11 +16,12 @@ from typing import Any, cast
 
 from rrvf import __version__
 from rrvf.errors import DataError
+from rrvf.report.columns import LABELS, shows_pages
 from rrvf.report.curves import Rows, curves_payload, not_finite, read_rows
 from rrvf.report.pictures import Pictures, collect_from
 from rrvf.report.rollouts import KeptStep, read_rollouts, step_payload, step_pictures
 from rrvf.report.run_facts import reward_sentence, run_facts
-from rrvf.report.table import LABELS, NULL, PAGES
+from rrvf.report.table import NULL
 from rrvf.report.values import Json, clip, mapping, number
 
 _SCORING = ("results.jsonl", "summary.json")
@@ -199,7 +200,7 @@ def _ranks(folder: Path) -> str:
 
 
 def _run_payload(run: TrainingRun, name: str, sources: Mapping[str, str]) -> Json:
-    pages = run.benchmark == PAGES
+    pages = shows_pages({"benchmark": run.benchmark})
     trl = mapping(run.card.get("trl"))
     return {
         "name": name,

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from rrvf.report.table import LABELS
+from rrvf.report.columns import LABELS
 from rrvf.report.values import clip
 from rrvf.scorers.scorer import BROKEN
 from rrvf.types import SampleResult

@@ -23,7 +23,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from difflib import get_close_matches
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -294,6 +294,11 @@ class ClipScorer:
     failure: Failure = "zero"
 
     @property
+    def compares_pictures(self) -> bool:
+        """Nothing but the pictures is looked at."""
+        return self.view is full_page
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """Model, weights and versions; OpenCV's too where it takes part."""
         model = self.embedder.model.environment
@@ -324,6 +329,7 @@ class Unavailable:
     """
 
     reason: str
+    compares_pictures: ClassVar[bool] = True
 
     @property
     def environment(self) -> Mapping[str, str]:

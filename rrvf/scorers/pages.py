@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from rrvf.scorers import blocks, clip
-from rrvf.scorers.clip import ClipSettings
+from rrvf.scorers import blocks
 from rrvf.scorers.execution import score_execution
-from rrvf.scorers.scorer import Scorer, find_scorers
+from rrvf.scorers.scorer import Scorer
 
 PAGE_SCORERS: Mapping[str, Scorer] = {
     "execution": score_execution,
@@ -20,14 +19,3 @@ PAGE_SCORERS: Mapping[str, Scorer] = {
     "position": blocks.score_position,
     "color": blocks.score_color,
 }
-
-
-def find_page_scorers(names: Sequence[str], settings: ClipSettings) -> dict[str, Scorer]:
-    """Scorers by name or dotted path, in the order given.
-
-    Raises:
-        UserError: An unknown name; with the nearest known one.
-    """
-    absent = dict.fromkeys(clip.VIEWS, score_execution)  # so that their names are known
-    loaded = clip.clip_scorers([name for name in names if name in clip.VIEWS], settings)
-    return find_scorers(names, {**PAGE_SCORERS, **absent, **loaded})

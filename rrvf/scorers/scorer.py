@@ -6,16 +6,14 @@ drawings of charts (whose rules are a mode), figures, pages. Both have the statu
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, cast, runtime_checkable
 
+from rrvf.dotted import find_object, suggest
 from rrvf.errors import HarnessError, UserError
 from rrvf.types import Score, Status
 
@@ -50,6 +48,19 @@ class ScoresFailures(Protocol):
 
 
 @runtime_checkable
+class ComparesPictures(Protocol):
+    """A scorer that may say that it looks at the two pictures alone, whatever is drawn.
+
+    It is called with two :class:`rrvf.types.PageRendering` then.
+    """
+
+    @property
+    def compares_pictures(self) -> bool:
+        """It does."""
+        ...
+
+
+@runtime_checkable
 class HasEnvironment(Protocol):
     """A scorer whose values depend on more than the two renderings."""
 
@@ -78,19 +89,11 @@ def find_scorers(names: Sequence[str], known: Mapping[str, Scorer]) -> dict[str,
 def _find_elsewhere(name: str, known: Iterable[str]) -> Scorer:
     if ":" not in name:
         names = list(known)
-        near = get_close_matches(name, names, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
         raise UserError(
-            f"unknown scorer {name!r}.{hint} Available: {', '.join(names)}, or my.module:object"
+            f"unknown scorer {name!r}.{suggest(name, names)} "
+            f"Available: {', '.join(names)}, or my.module:object"
         )
-    module, _, attribute = name.partition(":")
-    sys.path.insert(0, "")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # whatever a stranger's module raises when it is imported
-        raise UserError(f"scorer {name!r} cannot be imported: {error}") from error
-    finally:
-        sys.path.remove("")
+    return find_object(name, "scorer")
 
 
 # ------------------------------------------------------------------------------------ scoring

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rrvf.errors import DataError
 from rrvf.tables.formats import FORMATS
-from rrvf.tables.measured import Measured, read_runs
+from rrvf.tables.measured import Measured, read_runs, tables_of
 from rrvf.tables.paired import render_comparison
-from rrvf.tables.published import BENCHMARKS, published
+from rrvf.tables.published import BENCHMARKS
 from rrvf.tables.sheet import Sheet, make_sheet
 
 __all__ = ["Measured", "Sheet", "make_sheet", "read_runs", "render_comparison", "render_tables"]
@@ -21,7 +21,7 @@ def render_tables(
     """Published tables with measured runs below them.
 
     Args:
-        benchmark: Whose table; ``None`` for all three.
+        benchmark: Whose table; ``None`` for those published, and those of the runs.
         form: ``markdown``, ``latex``, ``csv`` or ``html``.
         folders: Of runs, finished or not.
 
@@ -31,8 +31,12 @@ def render_tables(
     """
     if form not in FORMATS:
         raise DataError(f"no format {form!r}; there are {', '.join(FORMATS)}")
-    tables = [published(name) for name in ([benchmark] if benchmark else BENCHMARKS)]
     runs = read_runs(folders)
+    tables = tables_of(runs)
+    if benchmark is not None:
+        tables = [table for table in tables if table.benchmark == benchmark]
+        if not tables:
+            raise DataError(f"no table of {benchmark!r}; there are {', '.join(BENCHMARKS)}")
     for run in runs:
         if run.benchmark not in [table.benchmark for table in tables]:
             raise DataError(

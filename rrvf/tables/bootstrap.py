@@ -14,45 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rrvf.benchmarks.plot2code_rules import RATING
+from rrvf.types import Column
 
 RESAMPLES = 4000
 SEED = 0
 LEVEL = 0.95
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Mean:
-    """A column that is a mean over samples.
-
-    Attributes:
-        scorer: Whose values, in [0, 1].
-        scale: They are multiplied with.
-        passed: Over the samples that ran, not over all.
-    """
-
-    scorer: str
-    scale: float = 100.0
-    passed: bool = False
-
-
-_MEANS: Mapping[str, Mapping[str, Mean]] = {
-    "chartmimic": {
-        "exec_rate": Mean("execution"),
-        **{name: Mean(name) for name in ("text", "layout", "type", "color", "gpt")},
-    },
-    "plot2code": {
-        "exec_rate": Mean("execution"),
-        "text": Mean("text"),
-        "gpt": Mean("gpt", RATING),
-        "text_pass": Mean("text", passed=True),
-        "gpt_pass": Mean("gpt", RATING, passed=True),
-    },
-    "websight": {"clip": Mean("clip"), "gpt": Mean("gpt")},
-}
-"""The columns that the benchmarks' own rules (:mod:`rrvf.benchmarks`) define as means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,43 +52,46 @@ class Interval:
     high: float
 
 
-def columns(benchmark: str, samples: Samples, weights: Floats) -> dict[str, Floats]:
+def figures_by_row(
+    columns: Sequence[Column], samples: Samples, weights: Floats
+) -> dict[str, Floats]:
     """The columns of the table for each row of weights.
 
     Args:
-        benchmark: Whose table.
+        columns: Of the table.
         samples: The scores, n of them.
         weights: How often each sample counts, shape (b, n).
 
     Returns:
-        Metric -> figures in the table's unit, shape (b,), NaN where nothing was measured.
+        Key -> figures in the table's unit, shape (b,), NaN where nothing was measured.
     """
-    table = {
-        name: _mean(rule, samples, weights) for name, rule in _MEANS.get(benchmark, {}).items()
-    }
-    if benchmark == "chartmimic":
-        average = (table["text"] + table["layout"] + table["type"] + table["color"]) / 4
-        table["overall"] = (average + table["gpt"]) / 2
+    table: dict[str, Floats] = {}
+    for column in columns:
+        if column.mean_of:
+            parts = [table[key] for key in column.mean_of]
+            table[column.key] = sum(parts[1:], parts[0]) / len(parts)
+        else:
+            table[column.key] = _mean(column, samples, weights)
     return table
 
 
-def figures(benchmark: str, samples: Samples) -> dict[str, float | None]:
+def figures(columns: Sequence[Column], samples: Samples) -> dict[str, float | None]:
     """The columns of the table, ``None`` where nothing was measured."""
-    table = columns(benchmark, samples, np.ones((1, len(samples.ids))))
+    table = figures_by_row(columns, samples, np.ones((1, len(samples.ids))))
     return {name: None if math.isnan(row[0]) else float(row[0]) for name, row in table.items()}
 
 
-def mean_of(rule: Mean, samples: Samples) -> float | None:
+def mean_of(column: Column, samples: Samples) -> float | None:
     """One mean over some samples; ``None`` where nothing was measured."""
-    [value] = _mean(rule, samples, np.ones((1, len(samples.ids))))
+    [value] = _mean(column, samples, np.ones((1, len(samples.ids))))
     return None if math.isnan(value) else float(value)
 
 
-def intervals(benchmark: str, samples: Samples) -> dict[str, Interval]:
+def intervals(columns: Sequence[Column], samples: Samples) -> dict[str, Interval]:
     """The interval of each column that was measured on two samples or more."""
     if len(samples.ids) < 2:
         return {}
-    table = columns(benchmark, samples, resamples(len(samples.ids)))
+    table = figures_by_row(columns, samples, resamples(len(samples.ids)))
     found = {name: interval(row) for name, row in table.items()}
     return {name: told for name, told in found.items() if told is not None}
 
@@ -141,13 +112,13 @@ def interval(drawn: Floats) -> Interval | None:
     return Interval(float(low), float(high))
 
 
-def _mean(rule: Mean, samples: Samples, weights: Floats) -> Floats:
+def _mean(column: Column, samples: Samples, weights: Floats) -> Floats:
     nothing = np.full(len(samples.ids), np.nan)
-    values = samples.values.get(rule.scorer, nothing)
+    values = samples.values.get(column.scorer, nothing)
     counted = ~np.isnan(values)
-    if rule.passed:
+    if column.over == "ran":
         counted &= samples.passed
     total = weights @ np.where(counted, values, 0.0)
     number = weights @ counted.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return rule.scale * total / number
+        return column.scale * total / number

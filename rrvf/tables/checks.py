@@ -71,9 +71,9 @@ def check(table: PublishedTable) -> list[Check]:
                 found += _delta(table, row, last, models)
             continue
         last = row
-        if table.benchmark == "chartmimic":
+        if "overall" in row.cells:
             found.append(_overall(table, row))
-        if table.benchmark == "plot2code":
+        if "text_pass" in row.cells:
             found += [_product(table, row, key) for key in ("text", "gpt")]
         if table.n_samples is not None:
             found.append(_rate(table, row, table.n_samples))

@@ -14,17 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from rrvf import __version__
-from rrvf.benchmarks.plot2code_rules import RATING
 from rrvf.errors import DataError
+from rrvf.report.columns import LABELS
 from rrvf.report.page import make_page, write_page
-from rrvf.report.table import LABELS, run_title, why_null
+from rrvf.report.table import run_title, why_null
 from rrvf.report.values import Json, clip, mapping
 from rrvf.run_folder import RESULTS, SUMMARY
 from rrvf.tables.bootstrap import LEVEL, RESAMPLES, SEED
 from rrvf.tables.checks import check
 from rrvf.tables.formats import markdown
-from rrvf.tables.measured import CONFIG, Measured, differences, read_runs, unlike_published
-from rrvf.tables.published import BENCHMARKS, Column, PublishedRow, PublishedTable, published
+from rrvf.tables.measured import (
+    CONFIG,
+    Measured,
+    differences,
+    read_runs,
+    tables_of,
+    unlike_published,
+)
+from rrvf.tables.published import Column, PublishedRow, PublishedTable
 from rrvf.tables.ranking import figure
 from rrvf.tables.sheet import MISSING, Row, Sheet, make_sheet
 
@@ -53,7 +60,7 @@ def write_leaderboard(results: Path, out: Path | None = None) -> Path:
             "give a results folder"
         )
     runs, notes = _readable(folders)
-    tables = [published(benchmark) for benchmark in BENCHMARKS]
+    tables = tables_of(runs)
     by_table = [[run for run in runs if run.benchmark == t.benchmark] for t in tables]
     sheets = [make_sheet(table, own) for table, own in zip(tables, by_table, strict=True)]
     payload = {
@@ -126,20 +133,19 @@ def _table(table: PublishedTable, sheet: Sheet, runs: Sequence[Measured], result
         "benchmark": table.benchmark,
         "title": run_title({"benchmark": table.benchmark}),
         "marks_second": table.marks_second,
-        "columns": [_column(table, column) for column in table.columns],
+        "columns": [_column(column) for column in table.columns],
         "groups": [{"name": name, "told": told.get(name)} for name in groups],
         "rows": rows,
     }
 
 
-def _column(table: PublishedTable, column: Column) -> Json:
-    rating = table.benchmark == "plot2code" and column.key.startswith("gpt")
+def _column(column: Column) -> Json:
     return {
         "key": column.key,
         "label": column.label,
         "sub": column.sub,
         "primary": column.primary,
-        "most": RATING if rating else 100,
+        "most": column.most,
     }
 
 

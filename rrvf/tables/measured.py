@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from rrvf.errors import DataError
+from rrvf.report.columns import read_columns, title_of
 from rrvf.report.reading import Run, read_run
 from rrvf.report.values import Json, counted, mapping, number
 from rrvf.run_folder import SETTINGS
 from rrvf.tables.bootstrap import Interval, Samples, figures, intervals
-from rrvf.tables.published import BENCHMARKS, PublishedTable
-from rrvf.types import STATUSES
+from rrvf.tables.published import BENCHMARKS, PublishedTable, published, table_of
+from rrvf.types import STATUSES, Column
 
 CONFIG = "config.json"
 """Beside a stored run: who answered, and how the run was made."""
@@ -40,6 +41,7 @@ class Measured:
         card: Name -> what a reader has to know of the run.
         notes: What is wrong with the files.
         run: As read.
+        columns: Of the benchmark's table.
     """
 
     name: str
@@ -52,13 +54,24 @@ class Measured:
     card: Mapping[str, str]
     notes: tuple[str, ...]
     run: Run
+    columns: tuple[Column, ...]
+
+    def table(self) -> PublishedTable:
+        """The table that the run belongs to, with what is published of it."""
+        return table_of(self.benchmark, title_of(self.benchmark), self.columns)
+
+
+def tables_of(runs: Sequence[Measured]) -> list[PublishedTable]:
+    """The published tables, then those of the other benchmarks that runs are of."""
+    known = {name: published(name) for name in BENCHMARKS}
+    return list((known | {run.benchmark: run.table() for run in runs}).values())
 
 
 def read_runs(folders: Sequence[Path]) -> list[Measured]:
     """Read run folders, finished or not.
 
     Raises:
-        DataError: A folder is missing, holds no run, or one of no known benchmark.
+        DataError: A folder is missing, or holds no run that says of which benchmark it is.
     """
     runs = [_measured(read_run(folder), folder) for folder in dict.fromkeys(folders)]
     names = [run.name for run in runs]
@@ -111,11 +124,12 @@ def _measured(run: Run, folder: Path) -> Measured:
     protocol = mapping(summary.get("protocol")) or _part(settings, "protocol")
     environment = mapping(summary.get("environment")) or _part(settings, "environment")
     benchmark = summary.get("benchmark") or protocol.get("benchmark")
-    if benchmark not in BENCHMARKS:
+    if not isinstance(benchmark, str):
         raise DataError(
             f"{folder} does not say which benchmark it is a run of; "
             "score it again, or leave it out of --runs"
         )
+    columns = read_columns({**summary, "benchmark": benchmark})
     samples = read_samples(run.lines)
     finished = run.summary is not None and summary.get("finished") is not False
     whole = finished and summary.get("n_samples") == len(run.lines)
@@ -123,14 +137,15 @@ def _measured(run: Run, folder: Path) -> Measured:
     return Measured(
         name=_name(folder, protocol),
         benchmark=benchmark,
-        metrics=own if finished else figures(benchmark, samples),
-        intervals=intervals(benchmark, samples) if whole else {},
+        metrics=own if finished else figures(columns, samples),
+        intervals=intervals(columns, samples) if whole else {},
         samples=samples,
         finished=finished,
         setting=dict(_setting(protocol, environment, samples, folder)),
         card=dict(_card(summary, protocol, environment, run)),
         notes=run.notes,
         run=run,
+        columns=columns,
     )
 
 

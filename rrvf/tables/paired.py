@@ -7,7 +7,7 @@ for both cancels out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +21,12 @@ from rrvf.tables.bootstrap import (
     SEED,
     Interval,
     Samples,
-    columns,
+    figures_by_row,
     interval,
     resamples,
 )
 from rrvf.tables.measured import Measured, differences, read_runs
-from rrvf.tables.published import published
+from rrvf.types import Column
 
 MOST = 10
 """Changed samples that are listed."""
@@ -112,7 +112,7 @@ def compare_runs(first: Path, second: Path) -> Comparison:
         len(pairs),
         (len(one.samples.ids) - len(pairs), len(two.samples.ids) - len(pairs)),
         tuple(differences(*settings)),
-        tuple(paired_differences(one.benchmark, left, right)),
+        tuple(paired_differences(one.columns, left, right)),
         tuple(changes[:MOST]),
         len(changes),
         _other_pictures(one, two),
@@ -132,18 +132,20 @@ def _other_pictures(first: Measured, second: Measured) -> int:
     return sum(known[1].get(sample_id, name) != name for sample_id, name in known[0].items())
 
 
-def paired_differences(benchmark: str, first: Samples, second: Samples) -> list[Difference]:
+def paired_differences(
+    columns: Sequence[Column], first: Samples, second: Samples
+) -> list[Difference]:
     """The columns that both sides measured; samples that one side could not score are left out.
 
     Args:
-        benchmark: Whose columns.
+        columns: Of the benchmark's table.
         first: Scores of n samples.
         second: Scores of the same samples in the same order.
     """
     first, second = _both_scored(first, second)
     once, often = np.ones((1, len(first.ids))), resamples(len(first.ids))
-    before, after = (columns(benchmark, side, once) for side in (first, second))
-    drawn = [columns(benchmark, side, often) for side in (first, second)]
+    before, after = (figures_by_row(columns, side, once) for side in (first, second))
+    drawn = [figures_by_row(columns, side, often) for side in (first, second)]
     values = {name: (float(row[0]), float(after[name][0])) for name, row in before.items()}
     return [
         Difference(name, *pair, interval(drawn[1][name] - drawn[0][name]))
@@ -190,8 +192,9 @@ def _changes(first: Samples, second: Samples) -> Iterator[Change]:
 
 
 def _lines(told: Comparison) -> Iterator[str]:
-    labels = {column.key: f"{column.label} {column.sub}".strip()
-              for column in published(told.first.benchmark).columns}  # fmt: skip
+    labels = {column.key: column.title for column in told.first.columns} | {
+        column.key: f"{column.label} {column.sub}".strip() for column in told.first.table().columns
+    }
     first, second = _text(told.first.name), _text(told.second.name)
     yield f"#### {second} against {first}: {told.n} samples of {told.first.benchmark}"
     yield ""

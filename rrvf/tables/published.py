@@ -6,13 +6,15 @@ The files lie in ``results/paper`` of the checkout and in ``rrvf/paper_tables`` 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import rrvf
+from rrvf import types
+from rrvf.benchmarks.plot2code import RATING
 from rrvf.errors import DataError
 
 SMALL = 10
@@ -28,12 +30,14 @@ class Column:
         label: As printed.
         sub: Printed lower, behind the label.
         primary: Takes part in the ranking; others are set in italics.
+        most: The highest figure there can be.
     """
 
     key: str
     label: str
     sub: str = ""
     primary: bool = True
+    most: float = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +114,9 @@ _TABLES = {
         (
             Column("exec_rate", "Exec Rate"),
             Column("text", "Text"),
-            Column("gpt", "GPT-4o Score"),
+            Column("gpt", "GPT-4o Score", most=RATING),
             Column("text_pass", "Text", "pass", primary=False),
-            Column("gpt_pass", "GPT-4o Score", "pass", primary=False),
+            Column("gpt_pass", "GPT-4o Score", "pass", primary=False, most=RATING),
         ),
         n_samples=132,
     ),
@@ -140,6 +144,20 @@ def published(benchmark: str) -> PublishedTable:
     text = (_folder() / f"{benchmark}.csv").read_text(encoding="utf-8")
     rows = tuple(_row(entry, table) for entry in csv.DictReader(text.splitlines()))
     return replace(table, rows=rows)
+
+
+def table_of(benchmark: str, title: str, columns: Sequence[types.Column]) -> PublishedTable:
+    """The table of a benchmark, without rows where none are published.
+
+    Args:
+        benchmark: Its name.
+        title: For a person.
+        columns: Of its runs.
+    """
+    if benchmark in _TABLES:
+        return published(benchmark)
+    heads = tuple(Column(one.key, one.title, most=one.scale) for one in columns)
+    return PublishedTable(benchmark, f"Results on {title}", heads, None)
 
 
 def _folder() -> Traversable:

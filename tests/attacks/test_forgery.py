@@ -25,8 +25,8 @@ from rrvf.renderers.chart_server import wire
 from rrvf.scorers import SCORERS
 from rrvf.scorers.likeness import LikenessJudge
 from rrvf.scorers.scorer import score_each
-from rrvf.scoring.charts import ChartScoring
 from rrvf.types import Drawing, Rendering, Sample
+from tests.benches import chart_bench
 from tests.episodes import png
 
 Ask = Callable[[ChartRenderer, str], str]
@@ -509,9 +509,9 @@ def test_a_forged_picture_does_not_make_an_item_unscored(
     written = frame({**answer(official, official), "blobs": blobs}) + (blob or b"")
     reference = "import matplotlib.pyplot as plt\nplt.bar([1], [2])\nplt.savefig('a.pdf')"
     code = STOLEN.replace("FRAME", repr(written))
-    scoring = ChartScoring(strongest, judge=LikenessJudge())
+    scoring = chart_bench(strongest, judge=LikenessJudge())
     item = (Sample("a", reference), f"```python\n{code}\n```")
-    result = score_item(item, scoring, scoring.find_scorers()).result
+    result = score_item(item, scoring).result
     assert result.status == ("ok" if blob is None else "code_error")
     assert None not in {score.value for score in result.scores.values()}
     assert result.scores["likeness"].value == 0.0

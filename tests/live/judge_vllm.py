@@ -23,8 +23,8 @@ from rrvf.demo import demo_items
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.scorers.model_judge import ModelJudge
 from rrvf.scorers.rubrics import Rubric, load_rubric
-from rrvf.scoring.charts import ChartScoring
 from rrvf.types import Score
+from tests.benches import chart_bench
 from training.tiny_model import MAX_PIXELS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,7 +84,7 @@ def judged(judge: ModelJudge) -> dict[str, Score]:
     """The judge's score of each chart."""
     items = {item[0].id: item for item in demo_items()}
     with ChartRenderer() as renderer:
-        scoring = ChartScoring(renderer, scorers=(), judge=judge)
+        scoring = chart_bench(renderer, scorers=(), judge=judge)
         return {
             chart: scoring.score(items[chart], {}).result.scores[judge.name] for chart in CHARTS
         }

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from rrvf.benchmarks import chartmimic_rules as rules
+from rrvf.benchmarks.chartmimic import ChartMimic
 from rrvf.errors import HarnessError
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.scorers import SCORERS
@@ -108,12 +108,13 @@ def our_side(renderer: ChartRenderer, pair: oracle.Pair) -> Ours | None:
     """``None`` where the answer holds no code or the reference no data block."""
     sample = Sample(pair.name, pair.reference, task=pair.task, tags={"reference_name": pair.name})
     try:
-        script = rules.script_for(sample, pair.completion)
+        script = ChartMimic().script(sample, pair.completion)
     except HarnessError:
         return None
     if script is None:
         return None
-    target = rules.target_for(sample, renderer.render_reference(pair.reference), "official")
+    reference = renderer.render_reference(pair.reference).official
+    target = ChartMimic().adjust_target(sample, reference, "official")
     drawing = renderer.render(script, modes=("official",)).official
     return Ours(target, drawing, score_each(SCORERS, target, drawing, "official"))
 

@@ -18,11 +18,12 @@ from PIL import Image
 from rrvf.agent import AgentSettings
 from rrvf.benchmarks import chartmimic, plot2code
 from rrvf.benchmarks.websight_download import HubSlice
-from rrvf.canvases import ChartCanvas, Drawn
 from rrvf.chat import Message, Picture
 from rrvf.errors import DataError
+from rrvf.kinds.kind import Drawn
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.types import Language, Sample
+from tests.benches import chart_bench
 from tests.chat_server import ChatServer, Reply, Request, answer
 from tests.episodes import TARGET, FakeCanvas, call, pixels, png
 from tests.episodes import answer as final
@@ -113,11 +114,11 @@ def test_drawing_needs_a_canvas(scripts: Path) -> None:
 def test_a_chart_is_drawn_for_real_and_once() -> None:
     data = load("synthetic:tiny?n=2&seed=5")
     with ChartRenderer(workers=1, limits=Limits(cpu_seconds=30, wall_seconds=120)) as renderer:
-        drawn = data.with_canvas(ChartCanvas(renderer))[0]
+        drawn = data.with_canvas(chart_bench(renderer))[0]
         assert drawn.image is not None
         assert drawn.reference_code is None
         before = drawn.image.stat().st_mtime_ns
-        assert data.with_canvas(ChartCanvas(renderer))[0] == drawn
+        assert data.with_canvas(chart_bench(renderer))[0] == drawn
     with Image.open(drawn.image) as image:
         assert image.size == (84, 84)
     assert drawn.image.stat().st_mtime_ns == before

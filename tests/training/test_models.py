@@ -14,7 +14,7 @@ import torch
 from rrvf.errors import UserError
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.rewards import Rewarder, RewardSettings, as_trajectory
-from rrvf.scoring.charts import ChartScoring
+from tests.benches import chart_bench
 from tests.chat_server import ChatServer
 from tests.chat_server import answer as reply_with
 from tests.episodes import answer
@@ -201,9 +201,7 @@ def test_a_reference_that_does_not_save_is_matched_by_itself() -> None:
     assert "savefig" not in (data[0].reference_code or "savefig")
     text = f"```python\n{data[0].reference_code}\n```"
     with ChartRenderer(workers=1) as renderer:
-        rewarder = Rewarder(
-            ChartScoring(renderer), "python", RewardSettings(vision={"text": 1, "color": 1})
-        )
+        rewarder = Rewarder(chart_bench(renderer), RewardSettings(vision={"text": 1, "color": 1}))
         found = rewarder(sample, as_trajectory(sample, text, "python"))
     assert found.reward.vision == 1.0
     assert found.outcome.result.scores["text"].value == 1.0
@@ -229,7 +227,7 @@ def test_a_fresh_run_asks_anew_what_was_said_before_it(
             with_reference=True,
             since=since,
         ) as world:
-            judge = world.rewarder.scoring.judge
+            judge = world.bench.judge
             assert isinstance(judge, ModelJudge)
             return judge.chat.ask([Message("user", ("How alike?",))]).text
 
@@ -260,5 +258,5 @@ def test_a_run_is_not_gone_on_with_under_another_judge(tmp_path: Path) -> None:
             card.write_text(json.dumps({"scoring": {"judge": judge}}))
             with pytest.raises(UserError, match="would go on with likeness 1"):
                 check_judge(tmp_path, world)
-        card.write_text(json.dumps({"scoring": world.rewarder.scoring.protocol()}))
+        card.write_text(json.dumps({"scoring": world.bench.protocol()}))
         check_judge(tmp_path, world)

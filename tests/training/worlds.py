@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rrvf.agent import AgentSettings
-from rrvf.benchmarks.means import mean
-from rrvf.canvases import Drawn
+from rrvf.bench import Bench
+from rrvf.benchmarks.benchmark import Benchmark, mean_score
 from rrvf.errors import HarnessError
+from rrvf.kinds.chart import ChartKind
+from rrvf.kinds.kind import Drawn
 from rrvf.replies import extract_code
 from rrvf.rewards import Rewarder, RewardSettings
 from rrvf.scorers.judge import Judge
-from rrvf.scoring import Item, Outcome, judged, score_names, without_code
-from rrvf.types import Sample, SampleResult, Score
+from rrvf.scoring import Item, Outcome, judged
+from rrvf.types import Column, Sample, SampleResult, Score
 from tests.episodes import TARGET, FakeCanvas, ScriptedTeacher
 from training.chat_tokens import ChatTokens, Tokens
 from training.generation import Generated
@@ -24,45 +26,55 @@ LIKENESS = {"red": 1.0, "blue": 0.6, "green": 0.2}
 """Of a picture drawn by ``ok <colour>``."""
 
 
-@dataclass(frozen=True)
-class FakeScoring:
+class FakeBenchmark(Benchmark):
+    """Whatever ``ok <colour>`` is about."""
+
+    name = "fake"
+    title = "Fake"
+    kind = "chart"
+    columns = (
+        Column("exec_rate", "Exec rate", "execution"),
+        Column("other", "Other", "other"),
+    )
+    scorers = ("execution",)
+
+
+class FakeBench(Bench):
     """Scores ``ok <colour>`` by its colour; ``lost`` samples cannot be scored."""
 
-    canvas: FakeCanvas
-    lost: frozenset[str] = frozenset()
-    scorers: tuple[str, ...] = ("execution", "likeness")
-    judge: Judge | None = None
-    benchmark: str = "fake"
+    def __init__(self, lost: frozenset[str] = frozenset(), judge: Judge | None = None) -> None:
+        kind: Any = ChartKind
+        scorers: dict[str, Any] = {"execution": None, "likeness": None}
+        super().__init__(FakeBenchmark(), kind, scorers, judge)
+        vars(self).update(lost=lost, canvas=FakeCanvas())
 
     def protocol(self) -> dict[str, Any]:
-        return {"benchmark": self.benchmark}
+        return {"benchmark": self.benchmark.name}
 
     def environment(self) -> dict[str, Any]:
         return {}
 
-    def find_scorers(self) -> Mapping[str, Any]:
-        return {}
-
     def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
-        return {"exec_rate": mean(results, "execution"), "n": len(results), "other": None}
-
-    def lacks(self) -> Sequence[str]:
-        return ()
-
-    def waiting(self) -> int:
-        return 0
+        rate = mean_score(results, "execution")
+        return {"exec_rate": rate, "n": len(results), "other": None}
 
     def close(self) -> None:
         pass
 
-    def score(self, item: Item, scorers: Mapping[str, Any]) -> Outcome:
+    def target(self, sample: Sample) -> bytes:
+        return vars(self)["canvas"].target(sample)
+
+    def draw(self, sample: Sample, code: str) -> Drawn:
+        return vars(self)["canvas"].draw(sample, code)
+
+    def score(self, item: Item) -> Outcome:
         sample, completion = item
-        if sample.id in self.lost:
+        if sample.id in vars(self)["lost"]:
             raise HarnessError("the judge is down")
         code = None if completion is None else extract_code(completion, "python")
         if code is None:
-            return Outcome(without_code(item, score_names(self), "no code"))
-        drawn: Drawn = self.canvas.draw(sample, code)
+            return Outcome(without_code(item, self.names()))
+        drawn = self.draw(sample, code)
         ok = drawn.status == "ok"
         value = LIKENESS.get(code.split()[-1], 0.0) if ok else 0.0
         seen = judged(self.judge, drawn.status, TARGET, drawn.png)
@@ -74,6 +86,12 @@ class FakeScoring:
         )
 
 
+def without_code(item: Item, names: Sequence[str]) -> SampleResult:
+    sample, completion = item
+    scores = {name: Score.failed() for name in names}
+    return SampleResult(sample.id, "no_code", "no code", 0.0, scores, completion=completion)
+
+
 def fake_world(
     *,
     lost: Sequence[str] = (),
@@ -82,14 +100,11 @@ def fake_world(
     **settings: Any,
 ) -> World:
     """Everything an episode needs, made of fakes; a judge's score is then the reward."""
-    canvas = FakeCanvas()
     rewarder = Rewarder(
-        FakeScoring(canvas, frozenset(lost), judge=judge),
-        "python",
+        FakeBench(frozenset(lost), judge),
         RewardSettings(vision={"likeness" if judge is None else "gpt": 1.0}),
     )
     return World(
-        canvas,
         ScriptedTeacher(),
         AgentSettings.of("python", **{"max_pixels": 112 * 112, "turn_tokens": 200, **settings}),
         rewarder,

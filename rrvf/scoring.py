@@ -1,19 +1,14 @@
-"""How the answers of one benchmark are scored: what is drawn, compared, recorded and counted.
-
-One class a kind of answer; evaluation and training use the same ones.
-"""
+"""What scoring says and records: keys, judged pictures, remarks, failures of ours."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import platform
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import rrvf
 from rrvf.errors import HarnessError
@@ -62,76 +57,6 @@ class Outcome:
 
     result: SampleResult
     pictures: Mapping[str, bytes] = field(default_factory=dict[str, bytes], repr=False)
-
-
-class Scoring(Protocol):
-    """How answers are scored; see :class:`rrvf.scoring.charts.ChartScoring` for one."""
-
-    @property
-    def benchmark(self) -> str:
-        """Name of the benchmark, as in ``summary.json``."""
-        ...
-
-    @property
-    def scorers(self) -> tuple[str, ...]:
-        """Names or dotted paths."""
-        ...
-
-    @property
-    def judge(self) -> Judge | None:
-        """Who looks at the pictures, if anybody does."""
-        ...
-
-    def protocol(self) -> dict[str, Any]:
-        """What moves scores, with a hash over it."""
-        ...
-
-    def environment(self) -> dict[str, Any]:
-        """Versions of everything that can move a score, and the level of confinement."""
-        ...
-
-    def find_scorers(self) -> Mapping[str, Any]:
-        """The functions behind the names.
-
-        Raises:
-            UserError: A name is unknown.
-        """
-        ...
-
-    def score(self, item: Item, scorers: Mapping[str, Any]) -> Outcome:
-        """Draw one answer and its reference, and compare them.
-
-        Raises:
-            HarnessError: It could not be done, through no fault of the model.
-        """
-        ...
-
-    def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
-        """The columns of the table."""
-        ...
-
-    def lacks(self) -> Sequence[str]:
-        """What this machine lacks that would move scores, a line each that names the mend."""
-        ...
-
-    def waiting(self) -> int:
-        """How many items may wait for somebody's answer at the same time."""
-        ...
-
-    def close(self) -> None:
-        """End what is under way."""
-        ...
-
-
-def score_names(scoring: Scoring) -> tuple[str, ...]:
-    """Every score that a result has."""
-    judge = scoring.judge
-    return scoring.scorers if judge is None else (*scoring.scorers, judge.name)
-
-
-def waiting_for(judge: Judge | None) -> int:
-    """How many items a judge may be asked about at the same time."""
-    return 0 if judge is None else judge.concurrency
 
 
 def judge_protocol(judge: Judge | None) -> dict[str, Any] | None:
@@ -229,18 +154,6 @@ def with_hash(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**settings, "hash": digest}
 
 
-def chart_environment(said: Mapping[str, Any]) -> dict[str, Any]:
-    """What a chart renderer says of itself, and this interpreter, for the record of a run."""
-    return {
-        "confinement": said["level"],
-        "runs_as": said["user"],
-        "chart_python": said["python"],
-        "chart_versions": said["versions"],
-        "fonts": {"count": said["n_fonts"], "hash": said["fonts_hash"]},
-        **host_environment(),
-    }
-
-
 def host_environment() -> dict[str, Any]:
     """This interpreter and what of it can move a score."""
     return {
@@ -255,20 +168,6 @@ def version(name: str) -> str:
     return rrvf.__version__ if name == "rrvf" else metadata.version(name)
 
 
-def without_code(item: Item, names: Iterable[str], error: str) -> SampleResult:
-    """The model gave no code: zero everywhere, for a reference that is there."""
-    sample, completion = item
-    return SampleResult(
-        sample.id,
-        "no_code",
-        error,
-        0.0,
-        {name: Score.failed() for name in names},
-        completion=completion,
-        tags=sample.tags,
-    )
-
-
 def unscored(item: Item, names: Iterable[str], error: HarnessError) -> SampleResult:
     """We failed: no number anywhere."""
     sample, completion = item
@@ -281,25 +180,3 @@ def unscored(item: Item, names: Iterable[str], error: HarnessError) -> SampleRes
         completion=completion,
         tags=sample.tags,
     )
-
-
-def as_png(picture: Path | None) -> bytes | None:
-    """A picture of the data set's as PNG, whatever its format.
-
-    Raises:
-        HarnessError: It cannot be read.
-    """
-    if picture is None:
-        return None
-    from PIL import Image
-
-    try:
-        data = picture.read_bytes()
-        with Image.open(io.BytesIO(data)) as image:
-            if image.format == "PNG":
-                return data
-            buffer = io.BytesIO()
-            image.convert("RGB").save(buffer, "PNG")
-            return buffer.getvalue()
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise HarnessError(f"{picture}: not a picture that can be read: {error}") from error

@@ -1,0 +1,351 @@
+"""The bench: one benchmark, its renderer, its scorers and a judge; where answers become results.
+
+Evaluation, the loop and training all work on one: what a policy is shown of its code, what a judge
+is shown and what is scored are one rule, one picture, one execution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from rrvf.benchmarks.benchmark import Benchmark, compute_metrics
+from rrvf.errors import HarnessError, UserError
+from rrvf.kinds import KINDS
+from rrvf.kinds.kind import Drawn, Kind, RendererOptions, Script
+from rrvf.pictures import read_png
+from rrvf.scorers.clip import VIEWS, ClipSettings, Unavailable, clip_scorers
+from rrvf.scorers.execution import score_execution
+from rrvf.scorers.judge import Judge
+from rrvf.scorers.scorer import (
+    ComparesPictures,
+    HasEnvironment,
+    Scorer,
+    find_scorers,
+    no_target,
+    score_each,
+)
+from rrvf.scoring import (
+    NO_ANSWER,
+    NO_PICTURE,
+    Item,
+    Outcome,
+    host_environment,
+    judge_protocol,
+    judged,
+    tag_glyphs,
+    with_hash,
+)
+from rrvf.types import Code, Language, PageRendering, Sample, SampleResult, Score
+
+TOLERANCE = 1e-12
+
+
+class Scoring(Protocol):
+    """How answers are scored: a :class:`Bench`, or the loop in front of one."""
+
+    @property
+    def benchmark(self) -> Benchmark:
+        """Whose answers."""
+        ...
+
+    @property
+    def judge(self) -> Judge | None:
+        """Who looks at the pictures, if anybody does."""
+        ...
+
+    def names(self) -> tuple[str, ...]:
+        """Every score that a result has."""
+        ...
+
+    def protocol(self) -> dict[str, Any]:
+        """What moves scores, with a hash over it."""
+        ...
+
+    def environment(self) -> dict[str, Any]:
+        """Versions of everything that can move a score, and the level of confinement."""
+        ...
+
+    def score(self, item: Item) -> Outcome:
+        """Draw one answer and its reference, and compare them.
+
+        Raises:
+            HarnessError: It could not be done, through no fault of the model.
+        """
+        ...
+
+    def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
+        """The figures of the table."""
+        ...
+
+    def lacks(self) -> Sequence[str]:
+        """What this machine lacks that would move scores, a line each that names the mend."""
+        ...
+
+    def waiting(self) -> int:
+        """How many items may wait for somebody's answer at the same time."""
+        ...
+
+    def close(self) -> None:
+        """End what is under way."""
+        ...
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A benchmark with all that scoring takes; may be used from many threads at once.
+
+    Attributes:
+        benchmark: How answers are read and counted.
+        kind: How they are drawn, with its renderer.
+        scorers: By name, from :func:`find_bench_scorers`; ``execution`` alone by default.
+        judge: Who looks at the pictures as well, if anybody does.
+        clip: Model, weights and conventions of the CLIP scorers.
+        data: Where the samples are from, for the protocol; ``None`` where that moves nothing.
+    """
+
+    benchmark: Benchmark
+    kind: Kind
+    scorers: Mapping[str, Scorer] = field(default_factory=lambda: {"execution": score_execution})
+    judge: Judge | None = None
+    clip: ClipSettings = field(default_factory=ClipSettings)
+    data: Mapping[str, Any] | None = None
+
+    @property
+    def language(self) -> Language:
+        """What answers are written in."""
+        return self.kind.language
+
+    def names(self) -> tuple[str, ...]:
+        """Every score that a result has."""
+        return (*self.scorers, *(() if self.judge is None else (self.judge.name,)))
+
+    def protocol(self) -> dict[str, Any]:
+        """What moves scores, with a hash over it."""
+        told: dict[str, Any] = {
+            "benchmark": self.benchmark.name,
+            "scorers": list(self.scorers),
+            **self.kind.protocol(),
+            "judge": judge_protocol(self.judge),
+        }
+        if self.kind.medium == "page" or VIEWS.keys() & self.scorers.keys():
+            told |= {"clip_model": self.clip.model, "clip_failure": self.clip.failure}
+        if self.data is not None:
+            told["data"] = dict(self.data)
+        return with_hash(told)
+
+    def environment(self) -> dict[str, Any]:
+        """Versions of everything that can move a score, and the level of confinement."""
+        models = {
+            name: dict(scorer.environment)
+            for name, scorer in self.scorers.items()
+            if isinstance(scorer, HasEnvironment)
+        }
+        clip = {"clip": models} if models or self.kind.medium == "page" else {}
+        return {**self.kind.environment(), **clip, **host_environment()}
+
+    def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
+        """The figures of the table."""
+        return compute_metrics(self.benchmark.columns, results)
+
+    def lacks(self) -> Sequence[str]:
+        """What this machine lacks that would move scores, a line each that names the mend."""
+        missing = {
+            one.reason: None for one in self.scorers.values() if isinstance(one, Unavailable)
+        }
+        return (*self.kind.lacks(), *(f"CLIP will not be scored: {reason}" for reason in missing))
+
+    def waiting(self) -> int:
+        """Those that the judge is asked about."""
+        return 0 if self.judge is None else self.judge.concurrency
+
+    def close(self) -> None:
+        """End what is under way."""
+        self.kind.close()
+
+    # -------------------------------------------------------------------- what a policy sees
+
+    def target(self, sample: Sample) -> bytes:
+        """The picture to reproduce, as PNG: the data set's own, else the reference's rendering.
+
+        Raises:
+            HarnessError: There is none.
+        """
+        png = read_png(sample.image)
+        if png is not None:
+            return png
+        if sample.reference_code is None:
+            raise HarnessError(f"the sample {sample.id} has neither a picture nor reference code")
+        drawn = self.kind.draw_target(sample)
+        if drawn.png is None:
+            raise HarnessError(no_target(drawn.error))
+        return drawn.png
+
+    def draw(self, sample: Sample, code: str) -> Drawn:
+        """Draw code for a sample as it would be scored; its reference at most completes it.
+
+        Raises:
+            HarnessError: The failure is ours.
+        """
+        script = self.benchmark.script(sample, Code(code))
+        if script is None:
+            return Drawn("no_code", self.kind.no_code)
+        drawn = self.kind.draw(script)
+        if drawn.status == "harness_error":
+            raise HarnessError(drawn.error or "the renderer failed")
+        if drawn.status == "ok" and drawn.png is None:  # a part of a file was saved
+            return replace(drawn, status="code_error", error=drawn.error or NO_PICTURE)
+        return drawn
+
+    # ------------------------------------------------------------------------------ one item
+
+    def score(self, item: Item) -> Outcome:
+        """Draw one answer and its reference, and compare them.
+
+        Raises:
+            HarnessError: It could not be done, through no fault of the model.
+        """
+        sample, completion = item
+        target = self.kind.draw_target(sample)
+        script = self.benchmark.script(sample, completion)
+        drawn = self._draw_answer(script, completion)
+        scores = self._compare(sample, target, drawn)
+        result = SampleResult(
+            sample_id=sample.id,
+            status=drawn.status,
+            error=self._explain(drawn.error, sample, target),
+            seconds=drawn.seconds,
+            scores={
+                **scores,
+                **judged(
+                    *(self.judge, drawn.status),
+                    *(target.judge_png, drawn.judge_png, target.error),
+                ),
+            },
+            code=None if script is None else self.kind.code_of(script),
+            completion=completion,
+            other_mode=differences(scores, self._compare_otherwise(sample, target, drawn)),
+            tags=tag_glyphs(sample.tags, (*target.texts, *drawn.texts), self.kind.medium),
+        )
+        pictures = {"reference": target.png, "rendering": drawn.png}
+        return Outcome(result, {name: png for name, png in pictures.items() if png})
+
+    def _draw_answer(self, script: Script | None, completion: str | None) -> Drawn:
+        if script is not None:
+            return self.kind.draw(script)
+        why = NO_ANSWER if completion is None else self.kind.no_code
+        return self.kind.fail("no_code", why)
+
+    def _compare(self, sample: Sample, target: Drawn, drawn: Drawn) -> dict[str, Score]:
+        rules = self.kind.rules()
+        pictures = {name: one for name, one in self.scorers.items() if compares_pictures(one)}
+        others = {name: one for name, one in self.scorers.items() if name not in pictures}
+        view = target.view
+        if view is not None:
+            view = self.benchmark.adjust_target(sample, view, *rules)
+        scores = {
+            **score_each(others, view, drawn.view, *rules),
+            **score_each(pictures, _picture(target), _picture(drawn)),
+        }
+        return {name: scores[name] for name in self.scorers}
+
+    def _compare_otherwise(self, sample: Sample, target: Drawn, drawn: Drawn) -> dict[str, Score]:
+        """By the other mode's rules, where this execution tells; a user's scorers know none."""
+        if target.other_view is None or drawn.other_view is None:
+            return {}
+        own = {name: one for name, one in self.scorers.items() if name in self.kind.SCORERS}
+        rules = self.kind.other_rules()
+        view = self.benchmark.adjust_target(sample, target.other_view, *rules)
+        return score_each(own, view, drawn.other_view, *rules)
+
+    def _explain(self, error: str | None, sample: Sample, target: Drawn) -> str | None:
+        """What went wrong with the answer, then what is wrong with its reference."""
+        if target.complete:
+            return error
+        shown = "drawn" if self.kind.medium == "chart" else "shown"
+        broken = f"the reference {sample.id} cannot be {shown}: {target.error}"
+        return broken if error is None else f"{error}; {broken}"
+
+
+def compares_pictures(scorer: Scorer) -> bool:
+    """Whether a scorer looks at the two pictures alone."""
+    return isinstance(scorer, ComparesPictures) and scorer.compares_pictures
+
+
+def _picture(drawn: Drawn) -> PageRendering:
+    """The picture alone; the official rules know answers that run and leave none."""
+    if drawn.status == "ok" and drawn.png is None:
+        return PageRendering("code_error", drawn.error or NO_PICTURE)
+    view = drawn.view
+    return (
+        view
+        if isinstance(view, PageRendering)
+        else PageRendering(drawn.status, drawn.error, png=drawn.png)
+    )
+
+
+def differences(chosen: Mapping[str, Score], other: Mapping[str, Score]) -> dict[str, float]:
+    """Values of the other mode, where they are not those of the chosen one."""
+    found: dict[str, float] = {}
+    for name, score in ((name, chosen[name]) for name in other):
+        value = other[name].value
+        if value is not None and (score.value is None or abs(value - score.value) > TOLERANCE):
+            found[name] = value
+    return found
+
+
+# ----------------------------------------------------------------------------------- opening
+
+
+def find_bench_scorers(
+    kind: type[Kind] | Kind, names: Sequence[str], settings: ClipSettings
+) -> dict[str, Scorer]:
+    """Scorers by name or dotted path, in the order given; CLIP looks at pictures of every kind.
+
+    Raises:
+        UserError: An unknown name; with the nearest known one.
+    """
+    views = tuple(VIEWS) if kind.medium == "page" else ("clip",)
+    loaded = clip_scorers([name for name in names if name in views], settings)
+    absent = dict.fromkeys(views, score_execution)  # so that their names are known
+    return find_scorers(names, {**kind.SCORERS, **absent, **loaded})
+
+
+@contextmanager
+def open_bench(
+    benchmark: Benchmark,
+    options: RendererOptions | None = None,
+    *,
+    scorers: Sequence[str] | None = None,
+    judge: Judge | None = None,
+    clip: ClipSettings | None = None,
+    data: str | None = None,
+) -> Generator[Bench]:
+    """The bench of a benchmark, its renderer running as long as the context lasts.
+
+    Args:
+        benchmark: Whose answers are scored.
+        options: Of the renderer.
+        scorers: Names or dotted paths; ``None`` for the benchmark's own.
+        judge: Who looks at the pictures as well.
+        clip: Model, weights and conventions of the CLIP scorers.
+        data: What the user named, for the protocol.
+
+    Raises:
+        UserError: A scorer that is not known, or something that this machine lacks.
+    """
+    if scorers is not None and not scorers:
+        raise UserError("no scorers named; leave --scorers out for those of the benchmark")
+    options, clip = options or RendererOptions(), clip or ClipSettings()
+    kind = KINDS[benchmark.kind]
+    found = find_bench_scorers(kind, benchmark.scorers if scorers is None else scorers, clip)
+    told = replace(
+        options,
+        seconds=options.seconds or benchmark.seconds,
+        judged=judge is not None and judge.name == "gpt",
+        reference="image" if benchmark.images_only else options.reference,
+    )
+    with kind.open(told) as opened:
+        yield Bench(benchmark, opened, found, judge, clip, benchmark.describe_data(data))

@@ -1,0 +1,124 @@
+"""Pages: HTML shown by a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rrvf.errors import HarnessError
+from rrvf.kinds.kind import Drawn, Kind, Reference, RendererOptions, Script
+from rrvf.page_replies import extract_html
+from rrvf.pictures import read_png, size_of_png
+from rrvf.renderers.glyphs import Medium
+from rrvf.renderers.memo import MOST_BYTES
+from rrvf.renderers.page import PageLimits, PageRenderer, source_hash
+from rrvf.scorers.pages import PAGE_SCORERS
+from rrvf.scorers.scorer import Scorer
+from rrvf.types import Language, PageRendering, Sample, Status
+
+NO_TAILWIND = (
+    "pages that ask for Tailwind stay bare, on both sides; to install it: rrvf setup-browser"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PageKind(Kind):
+    """Shows pages.
+
+    Attributes:
+        renderer: Where they are shown.
+        reference: Compare with the rendering of the reference's ``html``, or with the data set's
+            own ``image``.
+    """
+
+    renderer: PageRenderer
+    reference: Reference = "html"
+
+    language: ClassVar[Language] = "html"
+    medium: ClassVar[Medium] = "page"
+    no_code: ClassVar[str] = "no HTML in the answer"
+    SCORERS: ClassVar[Mapping[str, Scorer]] = PAGE_SCORERS
+
+    @classmethod
+    @contextmanager
+    def open(cls, options: RendererOptions) -> Generator[PageKind]:
+        """The kind with its browser, which runs as long as the context lasts."""
+        with PageRenderer(
+            options.browser,
+            options.workers,
+            PageLimits(seconds=options.seconds or PageLimits().seconds),
+            javascript=options.javascript,
+            reuse_pages=options.reuse_pages,
+            confinement=options.confinement,
+            remembered=MOST_BYTES,
+        ) as renderer:
+            yield cls(renderer, options.reference)
+
+    @staticmethod
+    def read_script(completion: str) -> str | None:
+        """The last page in a reply."""
+        return extract_html(completion)
+
+    def draw(self, script: Script) -> Drawn:
+        """Show a page."""
+        return _seen(self.renderer.render(self.code_of(script)))
+
+    def draw_target(self, sample: Sample) -> Drawn:
+        """The reference's page, or its picture with the texts of that page."""
+        shown = None
+        if sample.reference_code is not None:
+            shown = self.renderer.render_reference(sample.reference_code)
+        if self.reference == "html":
+            if shown is None:
+                raise HarnessError(f"the sample {sample.id} has no reference HTML")
+            return _seen(shown)
+        png = read_png(sample.image)
+        if png is None:
+            raise HarnessError(f"the sample {sample.id} has no picture of its own")
+        width, height = size_of_png(png)
+        blocks = shown.blocks if shown is not None else ()
+        return _seen(PageRendering("ok", png=png, width=width, height=height, blocks=blocks))
+
+    def fail(self, status: Status, error: str) -> Drawn:
+        """As if some page had come to this."""
+        return _seen(PageRendering(status, error))
+
+    def protocol(self) -> Mapping[str, Any]:
+        """What it is compared with, window, limits, and a hash of the renderer's source."""
+        limits = self.renderer.limits
+        return {
+            "reference": self.reference,
+            "viewport": f"{limits.width}x{limits.height}",
+            "max_height": limits.max_height,
+            "seconds": limits.seconds,
+            "javascript": self.renderer.environment["javascript"],
+            "renderer": source_hash(),
+        }
+
+    def environment(self) -> Mapping[str, Any]:
+        """Browser, fonts, confinement."""
+        return {
+            name: told for name, told in self.renderer.environment.items() if name != "javascript"
+        }
+
+    def lacks(self) -> Sequence[str]:
+        """Tailwind, which pages of v0.2 ask for."""
+        return () if self.renderer.environment["tailwind"] else (NO_TAILWIND,)
+
+    def close(self) -> None:
+        """End what is under way."""
+        self.renderer.close()
+
+
+def _seen(page: PageRendering) -> Drawn:
+    return Drawn(
+        page.status,
+        page.error,
+        page.png,
+        page.png,
+        page.seconds,
+        page,
+        texts=tuple(block.text for block in page.blocks),
+    )

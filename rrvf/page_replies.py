@@ -1,0 +1,115 @@
+"""The page in a reply: which part of what a model wrote is the HTML that it meant."""
+
+from __future__ import annotations
+
+import re
+
+from rrvf import replies
+from rrvf.types import Code
+
+_TAG = re.compile(r"<[a-zA-Z!][^<>]*>")
+_DOCUMENT = re.compile(r"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
+_DOCUMENT_END = re.compile(r"</html\s{0,20}>", re.IGNORECASE)
+_WHOLE = re.compile(r"^[ \t]*(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE | re.MULTILINE)
+_BODY = re.compile(r"<body[\s>]|</html\s{0,20}>", re.IGNORECASE)
+_PART = re.compile(r"<(?:head|body)[\s>]", re.IGNORECASE)
+_CUT_OFF = re.compile(r"<(?:head|body)(?:\s[^<>]*)?>\s{0,200}<[a-z!]", re.IGNORECASE)
+_PART_END = re.compile(r"</(?:head|body|html)\s{0,20}>", re.IGNORECASE)
+_LINE = re.compile(
+    r"^[ \t]*(<(head|body|title|style|link|meta|header|main|nav|section|article|aside|footer|div"
+    r"|h[1-6]|p|ul|ol|dl|table|form|figure|center|blockquote|pre)(?:\s[^<>]*)?>)",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""An element of a page that begins a line; a word of a sentence does not."""
+
+_ANY_END = re.compile(
+    r"</[a-z][a-z0-9]*\s{0,20}>|<(?:img|hr|br|input)(?:\s[^<>]*)?>", re.IGNORECASE
+)
+_MOST_BLANKS = 1000
+
+
+def extract_html(completion: str) -> str | None:
+    """The page a reply amounts to.
+
+    Args:
+        completion: Any string; of a tagged one what is :func:`rrvf.replies.spoken`.
+
+    Returns:
+        The last block that is a document; else the last ```` ```html ```` block, else the last
+        block, if it holds a tag. Without such a block, the document in the text: what reaches from
+        its first tag to its last. The tags ``html``, ``head`` and ``body`` are optional, as they
+        are to browsers: elements that stand on lines of their own are a page. ``None`` where there
+        is none of these.
+    """
+    if isinstance(completion, Code):
+        return str(completion) if _TAG.search(completion) else None
+    text = replies.spoken(completion, "html")
+    blocks = list(replies.fenced_blocks(text))
+    pages = [code for name, code in blocks if _is_whole(name, code)]
+    pages = pages or [code for name, code in blocks if _is_part(name, code)]
+    # A document without a body, as one that was cut off.
+    pages = pages or [code for name, code in blocks if _is_begun(name, code)]
+    if pages:
+        return pages[-1]
+    if _WHOLE.search(text):
+        return _unfenced_page(text)
+    code = replies.last_block(text, "html")
+    return code if code is not None and _TAG.search(code) else _unfenced_page(text)
+
+
+def _is_whole(name: str, code: str) -> bool:
+    """Whether a block is a document; one of another language only if it begins as one."""
+    if not _BODY.search(code):
+        return False
+    named = name in replies.LANGUAGE_NAMES["html"]
+    return bool(_DOCUMENT.search(code) if named else _DOCUMENT.match(_uncommented(code)))
+
+
+def _is_begun(name: str, code: str) -> bool:
+    """Whether a block of HTML begins a document."""
+    return name in replies.LANGUAGE_NAMES["html"] and _DOCUMENT.search(code) is not None
+
+
+def _is_part(name: str, code: str) -> bool:
+    """Whether a block is a document without its outermost tag."""
+    named = name in ("", *replies.LANGUAGE_NAMES["html"])
+    return named and _PART.match(_uncommented(code)) is not None
+
+
+def _uncommented(code: str) -> str:
+    """Code from its first tag on that is no comment."""
+    at = len(code) - len(code.lstrip())
+    while code.startswith(("<!--", "<?xml"), at):
+        end = code.find(">" if code.startswith("<?", at) else "-->", at)
+        if end < 0:
+            return ""
+        at = code.index(">", end) + 1
+        at += len(code[at : at + _MOST_BLANKS]) - len(code[at : at + _MOST_BLANKS].lstrip())
+    return code[at:]
+
+
+def _unfenced_page(text: str) -> str | None:
+    """A document in the midst of a text, or elements that begin a line and are closed."""
+    start = _DOCUMENT.search(text)
+    if start is not None:
+        return _up_to_last(_DOCUMENT_END, text, start.start())
+    line = _LINE.search(text)
+    part = _PART.search(text)
+    if part is not None and (
+        _CUT_OFF.match(text, part.start()) or _PART_END.search(text, part.end())
+    ):
+        begin = part.start() if line is None else min(part.start(), line.start(1))
+        return _up_to_last(_PART_END, text, begin)
+    if line is None or not _closed_later(line[2], text, line.end()):
+        return None
+    return _up_to_last(_ANY_END, text, line.start(1))
+
+
+def _closed_later(name: str, text: str, start: int) -> bool:
+    return re.search(rf"</{name}\s{{0,20}}>", text[start:], re.IGNORECASE) is not None
+
+
+def _up_to_last(ending: re.Pattern[str], text: str, start: int) -> str:
+    """From the start to the last ending, or all there is without one."""
+    ends = [match.end() for match in ending.finditer(text, start)]
+    return text[start : ends[-1] if ends else None].rstrip()
