@@ -18,9 +18,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from rrvf.types import SampleResult, Score, Status, TurnScores
+from rrvf.bench import Bench
+from rrvf.errors import HarnessError, boundary
+from rrvf.scoring import unscored
+from rrvf.trajectories import Trajectory
+from rrvf.types import Code, Language, Sample, SampleResult, Score, Status, TurnScores
 
 Metrics = Callable[[Sequence[SampleResult]], Mapping[str, float | None]]
 """Results -> the columns of the table."""
@@ -104,3 +109,66 @@ def _result(status: Status, scores: Mapping[str, float | None]) -> SampleResult:
 
 def _measured(table: Mapping[str, float | None]) -> dict[str, float]:
     return {name: value for name, value in table.items() if value is not None}
+
+
+# ------------------------------------------------------------------------------ one episode
+
+
+def score_turns(
+    bench: Bench, sample: Sample, trajectory: Trajectory, final: SampleResult
+) -> tuple[TurnScores, ...]:
+    """What each code of an episode is worth, by all scorers but a judge that is paid.
+
+    Args:
+        bench: Where its answer was scored; code that comes again is not drawn again.
+        sample: Which it is about.
+        trajectory: The episode.
+        final: The result of its answer.
+    """
+    free = _without_paid_judge(bench)
+    names = free.names()
+    known = {_only_code(trajectory.completion, bench.language): final}
+    scored: list[TurnScores] = []
+    for turn, written in enumerate(trajectory.turns, start=1):
+        for call, seen in enumerate(written.observations, start=1):
+            if seen.code is None:
+                continue
+            code = seen.code.strip("\n")
+            if code not in known:
+                known[code] = _score_code(free, sample, seen.code)
+            scored.append(_turn_scores(turn, call, known[code], names))
+    if trajectory.stop_reason == "answered":
+        scored.append(_turn_scores(len(trajectory.turns), None, final, names))
+    return tuple(scored)
+
+
+def _without_paid_judge(bench: Bench) -> Bench:
+    """A model as judge is paid; an embedded one is not."""
+    paid = bench.judge is not None and bench.judge.name == "gpt"
+    return replace(bench, judge=None) if paid else bench
+
+
+def _only_code(reply: str | None, language: Language) -> str | None:
+    """The code of a reply that is one block and nothing else; ``None`` of any other."""
+    opening = f"```{language}\n"
+    text = (reply or "").strip()
+    if not text.startswith(opening) or not text.endswith("```"):
+        return None
+    return text.removeprefix(opening).removesuffix("```").strip("\n")
+
+
+def _score_code(bench: Bench, sample: Sample, code: str) -> SampleResult:
+    """The code of one turn; a failure of ours leaves its scores open and the others alone."""
+    item = (sample, Code(code))
+    try:
+        with boundary(f"scoring a turn of {sample.id}"):
+            return bench.score(item).result
+    except HarnessError as error:
+        return unscored(item, bench.names(), error)
+
+
+def _turn_scores(
+    turn: int, call: int | None, result: SampleResult, names: Sequence[str]
+) -> TurnScores:
+    values = {name: result.scores[name].value for name in names}
+    return TurnScores(turn, call, result.status, values)

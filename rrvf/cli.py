@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -16,6 +17,7 @@ import rrvf
 from rrvf.errors import OtherRunError, RrvfError, UserError
 from rrvf.files import write_atomically
 from rrvf.flags import (
+    AgainFlags,
     Browser,
     ChartPython,
     EpisodeFlags,
@@ -130,7 +132,7 @@ def score(
     with prepared(benchmark, options) as (items, scoring):
         _tell_missing(items, scoring)
         _tell(thoughts_cut(items))
-        results = _run(items, scoring, out, run.workers, where)
+        results = _run(items, scoring, out, run.workers, where, options.to_json())
     _report(out, results)
 
 
@@ -163,8 +165,42 @@ def evaluate(
     where = None if executor == "local" else _on_ray(benchmark, options, loop, ray_address, out)
     with episodes(benchmark, options, loop, out) as (items, scoring):
         _tell_missing(items, scoring)
-        results = _run(items, scoring, out, run.workers, where)
+        results = _run(items, scoring, out, run.workers, where, options.to_json())
     _tell(*remarks(out))
+    _report(out, results)
+
+
+@app.command()
+@grouped
+def rescore(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    out: Out,
+    again: AgainFlags,
+    judge: JudgeFlags,
+    workers: Workers = 2,
+    confinement: Level = "auto",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ask the judge anew.")] = False,
+) -> None:
+    """Score a run again, by another judge, other scorers or another mode; no model answers again.
+
+    Ends with status 3 where nothing at all could be scored.
+    """
+    from rrvf.rescore import read_run, rescored
+    from rrvf.run_folder import begun_fresh, require_apart
+    from rrvf.runs import JudgeOptions
+
+    if out.resolve() == run.resolve():
+        raise UserError(f"--out {out} is the run itself, which stays as it is; name another --out")
+    before = read_run(run)
+    changes = {name: value for name, value in said(again).items() if value is not None}
+    if again.scorers is not None:
+        changes["scorers"] = _names(again.scorers)
+    judges = JudgeOptions(**said(judge), since=begun_fresh(out) if fresh else 0.0)
+    here = {"workers": workers, "confinement": confinement, "judge": judges}
+    options = replace(before.options, **changes, **here)
+    require_apart(out, options.data)
+    with rescored(before, options, out) as (items, scoring):
+        results = _run(items, scoring, out, workers, told=options.to_json())
     _report(out, results)
 
 
@@ -285,10 +321,14 @@ def _options(
     values = said(run)
     del values["fresh"]
     if run.scorers is not None:
-        names = (name.strip() for name in run.scorers.split(","))
-        values["scorers"] = tuple(name for name in names if name)
+        values["scorers"] = _names(run.scorers)
     judges = JudgeOptions(**said(judge), since=_since(run, out))
     return RunOptions(predictions=predictions, judge=judges, **values)
+
+
+def _names(listed: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(name for name in map(str.strip, listed.split(",")) if name)
 
 
 def _tell_missing(items: Sequence[Item], scoring: Scoring) -> None:
@@ -320,6 +360,7 @@ def _run(
     out: Path,
     workers: int,
     executor: Executor | None = None,
+    told: Mapping[str, Any] | None = None,
 ) -> Sequence[SampleResult]:
     """Score with a progress bar, then print the table and what there is to say about it."""
     from rrvf.evaluate import score_predictions
@@ -340,7 +381,7 @@ def _run(
             _terminable(),
             # Ray tells of lost nodes on stdout, which is for the table.
             redirect_stdout(sys.stderr if executor else sys.stdout),
-            closing(score_predictions(items, scoring, out, workers, executor)) as results,
+            closing(score_predictions(items, scoring, out, workers, executor, told)) as results,
         ):
             finished = list(_progress(results, len(items)))
     except KeyboardInterrupt as stop:

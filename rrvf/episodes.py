@@ -20,8 +20,9 @@ from typing import Any, get_args
 from rrvf.agent import AgentSettings, run_episode
 from rrvf.bench import Bench, Scoring
 from rrvf.benchmarks.benchmark import Benchmark
+from rrvf.by_turn import score_turns
 from rrvf.chat import Chat
-from rrvf.errors import HarnessError, boundary
+from rrvf.errors import HarnessError
 from rrvf.policies import EndpointPolicy, Policy, RecordedPolicy
 from rrvf.renderers.cache import write_atomically
 from rrvf.run_folder import PICTURES, picture_name
@@ -38,7 +39,7 @@ from rrvf.scoring import (
 )
 from rrvf.teacher import ModelTeacher, Teacher
 from rrvf.trajectories import TeacherPart, Trajectory, from_json, to_json
-from rrvf.types import Code, EpisodeResult, Language, Sample, SampleResult, TurnScores
+from rrvf.types import EpisodeResult, Sample, SampleResult
 
 TRAJECTORIES = "trajectories.jsonl"
 
@@ -140,7 +141,7 @@ class LoopScoring:
         said = ""
         if recorded and isinstance(self.policy, RecordedPolicy):
             said = self.policy.key(sample.id)
-        return content_key(item_key((sample, None)), sample.prompt, _picture_key(sample), said)
+        return item_key_of_episode(sample, said)
 
     def _played(self, sample: Sample, key: str) -> Trajectory:
         trajectory = run_episode(self.policy, sample, self.bench, self.teacher, self.settings)
@@ -161,31 +162,13 @@ class LoopScoring:
             stop_reason=trajectory.stop_reason,
             n_turns=len(trajectory.turns),
             teacher={part: number for part, number in parts.items() if number},
-            by_turn=self._by_turn(sample, trajectory, final) if scored else None,
+            by_turn=score_turns(self.bench, sample, trajectory, final) if scored else None,
         )
 
-    def _by_turn(
-        self,
-        sample: Sample,
-        trajectory: Trajectory,
-        final: SampleResult,
-    ) -> tuple[TurnScores, ...]:
-        """What each code of the episode is worth; code that comes again is not drawn again."""
-        bench = _free(self.bench)
-        names = bench.names()
-        known = {_bare(trajectory.completion, bench.language): final}
-        told: list[TurnScores] = []
-        for turn, written in enumerate(trajectory.turns, start=1):
-            for call, seen in enumerate(written.observations, start=1):
-                if seen.code is None:
-                    continue
-                bare = seen.code.strip("\n")
-                if bare not in known:
-                    known[bare] = _scored(bench, (sample, Code(seen.code)))
-                told.append(_turn_scores(turn, call, known[bare], names))
-        if trajectory.stop_reason == "answered":
-            told.append(_turn_scores(len(trajectory.turns), None, final, names))
-        return tuple(told)
+
+def item_key_of_episode(sample: Sample, said: str = "") -> str:
+    """Identifies what an episode is made from: the sample, and what is recorded of it."""
+    return content_key(item_key((sample, None)), sample.prompt, _picture_key(sample), said)
 
 
 def _picture_key(sample: Sample) -> str:
@@ -206,37 +189,6 @@ def chats_in(scoring: Scoring) -> dict[str, Chat]:
     if isinstance(scoring.judge, ModelJudge):
         chats["judge"] = scoring.judge.chat
     return chats
-
-
-def _free(bench: Bench) -> Bench:
-    """The same bench without a model as judge, which is paid; an embedded one is not."""
-    paid = bench.judge is not None and bench.judge.name == "gpt"
-    return replace(bench, judge=None) if paid else bench
-
-
-def _bare(reply: str | None, language: Language) -> str | None:
-    """The code of a reply that is one block and nothing else; ``None`` of any other."""
-    opening = f"```{language}\n"
-    text = (reply or "").strip()
-    if not text.startswith(opening) or not text.endswith("```"):
-        return None
-    return text.removeprefix(opening).removesuffix("```").strip("\n")
-
-
-def _scored(bench: Bench, item: Item) -> SampleResult:
-    """The code of one turn; a failure of ours leaves its scores open and the others alone."""
-    try:
-        with boundary(f"scoring a turn of {item[0].id}"):
-            return bench.score(item).result
-    except HarnessError as error:
-        return unscored(item, bench.names(), error)
-
-
-def _turn_scores(
-    turn: int, call: int | None, result: SampleResult, names: Sequence[str]
-) -> TurnScores:
-    values = {name: result.scores[name].value for name in names}
-    return TurnScores(turn, call, result.status, values)
 
 
 def remarks(folder: Path) -> Iterator[str]:
@@ -286,8 +238,8 @@ class Trajectories:
                     self._places[str(json.loads(line)["sample_id"])] = place
                 place += len(line)
 
-    def find(self, sample_id: str, key: str) -> Trajectory | None:
-        """A finished episode made from what ``key`` identifies.
+    def find(self, sample_id: str, key: str | None) -> Trajectory | None:
+        """A finished episode made from what ``key`` identifies, from whatever without one.
 
         One that failed through our fault, or whose pictures are gone, is played again.
         """
@@ -297,7 +249,7 @@ class Trajectories:
             with (self.folder / TRAJECTORIES).open("rb") as lines:
                 lines.seek(self._places[sample_id])
                 entry = json.loads(lines.readline())
-            if entry["key"] == key:
+            if key is None or entry["key"] == key:
                 found = from_json(entry, self._picture)
                 return None if found.failed else found
         return None

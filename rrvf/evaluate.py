@@ -69,6 +69,7 @@ def score_predictions(
     out: Path,
     workers: int = 2,
     executor: Executor | None = None,
+    told: Mapping[str, Any] | None = None,
 ) -> Generator[SampleResult]:
     """Score every item, writing as it goes; items that the folder already holds come first.
 
@@ -77,6 +78,14 @@ def score_predictions(
     Whether it ends, is closed early or is interrupted: ``summary.json`` then tells what there is.
     Who may leave early closes it (:func:`contextlib.closing`); what is under way then ends with
     the renderer, which is of no use afterwards.
+
+    Args:
+        items: What to score.
+        scoring: How.
+        out: Folder of the run.
+        workers: Executions at the same time.
+        executor: Where items are scored.
+        told: What the run was told, for who scores it again; plain JSON.
 
     Raises:
         DataError: ``out`` holds another run, or cannot be written.
@@ -87,7 +96,8 @@ def score_predictions(
     settings = {"protocol": scoring.protocol(), "environment": scoring.environment()}
     asked, nobody_there = _asked(scoring)
     with boundary(f"opening {out}"):
-        folder = RunFolder(out, _flat({**settings, "asked": asked}), keys, unanswered)
+        every = _flat({**settings, "asked": asked, "told": told or {}})
+        folder = RunFolder(out, every, keys, unanswered)
     with folder:
         results = dict(folder.done)
         try:

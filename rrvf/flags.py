@@ -83,13 +83,45 @@ class RunFlags:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgainFlags:
+    """What is to change when a run is scored again; ``None`` leaves it as it was."""
+
+    PANEL: ClassVar = "Data and scores"
+
+    data: Annotated[str | None, typer.Option(help="Where the samples are now.")] = None
+    subset: Annotated[str | None, typer.Option(help="Subset of the folder.")] = None
+    task: Annotated[str | None, typer.Option(help="direct or customized.")] = None
+    mode: Annotated[
+        Literal["official", "fixed"] | None, typer.Option(help="Official scores, or mended.")
+    ] = None
+    scorers: Annotated[
+        str | None, typer.Option(help="Comma-separated names or my.module:object.")
+    ] = None
+    reference: Annotated[
+        Literal["html", "image"] | None,
+        typer.Option(help="Compare pages with the HTML's rendering, or the image."),
+    ] = None
+    timeout: Annotated[int | None, typer.Option(min=1, help="Seconds a rendering may take.")] = None
+    chart_python: ChartPython = None
+    browser: Browser = None
+    clip_model: Annotated[str | None, typer.Option(help="open_clip model.")] = None
+    clip_weights: Annotated[
+        str | None,
+        typer.Option(envvar="RRVF_CLIP_WEIGHTS", help="open_clip tag, or a local file."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeFlags:
     """Who judges: :class:`rrvf.runs.JudgeOptions`."""
 
     PANEL: ClassVar = "Judge"
 
     model: Annotated[
-        str | None, typer.Option("--judge", help="Model that fills the GPT column, or likeness.")
+        str | None,
+        typer.Option(
+            "--judge", help="Model that fills the GPT column; likeness, or my.module:MyJudge."
+        ),
     ] = None
     base_url: Annotated[str | None, typer.Option("--judge-base-url", help=Server)] = None
     name: Annotated[str | None, typer.Option("--judge-name", help=Name)] = None

@@ -10,24 +10,30 @@ call, given only where the answer is worth more than 0.5. Another reproduction n
   final code that does not run.
 * ``R_tool`` in [0, 1] counts tool calls whose code rendered, up to a cap, behind a gate.
 
+Further terms may be added: functions of (result, trajectory), where the result tells what every
+turn was worth.
+
 A score that could not be measured, through a fault of ours, makes the reward ``None``: the episode
 then takes no part in its group.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rrvf.bench import Bench
+from rrvf.by_turn import score_turns
+from rrvf.dotted import find_object
 from rrvf.errors import HarnessError, UserError, boundary
 from rrvf.replies import extract_code, parse_reply, spoken, with_closed_thought
 from rrvf.scoring import Outcome, unscored
 from rrvf.trajectories import Completion, Trajectory, Turn
-from rrvf.types import Language, Sample, SampleResult, Score
+from rrvf.types import EpisodeResult, Language, Sample, SampleResult, Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +48,7 @@ class RewardSettings:
         running_penalty: Taken off R_format where there is no final code that runs.
         tool_gate: R_tool is 0 unless R_vision is larger; ``None`` for no gate.
         tool_cap: Successful calls that earn the whole of R_tool.
+        terms: Further terms with their weights: ``my.module:function``, see :data:`Term`.
     """
 
     vision: Mapping[str, float] = field(default_factory=lambda: {"gpt": 1.0})
@@ -52,6 +59,7 @@ class RewardSettings:
     running_penalty: float = 1.0
     tool_gate: float | None = 0.5
     tool_cap: int = 1
+    terms: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def __post_init__(self) -> None:
         weights = list(self.vision.values())
@@ -100,10 +108,19 @@ class Reward:
     format: float | None = None
     tool: float | None = None
     reason: str | None = None
+    terms: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+Term = Callable[[SampleResult, Trajectory], float | None]
+"""A term of one's own; ``result.episode.by_turn`` holds the scores of every turn."""
 
 
 def reward_of(
-    trajectory: Trajectory, result: SampleResult, settings: RewardSettings, language: Language
+    trajectory: Trajectory,
+    result: SampleResult,
+    settings: RewardSettings,
+    language: Language,
+    terms: Mapping[str, Term] | None = None,
 ) -> Reward:
     """Add up what an episode earned.
 
@@ -112,6 +129,7 @@ def reward_of(
         result: Of its answer, as evaluation scores it.
         settings: Weights and gates.
         language: Of the code.
+        terms: The functions behind the further terms that the settings weigh.
     """
     if trajectory.failed:
         return Reward(None, reason=trajectory.error or trajectory.stop_reason)
@@ -132,7 +150,25 @@ def reward_of(
         + settings.format_weight * form
         + settings.tool_weight * tool
     )
-    return Reward(total, vision, form, tool)
+    further: dict[str, float] = {}
+    for name, term in (terms or {}).items():
+        value = _call_term(name, term, result, trajectory)
+        if isinstance(value, str):
+            return Reward(None, vision, form, tool, value)
+        further[name] = value
+        total += settings.terms[name] * value
+    return Reward(total, vision, form, tool, terms=further)
+
+
+def _call_term(name: str, term: Term, result: SampleResult, trajectory: Trajectory) -> float | str:
+    """What a term says; where it raises, or says what is no number, why there is none."""
+    try:
+        value = term(result, trajectory)
+    except Exception as error:  # whatever a stranger's term raises
+        return f"{name} failed: {type(error).__name__}: {error}"
+    if not isinstance(value, float | int) or not math.isfinite(value):
+        return f"{name}: {value!r} is no number"
+    return float(value)
 
 
 def _mean(weights: Mapping[str, float], scores: Mapping[str, Score]) -> float:
@@ -222,6 +258,12 @@ class Rewarder:
         if missing:
             measured = ", ".join(self.bench.names())
             raise UserError(f"R_vision names {', '.join(missing)}; measured are: {measured}")
+        _ = self.terms  # one that cannot be found is told before anything is played
+
+    @functools.cached_property
+    def terms(self) -> Mapping[str, Term]:
+        """The functions behind the further terms."""
+        return {name: find_object(name, "reward term") for name in self.settings.terms}
 
     def __call__(self, sample: Sample, trajectory: Trajectory) -> Rewarded:
         """Score and reward one episode; a failure of ours is told in the reward, never raised.
@@ -235,13 +277,23 @@ class Rewarder:
         else:
             try:
                 with boundary(f"scoring {sample.id}"):
-                    outcome = self.bench.score(item)
+                    outcome = self._with_turns(sample, trajectory, self.bench.score(item))
             except (HarnessError, UserError) as error:
                 # A judge that is gone must not end a training run: its steps are counted there.
                 failure = HarnessError(str(error))
                 outcome = Outcome(unscored(item, self.bench.names(), failure))
-        reward = reward_of(trajectory, outcome.result, self.settings, self.bench.language)
+        reward = reward_of(
+            trajectory, outcome.result, self.settings, self.bench.language, self.terms
+        )
         return Rewarded(trajectory, outcome, reward)
+
+    def _with_turns(self, sample: Sample, trajectory: Trajectory, outcome: Outcome) -> Outcome:
+        """With what every turn was worth, where somebody looks at that."""
+        if not self.terms:
+            return outcome
+        turns = score_turns(self.bench, sample, trajectory, outcome.result)
+        episode = EpisodeResult(trajectory.stop_reason, len(trajectory.turns), by_turn=turns)
+        return replace(outcome, result=replace(outcome.result, episode=episode))
 
 
 # ------------------------------------------------------------------------- for other frameworks

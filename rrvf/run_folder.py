@@ -22,11 +22,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
+from rrvf.benchmarks.predictions import LOST, LostAnswer
 from rrvf.errors import DataError, OtherRunError, UserError
 from rrvf.renderers.cache import write_atomically
 from rrvf.types import (
     STATUSES,
     BenchmarkResult,
+    Code,
     EpisodeResult,
     SampleResult,
     Score,
@@ -39,6 +41,9 @@ SETTINGS = "run.json"
 PICTURES = "renderings"
 ANSWERS = "answers"
 """Folder of what a policy behind a server said in this run."""
+
+TOLD = "told."
+"""Begins the names of what the run was told beside what moves scores: where its samples are."""
 
 _PARTS = ("policy", "teacher", "judge")
 _FRESH = "asked.fresh"
@@ -303,7 +308,11 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
         there[name], here[name] = _comparable(before.get(name) or {}, now.get(name) or {})
     there, here = _leaves(there), _leaves(here)
     known = _known_by_content(there, here)
-    every = [name for name in {**there, **here} if not name.endswith(".hash")]
+    every = [
+        name
+        for name in {**there, **here}
+        if not name.endswith(".hash") and not name.startswith(TOLD)
+    ]
     changed = [name for name in every if name not in known and there.get(name) != here.get(name)]
     short = Counter(_leaf(name) for name in every)
     return [
@@ -382,7 +391,26 @@ def to_json(result: SampleResult) -> dict[str, Any]:
         "other_mode": dict(result.other_mode),
         "tags": dict(result.tags),
     }
+    if form := _form(result.completion):
+        line["form"] = form
     return line if result.episode is None else line | {"episode": asdict(result.episode)}
+
+
+def _form(completion: str | None) -> str | None:
+    """What an answer is that is no plain text."""
+    if isinstance(completion, Code):
+        return "code"
+    return "lost" if isinstance(completion, LostAnswer) else None
+
+
+def _formed(entry: Mapping[str, Any]) -> str | None:
+    """The answer as it was taken: code as code, and what could not be had as that."""
+    text = entry["completion"]
+    if text is None:
+        return None
+    before = entry["status"] == "harness_error" and str(entry["error"]).startswith(LOST)
+    form = entry.get("form", "lost" if before and text.startswith(LOST) else None)
+    return Code(text) if form == "code" else LostAnswer(text) if form == "lost" else text
 
 
 def from_json(entry: Mapping[str, Any]) -> SampleResult:
@@ -404,7 +432,7 @@ def from_json(entry: Mapping[str, Any]) -> SampleResult:
         seconds=entry["seconds"],
         scores=scores,
         code=entry["code"],
-        completion=entry["completion"],
+        completion=_formed(entry),
         pictures=entry["pictures"],
         other_mode=entry["other_mode"],
         tags=entry["tags"],
@@ -420,6 +448,18 @@ def _episode(entry: Mapping[str, Any]) -> EpisodeResult:
         teacher=entry["teacher"],
         by_turn=None if turns is None else tuple(TurnScores(**turn) for turn in turns),
     )
+
+
+def read_results(path: Path) -> tuple[dict[str, SampleResult], dict[str, object]]:
+    """The results of a run by sample, and the keys of what they were made from.
+
+    Args:
+        path: Its folder; of several lines of a sample the last whole one counts.
+    """
+    raw = (path / RESULTS).read_bytes() if (path / RESULTS).exists() else b""
+    read = [(result, key) for result, key in map(_parsed, raw.split(b"\n")) if result is not None]
+    keys = {result.sample_id: key for result, key in read}
+    return {result.sample_id: result for result, _ in read}, keys
 
 
 def read_summary(path: Path) -> dict[str, Any]:

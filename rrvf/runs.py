@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from rrvf.benchmarks import find_benchmark
 from rrvf.benchmarks.benchmark import Benchmark, LoadOptions
 from rrvf.benchmarks.predictions import KINDS, load_predictions, match
 from rrvf.chat import Chat, ChatSettings, Usage
+from rrvf.dotted import find_object
 from rrvf.episodes import LoopScoring, Trajectories, chats_in
 from rrvf.errors import UserError
 from rrvf.kinds.kind import RendererOptions
@@ -60,6 +61,7 @@ _UNUSED: Mapping[Source, Sequence[str]] = {
     "vllm": (*_SERVED, "device"),
     "recorded": (*_SERVED, "batch_size", "device", "top_p", "seed"),
 }
+_OWN_JUDGE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Prepared = tuple[Sequence[Item], Bench]
@@ -95,14 +97,23 @@ class RunOptions:
     judge: JudgeOptions | None = None
     recorded: tuple[str, ...] | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """What else may be asked of the same samples: all but answers, judge and this machine."""
+        left_out = ("predictions", "judge", "recorded", "workers", "confinement")
+        told = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
+        if self.data is not None and Path(self.data).exists():
+            told["data"] = str(Path(self.data).resolve())
+        return {n: str(v) if isinstance(v, Path) else v for n, v in told.items() if v is not None}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeOptions:
     """Who judges.
 
     Attributes:
-        model: Name at the server, or ``likeness`` for the embedded judge; ``None`` for no judge,
-            and then nothing else may be said of one.
+        model: Name at the server; ``likeness`` for the embedded judge; or, where no ``base_url``
+            is given, ``my.module:MyJudge``, a class. ``None`` for no judge, and then nothing else
+            may be said of one.
         base_url: Of an OpenAI-compatible server; ``None`` is OpenAI.
         name: The user's for it: the same judge, whatever its address.
         since: Unix time; answers that were kept before are asked for again.
@@ -150,6 +161,8 @@ def judge_for(options: JudgeOptions | None, rubric: str) -> Generator[Judge | No
         if options.model == OLD_LIKENESS:
             _log.warning("%s", RENAMED)
         yield LikenessJudge()
+    elif options.base_url is None and _OWN_JUDGE.fullmatch(options.model):
+        yield find_object(options.model, "judge")()
     else:
         settings = ChatSettings(
             options.model,

@@ -17,11 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rrvf.bench import Bench
+from rrvf.bench import Bench, Scoring
 from rrvf.errors import UserError
 from rrvf.ray_executor import RayExecutor
 from rrvf.renderers.chart import ChartScript
-from rrvf.scoring import Item, Outcome, Scoring
+from rrvf.scoring import Item, Outcome
 from rrvf.types import Rendering
 from tests.benches import chart_bench
 from tests.runs import FakeRenderer, fenced, sample

@@ -338,7 +338,7 @@ def small(tmp_path: Path) -> list[Any]:
 
 def test_an_unknown_benchmark(tmp_path: Path) -> None:
     options = ["--data", "x", "--predictions", "y", "--out", tmp_path / "out"]
-    assert_one_line(rrvf("score", "chartmimc", *options), "'chartmimc'", "available: chartmimic")
+    assert_one_line(rrvf("score", "chartmimc", *options), "'chartmimc'", "Did you mean chartmimic?")
 
 
 @pytest.mark.parametrize("python", ["/nonexistent/python", "/dev/null", "/bin/true"])
@@ -379,7 +379,7 @@ class Said:
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """The command in this process, drawing by lookup."""
-    for user in ("rrvf.runs", "rrvf.renderers.single"):
+    for user in ("rrvf.kinds.chart", "rrvf.renderers.single"):
         monkeypatch.setattr(f"{user}.ChartRenderer", FakeRenderer)
 
     def called(*arguments: object) -> Said:
@@ -498,7 +498,7 @@ def test_workers_mode_and_confinement_reach_the_renderer(
             made.append(arguments)
             super().__init__(*arguments)
 
-    monkeypatch.setattr("rrvf.runs.ChartRenderer", Noting)
+    monkeypatch.setattr("rrvf.kinds.chart.ChartRenderer", Noting)
     options = ["--workers", 3, "--timeout", 7, "--chart-python", "/x/python"]
     assert call(*small, *options, "--confinement", "rlimits", "--mode", "fixed").code == 0
     [(python, workers, limits, confinement)] = made

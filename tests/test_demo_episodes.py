@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from rrvf.bench import Scoring
 from rrvf.demo import PAGE_SCORERS, demo_items, demo_pages, play_episode
 from rrvf.demo_teacher import recorded_teacher
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.renderers.page import PageRenderer
 from rrvf.replies import parse_reply
 from rrvf.scorers.likeness import LikenessJudge
-from rrvf.scoring import Item, Scoring
+from rrvf.scoring import Item
 from tests.benches import chart_bench, page_bench
 from tests.runs import lines_of, summary_of, values
 

@@ -20,7 +20,7 @@ from tests.runs import rrvf
 
 GOLDEN = Path(__file__).parent / "golden"
 DEMO = Path(__file__).parents[1] / "rrvf" / "demo_data"
-PASSING = ("environment.", "protocol.recorder", "protocol.renderer", "protocol.hash")
+PASSING = ("told.", "environment.", "protocol.recorder", "protocol.renderer", "protocol.hash")
 MACHINE = frozenset({"seconds", "error", "pictures", "completion", "key", "code"})
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from rrvf.errors import DataError, OtherRunError, UserError
 from rrvf.run_folder import RunFolder, from_json, read_summary, to_json
-from rrvf.types import BenchmarkResult, SampleResult, Score
+from rrvf.types import BenchmarkResult, Column, SampleResult, Score
 from tests.runs import (
     COUNTING,
     assert_one_line,
@@ -45,7 +45,11 @@ RESULT = SampleResult(
     tags={"category": "bar"},
 )
 KEYS = {"a": "key a", "b": "key b"}
-SUMMARY = BenchmarkResult("chartmimic", 2, {"ok": 1}, {"text": 0}, {"text": 50.0, "gpt": None})
+SUMMARY = BenchmarkResult(
+    *("chartmimic", 2, {"ok": 1}, {"text": 0}, {"text": 50.0, "gpt": None}),
+    columns=(Column("text", "Text", "text"),),
+    kind="chart",
+)
 
 
 def opened(
@@ -249,6 +253,17 @@ def test_the_summary_holds_every_part(tmp_path: Path) -> None:
         folder.finish(SUMMARY, finished=True)
     assert read_summary(tmp_path) == {
         "benchmark": "chartmimic",
+        "kind": "chart",
+        "columns": [
+            {
+                "key": "text",
+                "title": "Text",
+                "scorer": "text",
+                "over": "all",
+                "scale": 100.0,
+                "mean_of": [],
+            }
+        ],
         "finished": True,
         "n_samples": 2,
         "statuses": {"ok": 1},

@@ -53,6 +53,7 @@ class RolloutLog:
                 "vision": reward.vision,
                 "format": reward.format,
                 "tool": reward.tool,
+                **({"terms": dict(reward.terms)} if reward.terms else {}),
                 "reason": reward.reason,
             },
         }

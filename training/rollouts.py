@@ -333,6 +333,7 @@ def measures(one: Rewarded) -> dict[str, float | None]:
         "reward/vision": reward.vision,
         "reward/format": reward.format,
         "reward/tool": reward.tool,
+        **{f"reward/{name.rpartition(':')[2]}": value for name, value in reward.terms.items()},
         "unscored": float(reward.total is None),
         "harness_failures": float(ours),
         "runnable": None if ours else float(ok),

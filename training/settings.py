@@ -64,6 +64,7 @@ class RewardArguments:
     """How scores become a reward; see ``rrvf.rewards``."""
 
     reward_vision: str = _told("Scores with weights, as in gpt, or text=1, layout=1.", "gpt")
+    reward_terms: str = _told("Terms of your own with weights, as in my.module:progress=0.3.", "")
     vision_weight: float = _told("Of R_vision.", 0.8)
     format_weight: float = _told("Of R_format.", 0.2)
     tool_weight: float = _told("Of R_tool.", 1.2)

@@ -92,7 +92,7 @@ def reward_settings(told: RewardArguments) -> RewardSettings:
     if OLD_LIKENESS in mix:
         logger.warning("reward_vision: %s", RENAMED)
         mix = {LIKENESS if name == OLD_LIKENESS else name: mix[name] for name in mix}
-    return RewardSettings(vision=mix, **given)
+    return RewardSettings(vision=mix, terms=read_mix(given.pop("reward_terms")), **given)
 
 
 def _judge_options(told: WorldArguments, since: float) -> JudgeOptions | None:

@@ -13,7 +13,13 @@ from typing import Any
 from rrvf.errors import RrvfError
 from vlmeval_plugin import settings
 from vlmeval_plugin.host import load_run
-from vlmeval_plugin.names import HostArguments, our_datasets, read_arguments, refuse_unknown
+from vlmeval_plugin.names import (
+    HostArguments,
+    find_own_benchmarks,
+    our_datasets,
+    read_arguments,
+    refuse_unknown,
+)
 from vlmeval_plugin.registration import register
 
 
@@ -23,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         override, rest = settings.parse(sys.argv[1:] if arguments is None else arguments)
         asked = read_arguments(rest)
         _note(asked)
+        settings.note_benchmarks(find_own_benchmarks(asked))
         settings.current()
         register(override)
         refuse_unknown(asked)

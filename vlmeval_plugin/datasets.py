@@ -14,7 +14,16 @@ from rrvf.files import file_inside
 from rrvf.types import Sample
 from vlmeval_plugin.evaluation import evaluate, judge_options
 from vlmeval_plugin.host import import_host
-from vlmeval_plugin.sources import DEMO_CHARTS, PAGES, PLOTS, PREFIX, Source, md5, table
+from vlmeval_plugin.sources import (
+    DEMO_CHARTS,
+    PAGES,
+    PLOTS,
+    PREFIX,
+    OwnSources,
+    Source,
+    md5,
+    table,
+)
 
 _Base: Any = import_host("vlmeval.dataset.image_base").ImageBaseDataset
 _HostCharts: Any = import_host("vlmeval.dataset.chartmimic").ChartMimic
@@ -189,5 +198,26 @@ class RRVFWebSight(RRVFDataset):
     PRIMARY = ("clip", "gpt")
 
 
-CLASSES: tuple[type[RRVFDataset], ...] = (RRVFChartMimic, RRVFPlot2Code, RRVFWebSight)
+class RRVFOwn(RRVFDataset):
+    """Benchmarks of the user's own, ``--data my.module:MyBenchmark``."""
+
+    SOURCES = OwnSources()
+
+    @classmethod
+    def report_primary_metric(cls, metrics: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The first column that is no rate of execution."""
+        found = metrics or {}
+        columns = (each for source in cls.SOURCES.values() for each in source.benchmark().columns)
+        keys = (column.key for column in columns if column.scorer != "execution")
+        names = (f"{start}{key}" for key in keys for start in ("", "split=all|"))
+        measured = [{name: found[name]} for name in names if name in found]
+        return measured[0] if measured else {}
+
+
+CLASSES: tuple[type[RRVFDataset], ...] = (
+    RRVFChartMimic,
+    RRVFPlot2Code,
+    RRVFWebSight,
+    RRVFOwn,
+)
 EVERY = (*CLASSES, RRVFChartMimicOverride)

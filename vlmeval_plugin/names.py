@@ -9,13 +9,17 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from rrvf.benchmarks import find_benchmark
 from rrvf.errors import UserError
 from vlmeval_plugin.host import import_host
+
+_OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 Config = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -84,6 +88,18 @@ def read_config(path: Path) -> Config:
                 "such as {} for the usual ones"
             )
     return parts
+
+
+def find_own_benchmarks(asked: HostArguments) -> list[str]:
+    """The data sets that are benchmarks of the user's own.
+
+    Raises:
+        UserError: One cannot be imported, or is no benchmark.
+    """
+    names = [name for name in _plain("data", asked.data, asked.config) if _OWN.fullmatch(name)]
+    for name in names:
+        find_benchmark(name)
+    return names
 
 
 def refuse_unknown(asked: HostArguments) -> None:

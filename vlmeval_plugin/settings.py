@@ -24,12 +24,16 @@ _FLAGS: Mapping[str, str] = {
     "score-mode": "official, or fixed: with the listed bugs of the official scorer mended.",
     "plot2code-data": "Folder with Plot2Code, instead of the hub.",
     "websight-data": "Folder or file with pages, instead of the hub.",
+    "benchmark-data": "What --data my.module:MyBenchmark, a benchmark of your own, reads.",
     "trajectories": "Folder for the turns of our models, by default that of --work-dir.",
 }
 """Flag -> help. The variable is the flag in capitals after ``RRVF_``."""
 
 _FRESH = "RRVF_FRESH"
 """Unix time of the start of a run with ``--fresh``, for every process of it."""
+
+_BENCHMARKS = "RRVF_BENCHMARKS"
+"""Benchmarks of the user's own that the run is about, for every process of it."""
 
 _LONG_AGO = 1e9
 
@@ -48,6 +52,7 @@ class Settings:
     score_mode: Mode = "official"
     plot2code_data: str | None = None
     websight_data: str | None = None
+    benchmark_data: str | None = None
     trajectories: str | None = None
     judge: str | None = None
     judge_base_url: str | None = None
@@ -110,6 +115,7 @@ def current() -> Settings:
         score_mode=_mode(said["score_mode"]),
         plot2code_data=said["plot2code_data"],
         websight_data=said["websight_data"],
+        benchmark_data=said["benchmark_data"],
         trajectories=said["trajectories"],
         judge=said["judge"],
         judge_base_url=said["judge_base_url"],
@@ -117,6 +123,16 @@ def current() -> Settings:
         judge_name=said["judge_name"],
         fresh=_moment(said["fresh"]),
     )
+
+
+def note_benchmarks(names: Sequence[str]) -> None:
+    """Note the user's own benchmarks, named ``my.module:MyBenchmark``, that a run is about."""
+    os.environ[_BENCHMARKS] = ",".join(names)
+
+
+def own_benchmarks() -> tuple[str, ...]:
+    """Those that were noted."""
+    return tuple(filter(None, os.environ.get(_BENCHMARKS, "").split(",")))
 
 
 def _variable(name: str) -> str:

@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
@@ -128,6 +128,28 @@ PAGES: Mapping[str, Source] = {
     "RRVF_Demo_WebSight": Source(WebSight.name, _bundled("pages"), scorers=PAGE_SCORERS),
 }
 """Name -> source. ChartMimic's own names follow from VLMEvalKit's, see ``datasets``."""
+
+
+class OwnSources(Mapping[str, Source]):
+    """The benchmarks of the user's own that a run is about, by the names that find them."""
+
+    def __getitem__(self, name: str) -> Source:
+        if name not in settings.own_benchmarks():
+            raise KeyError(name)
+        return Source(name, _own_data)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(settings.own_benchmarks())
+
+    def __len__(self) -> int:
+        return len(settings.own_benchmarks())
+
+
+def _own_data() -> Path:
+    data = settings.current().benchmark_data
+    if data is None:
+        raise SetupError("a benchmark of your own needs --benchmark-data: what it reads")
+    return Path(data)
 
 
 # ------------------------------------------------------------------------------ tables

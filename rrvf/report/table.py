@@ -40,8 +40,7 @@ def format_table(summary: Mapping[str, Any]) -> str:
 
 def table_columns(summary: Mapping[str, Any]) -> tuple[str, ...]:
     """Keys of the columns that a run's table shows."""
-    own = mapping(summary.get("metrics"))
-    return tuple(column.key for column in read_columns(summary) if not own or column.key in own)
+    return tuple(column.key for column in read_columns(summary))
 
 
 def known_summary(run: Run) -> Mapping[str, Any]:

@@ -136,7 +136,7 @@ def test_data_and_world_that_do_not_fit_are_refused() -> None:
     with (
         pytest.raises(UserError, match="max_rollout_tokens"),
         open_world(
-            "python",
+            "chartmimic",
             WorldArguments(max_rollout_tokens=100),
             RewardArguments(),
             turn_tokens=100,
@@ -220,7 +220,7 @@ def test_a_fresh_run_asks_anew_what_was_said_before_it(
     def says(url: str, since: float = 0.0, **told: Any) -> str:
         arguments = WorldArguments(judge="m", judge_base_url=url, **told)
         with open_world(
-            "python",
+            "chartmimic",
             arguments,
             RewardArguments(),
             turn_tokens=100,
@@ -251,7 +251,7 @@ def test_the_old_name_of_the_reward_warns_and_means_the_new(
 def test_a_run_is_not_gone_on_with_under_another_judge(tmp_path: Path) -> None:
     told = WorldArguments(judge="likeness")
     reward = RewardArguments(reward_vision="likeness")
-    with open_world("python", told, reward, turn_tokens=64, with_reference=True) as world:
+    with open_world("chartmimic", told, reward, turn_tokens=64, with_reference=True) as world:
         check_judge(tmp_path, world)
         card = tmp_path / "run_card.json"
         for judge in ({"name": "pixel", "judge": "pixel", "width": 384}, None):

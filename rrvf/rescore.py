@@ -1,0 +1,195 @@
+"""A finished run scored again: by other scorers, another judge, in another mode.
+
+No model is asked for answers again. Answers come from ``results.jsonl``; where the loop was played,
+from ``trajectories.jsonl``, and the code of every turn is scored again, too. What the new run says
+of policy, loop and teacher is what the old one said.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+from rrvf.agent import AgentSettings
+from rrvf.bench import Bench, Scoring
+from rrvf.benchmarks.predictions import match
+from rrvf.episodes import LoopScoring, Trajectories, item_key_of_episode
+from rrvf.errors import DataError, HarnessError
+from rrvf.policies import Policy
+from rrvf.run_folder import SETTINGS, TOLD, read_results
+from rrvf.runs import RunOptions, prepared
+from rrvf.scoring import Item, item_key
+from rrvf.teacher import Teacher
+from rrvf.trajectories import Trajectory
+from rrvf.types import SampleResult
+
+
+@dataclass(frozen=True, slots=True)
+class Rescoring:
+    """What is known of the run that is scored again.
+
+    Attributes:
+        folder: Of the run.
+        benchmark: Its name.
+        options: As the run was told, as far as its record says so.
+        protocol: Who played by which rules; empty where no loop was played.
+        results: Sample -> its result.
+        keys: Sample -> key of what its result was made from.
+    """
+
+    folder: Path
+    benchmark: str
+    options: RunOptions
+    protocol: Mapping[str, Any]
+    results: Mapping[str, SampleResult]
+    keys: Mapping[str, object]
+
+
+def read_run(folder: Path) -> Rescoring:
+    """The record of a run.
+
+    Raises:
+        DataError: The folder holds none.
+    """
+    try:
+        settings: dict[str, Any] = json.loads((folder / SETTINGS).read_bytes())
+        benchmark = settings["protocol.benchmark"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"{folder}: no run of rrvf score or rrvf eval; name its --out") from error
+    results, keys = read_results(folder)
+    if not results:
+        raise DataError(f"{folder}: no results in it; score it first")
+    loop = {
+        part: settings[f"protocol.{part}"]
+        for part in ("policy", "loop", "teacher")
+        if f"protocol.{part}" in settings
+    }
+    return Rescoring(folder, benchmark, _options(settings), loop, results, keys)
+
+
+def _options(settings: Mapping[str, Any]) -> RunOptions:
+    """What the run was told; of a run from before that was recorded, what its protocol tells."""
+    known = {field.name for field in fields(RunOptions)}
+    told: dict[str, Any] = {
+        name.removeprefix(TOLD): value
+        for name, value in settings.items()
+        if name.startswith(TOLD) and name.removeprefix(TOLD) in known
+    }
+    for name in ("chart_python", "browser"):
+        if name in told:
+            told[name] = Path(told[name])
+    told = told or _options_of_old(settings)
+    if told.get("scorers") is not None:
+        told["scorers"] = tuple(told["scorers"])
+    every: dict[str, Any] = {"data": None, **told, "predictions": None}
+    return RunOptions(**every)
+
+
+def _options_of_old(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "mode": settings.get("protocol.mode", "official"),
+        "scorers": settings.get("protocol.scorers"),
+        "reference": settings.get("protocol.reference", "html"),
+        "javascript": settings.get("protocol.javascript", False),
+        "timeout": settings.get("protocol.cpu_seconds", settings.get("protocol.seconds")),
+        "clip_model": settings.get("protocol.clip_model"),
+        "clip_failure": settings.get("protocol.clip_failure", "zero"),
+    }
+
+
+@contextmanager
+def rescored(
+    run: Rescoring, options: RunOptions, out: Path
+) -> Generator[tuple[Sequence[Item], Scoring]]:
+    """The items of a run and how they are scored now; the renderer lives as long as the context.
+
+    Args:
+        run: From :func:`read_run`.
+        options: As it was told, with what is to change.
+        out: Of the new run.
+
+    Raises:
+        UserError: Data that is not the run's, or something that this machine lacks.
+    """
+    if options.data is None:
+        raise DataError(
+            f"{run.folder}: does not say where its samples are from; give the --data of that run"
+        )
+    # The run may hold fewer samples than its data.
+    with prepared(run.benchmark, replace(options, limit=None)) as (every, bench):
+        samples = {sample.id: sample for sample, _ in every}
+        match(list(samples.values()), dict.fromkeys(run.results, ""))
+        items = [(sample, None) for name, sample in samples.items() if name in run.results]
+        if not run.protocol:
+            answered = [(sample, run.results[sample.id].completion) for sample, _ in items]
+            _require_same(run, {sample.id: item_key((sample, text)) for sample, text in answered})
+            yield answered, bench
+            return
+        if run.protocol["policy"].get("backend") != "recorded":
+            _require_same(run, {sample.id: item_key_of_episode(sample) for sample, _ in items})
+        yield items, _loop(run, bench, out)
+
+
+def _require_same(run: Rescoring, keys: Mapping[str, str]) -> None:
+    """Refuse samples that are others than the run's.
+
+    Raises:
+        DataError: There are some.
+    """
+    others = [name for name, key in keys.items() if key != run.keys[name]]
+    if others:
+        raise DataError(
+            f"{run.folder}: {len(others)} of its samples are others in this data, such as "
+            f"{others[0]}; give the --data of that run"
+        )
+
+
+def _loop(run: Rescoring, bench: Bench, out: Path) -> LoopScoring:
+    """The loop as it was played, with nobody left to play it."""
+    rules = {name: told for name, told in run.protocol["loop"].items() if name != "score_turns"}
+    kept = _Replayed(Trajectories(run.folder), Trajectories(out))
+    return LoopScoring(
+        bench,
+        cast("Policy", _Told(run.protocol["policy"])),
+        cast("Teacher", _Told(run.protocol.get("teacher", {}))),
+        cast("AgentSettings", _Told(rules)),
+        cast("Trajectories", kept),
+        score_turns=bool(run.protocol["loop"].get("score_turns", True)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Stands for a policy, a teacher or rules: says what they were, and is never asked."""
+
+    told: Mapping[str, Any]
+
+    def protocol(self) -> Mapping[str, Any]:
+        return self.told
+
+
+@dataclass(frozen=True, slots=True)
+class _Replayed:
+    """The episodes of the old run, written into the new one as they are scored."""
+
+    before: Trajectories
+    now: Trajectories
+
+    def find(self, sample_id: str, key: str) -> Trajectory:
+        """The episode of a sample, whatever it was made from.
+
+        Raises:
+            HarnessError: There is none, or it failed through no fault of the policy's.
+        """
+        kept = self.now.find(sample_id, key)
+        if kept is not None:
+            return kept
+        found = self.before.find(sample_id, None)
+        if found is None:
+            raise HarnessError("the run holds no whole episode of it; play it again by rrvf eval")
+        self.now.add(found, key)
+        return found
