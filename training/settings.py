@@ -47,7 +47,7 @@ class WorldArguments:
     judge_base_url: str | None = _told("Its OpenAI-compatible server.", None)
     judge_name: str | None = _told("Yours for it: the same one, whatever its address.", None)
     fresh: bool = _told("Ask judge and teacher anew, whatever is kept of earlier runs.", False)
-    judge_rubric: str = _told("vision_reward, or a benchmark's own rubric.", "vision_reward")
+    judge_rubric: str | None = _told("Another than the benchmark's own.", None)
     key_variable: str = _told("Environment variable with the servers' key.", "OPENAI_API_KEY")
     clip: bool = _told("Measure CLIP similarity, so that reward_vision can name it.", False)
     clip_weights: str | None = _told("open_clip tag, or a file.", None)

@@ -70,7 +70,7 @@ def open_world(
     )
     rules = reward_settings(reward)
     with (
-        judge_for(_judge_options(told, since), told.judge_rubric) as judge,
+        judge_for(_judge_options(told, since), chosen.rubric) as judge,
         open_teacher(_teacher_chat(told, since), teacher_prompt(language)) as teacher,
         open_bench(
             chosen,

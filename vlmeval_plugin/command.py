@@ -63,18 +63,21 @@ def _note(asked: HostArguments) -> None:
 
 
 def _reroute(run: Any, ours: frozenset[str]) -> None:
-    """Two functions of run.py know model and data set by name only; ours are answered here.
+    """Three functions of run.py know model and data set by name only; ours are answered here.
 
     With ``--base-url`` it would ask the server by a client of its own, whatever the model. And it
-    names a judge by itself for whatever has ChartMimic in its name, who would have to be paid.
+    names a judge by itself for whatever has ChartMimic in its name, who would have to be paid. Of a
+    data set from a ``--config`` it writes the answers under the data set's own name, and looks for
+    them under the name in the file.
 
     Args:
         run: VLMEvalKit's ``run.py``.
         ours: Data sets that our classes score, by the names that run.py calls them.
     """
-    from vlmeval_plugin import models
+    from vlmeval_plugin import datasets, models
 
     host_client, host_judge = run.LMDeployAPI, run.get_judge_kwargs
+    host_build = run.build_dataset_from_config
 
     def client(**said: Any) -> Any:
         return models.at_url(said) if said.get("model") in models.by_name() else host_client(**said)
@@ -89,5 +92,12 @@ def _reroute(run: Any, ours: frozenset[str]) -> None:
                 said.setdefault("api_base", named.judge_base_url)
         return said
 
+    def build(config: Any, name: str) -> Any:
+        dataset = host_build(config, name)
+        if isinstance(dataset, datasets.RRVFDataset):
+            dataset.rename(name)
+        return dataset
+
+    run.build_dataset_from_config = build
     run.LMDeployAPI = client
     run.get_judge_kwargs = judge

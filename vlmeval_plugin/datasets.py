@@ -46,10 +46,19 @@ class RRVFDataset(_Base):
     A rate of execution is none of them: it says nothing of how alike the pictures are.
     """
 
+    ALIASES: ClassVar[dict[str, str]] = {}
+    """Name that a ``--config`` gives -> ours."""
+
     @classmethod
     def supported_datasets(cls) -> list[str]:
         """Names that go after ``--data``."""
         return list(cls.SOURCES)
+
+    def rename(self, name: str) -> None:
+        """Take the name that a ``--config`` gives: run.py looks for files of that name."""
+        if name != self.dataset_name:
+            self.ALIASES[name] = self.dataset_name
+            self.dataset_name = name
 
     def load_data(self, dataset: str) -> Any:
         """The table, made where it is missing."""
@@ -95,7 +104,7 @@ class RRVFDataset(_Base):
         frame: Any = pd.DataFrame(smp.load(eval_file))
         judge = judge_options(judge_kwargs)
         scored = evaluate(
-            self.SOURCES[self.dataset_name],
+            self.SOURCES[self.ALIASES.get(self.dataset_name, self.dataset_name)],
             Path(eval_file),
             [str(index) for index in frame["index"]],
             judge,

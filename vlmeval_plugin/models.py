@@ -252,6 +252,7 @@ def _stage(dataset: str, language: Language, n_turns: int, max_tokens: int) -> _
     """Ours are drawn as they are scored, others by what the model writes."""
     from vlmeval_plugin import datasets
 
+    dataset = datasets.RRVFDataset.ALIASES.get(dataset, dataset)
     kind = next((one for one in datasets.EVERY if dataset in one.supported_datasets()), None)
     benchmark, seconds = (ChartMimic.name if language == "python" else WebSight.name), None
     samples: Mapping[tuple[str, str], Sample] = {}
