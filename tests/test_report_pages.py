@@ -95,8 +95,11 @@ def test_text_tables_name_their_columns() -> None:
     ]  # fmt: skip
     other = summary(1, benchmark="plot2code", metrics={"exec_rate": 1.0, "text": 2.0, "gpt": 7.5})
     header, _, row = format_table(other).splitlines()[:3]
-    assert [cell.strip() for cell in header.strip("|").split("|")] == ["Exec rate", "Text", "GPT"]
+    assert [cell.strip() for cell in header.strip("|").split("|")] == [
+        *("Exec rate", "Text", "GPT", "Text (pass)", "GPT (pass)"),
+    ]
     assert "7.50" in row  # out of ten: as it is
+    assert row.count("–") == 2  # not in this summary
 
 
 def test_missing_figures_of_pages_say_why(tmp_path: Path) -> None:

@@ -36,10 +36,29 @@ def draw(
 
     def one(name: str) -> tuple[str, Rendering]:
         rendering = renderer.render(scripts[name], judge=True)
-        return name, replace(rendering, seconds=0.0, cpu_seconds=0.0)
+        return name, without_walls(replace(rendering, seconds=0.0, cpu_seconds=0.0))
 
     with ThreadPoolExecutor(2) as pool:
         return dict(pool.map(one, names))
+
+
+NAMED_OTHERWISE = {
+    "usetex needs LaTeX": "no LaTeX",  # that the confinement does not run
+    "latex could not be found": "no LaTeX",
+    # A fork hides pyplot until it is imported, so that the backend fails some lines later.
+    "as 'headless' is currently running": "no display",
+}
+"""Words of an error that a fork and a fresh interpreter give in another way -> what they mean."""
+
+
+def without_walls(rendering: Rendering) -> Rendering:
+    """With one name for what is missing on both sides."""
+    for words, meaning in NAMED_OTHERWISE.items():
+        if words in (rendering.official.error or ""):
+            drawings = (rendering.official, rendering.fixed)
+            official, fixed = (replace(drawing, error=meaning) for drawing in drawings)
+            return replace(rendering, official=official, fixed=fixed)
+    return rendering
 
 
 def what_differs(fork: Rendering, fresh: Rendering) -> list[str]:

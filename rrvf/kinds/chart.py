@@ -63,7 +63,8 @@ class ChartKind(Kind):
 
     def draw_target(self, sample: Sample) -> Drawn:
         """The reference; its own picture, where the data set ships one, is what a judge sees."""
-        own = read_png(sample.image)
+        needs_own = self.judged or sample.reference_code is None
+        own = read_png(sample.image) if needs_own else None
         if sample.reference_code is None:
             if own is None:
                 raise HarnessError(
@@ -74,7 +75,7 @@ class ChartKind(Kind):
         rendering = self.renderer.render_reference(sample.reference_code, judge=through_pdf)
         whole = usable(rendering.drawing(self.mode))
         judge_png = rendering.judge_png if through_pdf else rendering.png
-        if self.judged and own is not None:
+        if own is not None:
             judge_png, whole = own, True
         return self._seen(rendering, judge_png if whole else None)
 
