@@ -24,12 +24,14 @@ VLLM := .venv-vllm-cpu
 DEMO_OUT ?= rrvf-demo
 VLMEVAL_OUT ?= vlmeval-demo
 
-.PHONY: help demo test test-training smoke parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env \
+.PHONY: help demo test test-rest test-all test-training smoke parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env \
 	judge-vllm vlmeval-demo browser pins clean
 
 help:
 	@echo "make demo               score the bundled charts and pages, write $(DEMO_OUT)/report.html"
-	@echo "make test               all tests, on three matplotlib lines"
+	@echo "make test               the tests of evaluation, on three matplotlib lines"
+	@echo "make test-rest          what make test leaves out: slow ones, and those that need torch (large download)"
+	@echo "make test-all           every test there is, parity too (large download)"
 	@echo "make test-training      whole training runs, killed and resumed, on one and two ranks"
 	@echo "make smoke              the quick start of training, killed twice and resumed"
 	@echo "make attacks            only the hostile scripts against the confinement"
@@ -45,19 +47,28 @@ help:
 demo: .venv/.stamp browser
 	@.venv/bin/python -m rrvf demo --out "$(DEMO_OUT)"
 
+# Whole runs have targets of their own.
+WHOLE := parity or training or smoke
+QUICK := not slow and not torch and not attacks and not ($(WHOLE))
+
 test: .venv/.stamp-test $(ORACLE)/.stamp $(NEWEST)/.stamp $(if $(PYTHON_3_11),$(PUBLISHED)/.stamp) browser
 ifeq ($(PYTHON_3_11),)
 	@echo "No Python 3.11: tests on the published matplotlib skip."
 endif
-	@.venv/bin/python -m pytest -n 2 --dist worksteal -m "not parity and not training and not smoke" $(TESTS)
+	@.venv/bin/python -m pytest -n 2 --dist worksteal -m "$(QUICK)" $(TESTS)
+
+test-rest: .venv/.stamp-models $(ORACLE)/.stamp $(NEWEST)/.stamp browser
+	@.venv/bin/python -m pytest -n 2 --dist worksteal -m "(slow or torch) and not ($(WHOLE))" $(TESTS)
+
+test-all: test attacks test-rest test-training smoke parity
 
 attacks: .venv/.stamp-test browser
 	@.venv/bin/python -m pytest -n 2 -m attacks $(TESTS)
 
-test-training: .venv/.stamp-test browser
+test-training: .venv/.stamp-models browser
 	@.venv/bin/python -m pytest -m training $(TESTS)
 
-smoke: .venv/.stamp-test
+smoke: .venv/.stamp-models
 	@.venv/bin/python -m pytest -m smoke $(TESTS)
 
 parity: $(PARITY)/.stamp $(GALLERY)/.stamp
@@ -73,7 +84,7 @@ vlmeval-demo: $(PARITY)/.stamp browser
 judge-vllm: .venv/.stamp $(VLLM)/.stamp
 	@.venv/bin/python tests/live/judge_vllm.py --vllm-python $(VLLM)/bin/python
 
-lint: .venv/.stamp-test
+lint: .venv/.stamp-models
 	@failed=0; \
 	.venv/bin/python -m ruff check . || failed=1; \
 	.venv/bin/python -m ruff format --check . || failed=1; \
@@ -110,8 +121,13 @@ NO_3_11 := The published chart environment needs Python 3.11: install it or run 
 	@touch $@
 
 .venv/.stamp-test: .venv/.stamp $(PINS)/test.txt
-	@echo "Installing $(PINS)/test.txt into .venv; this downloads several GB once"
+	@echo "Installing $(PINS)/test.txt into .venv"
 	@"$(UV)" pip install --quiet --python .venv/bin/python -r $(PINS)/test.txt
+	@touch $@
+
+.venv/.stamp-models: .venv/.stamp-test $(PINS)/test-models.txt
+	@echo "Installing $(PINS)/test-models.txt into .venv; this downloads several GB once"
+	@"$(UV)" pip install --quiet --python .venv/bin/python -r $(PINS)/test-models.txt
 	@touch $@
 
 $(ORACLE)/.stamp: $(PINS)/demo.txt $(PINS)/oracle.txt | $(UV)
@@ -166,14 +182,16 @@ $(GALLERY)/.stamp: tests/parity/gallery.py $(PINS)/test.txt .venv/.stamp | $(UV)
 # ---- maintenance ----
 
 DEMO_EXTRAS := --extra chart --extra chart-full --extra web --extra judge
-TEST_EXTRAS := $(DEMO_EXTRAS) --extra clip --extra train --extra dev
+TEST_EXTRAS := $(DEMO_EXTRAS) --extra dev
+MODEL_EXTRAS := $(TEST_EXTRAS) --extra clip --extra train --extra dev-models
 COMPILE = "$(UV)" pip compile --quiet --upgrade --python-version 3.11 --python-platform linux \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make pins"
 
 pins: | $(UV)
-	@$(COMPILE) pyproject.toml $(TEST_EXTRAS) -o $(PINS)/test.txt
-	@$(COMPILE) pyproject.toml $(DEMO_EXTRAS) -c $(PINS)/test.txt -o $(PINS)/demo.txt
-	@$(COMPILE) pyproject.toml $(TEST_EXTRAS) --extra vlmeval -c $(PINS)/test.txt \
+	@$(COMPILE) pyproject.toml $(MODEL_EXTRAS) -o $(PINS)/test-models.txt
+	@$(COMPILE) pyproject.toml $(TEST_EXTRAS) -c $(PINS)/test-models.txt -o $(PINS)/test.txt
+	@$(COMPILE) pyproject.toml $(DEMO_EXTRAS) -c $(PINS)/test-models.txt -o $(PINS)/demo.txt
+	@$(COMPILE) pyproject.toml $(MODEL_EXTRAS) --extra vlmeval -c $(PINS)/test-models.txt \
 		-o $(PINS)/parity.txt
 	@$(COMPILE) $(PINS)/charts-published.in -o $(PINS)/charts-published.txt
 	@$(COMPILE) $(PINS)/charts-newest.in -o $(PINS)/charts-newest.txt

@@ -21,6 +21,20 @@ PROJECT = Path(__file__).resolve().parent.parent
 CHART_ENVIRONMENTS = {"published": "charts-env", "newest": "charts-newest-env"}
 
 
+LEARNS = ("test_clip.py", "test_tiny_model.py")
+"""Files that need torch, beside those of training."""
+
+NEEDS_NO_TORCH = ("test_data.py", "test_synthetic.py", "test_watchdog.py", "test_packages.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs torch is marked so, by its file."""
+    for item in items:
+        trains = item.path.parent.name == "training" and item.path.name not in NEEDS_NO_TORCH
+        if trains or item.path.name in LEARNS:
+            item.add_marker(pytest.mark.torch)
+
+
 class NetworkUsedError(RuntimeError):
     """A test tried to leave this machine."""
 

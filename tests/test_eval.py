@@ -241,6 +241,7 @@ def test_a_limit_of_cost_needs_a_price(tmp_path: Path, env: dict[str, str]) -> N
     assert server.requests == []
 
 
+@pytest.mark.torch
 @pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("transformers", "torch", "torchvision"))),
     reason="needs transformers, torch, torchvision",

@@ -269,6 +269,7 @@ MISSING = [
     name for name in ("transformers", "torch", "torchvision") if not importlib.util.find_spec(name)
 ]
 with_torch = [
+    pytest.mark.torch,
     pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
     pytest.mark.filterwarnings("default"),  # transformers and torch warn of what is theirs
 ]

@@ -201,6 +201,7 @@ def write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_completion_is_worth_the_same_everywhere(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
