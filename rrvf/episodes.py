@@ -25,6 +25,7 @@ from rrvf.chat import Chat
 from rrvf.errors import HarnessError
 from rrvf.policies import EndpointPolicy, Policy, RecordedPolicy
 from rrvf.renderers.cache import write_atomically
+from rrvf.repeats import repeat_of
 from rrvf.run_folder import PICTURES, picture_name
 from rrvf.scorers.judge import Judge
 from rrvf.scorers.model_judge import ModelJudge
@@ -144,7 +145,9 @@ class LoopScoring:
         return item_key_of_episode(sample, said)
 
     def _played(self, sample: Sample, key: str) -> Trajectory:
-        trajectory = run_episode(self.policy, sample, self.bench, self.teacher, self.settings)
+        trajectory = run_episode(
+            *(self.policy, sample, self.bench, self.teacher, self.settings), repeat_of(sample)
+        )
         if trajectory.failed and self._closed.is_set():
             raise HarnessError("the run was stopped")
         self.kept.add(trajectory, key)

@@ -18,6 +18,7 @@ from rrvf.by_turn import summarize_episodes
 from rrvf.episodes import LoopScoring, chats_in
 from rrvf.errors import HarnessError, SetupError, boundary
 from rrvf.renderers.official_packages import name_missing
+from rrvf.repeats import summarize_repeats
 from rrvf.run_folder import RunFolder, to_json
 from rrvf.scoring import Item, Outcome, item_key, unscored
 from rrvf.types import BenchmarkResult, SampleResult
@@ -203,6 +204,7 @@ def summarize(results: Sequence[SampleResult], n_samples: int, scoring: Scoring)
         environment=scoring.environment(),
         protocol=scoring.protocol(),
         episodes=summarize_episodes(results, scoring.metrics),
+        repeats=summarize_repeats(results, scoring.benchmark.columns),
         columns=scoring.benchmark.columns,
         kind=scoring.benchmark.kind,
     )

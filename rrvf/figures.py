@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from rrvf.bootstrap import mean_of
 from rrvf.errors import DataError, SetupError, UserError
 from rrvf.report.values import Json, mapping, number
-from rrvf.tables.bootstrap import mean_of
 from rrvf.tables.measured import Measured, read_runs
 from rrvf.tables.published import PublishedTable
 from rrvf.types import STATUSES, Column

@@ -164,6 +164,7 @@ class PolicyFlags:
         int | None, typer.Option(min=1, help="Conversations that a checkpoint goes on at a time.")
     ] = None
     device: Annotated[str | None, typer.Option(help="For transformers: cpu, cuda.")] = None
+    repeats: Annotated[int, typer.Option(min=1, help="Episodes a sample; needs a temperature.")] = 1
     temperature: Annotated[float, typer.Option(min=0, help="0 for the likeliest words.")] = 0.0
     top_p: Annotated[float | None, typer.Option(min=0, max=1, help="Nucleus sampling.")] = None
     seed: Annotated[int | None, typer.Option(help="Of sampling, where a server takes it.")] = None

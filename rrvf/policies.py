@@ -121,7 +121,7 @@ class EndpointPolicy:
                 stop=list(stop),
                 thoughts_count=True,
                 **tools,
-                **self.parameters,
+                **_seeded(self.parameters, repeat),
             )
         except EmptyAnswerError as error:
             answer = error.answer
@@ -134,6 +134,12 @@ class EndpointPolicy:
             answer.cached,
             _note(answer),
         )
+
+
+def _seeded(parameters: Mapping[str, Any], repeat: int) -> dict[str, Any]:
+    """Another seed for each of several episodes, which would all be one otherwise."""
+    seed = parameters.get("seed")
+    return {**parameters, "seed": seed + repeat} if isinstance(seed, int) else dict(parameters)
 
 
 def _as_generated(answer: Answer) -> str:

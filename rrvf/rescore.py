@@ -20,6 +20,7 @@ from rrvf.benchmarks.predictions import match
 from rrvf.episodes import LoopScoring, Trajectories, item_key_of_episode
 from rrvf.errors import DataError, HarnessError
 from rrvf.policies import Policy
+from rrvf.repeats import repeat_items, repeat_number
 from rrvf.run_folder import SETTINGS, TOLD, read_results
 from rrvf.runs import RunOptions, prepared
 from rrvf.scoring import Item, item_key
@@ -121,7 +122,8 @@ def rescored(
         )
     # The run may hold fewer samples than its data.
     with prepared(run.benchmark, replace(options, limit=None)) as (every, bench):
-        samples = {sample.id: sample for sample, _ in every}
+        n_repeats = max((repeat_number(result) for result in run.results.values()), default=1)
+        samples = {sample.id: sample for sample, _ in repeat_items(every, n_repeats)}
         match(list(samples.values()), dict.fromkeys(run.results, ""))
         items = [(sample, None) for name, sample in samples.items() if name in run.results]
         if not run.protocol:

@@ -127,6 +127,8 @@ class RunFolder:
             "protocol": dict(summary.protocol),
             "environment": dict(summary.environment),
         }
+        if summary.repeats:
+            data["repeats"] = dict(summary.repeats)
         if summary.episodes:
             data["episodes"] = dict(summary.episodes)
         write_atomically(self.path / SUMMARY, (json.dumps(data, indent=2) + "\n").encode())

@@ -28,6 +28,7 @@ from rrvf.policies import (
     VllmPolicy,
 )
 from rrvf.renderers import cache
+from rrvf.repeats import repeat_items
 from rrvf.run_folder import ANSWERS
 from rrvf.scorers.clip import ClipSettings
 from rrvf.scorers.judge import Judge
@@ -253,6 +254,7 @@ class LoopOptions:
         policy_max_cost: USD.
         batch_size: Conversations that a checkpoint in this process continues at a time.
         device: Where transformers puts it.
+        repeats: Episodes a sample.
         temperature, top_p, seed: Of sampling.
         max_tokens: Tokens a completion.
         policy_prompt: A file whose system message is told instead of ours; with a user part, that
@@ -280,6 +282,7 @@ class LoopOptions:
     policy_max_cost: float | None = None
     batch_size: int | None = None
     device: str | None = None
+    repeats: int = 1
     temperature: float = 0.0
     top_p: float | None = None
     seed: int | None = None
@@ -316,6 +319,13 @@ class LoopOptions:
             if name is not None and not _TOOL_NAME.fullmatch(name):
                 raise UserError(f"{name!r} names no tool or argument; use letters, digits, _ and -")
         source = self.source()
+        if self.repeats > 1 and source == "recorded":
+            raise UserError("--repeats is of no use with recorded answers")
+        if self.repeats > 1 and self.temperature == 0:
+            raise UserError(
+                "--repeats asks for different episodes of a sample, and at temperature 0 there are "
+                "none; name a --temperature"
+            )
         backend = "with recorded answers" if source == "recorded" else f"with --backend {source}"
         self._refuse(_UNUSED[source], backend)
 
@@ -387,7 +397,8 @@ def episodes(
     ):
         rules = _rules(loop, bench.language)
         kept = Trajectories(out)
-        yield items, LoopScoring(bench, policy, teacher, rules, kept, loop.concurrency)
+        every = repeat_items(items, loop.repeats)
+        yield every, LoopScoring(bench, policy, teacher, rules, kept, loop.concurrency)
 
 
 def _rules(loop: LoopOptions, language: Language) -> AgentSettings:

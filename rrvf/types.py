@@ -340,6 +340,7 @@ class BenchmarkResult:
 
     Attributes:
         episodes: Counts and means by turn where the loop was played, see :mod:`rrvf.by_turn`.
+        repeats: Of several episodes a sample, see :mod:`rrvf.repeats`.
         columns: Of the benchmark's table.
         kind: How its answers are drawn.
     """
@@ -352,5 +353,6 @@ class BenchmarkResult:
     environment: Mapping[str, Any] = field(default_factory=dict[str, Any])
     protocol: Mapping[str, Any] = field(default_factory=dict[str, Any])
     episodes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    repeats: Mapping[str, Any] = field(default_factory=dict[str, Any])
     columns: tuple[Column, ...] = ()
     kind: str = ""

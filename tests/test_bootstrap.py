@@ -11,7 +11,7 @@ from scipy import stats
 
 from rrvf.benchmarks import BENCHMARKS
 from rrvf.benchmarks.benchmark import compute_metrics
-from rrvf.tables.bootstrap import Interval, Samples, figures, intervals, resamples
+from rrvf.bootstrap import Interval, Samples, figures, intervals, resamples
 from rrvf.tables.paired import paired_differences
 from rrvf.types import Column, SampleResult, Score
 

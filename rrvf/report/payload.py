@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from rrvf import __version__
+from rrvf.repeats import describe_repeats
 from rrvf.report.columns import LABELS
 from rrvf.report.episodes import episode_payload, run_episodes_payload
 from rrvf.report.pictures import Pictures
@@ -78,7 +79,7 @@ def _run_payload(run: Run, name: str, keys: Iterable[str], sources: Mapping[str,
         "pages": pages,
         "finished": summary.get("finished", run.summary is not None) is True,
         "has_summary": run.summary is not None,
-        "notes": list(run.notes),
+        "notes": [*run.notes, *_repeats(summary)],
         "n_samples": number(summary.get("n_samples")),
         "n_scored": number(summary.get("n_scored")),
         "n_unscored": clip(mapping(summary.get("n_unscored"))),
@@ -126,6 +127,14 @@ def _item(
     played = episodes.get(line["sample_id"])
     shown["episode"] = played and episode_payload(played, line, language, sources)
     return shown
+
+
+def _repeats(summary: Mapping[str, Any]) -> list[str]:
+    """What several episodes a sample came to; nothing where the file holds something else."""
+    try:
+        return list(describe_repeats(mapping(summary.get("repeats")), LABELS))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return []
 
 
 def _is_shortened(shown: Mapping[str, Any], scores: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rrvf.repeats import describe_repeats
 from rrvf.report.columns import LABELS, read_columns, shows_pages, title_of
 from rrvf.report.reading import Run
 from rrvf.report.values import MAX_TEXT, clip, counted, mapping, number
@@ -69,6 +70,7 @@ def _footer(summary: Mapping[str, Any]) -> list[str]:
     if summary.get("finished") is False:
         parts.append("unfinished")
     lines = [" · ".join(parts)]
+    lines += describe_repeats(mapping(summary.get("repeats")), LABELS)
     unscored = {k: n for k, n in mapping(summary.get("n_unscored")).items() if n}
     if unscored:
         listed = ", ".join(f"{LABELS.get(key, key)} {count}" for key, count in unscored.items())

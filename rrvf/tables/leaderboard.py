@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from rrvf import __version__
+from rrvf.bootstrap import LEVEL, RESAMPLES, SEED
 from rrvf.errors import DataError
 from rrvf.report.columns import LABELS
 from rrvf.report.page import make_page, write_page
 from rrvf.report.table import run_title, why_null
 from rrvf.report.values import Json, clip, mapping
 from rrvf.run_folder import RESULTS, SUMMARY
-from rrvf.tables.bootstrap import LEVEL, RESAMPLES, SEED
 from rrvf.tables.checks import check
 from rrvf.tables.formats import markdown
 from rrvf.tables.measured import (

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from rrvf.bootstrap import Interval, Samples, figures, intervals
 from rrvf.errors import DataError
 from rrvf.report.columns import read_columns, title_of
 from rrvf.report.reading import Run, read_run
 from rrvf.report.values import Json, counted, mapping, number
 from rrvf.run_folder import SETTINGS
-from rrvf.tables.bootstrap import Interval, Samples, figures, intervals
 from rrvf.tables.published import BENCHMARKS, PublishedTable, published, table_of
 from rrvf.types import STATUSES, Column
 
@@ -86,7 +86,13 @@ def read_samples(lines: Sequence[Json]) -> Samples:
     names = dict.fromkeys(name for line in lines for name in mapping(line.get("scores")))
     values = {name: np.array([_value(line, name) for line in lines]) for name in names}
     passed = np.array([line.get("status") == "ok" for line in lines], dtype=np.bool_)
-    return Samples(tuple(line["sample_id"] for line in lines), passed, values)
+    tags = [mapping(line.get("tags")) for line in lines]
+    owners = tuple(
+        str(tag.get("sample", line["sample_id"])) for tag, line in zip(tags, lines, strict=True)
+    )
+    repeated = any("repeat" in tag for tag in tags)
+    ids = tuple(line["sample_id"] for line in lines)
+    return Samples(ids, passed, values, owners if repeated else ())
 
 
 def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[str]:
@@ -195,6 +201,8 @@ def _card(summary: Json, protocol: Json, environment: Json, run: Run) -> Iterato
     n = number(summary.get("n_samples"))
     done = counted(len(run.lines), "sample") + " so far" if n is None else counted(n, "sample")
     yield "samples", f"{done} ({told})" if told else done
+    if repeats := mapping(summary.get("repeats")):
+        yield "episodes", f"{repeats.get('n')} a sample, means over all of them"
     yield "mode", str(protocol.get("mode", "as published"))
     yield "judge", _judge(protocol)
     yield "turns", _turns(protocol)

@@ -13,9 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rrvf.errors import DataError
-from rrvf.report.values import mapping
-from rrvf.tables.bootstrap import (
+from rrvf.bootstrap import (
     LEVEL,
     RESAMPLES,
     SEED,
@@ -23,8 +21,9 @@ from rrvf.tables.bootstrap import (
     Samples,
     figures_by_row,
     interval,
-    resamples,
 )
+from rrvf.errors import DataError
+from rrvf.report.values import mapping
 from rrvf.tables.measured import Measured, differences, read_runs
 from rrvf.types import Column
 
@@ -143,7 +142,7 @@ def paired_differences(
         second: Scores of the same samples in the same order.
     """
     first, second = _both_scored(first, second)
-    once, often = np.ones((1, len(first.ids))), resamples(len(first.ids))
+    once, often = np.ones((1, len(first.ids))), first.resample()
     before, after = (figures_by_row(columns, side, once) for side in (first, second))
     drawn = [figures_by_row(columns, side, often) for side in (first, second)]
     values = {name: (float(row[0]), float(after[name][0])) for name, row in before.items()}
@@ -172,6 +171,7 @@ def _both_scored(first: Samples, second: Samples) -> tuple[Samples, Samples]:
             side.ids,
             side.passed,
             {name: np.where(open_[name], np.nan, side.values[name]) for name in names},
+            side.owners,
         )
         for side in (first, second)
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from rrvf.tables.bootstrap import LEVEL, RESAMPLES, SEED, Interval
+from rrvf.bootstrap import LEVEL, RESAMPLES, SEED, Interval
 from rrvf.tables.checks import check, check_marks
 from rrvf.tables.measured import Measured, differences, unlike_published
 from rrvf.tables.published import Column, PublishedTable

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rrvf.types import Column
+from rrvf.types import Column, SampleResult
 
 RESAMPLES = 4000
 SEED = 0
@@ -31,17 +31,48 @@ class Samples:
         ids: Of the samples.
         passed: Whether a sample's answer ran, shape (n,).
         values: Scorer -> values in [0, 1], NaN where there is none, shape (n,).
+        owners: Whose each of them is, where several are episodes of one sample; they are drawn
+            together. Empty where each stands for itself.
     """
 
     ids: tuple[str, ...]
     passed: NDArray[np.bool_]
     values: Mapping[str, Floats]
+    owners: tuple[str, ...] = ()
 
     def at(self, chosen: Sequence[int]) -> Samples:
         """Some of them, in the order given."""
         places = np.array(chosen, dtype=np.intp)
         values = {name: column[places] for name, column in self.values.items()}
-        return Samples(tuple(self.ids[i] for i in chosen), self.passed[places], values)
+        owners = tuple(self.owners[i] for i in chosen) if self.owners else ()
+        return Samples(tuple(self.ids[i] for i in chosen), self.passed[places], values, owners)
+
+    def resample(self) -> Floats:
+        """How often each of them counts in each resample, shape (resamples, n)."""
+        owners = self.owners or self.ids
+        numbers = {owner: number for number, owner in enumerate(dict.fromkeys(owners))}
+        drawn = resamples(len(numbers))
+        return drawn if not self.owners else drawn[:, [numbers[owner] for owner in owners]]
+
+
+def read_results(results: Sequence[SampleResult]) -> Samples:
+    """The scores of results; several episodes of one sample belong together."""
+    names = dict.fromkeys(name for result in results for name in result.scores)
+    values = {name: np.array([_value(result, name) for result in results]) for name in names}
+    repeated = any("repeat" in result.tags for result in results)
+    return Samples(
+        tuple(result.sample_id for result in results),
+        np.array([result.status == "ok" for result in results], dtype=np.bool_),
+        values,
+        tuple(result.tags.get("sample", result.sample_id) for result in results)
+        if repeated
+        else (),
+    )
+
+
+def _value(result: SampleResult, scorer: str) -> float:
+    score = result.scores.get(scorer)
+    return float("nan") if score is None or score.value is None else float(score.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +122,7 @@ def intervals(columns: Sequence[Column], samples: Samples) -> dict[str, Interval
     """The interval of each column that was measured on two samples or more."""
     if len(samples.ids) < 2:
         return {}
-    table = figures_by_row(columns, samples, resamples(len(samples.ids)))
+    table = figures_by_row(columns, samples, samples.resample())
     found = {name: interval(row) for name, row in table.items()}
     return {name: told for name, told in found.items() if told is not None}
 
