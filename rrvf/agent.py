@@ -40,6 +40,13 @@ from rrvf.kinds.kind import Drawn
 from rrvf.page_replies import extract_html
 from rrvf.policies import Policy
 from rrvf.python_text import parse_module
+from rrvf.render_tool import (
+    CHART_TOOL,
+    PAGE_TOOL,
+    RenderTool,
+    native_calls,
+    with_ids,
+)
 from rrvf.replies import (
     Reply,
     closed,
@@ -53,13 +60,6 @@ from rrvf.scorers.model_judge import bounded
 from rrvf.scorers.rubrics import Prompt
 from rrvf.scoring import NO_PICTURE
 from rrvf.teacher import Teacher, feedback, shipped_prompt, size_of
-from rrvf.tool_calls import (
-    CHART_TOOL,
-    PAGE_TOOL,
-    RenderTool,
-    native_calls,
-    with_ids,
-)
 from rrvf.trajectories import Action, Completion, Observation, StopReason, Trajectory, Turn
 from rrvf.types import Language, Sample
 from rrvf.written_calls import ToolCall

@@ -124,17 +124,17 @@ class Bench:
 
     def protocol(self) -> dict[str, Any]:
         """What moves scores, with a hash over it."""
-        told: dict[str, Any] = {
+        settings: dict[str, Any] = {
             "benchmark": self.benchmark.name,
             "scorers": list(self.scorers),
             **self.kind.protocol(),
             "judge": judge_protocol(self.judge),
         }
         if self.kind.medium == "page" or VIEWS.keys() & self.scorers.keys():
-            told |= {"clip_model": self.clip.model, "clip_failure": self.clip.failure}
+            settings |= {"clip_model": self.clip.model, "clip_failure": self.clip.failure}
         if self.data is not None:
-            told["data"] = dict(self.data)
-        return with_hash(told)
+            settings["data"] = dict(self.data)
+        return with_hash(settings)
 
     def environment(self) -> dict[str, Any]:
         """Versions of everything that can move a score, and the level of confinement."""
@@ -288,12 +288,12 @@ def _picture(drawn: Drawn) -> PageRendering:
 
 def differences(chosen: Mapping[str, Score], other: Mapping[str, Score]) -> dict[str, float]:
     """Values of the other mode, where they are not those of the chosen one."""
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for name, score in ((name, chosen[name]) for name in other):
         value = other[name].value
         if value is not None and (score.value is None or abs(value - score.value) > TOLERANCE):
-            found[name] = value
-    return found
+            values[name] = value
+    return values
 
 
 # ----------------------------------------------------------------------------------- opening
@@ -340,12 +340,12 @@ def open_bench(
         raise UserError("no scorers named; leave --scorers out for those of the benchmark")
     options, clip = options or RendererOptions(), clip or ClipSettings()
     kind = KINDS[benchmark.kind]
-    found = find_bench_scorers(kind, benchmark.scorers if scorers is None else scorers, clip)
-    told = replace(
+    by_name = find_bench_scorers(kind, benchmark.scorers if scorers is None else scorers, clip)
+    renderer_options = replace(
         options,
         seconds=options.seconds or benchmark.seconds,
         judged=judge is not None and judge.name == "gpt",
         reference="image" if benchmark.images_only else options.reference,
     )
-    with kind.open(told) as opened:
-        yield Bench(benchmark, opened, found, judge, clip, benchmark.describe_data(data))
+    with kind.open(renderer_options) as opened_kind:
+        yield Bench(benchmark, opened_kind, by_name, judge, clip, benchmark.describe_data(data))

@@ -5,7 +5,7 @@ answer by the tag, that is what counts. Then the benchmark's own rule finds the 
 ChartMimic's scorer must see what the official one sees, quirks included (:func:`prepare_official`,
 whose rule is that of VLMEvalKit's ``dataset/chartmimic.py``), or the code the model meant
 (:func:`prepare_fixed`). Plot2Code has a rule of its own (:func:`all_python_blocks`), and so have
-pages (:func:`rrvf.benchmarks.websight.extract_html`). The loop reads calls, too
+pages (:func:`rrvf.page_replies.extract_html`). The loop reads calls, too
 (:func:`parse_reply`).
 
 A completion is whatever a model emitted: no function here raises on any string, and each takes time

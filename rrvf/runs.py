@@ -27,6 +27,7 @@ from rrvf.policies import (
     TransformersPolicy,
     VllmPolicy,
 )
+from rrvf.render_tool import CHART_TOOL, PAGE_TOOL, RenderTool
 from rrvf.renderers import cache
 from rrvf.repeats import repeat_items
 from rrvf.run_folder import ANSWERS
@@ -38,7 +39,6 @@ from rrvf.scorers.model_judge import ModelJudge
 from rrvf.scorers.rubrics import Prompt, load_rubric, own_prompt
 from rrvf.scoring import Item
 from rrvf.teacher import ModelTeacher, PictureOnly, Teacher, teacher_prompt
-from rrvf.tool_calls import CHART_TOOL, PAGE_TOOL, RenderTool
 from rrvf.types import Language, Mode, Sample
 
 OLD_LIKENESS = "pixel"

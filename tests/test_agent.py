@@ -20,11 +20,11 @@ from rrvf.bench import Bench
 from rrvf.chat import Chat, ChatSettings, Message, ToolCall
 from rrvf.errors import HarnessError, SetupError, UserError
 from rrvf.policies import EndpointPolicy
+from rrvf.render_tool import CHART_TOOL, PAGE_TOOL, RenderTool
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.renderers.page import PageRenderer
 from rrvf.replies import as_scored, closed, extract_code, prepare_official
 from rrvf.teacher import BLANK, NO_COMMENTS, ModelTeacher, PictureOnly, teacher_prompt
-from rrvf.tool_calls import CHART_TOOL, PAGE_TOOL, RenderTool
 from rrvf.trajectories import STOP_REASONS, Completion, Observation, Trajectory, from_json, to_json
 from rrvf.types import Sample
 from tests.benches import chart_bench, figure_bench, page_bench

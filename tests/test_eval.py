@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from rrvf.errors import UserError
+from rrvf.render_tool import RenderTool
 from rrvf.runs import JudgeOptions, LoopOptions
-from rrvf.tool_calls import RenderTool
 from tests.chat_server import ChatServer, Reply, Request, answer, error
 from tests.runs import (
     assert_one_line,

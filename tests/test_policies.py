@@ -27,8 +27,8 @@ from rrvf.policies import (
     VllmPolicy,
     to_parts,
 )
+from rrvf.render_tool import CHART_TOOL
 from rrvf.teacher import PictureOnly
-from rrvf.tool_calls import CHART_TOOL
 from rrvf.trajectories import Completion
 from tests.chat_server import answer, completion, error, reply
 from tests.episodes import SAMPLE, FakeCanvas, call, png, served

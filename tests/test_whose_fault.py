@@ -19,12 +19,12 @@ from rrvf.chat import Chat, ChatSettings, Message, TooLongError
 from rrvf.errors import HarnessError
 from rrvf.evaluate import score_item
 from rrvf.policies import Asked, BatchPolicy, EndpointPolicy, RecordedPolicy
+from rrvf.render_tool import CHART_TOOL
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.rewards import Rewarder, RewardSettings, as_trajectory
 from rrvf.scorers.likeness import LikenessJudge
 from rrvf.scoring import Item
 from rrvf.teacher import PictureOnly
-from rrvf.tool_calls import CHART_TOOL
 from rrvf.trajectories import Completion
 from rrvf.types import EpisodeResult, PageRendering, Sample, SampleResult, Score, TurnScores
 from tests.benches import chart_bench, picture_bench

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from rrvf.agent import AgentSettings, run_episode
 from rrvf.chat import ToolCall as NativeCall
+from rrvf.render_tool import native_calls
 from rrvf.replies import parse_reply
 from rrvf.rewards import well_formed
 from rrvf.teacher import PictureOnly
-from rrvf.tool_calls import native_calls
 from rrvf.trajectories import Completion, from_json, to_json
 from rrvf.written_calls import read_calls
 from tests.episodes import SAMPLE, FakeCanvas, ScriptedPolicy, answer

@@ -25,8 +25,8 @@ from rrvf.chat.question import Role
 from rrvf.episodes import TRAJECTORIES
 from rrvf.errors import DataError, SetupError
 from rrvf.files import file_inside
+from rrvf.render_tool import CHART_TOOL, PAGE_TOOL
 from rrvf.replies import fenced
-from rrvf.tool_calls import CHART_TOOL, PAGE_TOOL
 from rrvf.trajectories import Trajectory
 from rrvf.types import Sample, SampleResult
 from training.data import TrainingData

@@ -35,15 +35,15 @@ def find_benchmark(name: str) -> Benchmark:
             f"unknown benchmark {name!r}.{hint} Available: {', '.join(BENCHMARKS)}, "
             "or my.module:MyBenchmark"
         )
-    found = find_object(name, "benchmark")
-    if not isinstance(found, type) or not issubclass(found, Benchmark):
+    own = find_object(name, "benchmark")
+    if not isinstance(own, type) or not issubclass(own, Benchmark):
         raise UserError(f"benchmark {name!r} is no subclass of rrvf.benchmarks.Benchmark")
-    missing = [part for part in ("kind", "columns", "scorers") if not hasattr(found, part)]
+    missing = [part for part in ("kind", "columns", "scorers") if not hasattr(own, part)]
     if missing:
         raise UserError(f"benchmark {name!r} does not say its {', '.join(missing)}")
-    if found.kind not in KINDS:
+    if own.kind not in KINDS:
         raise UserError(
-            f"benchmark {name!r} has the kind {found.kind!r}; give one of {', '.join(KINDS)}"
+            f"benchmark {name!r} has the kind {own.kind!r}; give one of {', '.join(KINDS)}"
         )
     # Runs remember it by the name that finds it again.
-    return type(found.__name__, (found,), {"name": name, "__doc__": found.__doc__})()
+    return type(own.__name__, (own,), {"name": name, "__doc__": own.__doc__})()
