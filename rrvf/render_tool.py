@@ -1,4 +1,4 @@
-"""What a completion asks for: the tool and its calls, however they are written.
+"""The tool that a model is offered, and how its code is read from a call of it.
 
 The form is that of the RRVF paper (arXiv 2507.20766, overview figure): between ``<tool_call>`` and
 ``</tool_call>`` stands JSON with the tool's ``name`` and its ``arguments``, here the code alone.

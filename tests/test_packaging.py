@@ -89,7 +89,18 @@ def test_wheel_says_what_it_is(wheel: zipfile.ZipFile, metadata: Message) -> Non
 def test_extras_are_the_documented_ones(metadata: Message) -> None:
     extras = set(metadata.get_all("Provides-Extra", []))
     charts = {"chart", "chart-full"}
-    assert extras == {*charts, "web", "judge", "clip", "vlmeval", "vllm", "train", "ray", "dev"}
+    assert extras == {
+        *charts,
+        "web",
+        "judge",
+        "clip",
+        "vlmeval",
+        "vllm",
+        "train",
+        "ray",
+        "dev",
+        "dev-models",
+    }
 
 
 @pytest.mark.parametrize("module", ["rrvf", "rrvf.cli"])
