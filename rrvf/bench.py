@@ -6,13 +6,14 @@ is shown and what is scored are one rule, one picture, one execution.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from rrvf.benchmarks.benchmark import Benchmark, compute_metrics
-from rrvf.errors import HarnessError, UserError
+from rrvf.errors import HarnessError, RrvfError, UserError
 from rrvf.kinds import KINDS
 from rrvf.kinds.kind import Drawn, Kind, RendererOptions, Script
 from rrvf.pictures import read_png
@@ -340,7 +341,11 @@ def open_bench(
         raise UserError("no scorers named; leave --scorers out for those of the benchmark")
     options, clip = options or RendererOptions(), clip or ClipSettings()
     kind = KINDS[benchmark.kind]
+    if judge is not None and judge.name in (benchmark.scorers if scorers is None else scorers):
+        raise UserError(f"the judge's score is named {judge.name!r}, as a scorer is; rename it")
     by_name = find_bench_scorers(kind, benchmark.scorers if scorers is None else scorers, clip)
+    if benchmark.images_only:
+        _require_picture_scorers(by_name)
     renderer_options = replace(
         options,
         seconds=options.seconds or benchmark.seconds,
@@ -348,4 +353,37 @@ def open_bench(
         reference="image" if benchmark.images_only else options.reference,
     )
     with kind.open(renderer_options) as opened_kind:
-        yield Bench(benchmark, opened_kind, by_name, judge, clip, benchmark.describe_data(data))
+        yield Bench(benchmark, opened_kind, by_name, judge, clip, _describe(benchmark, data))
+
+
+def _require_picture_scorers(scorers: Mapping[str, Scorer]) -> None:
+    """Refuse scorers that need the code of references, where only pictures are known.
+
+    Raises:
+        UserError: There is one.
+    """
+    for name, scorer in scorers.items():
+        if name != "execution" and not compares_pictures(scorer):
+            raise UserError(
+                f"{name} compares with the reference's code, and here only pictures are known; "
+                "name execution, clip, or a scorer with compares_pictures = True "
+                "(in training: setting: with_reference)"
+            )
+
+
+def _describe(benchmark: Benchmark, data: str | None) -> Mapping[str, Any] | None:
+    """Where samples are from, as the protocol takes it.
+
+    Raises:
+        UserError: It is nothing that JSON can hold.
+    """
+    try:
+        described = benchmark.describe_data(data)
+        json.dumps(described)
+    except RrvfError:
+        raise
+    except Exception as error:  # whatever a stranger's benchmark raises
+        raise UserError(
+            f"{benchmark.name}: describe_data: {type(error).__name__}: {error}"
+        ) from error
+    return described

@@ -8,6 +8,7 @@ percentiles of the column's resampled values (Efron's percentile method).
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,6 +47,21 @@ class Samples:
         values = {name: column[places] for name, column in self.values.items()}
         owners = tuple(self.owners[i] for i in chosen) if self.owners else ()
         return Samples(tuple(self.ids[i] for i in chosen), self.passed[places], values, owners)
+
+    def average(self) -> Samples:
+        """One value for each owner: the mean of its episodes that have one."""
+        if not self.owners:
+            return self
+        names = tuple(dict.fromkeys(self.owners))
+        places = [[i for i, owner in enumerate(self.owners) if owner == name] for name in names]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a mean of nothing is nothing
+            values = {
+                scorer: np.array([float(np.nanmean(column[group])) for group in places])
+                for scorer, column in self.values.items()
+            }
+        passed = np.array([self.passed[group].any() for group in places], dtype=np.bool_)
+        return Samples(names, passed, values)
 
     def resample(self) -> Floats:
         """How often each of them counts in each resample, shape (resamples, n)."""

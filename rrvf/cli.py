@@ -185,22 +185,31 @@ def rescore(
 
     Ends with status 3 where nothing at all could be scored.
     """
+    from rrvf.episodes import remarks
     from rrvf.rescore import read_run, rescored
     from rrvf.run_folder import begun_fresh, require_apart
     from rrvf.runs import JudgeOptions
+    from rrvf.scoring import thoughts_cut
 
-    if out.resolve() == run.resolve():
-        raise UserError(f"--out {out} is the run itself, which stays as it is; name another --out")
+    here, there = out.resolve(), run.resolve()
+    if here.is_relative_to(there) or there.is_relative_to(here):
+        raise UserError(
+            f"--out {out} and {run} lie in each other; the run stays as it is: name another --out"
+        )
     before = read_run(run)
+    if not before.finished:
+        _tell(f"{run} is unfinished: only the {len(before.ids())} samples in it are scored again")
     changes = {name: value for name, value in said(again).items() if value is not None}
     if again.scorers is not None:
         changes["scorers"] = _names(again.scorers)
     judges = JudgeOptions(**said(judge), since=begun_fresh(out) if fresh else 0.0)
-    here = {"workers": workers, "confinement": confinement, "judge": judges}
-    options = replace(before.options, **changes, **here)
+    this_machine: dict[str, Any] = {"workers": workers, "confinement": confinement, "judge": judges}
+    options = replace(before.options, **changes, **this_machine)
     require_apart(out, options.data)
     with rescored(before, options, out) as (items, scoring):
+        _tell(thoughts_cut(items))
         results = _run(items, scoring, out, workers, told=options.to_json())
+    _tell(*remarks(out))
     _report(out, results)
 
 

@@ -241,6 +241,10 @@ class Trajectories:
                     self._places[str(json.loads(line)["sample_id"])] = place
                 place += len(line)
 
+    def ids(self) -> set[str]:
+        """Samples of which there is a line."""
+        return set(self._places)
+
     def find(self, sample_id: str, key: str | None) -> Trajectory | None:
         """A finished episode made from what ``key`` identifies, from whatever without one.
 

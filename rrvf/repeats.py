@@ -116,7 +116,9 @@ def describe_repeats(repeats: Mapping[str, Any], titles: Mapping[str, str]) -> I
     if not repeats:
         return
     n = repeats["n"]
-    yield f"{repeats['n_samples']} samples, {n} episodes each; figures are means over all episodes"
+    n_samples = repeats["n_samples"]
+    samples = "1 sample" if n_samples == 1 else f"{n_samples} samples"
+    yield f"{samples}, {n} episodes each; figures are means over all episodes"
     bounds = [
         f"{titles.get(name, name)} {low:.2f} to {high:.2f}"
         for name, (low, high) in repeats["intervals"].items()

@@ -21,7 +21,7 @@ from rrvf.episodes import LoopScoring, Trajectories, item_key_of_episode
 from rrvf.errors import DataError, HarnessError
 from rrvf.policies import Policy
 from rrvf.repeats import repeat_items, repeat_number
-from rrvf.run_folder import SETTINGS, TOLD, read_results
+from rrvf.run_folder import SETTINGS, TOLD, read_results, read_summary
 from rrvf.runs import RunOptions, prepared
 from rrvf.scoring import Item, item_key
 from rrvf.teacher import Teacher
@@ -40,6 +40,7 @@ class Rescoring:
         protocol: Who played by which rules; empty where no loop was played.
         results: Sample -> its result.
         keys: Sample -> key of what its result was made from.
+        finished: Every sample of the run has its result.
     """
 
     folder: Path
@@ -48,6 +49,12 @@ class Rescoring:
     protocol: Mapping[str, Any]
     results: Mapping[str, SampleResult]
     keys: Mapping[str, object]
+    finished: bool = True
+
+    def ids(self) -> set[str]:
+        """Samples that something is known of: a result, or an episode."""
+        played = Trajectories(self.folder).ids() if self.protocol else set[str]()
+        return {*self.results, *played}
 
 
 def read_run(folder: Path) -> Rescoring:
@@ -69,7 +76,23 @@ def read_run(folder: Path) -> Rescoring:
         for part in ("policy", "loop", "teacher")
         if f"protocol.{part}" in settings
     }
-    return Rescoring(folder, benchmark, _options(settings), loop, results, keys)
+    try:
+        options = _options(settings)
+        whole = all(isinstance(part, dict) for part in loop.values())
+        if not whole or not isinstance(settings.get("told.data", ""), str):
+            raise TypeError("a part of it is of another kind")
+    except (TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{folder / SETTINGS}: damaged ({error}); restore it") from error
+    return Rescoring(folder, benchmark, options, loop, results, keys, _finished(folder))
+
+
+def _finished(folder: Path) -> bool:
+    """Whether the run was finished, and all of its lines are there."""
+    try:
+        summary = read_summary(folder)
+        return summary["finished"] is True and summary["n_samples"] == len(read_results(folder)[0])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _options(settings: Mapping[str, Any]) -> RunOptions:
@@ -120,12 +143,17 @@ def rescored(
         raise DataError(
             f"{run.folder}: does not say where its samples are from; give the --data of that run"
         )
+    if run.options.data == options.data and not Path(options.data).exists() and "/" in options.data:
+        raise DataError(
+            f"{run.folder}: its samples were at {options.data}, and are not; name them by --data"
+        )
     # The run may hold fewer samples than its data.
     with prepared(run.benchmark, replace(options, limit=None)) as (every, bench):
         n_repeats = max((repeat_number(result) for result in run.results.values()), default=1)
         samples = {sample.id: sample for sample, _ in repeat_items(every, n_repeats)}
-        match(list(samples.values()), dict.fromkeys(run.results, ""))
-        items = [(sample, None) for name, sample in samples.items() if name in run.results]
+        known = run.ids()
+        match(list(samples.values()), dict.fromkeys(known, ""))
+        items = [(sample, None) for name, sample in samples.items() if name in known]
         if not run.protocol:
             answered = [(sample, run.results[sample.id].completion) for sample, _ in items]
             _require_same(run, {sample.id: item_key((sample, text)) for sample, text in answered})
@@ -142,7 +170,7 @@ def _require_same(run: Rescoring, keys: Mapping[str, str]) -> None:
     Raises:
         DataError: There are some.
     """
-    others = [name for name, key in keys.items() if key != run.keys[name]]
+    others = [name for name, key in keys.items() if key != run.keys.get(name, key)]
     if others:
         raise DataError(
             f"{run.folder}: {len(others)} of its samples are others in this data, such as "

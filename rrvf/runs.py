@@ -14,6 +14,7 @@ from rrvf.agent import MAX_PIXELS, AgentSettings, Unanswered
 from rrvf.bench import Bench, Scoring, open_bench
 from rrvf.benchmarks import find_benchmark
 from rrvf.benchmarks.benchmark import Benchmark, LoadOptions
+from rrvf.benchmarks.own import load_samples
 from rrvf.benchmarks.predictions import KINDS, load_predictions, match
 from rrvf.chat import Chat, ChatSettings, Usage
 from rrvf.dotted import find_object
@@ -163,7 +164,7 @@ def judge_for(options: JudgeOptions | None, rubric: str) -> Generator[Judge | No
             _log.warning("%s", RENAMED)
         yield LikenessJudge()
     elif options.base_url is None and _OWN_JUDGE.fullmatch(options.model):
-        yield find_object(options.model, "judge")()
+        yield _own_judge(options.model)
     else:
         settings = ChatSettings(
             options.model,
@@ -177,6 +178,25 @@ def judge_for(options: JudgeOptions | None, rubric: str) -> Generator[Judge | No
         with Chat(settings, cache.folder() / "chat") as chat:
             chosen = load_rubric(options.rubric or rubric, options.prompt)
             yield ModelJudge(chat, chosen, options.repeats)
+
+
+def _own_judge(name: str) -> Judge:
+    """A judge of the user's own.
+
+    Raises:
+        UserError: It is none, or it takes a name that is a model's.
+    """
+    kind = find_object(name, "judge")
+    try:
+        judge: Any = kind()
+    except Exception as error:  # whatever a stranger's class raises
+        raise UserError(f"judge {name!r} cannot be made: {error}") from error
+    parts = ("name", "concurrency", "protocol", "expected", "spent", "__call__")
+    if missing := [part for part in parts if not hasattr(judge, part)]:
+        raise UserError(f"judge {name!r} lacks {', '.join(missing)}; see rrvf.scorers.judge.Judge")
+    if judge.name in ("gpt", LIKENESS, "execution"):
+        raise UserError(f"judge {name!r} names its score {judge.name!r}, which is another's")
+    return judge
 
 
 @contextmanager
@@ -226,7 +246,7 @@ def _samples(benchmark: Benchmark, options: RunOptions) -> Sequence[Sample]:
         limit=options.limit,
         images=options.reference == "image" or benchmark.images_only,
     )
-    return benchmark.load(options.data, wanted)
+    return load_samples(benchmark, options.data, wanted)
 
 
 def _answered(samples: Sequence[Sample], options: RunOptions) -> Sequence[Item]:

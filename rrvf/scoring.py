@@ -15,7 +15,7 @@ from rrvf.errors import HarnessError
 from rrvf.renderers.glyphs import CONSEQUENCE, Medium, find_unwritable
 from rrvf.replies import holds_thoughts
 from rrvf.scorers.judge import Judge
-from rrvf.scorers.scorer import BROKEN, no_target
+from rrvf.scorers.scorer import BROKEN, call_scorer, no_target
 from rrvf.types import Sample, SampleResult, Score, Status
 
 Item = tuple[Sample, str | None]
@@ -91,10 +91,7 @@ def judged(
         return {judge.name: Score.failed()}
     if rendering is None:
         return {judge.name: Score.failed(NO_PICTURE)}
-    try:
-        return {judge.name: judge(reference, rendering)}
-    except HarnessError as error:  # one question went wrong; the other scores stand
-        return {judge.name: Score.unscored(str(error))}
+    return {judge.name: call_scorer(judge.name, lambda: judge(reference, rendering))}
 
 
 def tell_broken(results: Iterable[SampleResult]) -> str | None:

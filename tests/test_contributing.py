@@ -12,7 +12,7 @@ import pytest
 
 from rrvf.types import Drawing, Elements
 from tests.episodes import answer, call
-from tests.runs import fenced, lines_of, plot, rrvf, summary_of, values
+from tests.runs import assert_one_line, fenced, lines_of, plot, rrvf, summary_of, values
 
 SCRIPTS = {name: plot(f"title {name}") + '\nplt.savefig("a.pdf")' for name in ("a", "b")}
 NAMES = ("my_scorers", "my_benchmark", "my_judge", "my_terms")
@@ -77,6 +77,8 @@ def test_a_benchmark_of_ones_own_is_scored(scored: Path) -> None:
     assert values(lines_of(scored)["a"]) == {"execution": 1.0, "text": 1.0, **own}
     assert set(values(lines_of(scored)["b"]).values()) == {0.0}
     metrics = summary_of(scored)["metrics"]
+    table = (scored / "report.html").read_text("utf-8")
+    assert "Both" in table
     half = dict.fromkeys(("exec_rate", "text", "both", "size"), 50.0)
     assert {name: metrics[name] for name in half} == half
     assert metrics["text_pass"] == 100.0
@@ -110,25 +112,132 @@ def test_it_is_played_and_scored_again(parts: Path) -> None:
     assert [turn["scores"]["my_scorers:score_bytes"] for turn in turns[1]] == [0.0, 1.0]
 
 
-def test_what_a_benchmark_lacks_is_one_line(parts: Path) -> None:
-    (parts / "poor.py").write_text(
-        "from rrvf.benchmarks.benchmark import Benchmark\n"
-        "class Bare(Benchmark):\n    pass\n"
-        "class Odd(Benchmark):\n    kind, columns, scorers = 'film', (), ()\n"
-        "def function():\n    pass\n"
-    )
-    options = ("--data", "sketches", "--predictions", "answers.jsonl", "--out", "no")
-    for name, told in {
-        "poor:Bare": "does not say its kind, columns, scorers",
-        "poor:Odd": "has the kind 'film'; give one of chart, figure, page",
-        "poor:function": "is no subclass",
-        "poor:Gone": "cannot be imported",
-        "sketch": "unknown benchmark 'sketch'",
-    }.items():
-        done = rrvf("score", name, *options, cwd=parts)
-        assert done.returncode == 2
-        [line] = done.stderr.splitlines()
-        assert told in line
+POOR = """
+from pathlib import Path
+from my_benchmark import Sketches
+from rrvf.benchmarks.benchmark import Benchmark
+from rrvf.types import Column, Sample
+
+class Bare(Benchmark):
+    pass
+class Odd(Benchmark):
+    kind, columns, scorers = "film", (), ("execution",)
+class Word(Sketches):
+    scorers = "execution"
+class Empty(Sketches):
+    scorers = ()
+class Rubric(Sketches):
+    rubric = "zork"
+class Texts(Sketches):
+    columns = ("text",)
+class Twice(Sketches):
+    columns = (Column("a", "A", "execution"), Column("a", "B", "text"))
+class Later(Sketches):
+    columns = (Column("a", "A", mean_of=("b",)), Column("b", "B", "text"))
+class Over(Sketches):
+    columns = (Column("a", "A", "text", over="rann"),)
+class Typo(Sketches):
+    columns = (Column("a", "A", "layoutt"),)
+class Argument(Sketches):
+    def __init__(self, needed):
+        pass
+class Raises(Sketches):
+    def load(self, data, options):
+        raise ValueError("no such column")
+class Nothing(Sketches):
+    def load(self, data, options):
+        return []
+class Strings(Sketches):
+    def load(self, data, options):
+        return ["a"]
+class Same(Sketches):
+    def load(self, data, options):
+        return [Sample("a", "x = 1"), Sample("a", "x = 2")]
+class Paths(Sketches):
+    def describe_data(self, data):
+        return {"data": Path(data)}
+class Generated(Sketches):
+    def load(self, data, options):
+        yield from super().load(data, options)
+def function():
+    pass
+
+from my_judge import SizeJudge
+class NoName:
+    pass
+class Text(SizeJudge):
+    name = "text"
+class Gpt(SizeJudge):
+    name = "gpt"
+class Broken(SizeJudge):
+    def __call__(self, reference, rendering):
+        raise RuntimeError("no")
+"""
+LACKS = {
+    "Bare": "does not say its kind, columns, scorers",
+    "Odd": "has the kind 'film'; give one of chart, figure, page",
+    "Word": "needs scorers",
+    "Empty": "needs scorers",
+    "Rubric": "has the rubric 'zork'; give one of",
+    "Texts": "needs columns",
+    "Twice": "has two columns 'a'",
+    "Later": "as a mean of 'b', no column before it",
+    "Over": "over 'rann'; give all or ran",
+    "Typo": "of 'layoutt', which is no scorer",
+    "Argument": "cannot be made: TypeError",
+    "Raises": "cannot load sketches: ValueError: no such column",
+    "Nothing": "no samples in it",
+    "Strings": "must load rrvf.types.Sample, not str",
+    "Same": "more than one sample named 'a'",
+    "Paths": "describe_data: TypeError",
+    "function": "is no subclass",
+    "Gone": "cannot be imported",
+}
+OPTIONS = ("--data", "sketches", "--predictions", "answers.jsonl", "--out")
+
+
+@pytest.mark.parametrize("name", LACKS)
+def test_what_a_benchmark_lacks_is_one_line(parts: Path, name: str) -> None:
+    (parts / "poor.py").write_text(POOR)
+    done = rrvf("score", f"poor:{name}", *OPTIONS, "no", cwd=parts)
+    assert_one_line(done, LACKS[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("NoName", "lacks name, concurrency"),
+        ("Text", "the judge's score is named 'text', as a scorer is"),
+        ("Gpt", "names its score 'gpt', which is another's"),
+    ],
+)
+def test_what_a_judge_lacks_is_one_line(parts: Path, name: str, told: str) -> None:
+    (parts / "poor.py").write_text(POOR)
+    words = ("score", "my_benchmark:Sketches", *OPTIONS, "no", "--judge", f"poor:{name}")
+    assert_one_line(rrvf(*words, cwd=parts), told)
+
+
+def test_samples_may_be_made_one_by_one_and_a_judge_may_fail(parts: Path) -> None:
+    (parts / "poor.py").write_text(POOR)
+    run(parts, "score", "poor:Generated", *OPTIONS, "made", "--judge", "poor:Broken")
+    line = lines_of(parts / "made")["a"]
+    assert values(line) == {"execution": 1.0, "text": 1.0, "size": None}
+    assert "size failed: RuntimeError: no (poor.py:" in line["scores"]["size"]["reason"]
+
+
+def test_scorers_that_need_code_are_refused_where_only_pictures_are_known(parts: Path) -> None:
+    (parts / "pictures").mkdir(exist_ok=True)
+    script = parts / "sketches" / "a.py"
+    for name in ("a.png", "b.png"):
+        run(parts, "render", "chart", script, "--out", parts / "pictures" / name)
+    rows = [{"id": f"{name}.png", "prediction": fenced(plot("title a"))} for name in "ab"]
+    write_lines(parts / "of_pictures.jsonl", rows)
+    words = ("--data", "pictures", "--predictions", "of_pictures.jsonl", "--scorers")
+    for scorer in ("text", "my_scorers:score_axes"):
+        done = rrvf("score", "pictures", *words, f"execution,{scorer}", "--out", "no", cwd=parts)
+        assert_one_line(done, f"{scorer} compares with the reference's code")
+    run(parts, "score", "pictures", *words, "execution,my_scorers:score_bytes", "--out", "pics")
+    assert summary_of(parts / "pics")["metrics"]["exec_rate"] == 100.0
 
 
 def test_the_scorer_that_is_worked_through(parts: Path) -> None:

@@ -31,6 +31,7 @@ from rrvf.agent import Canvas
 from rrvf.benchmarks import chartmimic, find_benchmark, plot2code, websight
 from rrvf.benchmarks.benchmark import LoadOptions
 from rrvf.benchmarks.chartmimic import ChartMimic
+from rrvf.benchmarks.own import load_samples
 from rrvf.benchmarks.pictures import load_pictures, picture_names
 from rrvf.benchmarks.plot2code import Plot2Code
 from rrvf.benchmarks.websight import WebSight
@@ -441,7 +442,7 @@ def _images(spec: DataSpec) -> Sequence[Sample]:
 def _own(spec: DataSpec) -> Sequence[Sample]:
     """Those of a benchmark of the user's own."""
     wanted = LoadOptions(subset=spec.options.get("subset"), task=spec.options.get("task"))
-    return find_benchmark(spec.kind).load(spec.place, wanted)
+    return load_samples(find_benchmark(spec.kind), spec.place, wanted)
 
 
 def _bytes(path: Path, most: int = -1) -> bytes:

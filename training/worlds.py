@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from rrvf.agent import AgentSettings
-from rrvf.bench import Bench, compares_pictures, open_bench
+from rrvf.bench import open_bench
 from rrvf.benchmarks import find_benchmark
 from rrvf.benchmarks.benchmark import Benchmark
 from rrvf.benchmarks.pictures import images_only_of
@@ -80,7 +80,6 @@ def open_world(
             clip=ClipSettings(weights=told.clip_weights),
         ) as bench,
     ):
-        _require_measurable(bench)
         rewarder = Rewarder(bench, rules)
         yield World(teacher, settings, rewarder, told.max_rollout_tokens, told.concurrency)
 
@@ -138,22 +137,6 @@ def _scorers(benchmark: Benchmark, rules: RewardSettings, told: WorldArguments) 
     own = ("execution",) if benchmark.images_only else tuple(KINDS[benchmark.kind].SCORERS)
     named = (name for name in rules.vision if name == "clip" or ":" in name)
     return tuple(dict.fromkeys((*own, *named, *(("clip",) if told.clip else ()))))
-
-
-def _require_measurable(bench: Bench) -> None:
-    """Refuse scorers that would leave every sample unscored.
-
-    Raises:
-        UserError: There is one.
-    """
-    if not bench.benchmark.images_only:
-        return
-    for name, scorer in bench.scorers.items():
-        if name != "execution" and not compares_pictures(scorer):
-            raise UserError(
-                f"{name} compares with the reference's code, which images_only leaves out; set "
-                "setting: with_reference, or give the scorer compares_pictures = True"
-            )
 
 
 def _path(given: str | None) -> Path | None:

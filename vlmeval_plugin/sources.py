@@ -24,6 +24,7 @@ from rrvf.bench import open_bench
 from rrvf.benchmarks import find_benchmark, plot2code
 from rrvf.benchmarks.benchmark import Benchmark, LoadOptions
 from rrvf.benchmarks.chartmimic import ChartMimic, lmu_root
+from rrvf.benchmarks.own import load_samples
 from rrvf.benchmarks.plot2code import Plot2Code
 from rrvf.benchmarks.websight import WebSight
 from rrvf.demo import PAGE_SCORERS
@@ -66,7 +67,7 @@ class Source:
     def samples(self) -> Sequence[Sample]:
         """The samples, with the data set's own pictures where it has any."""
         wanted = LoadOptions(task=self.task, images=True)
-        return self.benchmark().load(str(self.data()), wanted)
+        return load_samples(self.benchmark(), str(self.data()), wanted)
 
     def options(self, predictions: Path) -> RunOptions:
         """What ``rrvf score`` would be told."""

@@ -70,6 +70,12 @@ def _parse_columns(told: Sequence[Any]) -> tuple[Column, ...]:
     return tuple(columns)
 
 
+def read_labels(*summaries: Mapping[str, Any]) -> dict[str, str]:
+    """Score or metric -> its name for a person, those of the runs' own columns too."""
+    own = {column.key: column.title for each in summaries for column in read_columns(each)}
+    return {**own, **LABELS}
+
+
 def shows_pages(summary: Mapping[str, Any], scorers: frozenset[str] = frozenset()) -> bool:
     """Whether a run is one of pages; else it is one of charts.
 

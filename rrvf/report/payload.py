@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from rrvf import __version__
 from rrvf.repeats import describe_repeats
-from rrvf.report.columns import LABELS
+from rrvf.report.columns import read_labels
 from rrvf.report.episodes import episode_payload, run_episodes_payload
 from rrvf.report.pictures import Pictures
 from rrvf.report.reading import Run
@@ -52,7 +52,7 @@ def page_payload(runs: Sequence[Run], pictures: Pictures) -> Json:
         "version": __version__,
         "statuses": list(STATUSES),
         "tables": [{"title": title, "columns": list(keys)} for title, keys in tables.items()],
-        "labels": LABELS,
+        "labels": read_labels(*(run.summary or {} for run in runs)),
         "notes": list(pictures.notes),
         "pictures": dict(pictures.sources),
         "sizes": dict(pictures.sizes),
@@ -132,7 +132,7 @@ def _item(
 def _repeats(summary: Mapping[str, Any]) -> list[str]:
     """What several episodes a sample came to; nothing where the file holds something else."""
     try:
-        return list(describe_repeats(mapping(summary.get("repeats")), LABELS))
+        return list(describe_repeats(mapping(summary.get("repeats")), read_labels(summary)))
     except (KeyError, TypeError, ValueError, AttributeError):
         return []
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rrvf.repeats import describe_repeats
-from rrvf.report.columns import LABELS, read_columns, shows_pages, title_of
+from rrvf.report.columns import LABELS, read_columns, read_labels, shows_pages, title_of
 from rrvf.report.reading import Run
 from rrvf.report.values import MAX_TEXT, clip, counted, mapping, number
 from rrvf.types import STATUSES
@@ -27,7 +27,7 @@ def format_table(summary: Mapping[str, Any]) -> str:
         statuses and, where there are any, one for the unscored counts. No final line break.
     """
     metrics = mapping(summary.get("metrics"))
-    columns = [(key, LABELS.get(key, key)) for key in table_columns(summary)]
+    columns = [(column.key, column.title) for column in read_columns(summary)]
     cells = [_figure(metrics.get(key)) for key, _ in columns]
     widths = [max(len(label), len(cell)) for (_, label), cell in zip(columns, cells, strict=True)]
     rows = [
@@ -70,7 +70,7 @@ def _footer(summary: Mapping[str, Any]) -> list[str]:
     if summary.get("finished") is False:
         parts.append("unfinished")
     lines = [" · ".join(parts)]
-    lines += describe_repeats(mapping(summary.get("repeats")), LABELS)
+    lines += describe_repeats(mapping(summary.get("repeats")), read_labels(summary))
     unscored = {k: n for k, n in mapping(summary.get("n_unscored")).items() if n}
     if unscored:
         listed = ", ".join(f"{LABELS.get(key, key)} {count}" for key, count in unscored.items())
@@ -84,8 +84,9 @@ def why_null(metric: str, run: Run) -> str:
         return "the run is unfinished"
     unscored = mapping(run.summary.get("n_unscored"))
     column = next((each for each in read_columns(run.summary) if each.key == metric), None)
+    labels = read_labels(run.summary)
     if column is not None and column.mean_of:
-        *others, last = (LABELS.get(key, key) for key in column.mean_of)
+        *others, last = (labels.get(key, key) for key in column.mean_of)
         both = "both " if len(others) == 1 else ""
         return f"needs {both}{', '.join(others)} and {last}"
     scorer = metric if column is None else column.scorer

@@ -174,6 +174,8 @@ def _require_score(score: object) -> None:
     value = cast("object", score.value)
     if value is not None and not (isinstance(value, float | int) and math.isfinite(value)):
         raise ValueError(f"the value of a score is a finite number or None, not {value!r}")
+    if value is not None and not -1e-9 <= value <= 1 + 1e-9:
+        raise ValueError(f"the value of a score lies in 0 to 1, not at {value!r}")
     json.dumps(dict(score.details), allow_nan=False)
 
 

@@ -95,6 +95,11 @@ def compare_runs(first: Path, second: Path) -> Comparison:
             f"{first} is a run of {one.benchmark}, {second} of {two.benchmark}; "
             "only runs of one benchmark can be compared"
         )
+    if bool(one.samples.owners) != bool(two.samples.owners):
+        raise DataError(
+            f"one of {first} and {second} has several episodes a sample, the other has one; "
+            "compare runs of one kind"
+        )
     here = {name: i for i, name in enumerate(two.samples.ids)}
     pairs = [(i, here[name]) for i, name in enumerate(one.samples.ids) if name in here]
     if not pairs:
@@ -103,12 +108,13 @@ def compare_runs(first: Path, second: Path) -> Comparison:
         )
     left = one.samples.at([i for i, _ in pairs])
     right = two.samples.at([j for _, j in pairs])
-    changes = sorted(_changes(left, right), key=lambda change: -abs(change.mean))
+    averages = left.average(), right.average()
+    changes = sorted(_changes(*averages), key=lambda change: -abs(change.mean))
     settings = [{k: v for k, v in run.setting.items() if k != "samples"} for run in runs]
     return Comparison(
         one,
         two,
-        len(pairs),
+        len(averages[0].ids),
         (len(one.samples.ids) - len(pairs), len(two.samples.ids) - len(pairs)),
         tuple(differences(*settings)),
         tuple(paired_differences(one.columns, left, right)),
@@ -211,6 +217,9 @@ def _lines(told: Comparison) -> Iterator[str]:
     yield f"* Paired bootstrap over samples, {RESAMPLES} resamples, seed {SEED}."
     yield from (f"* {note}" for note in _remarks(told))
     yield ""
+    if not told.changes:
+        yield "No sample changed."
+        return
     yield f"Samples that changed most, of {told.n_changed} that changed:"
     yield ""
     for change in told.changes:

@@ -117,6 +117,8 @@ def _published(table: PublishedTable) -> Iterator[Row]:
 
 
 def _published_notes(table: PublishedTable) -> Iterator[str]:
+    if not table.rows:
+        return
     which = "best and second-best" if table.marks_second else "best"
     look = "bold and underlined" if table.marks_second else "bold"
     yield f"{which.capitalize()} among open models below 10 B parameters: {look}, as computed."
@@ -165,13 +167,14 @@ def _group_name(index: int, groups: Sequence[Sequence[Measured]]) -> str:
 
 
 def _measured_label(run: Measured, table: PublishedTable) -> str:
-    return f"{run.name} †" if unlike_published(run, table) or not run.finished else run.name
+    unlike = table.rows and unlike_published(run, table)
+    return f"{run.name} †" if unlike or not run.finished else run.name
 
 
 def _remarks(run: Measured, table: PublishedTable) -> Iterator[str]:
     if not run.finished:
         yield "unfinished"
-    if unlike := unlike_published(run, table):
+    if table.rows and (unlike := unlike_published(run, table)):
         yield f"unlike the published rows ({', '.join(unlike)})"
     yield from (f"{name}: {told}" for name, told in run.card.items())
     yield from run.notes
