@@ -351,7 +351,8 @@ def test_mistakes_are_one_line(tmp_path: Path, env: dict[str, str]) -> None:
 @pytest.mark.parametrize("backend", ["transformers", "vllm"])
 def test_a_backend_that_is_not_installed(tmp_path: Path, env: dict[str, str], backend: str) -> None:
     (tmp_path / "stubs").mkdir()
-    (tmp_path / "stubs" / f"{backend}.py").write_text("raise ImportError('it is not there')")
+    for name in (backend, "torch"):  # whichever is asked for first
+        (tmp_path / "stubs" / f"{name}.py").write_text("raise ImportError('it is not there')")
     stubbed = {**env, "PYTHONPATH": str(tmp_path / "stubs")}
     done = rrvf(*command(tmp_path, 1, "--policy", "m", "--backend", backend), env=stubbed)
     assert_one_line(done, "it is not there", "install")
