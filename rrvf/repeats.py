@@ -132,4 +132,4 @@ def describe_repeats(repeats: Mapping[str, Any], titles: Mapping[str, str]) -> I
     ]
     yield f"Best of {n}, score by score: {', '.join(best)}"
     chances = [f"{k}: {value:.2f}" for k, value in repeats["pass_at"].items() if value is not None]
-    yield f"Chance in percent that one of k episodes runs: {', '.join(chances)}"
+    yield f"Chance in percent that at least one of k episodes runs: {', '.join(chances)}"

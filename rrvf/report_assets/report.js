@@ -65,6 +65,7 @@
     byId("table-notes").replaceChildren(
       ...run.notes.map((note) => h("li", { class: "warning" }, note)),
       ...DATA.notes.map((note) => h("li", { class: "warning" }, note)),
+      ...run.repeats.map((line) => h("li", {}, line)),
       ...notes.map((note) => h("li", {}, note)));
   }
 
