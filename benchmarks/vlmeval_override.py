@@ -5,7 +5,8 @@ from the items of ``../shared/data/chartmimic_v1``, puts their answers where a r
 would have left them, and lets VLMEvalKit's ``run.py --mode eval`` score them twice: as it ships,
 and by ``python -m vlmeval_plugin --override``. It prints both tables side by side. A local server
 that always gives 70 of 100 stands in for the judge. VLMEvalKit needs poppler's ``pdftoppm``, and
-checks the MD5 of its published table, which is switched off for this one.
+checks the MD5 of its published table, which is switched off for this one. Its release 0.0.20 uses
+pandas for its last table without having imported it; it is given to it here.
 
 VLMEvalKit's colour column is 0 throughout: it starts a pool of processes in a process that may have
 no children.
@@ -37,7 +38,8 @@ DATASET = "ChartMimic_v1_direct"
 MODEL = "GPT4V"  # run.py asks for a name; nobody is asked
 COLUMNS = ("index", "question", "input_figure", "ground_truth_figure_code", "task")
 WITHOUT_MD5 = (
-    "import runpy, vlmeval, vlmeval.dataset.chartmimic as host;"
+    "import pandas, runpy, vlmeval, vlmeval.dataset.chartmimic as host;"
+    "host.pd = pandas;"
     "host.ChartMimic.DATASET_MD5 = dict.fromkeys(host.ChartMimic.DATASET_URL);"
     "runpy.run_path(vlmeval.__path__[0] + '/run.py', run_name='__main__')"
 )
