@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -250,8 +251,17 @@ class Rewarder:
 
     bench: Bench
     settings: RewardSettings = field(default_factory=RewardSettings)
+    moved: RewardSettings | None = field(default=None, repr=False)
+    """Where settings stood behind a language; to go with the next release."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.settings, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            warnings.warn(
+                "Rewarder(scoring, language, settings) is now Rewarder(bench, settings)",
+                DeprecationWarning,
+                stacklevel=3,
+            )
+            object.__setattr__(self, "settings", self.moved or RewardSettings())
         missing = [name for name in self.settings.vision if name not in self.bench.names()]
         if "gpt" in missing and self.bench.judge is None:
             raise UserError("R_vision is a judge's score, and no judge is named; name one")

@@ -355,3 +355,18 @@ def test_trl_and_verl_get_the_same_rewards() -> None:
 def test_pages_are_read_as_html() -> None:
     page = as_trajectory(Sample("s"), "<think>a</think><answer><p>Hi</p></answer>", "html")
     assert page.completion == "<p>Hi</p>"
+
+
+def test_the_way_of_before_works_for_a_release_and_warns() -> None:
+    from rrvf.scoring.charts import ChartScoring
+
+    settings = RewardSettings(vision={"text": 1})
+    with pytest.warns(DeprecationWarning, match="open_bench"):
+        bench = ChartScoring(FakeRenderer())
+    old: Any = Rewarder
+    with pytest.warns(DeprecationWarning, match=r"Rewarder\(bench, settings\)"):
+        rewarder = old(bench, "python", settings)
+    assert rewarder.settings == settings
+    sample = Sample("a", "ok a")
+    said = as_trajectory(sample, fenced("ok a"), "python")
+    assert rewarder(sample, said).reward == Rewarder(bench, settings)(sample, said).reward
