@@ -39,7 +39,7 @@ from rrvf.scoring import (
     tag_glyphs,
     with_hash,
 )
-from rrvf.types import Code, Language, PageRendering, Sample, SampleResult, Score
+from rrvf.types import Code, Language, PageRendering, Pictures, Sample, SampleResult, Score
 
 TOLERANCE = 1e-12
 
@@ -105,6 +105,7 @@ class Bench:
         judge: Who looks at the pictures as well, if anybody does.
         clip: Model, weights and conventions of the CLIP scorers.
         data: Where the samples are from, for the protocol; ``None`` where that moves nothing.
+        pictures: Of which samples a result comes with its pictures.
     """
 
     benchmark: Benchmark
@@ -113,6 +114,7 @@ class Bench:
     judge: Judge | None = None
     clip: ClipSettings = field(default_factory=ClipSettings)
     data: Mapping[str, Any] | None = None
+    pictures: Pictures = "all"
 
     @property
     def language(self) -> Language:
@@ -209,9 +211,10 @@ class Bench:
             HarnessError: It could not be done, through no fault of the model.
         """
         sample, completion = item
-        target = self.kind.draw_target(sample)
         script = self.benchmark.script(sample, completion)
         drawn = self._draw_answer(script, completion)
+        shown = self._looks() or self._keeps(drawn)
+        target = self.kind.draw_target(sample, "all" if shown else "none")
         scores = self._compare(sample, target, drawn)
         result = SampleResult(
             sample_id=sample.id,
@@ -230,12 +233,19 @@ class Bench:
             other_mode=differences(scores, self._compare_otherwise(sample, target, drawn)),
             tags=tag_glyphs(sample.tags, (*target.texts, *drawn.texts), self.kind.medium),
         )
-        pictures = {"reference": target.png, "rendering": drawn.png}
+        pictures = {"reference": target.png, "rendering": drawn.png} if self._keeps(drawn) else {}
         return Outcome(result, {name: png for name, png in pictures.items() if png})
+
+    def _looks(self) -> bool:
+        """Whether a scorer or the judge looks at pictures."""
+        return self.judge is not None or any(map(compares_pictures, self.scorers.values()))
+
+    def _keeps(self, drawn: Drawn) -> bool:
+        return self.pictures == "all" or (self.pictures == "failed" and drawn.status != "ok")
 
     def _draw_answer(self, script: Script | None, completion: str | None) -> Drawn:
         if script is not None:
-            return self.kind.draw(script)
+            return self.kind.draw(script, "all" if self._looks() else self.pictures)
         why = NO_ANSWER if completion is None else self.kind.no_code
         return self.kind.fail("no_code", why)
 
@@ -323,6 +333,7 @@ def open_bench(
     judge: Judge | None = None,
     clip: ClipSettings | None = None,
     data: str | None = None,
+    pictures: Pictures = "all",
 ) -> Generator[Bench]:
     """The bench of a benchmark, its renderer running as long as the context lasts.
 
@@ -333,6 +344,7 @@ def open_bench(
         judge: Who looks at the pictures as well.
         clip: Model, weights and conventions of the CLIP scorers.
         data: What the user named, for the protocol.
+        pictures: Of which samples a result comes with its pictures.
 
     Raises:
         UserError: A scorer that is not known, or something that this machine lacks.
@@ -353,7 +365,8 @@ def open_bench(
         reference="image" if benchmark.images_only else options.reference,
     )
     with kind.open(renderer_options) as opened_kind:
-        yield Bench(benchmark, opened_kind, by_name, judge, clip, _describe(benchmark, data))
+        described = _describe(benchmark, data)
+        yield Bench(benchmark, opened_kind, by_name, judge, clip, described, pictures)
 
 
 def _require_picture_scorers(scorers: Mapping[str, Scorer]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from rrvf.runs import LoopOptions, RunOptions
     from rrvf.scoring import Item
     from rrvf.types import SampleResult
+
+T = TypeVar("T")
 
 NOTHING_SCORED, INTERRUPTED, TERMINATED = 3, 130, 143
 """Exit statuses, besides 0, and 2 for a user's mistake."""
@@ -239,6 +241,8 @@ def report(
     leaderboard: Annotated[
         bool, typer.Option("--leaderboard", help="Of one results folder: leaderboard.html.")
     ] = False,
+    draw: Annotated[bool, typer.Option(help="Draw the pictures that a run left out.")] = True,
+    workers: Workers = 2,
 ) -> None:
     """Write report.html from runs; by default into the first one."""
     from rrvf.report import write_report
@@ -246,8 +250,13 @@ def report(
 
     if leaderboard and len(runs) > 1:
         raise UserError("--leaderboard takes one results folder; name the one above the others")
-    written = write_leaderboard(runs[0], out) if leaderboard else write_report(runs, out or runs[0])
-    typer.echo(written)
+    if leaderboard:
+        typer.echo(write_leaderboard(runs[0], out))
+        return
+    if draw:
+        for folder in runs:
+            _draw_left_out(folder, workers)
+    typer.echo(write_report(runs, out or runs[0]))
 
 
 @app.command(cls=SeveralValues)
@@ -412,6 +421,21 @@ def _run(
     return finished
 
 
+def _draw_left_out(folder: Path, workers: int) -> None:
+    """Draw what a run was told to leave out; without them the report is still one."""
+    from rrvf.redraw import draw_left_out, find_left_out
+
+    found = find_left_out(folder)
+    if found is None:
+        return
+    run, names = found
+    try:
+        for _ in _progress(draw_left_out(run, names, workers), len(names), "drawing"):
+            pass
+    except RrvfError as error:
+        _tell(f"pictures left out of {folder} cannot be drawn: {error}")
+
+
 def _report(out: Path, results: Sequence[SampleResult]) -> None:
     """Write the report; a run that could score nothing at all is no success."""
     from rrvf.report import is_unscored, write_report
@@ -450,7 +474,7 @@ def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _progress(results: Iterator[SampleResult], total: int) -> Iterator[SampleResult]:
+def _progress(results: Iterator[T], total: int, doing: str = "scoring") -> Iterator[T]:
     """A bar on stderr with the rate and the time left; nothing where no terminal shows it."""
     from rich.console import Console
     from rich.progress import (
@@ -466,7 +490,7 @@ def _progress(results: Iterator[SampleResult], total: int) -> Iterator[SampleRes
         yield from results
         return
     columns: list[Any] = [
-        *(TextColumn("scoring"), BarColumn(), MofNCompleteColumn()),
+        *(TextColumn(doing), BarColumn(), MofNCompleteColumn()),
         *(TextColumn("{task.fields[rate]}"), TimeRemainingColumn()),
     ]
     with Progress(*columns, console=console, transient=True) as bar:

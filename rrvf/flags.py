@@ -76,6 +76,10 @@ class RunFlags:
         Literal["zero", "black"],
         typer.Option(help="A failed page scores zero, or as a black picture."),
     ] = "zero"
+    pictures: Annotated[
+        Literal["all", "failed", "none"],
+        typer.Option(help="Samples that keep pictures; rrvf report draws the others."),
+    ] = "all"
     confinement: Level = "auto"
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Ask judge and teacher anew, whatever is kept.")
@@ -108,6 +112,9 @@ class AgainFlags:
     clip_weights: Annotated[
         str | None,
         typer.Option(envvar="RRVF_CLIP_WEIGHTS", help="open_clip tag, or a local file."),
+    ] = None
+    pictures: Annotated[
+        Literal["all", "failed", "none"] | None, typer.Option(help="Samples that keep pictures.")
     ] = None
 
 

@@ -26,7 +26,7 @@ from rrvf.runs import RunOptions, prepared
 from rrvf.scoring import Item, item_key
 from rrvf.teacher import Teacher
 from rrvf.trajectories import Trajectory
-from rrvf.types import SampleResult
+from rrvf.types import Sample, SampleResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +126,14 @@ def _options_of_old(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def rescored(
-    run: Rescoring, options: RunOptions, out: Path
-) -> Generator[tuple[Sequence[Item], Scoring]]:
-    """The items of a run and how they are scored now; the renderer lives as long as the context.
+def open_again(
+    run: Rescoring, options: RunOptions
+) -> Generator[tuple[Mapping[str, Sample], Bench]]:
+    """The samples that a run knows, by id, and their bench, open as long as the context lasts.
 
     Args:
         run: From :func:`read_run`.
         options: As it was told, with what is to change.
-        out: Of the new run.
 
     Raises:
         UserError: Data that is not the run's, or something that this machine lacks.
@@ -153,7 +152,25 @@ def rescored(
         samples = {sample.id: sample for sample, _ in repeat_items(every, n_repeats)}
         known = run.ids()
         match(list(samples.values()), dict.fromkeys(known, ""))
-        items = [(sample, None) for name, sample in samples.items() if name in known]
+        yield {name: sample for name, sample in samples.items() if name in known}, bench
+
+
+@contextmanager
+def rescored(
+    run: Rescoring, options: RunOptions, out: Path
+) -> Generator[tuple[Sequence[Item], Scoring]]:
+    """The items of a run and how they are scored now; the renderer lives as long as the context.
+
+    Args:
+        run: From :func:`read_run`.
+        options: As it was told, with what is to change.
+        out: Of the new run.
+
+    Raises:
+        UserError: Data that is not the run's, or something that this machine lacks.
+    """
+    with open_again(run, options) as (samples, bench):
+        items = [(sample, None) for sample in samples.values()]
         if not run.protocol:
             answered = [(sample, run.results[sample.id].completion) for sample, _ in items]
             _require_same(run, {sample.id: item_key((sample, text)) for sample, text in answered})

@@ -24,7 +24,7 @@ from typing import Any, cast
 
 from rrvf.benchmarks.predictions import LOST, LostAnswer
 from rrvf.errors import DataError, OtherRunError, UserError
-from rrvf.renderers.cache import write_atomically
+from rrvf.files import write_atomically
 from rrvf.types import (
     STATUSES,
     BenchmarkResult,
@@ -107,11 +107,7 @@ class RunFolder:
 
     def add_picture(self, data: bytes) -> str:
         """Store a PNG by its content; returns the file name below ``renderings/``."""
-        name = picture_name(data)
-        path = self.path / PICTURES / name
-        if not path.exists():
-            write_atomically(path, data)
-        return name
+        return store_picture(self.path, data)
 
     def finish(self, summary: BenchmarkResult, *, finished: bool) -> None:
         """Write ``summary.json``."""
@@ -292,6 +288,43 @@ def begun_fresh(path: Path) -> float:
 def picture_name(data: bytes) -> str:
     """The file name of a PNG, by its content."""
     return hashlib.sha256(data).hexdigest()[:24] + ".png"
+
+
+def store_picture(path: Path, data: bytes) -> str:
+    """Store a PNG of a run by its content; returns the file name below ``renderings/``."""
+    name = picture_name(data)
+    file = path / PICTURES / name
+    if not file.exists():
+        write_atomically(file, data)
+    return name
+
+
+def name_pictures(path: Path, pictures: Mapping[str, Mapping[str, str]]) -> None:
+    """Write into the results of a run which pictures were drawn later; nothing else changes.
+
+    Args:
+        path: Its folder.
+        pictures: Sample id -> side -> file name below ``renderings/``.
+
+    Raises:
+        UserError: Another process writes there.
+    """
+    lock = _locked(path)
+    try:
+        lines = (path / RESULTS).read_bytes().split(b"\n")
+        named = [_with_pictures(line, pictures) for line in lines]
+        write_atomically(path / RESULTS, b"\n".join(named))
+    finally:
+        os.close(lock)
+
+
+def _with_pictures(line: bytes, pictures: Mapping[str, Mapping[str, str]]) -> bytes:
+    result, _ = _parsed(line)
+    if result is None or result.sample_id not in pictures:
+        return line
+    entry = json.loads(line)
+    entry["pictures"] |= pictures[result.sample_id]
+    return json.dumps(entry).encode("ascii")
 
 
 def _refusal(path: Path, lines: Sequence[str]) -> str:

@@ -40,7 +40,7 @@ from rrvf.scorers.model_judge import ModelJudge
 from rrvf.scorers.rubrics import Prompt, load_rubric, own_prompt
 from rrvf.scoring import Item
 from rrvf.teacher import ModelTeacher, PictureOnly, Teacher, teacher_prompt
-from rrvf.types import Language, Mode, Sample
+from rrvf.types import Language, Mode, Pictures, Sample
 
 OLD_LIKENESS = "pixel"
 """What the embedded judge was called when it measured something else; to go in 0.3."""
@@ -97,6 +97,7 @@ class RunOptions:
     clip_failure: Literal["zero", "black"] = "zero"
     confinement: str | None = None
     judge: JudgeOptions | None = None
+    pictures: Pictures = "all"
     recorded: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -232,6 +233,7 @@ def prepared(benchmark: str, options: RunOptions) -> Generator[Prepared]:
             judge=judge,
             clip=_clip_settings(options),
             data=options.data,
+            pictures=options.pictures,
         ) as bench,
     ):
         yield items, bench

@@ -30,6 +30,9 @@ Mode = Literal["official", "fixed"]
 
 Language = Literal["python", "html"]
 
+Pictures = Literal["all", "failed", "none"]
+"""Of which samples the pictures are wanted, for a reader; whoever looks at one has it drawn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:

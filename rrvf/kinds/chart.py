@@ -16,7 +16,7 @@ from rrvf.renderers.glyphs import Medium
 from rrvf.renderers.memo import MOST_BYTES
 from rrvf.scorers import SCORERS
 from rrvf.scorers.scorer import Scorer, usable
-from rrvf.types import Drawing, Language, Mode, Rendering, Sample, Status
+from rrvf.types import Drawing, Language, Mode, Pictures, Rendering, Sample, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +50,18 @@ class ChartKind(Kind):
         """The first block of Python, as the official scorer reads it and as it was meant."""
         return chart_script(completion)
 
-    def draw(self, script: Script) -> Drawn:
+    def draw(self, script: Script, pictures: Pictures = "all") -> Drawn:
         """Execute a script."""
         chart = ChartScript(script) if isinstance(script, str) else script
         # The official execution mostly tells what the fixed rules need.
         modes: tuple[Mode, ...] = (
             ("official",) if self.mode == "official" else ("official", "fixed")
         )
-        rendering = self.renderer.render(chart, modes=modes, judge=self.judged)
+        rendering = self.renderer.render(chart, modes=modes, judge=self.judged, pictures=pictures)
         judge_png = rendering.judge_png if self.judged else rendering.png
         return self._seen(rendering, judge_png)
 
-    def draw_target(self, sample: Sample) -> Drawn:
+    def draw_target(self, sample: Sample, pictures: Pictures = "all") -> Drawn:
         """The reference; its own picture, where the data set ships one, is what a judge sees."""
         needs_own = self.judged or sample.reference_code is None
         own = read_png(sample.image) if needs_own else None
@@ -72,7 +72,9 @@ class ChartKind(Kind):
                 )
             return Drawn("ok", png=own, judge_png=own)
         through_pdf = self.judged and own is None
-        rendering = self.renderer.render_reference(sample.reference_code, judge=through_pdf)
+        rendering = self.renderer.render_reference(
+            sample.reference_code, judge=through_pdf, pictures=pictures
+        )
         whole = usable(rendering.drawing(self.mode))
         judge_png = rendering.judge_png if through_pdf else rendering.png
         if own is not None:

@@ -15,7 +15,7 @@ from rrvf.renderers.glyphs import Medium
 from rrvf.replies import all_python_blocks
 from rrvf.scorers.figures import FIGURE_SCORERS
 from rrvf.scorers.scorer import Scorer
-from rrvf.types import FigureRendering, Language, Sample, Status
+from rrvf.types import FigureRendering, Language, Pictures, Sample, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ class FigureKind(Kind):
         code = all_python_blocks(completion)
         return code if code.strip() else None
 
-    def draw(self, script: Script) -> Drawn:
+    def draw(self, script: Script, pictures: Pictures = "all") -> Drawn:
         """Execute a script."""
         return _seen(self.renderer.render_figure(self.code_of(script)))
 
-    def draw_target(self, sample: Sample) -> Drawn:
+    def draw_target(self, sample: Sample, pictures: Pictures = "all") -> Drawn:
         """The reference; the data set's own picture of it, where there is one, goes first."""
         own = read_png(sample.image)
         if sample.reference_code is None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 from rrvf.renderers.chart import ChartScript
 from rrvf.renderers.glyphs import Medium
 from rrvf.scorers.scorer import Scorer, usable
-from rrvf.types import Language, Mode, Sample, Status
+from rrvf.types import Language, Mode, Pictures, Sample, Status
 
 Script = str | ChartScript
 """Code that is ready to run; a chart's may differ by mode."""
@@ -107,12 +107,22 @@ class Kind(ABC):
         """The code that a reply amounts to, as the kind's benchmarks usually read it."""
 
     @abstractmethod
-    def draw(self, script: Script) -> Drawn:
-        """Execute code."""
+    def draw(self, script: Script, pictures: Pictures = "all") -> Drawn:
+        """Execute code.
+
+        Args:
+            script: The code.
+            pictures: Whether its picture is wanted, or wanted if it fails; where making it costs
+                nothing it comes anyway.
+        """
 
     @abstractmethod
-    def draw_target(self, sample: Sample) -> Drawn:
+    def draw_target(self, sample: Sample, pictures: Pictures = "all") -> Drawn:
         """What answers to a sample are compared with.
+
+        Args:
+            sample: The sample.
+            pictures: As for :meth:`draw`.
 
         Raises:
             HarnessError: The sample has neither code nor a picture that would do.

@@ -16,7 +16,7 @@ from rrvf.renderers.memo import MOST_BYTES
 from rrvf.renderers.page import PageLimits, PageRenderer, source_hash
 from rrvf.scorers.pages import PAGE_SCORERS
 from rrvf.scorers.scorer import Scorer
-from rrvf.types import Language, PageRendering, Sample, Status
+from rrvf.types import Language, PageRendering, Pictures, Sample, Status
 
 NO_TAILWIND = (
     "pages that ask for Tailwind stay bare, on both sides; to install it: rrvf setup-browser"
@@ -61,11 +61,11 @@ class PageKind(Kind):
         """The last page in a reply."""
         return extract_html(completion)
 
-    def draw(self, script: Script) -> Drawn:
+    def draw(self, script: Script, pictures: Pictures = "all") -> Drawn:
         """Show a page."""
         return _seen(self.renderer.render(self.code_of(script)))
 
-    def draw_target(self, sample: Sample) -> Drawn:
+    def draw_target(self, sample: Sample, pictures: Pictures = "all") -> Drawn:
         """The reference's page, or its picture with the texts of that page."""
         shown = None
         if sample.reference_code is not None:

@@ -21,11 +21,12 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 from rrvf.errors import HarnessError, SetupError, TooLargeError
 from rrvf.pictures import require_drawable
@@ -44,6 +45,7 @@ from rrvf.types import (
     FigureText,
     LayoutCell,
     Mode,
+    Pictures,
     Rendering,
     Status,
 )
@@ -94,6 +96,24 @@ class ChartScript:
     def code(self, mode: Mode) -> str:
         """The code that the rules of ``mode`` prepare."""
         return self.official if mode == "official" or self.fixed is None else self.fixed
+
+
+class Wanted(NamedTuple):
+    """The pictures that are wanted of an execution, besides what it records."""
+
+    judge: bool = False
+    pdf: bool = False
+    pictures: Pictures = "all"
+
+    def key(self) -> str:
+        """Itself, as a part of a key of the cache."""
+        return str(self.judge) if self.pictures == "all" else f"{self.judge} {self.pictures}"
+
+    def or_more(self) -> Iterator[Wanted]:
+        """What would do as well, itself first."""
+        everything: Pictures = "all"
+        choices = product((self.judge, True), (self.pdf, True), (self.pictures, everything))
+        yield from dict.fromkeys(Wanted(*chosen) for chosen in choices)
 
 
 class ChartRenderer:
@@ -182,30 +202,37 @@ class ChartRenderer:
         modes: tuple[Mode, ...] = ("official", "fixed"),
         judge: bool = False,
         pdf: bool = False,
+        pictures: Pictures = "all",
     ) -> Rendering:
         """Draw a script under the rules of each of ``modes``; mostly that is one execution.
 
         The same script is not executed again as long as its rendering is remembered.
 
+        Args:
+            script: What to execute.
+            modes: Whose rules are asked for.
+            judge: Also make the 350 dpi picture.
+            pdf: Also return the PDF.
+            pictures: Make the preview of every script, of one that fails, or of none.
+
         Raises:
             HarnessError: The failure is ours.
         """
-        more = None if judge or pdf else self._renderings.find((script, modes, True, False))
-        return more or self._renderings.get(
-            (script, modes, judge, pdf),
-            lambda: self._render(script, modes, judge=judge, pdf=pdf),
+        wanted = Wanted(judge, pdf, pictures)
+        richer = (self._renderings.find((script, modes, more)) for more in wanted.or_more())
+        found = next((rendering for rendering in richer if rendering is not None), None)
+        return found or self._renderings.get(
+            (script, modes, wanted), lambda: self._render(script, modes, wanted)
         )
 
-    def _render(
-        self, script: ChartScript, modes: tuple[Mode, ...], *, judge: bool, pdf: bool
-    ) -> Rendering:
+    def _render(self, script: ChartScript, modes: tuple[Mode, ...], wanted: Wanted) -> Rendering:
         rendering: Rendering | None = None
         if "official" in modes:
-            rendering = self._official(script, judge=judge, pdf=pdf)
+            rendering = self._official(script, wanted)
         same_code = script.fixed is None or script.fixed == script.official
         if "fixed" in modes and not (rendering and same_code and rendering.fixed is not UNKNOWN):
             own = self._execute(
-                script.fixed or script.official, "fixed", script.append_save, judge, pdf
+                script.fixed or script.official, "fixed", script.append_save, wanted
             )
             rendering = own if rendering is None else _merged(rendering, own)
         elif rendering is not None and not same_code:
@@ -214,35 +241,29 @@ class ChartRenderer:
             raise ValueError("no mode to render for")
         return rendering
 
-    def _official(self, script: ChartScript, *, judge: bool, pdf: bool) -> Rendering:
+    def _official(self, script: ChartScript, wanted: Wanted) -> Rendering:
         rendering, needs_texts = self._execute_raw(
-            script.official, "official", script.append_save, judge, pdf
+            script.official, "official", script.append_save, wanted
         )
         if not needs_texts or rendering.official.status == "harness_error":
             return rendering
-        own = self._execute(script.official, "texts", script.append_save)
+        own = self._execute(script.official, "texts", script.append_save, Wanted(pictures="none"))
         elements = replace(rendering.official.elements, texts=own.official.elements.texts)
         return replace(rendering, official=replace(rendering.official, elements=elements))
 
-    def _execute(
-        self,
-        code: str,
-        flavour: Flavour,
-        append_save: bool,
-        judge: bool = False,
-        pdf: bool = False,
-    ) -> Rendering:
-        return self._execute_raw(code, flavour, append_save, judge, pdf)[0]
+    def _execute(self, code: str, flavour: Flavour, append_save: bool, wanted: Wanted) -> Rendering:
+        return self._execute_raw(code, flavour, append_save, wanted)[0]
 
     def _execute_raw(
-        self, code: str, flavour: Flavour, append_save: bool, judge: bool, pdf: bool
+        self, code: str, flavour: Flavour, append_save: bool, wanted: Wanted
     ) -> tuple[Rendering, bool]:
         request = {
             "code": code,
             "flavour": flavour,
             "append_save": append_save,
-            "judge": judge,
-            "pdf": pdf,
+            "judge": wanted.judge,
+            "pdf": wanted.pdf,
+            "previews": wanted.pictures,
         }
         return self._ask(
             request,
@@ -309,7 +330,9 @@ class ChartRenderer:
 
     # -------------------------------------------------------------- references
 
-    def render_reference(self, code: str, *, judge: bool = False) -> Rendering:
+    def render_reference(
+        self, code: str, *, judge: bool = False, pictures: Pictures = "all"
+    ) -> Rendering:
         """Draw a reference script, or read what it drew from the cache.
 
         Texts are recorded where a PDF is drawn. A script that draws none (it saves a PNG, or only
@@ -319,30 +342,44 @@ class ChartRenderer:
 
         Failures that may pass (ours, and those of a limit) are not cached.
 
+        Args:
+            code: The script.
+            judge: Also make the 350 dpi picture.
+            pictures: As for :meth:`render`.
+
         Raises:
             HarnessError: The failure is ours.
         """
-        key = self._cache_key(code, str(judge))
-        more = None if judge else self._renderings.find(self._cache_key(code, str(True)))
-        return more or self._renderings.get(key, lambda: self._reference(key, code, judge))
+        wanted = Wanted(judge, False, pictures)
+        keys = {
+            more: self._cache_key(code, more.key()) for more in wanted.or_more() if not more.pdf
+        }
+        kept = (self._renderings.find(key) for key in keys.values())
+        found = next((rendering for rendering in kept if rendering is not None), None)
+        return found or self._renderings.get(
+            keys[wanted], lambda: self._reference(list(keys.values()), code, wanted)
+        )
 
-    def _reference(self, key: str, code: str, judge: bool) -> Rendering:
-        found = cache.load(key)
+    def _reference(self, keys: Sequence[str], code: str, wanted: Wanted) -> Rendering:
+        kept = (cache.load(key) for key in keys)
+        found = next((rendering for rendering in kept if rendering is not None), None)
         if found is not None:
             return found
-        rendering = self.render(ChartScript(code, append_save=False), judge=judge)
+        judge, _, pictures = wanted
+        script = ChartScript(code, append_save=False)
+        rendering = self.render(script, judge=judge, pictures=pictures)
         if rendering.official.status == "ok" and _draws_nothing(rendering):
             failure = Drawing("code_error", NO_FIGURE)
             rendering = replace(rendering, official=failure, fixed=failure)
         elif rendering.without_texts and rendering.official.complete:
-            rendering = self._with_texts(rendering, code, judge)
+            rendering = self._with_texts(rendering, code, wanted)
         if rendering.official.status in ("ok", "code_error"):
-            cache.store(key, rendering)
+            cache.store(keys[0], rendering)
         return rendering
 
-    def _with_texts(self, rendering: Rendering, code: str, judge: bool) -> Rendering:
+    def _with_texts(self, rendering: Rendering, code: str, wanted: Wanted) -> Rendering:
         script = ChartScript(before_saving(code), fixed=code)
-        again = self.render(script, judge=judge)
+        again = self.render(script, judge=wanted.judge, pictures=wanted.pictures)
         return replace(
             rendering,
             official=_with_texts_of(rendering.official, again.official, again.fixed),

@@ -100,7 +100,7 @@ def tell_broken(results: Iterable[SampleResult]) -> str | None:
     Args:
         results: Of a run.
     """
-    reasons = Counter(reason for result in results if (reason := _broken(result)) is not None)
+    reasons = Counter(reason for result in results if (reason := why_broken(result)) is not None)
     if not reasons:
         return None
     n_broken = reasons.total()
@@ -110,8 +110,8 @@ def tell_broken(results: Iterable[SampleResult]) -> str | None:
     return f"{what} cannot be drawn, and what needs them is in no mean{why}"
 
 
-def _broken(result: SampleResult) -> str | None:
-    """What is wrong with a result's reference; empty where nobody knows."""
+def why_broken(result: SampleResult) -> str | None:
+    """What is wrong with a result's reference, empty where nobody knows; ``None`` if nothing is."""
     for score in result.scores.values():
         reason = score.details.get("reason")
         if score.value is None and isinstance(reason, str) and reason.startswith(BROKEN):

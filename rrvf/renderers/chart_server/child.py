@@ -103,6 +103,7 @@ class Request:
         append_save: Add the official last line, which saves the current figure.
         judge: Also return the 350 dpi picture.
         pdf: Also return the PDF.
+        previews: Draw one of ``all`` scripts, of those that ``failed``, or of ``none``.
     """
 
     code: str
@@ -110,6 +111,7 @@ class Request:
     append_save: bool = False
     judge: bool = False
     pdf: bool = False
+    previews: str = "all"
 
 
 @dataclass
@@ -480,12 +482,8 @@ class Execution:
     def _take_pictures(self) -> None:
         """The preview, and what was asked for; the status does not depend on them."""
         pdf = self._saved_pdf()
-        with contextlib.suppress(Exception):
-            if pdf is not None:
-                self._answer.blobs["png"] = page_png(pdf, preview_scale)
-        with contextlib.suppress(Exception):
-            if "png" not in self._answer.blobs and self._pyplot.get_fignums():
-                self._answer.blobs["png"] = drawn_png(self._pyplot.gcf())
+        if self._wants_preview():
+            self._preview(pdf)
         if pdf is None:
             return
         if self._request.pdf:
@@ -493,6 +491,20 @@ class Execution:
         if self._request.judge:
             with contextlib.suppress(Exception):
                 self._answer.blobs["judge_png"] = page_png(pdf, judge_scale)
+
+    def _wants_preview(self) -> bool:
+        if self._request.previews != "failed":
+            return self._request.previews == "all"
+        outcome = self._answer.official
+        return outcome is not None and outcome["status"] != "ok"
+
+    def _preview(self, pdf: Path | None) -> None:
+        with contextlib.suppress(Exception):
+            if pdf is not None:
+                self._answer.blobs["png"] = page_png(pdf, preview_scale)
+        with contextlib.suppress(Exception):
+            if "png" not in self._answer.blobs and self._pyplot.get_fignums():
+                self._answer.blobs["png"] = drawn_png(self._pyplot.gcf())
 
     def _saved_pdf(self) -> Path | None:
         candidates = [Path(self._output)]

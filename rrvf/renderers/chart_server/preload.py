@@ -174,6 +174,7 @@ def execute(asked: int, answers: int, scratch: str) -> None:
         append_save=bool(request.get("append_save")),
         judge=bool(request.get("judge")),
         pdf=bool(request.get("pdf")),
+        previews=str(request.get("previews", "all")),
     )
     execution = child.Execution(wanted, _INHERITED.recorder, _INHERITED.guard, scratch)
     answer = execution.run()
