@@ -382,7 +382,7 @@ def _run(
 ) -> Sequence[SampleResult]:
     """Score with a progress bar, then print the table and what there is to say about it."""
     from rrvf.evaluate import score_predictions
-    from rrvf.renderers.official_packages import count_missing
+    from rrvf.renderers.official_packages import count_missing_packages
     from rrvf.report import explain_unscored, format_table
     from rrvf.run_folder import read_summary
     from rrvf.runs import spent
@@ -413,7 +413,7 @@ def _run(
         (
             *explain_unscored(finished),
             tell_broken(finished),
-            *count_missing(finished),
+            *count_missing_packages(finished),
             tell_glyphs(result.tags for result in finished),
         ),
     ):

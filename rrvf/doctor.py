@@ -15,7 +15,7 @@ from rrvf.errors import RrvfError
 from rrvf.renderers import cache
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.renderers.glyphs import CONSEQUENCE, SCRIPTS, Medium, list_unwritable
-from rrvf.renderers.official_packages import INSTALL, find_missing
+from rrvf.renderers.official_packages import INSTALL, find_missing_packages
 from rrvf.renderers.page import PageRenderer
 from rrvf.scorers.clip_weights import VARIABLE as WEIGHTS_VARIABLE
 
@@ -74,7 +74,7 @@ def _charts(python: Path | None, confinement: str | None) -> Iterator[Finding]:
 
 def _official(python: Path) -> Finding:
     """What scripts of ChartMimic may import beside the plotting packages."""
-    missing = find_missing(python)
+    missing = find_missing_packages(python)
     if not missing:
         return Finding("official packages", "all there")
     found = f"without {', '.join(missing)}; scripts that import them fail here: {INSTALL}"

@@ -17,7 +17,7 @@ from rrvf.benchmarks.predictions import lost
 from rrvf.by_turn import summarize_episodes
 from rrvf.episodes import LoopScoring, chats_in
 from rrvf.errors import HarnessError, SetupError, boundary
-from rrvf.renderers.official_packages import name_missing
+from rrvf.renderers.official_packages import name_missing_package
 from rrvf.repeats import summarize_repeats
 from rrvf.run_folder import RunFolder, to_json
 from rrvf.scoring import Item, Outcome, item_key, unscored
@@ -40,7 +40,7 @@ def score_item(item: Item, scoring: Scoring) -> Outcome:
 
 def _with_names(outcome: Outcome) -> Outcome:
     """The same outcome, whose error names a module that the official environment has."""
-    error = name_missing(outcome.result.error)
+    error = name_missing_package(outcome.result.error)
     return replace(outcome, result=replace(outcome.result, error=error))
 
 

@@ -143,7 +143,7 @@ class FakeRenderer(ChartRenderer):
         workers: int = 2,
         limits: Limits | None = None,
         confinement: str | None = None,
-        remembered: int = 0,
+        memo_bytes: int = 0,
         *,
         versions: Mapping[str, str] | None = None,
         level: str = "landlock",

@@ -493,8 +493,8 @@ def test_workers_mode_and_confinement_reach_the_renderer(
     made: list[tuple[Any, ...]] = []
 
     class Noting(FakeRenderer):
-        def __init__(self, *arguments: Any, remembered: int) -> None:
-            assert remembered > 0
+        def __init__(self, *arguments: Any, memo_bytes: int) -> None:
+            assert memo_bytes > 0
             made.append(arguments)
             super().__init__(*arguments)
 

@@ -44,7 +44,7 @@ class CountedRenderer(ChartRenderer):
 @pytest.fixture
 def renderer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CountedRenderer]:
     monkeypatch.setenv("RRVF_CACHE_DIR", str(tmp_path / "cache"))
-    with CountedRenderer(remembered=MOST_BYTES) as running:
+    with CountedRenderer(memo_bytes=MOST_BYTES) as running:
         running.executed = []
         yield running
 

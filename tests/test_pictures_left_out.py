@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rrvf.kinds.chart import ChartKind
-from rrvf.renderers.chart import ChartRenderer, ChartScript, Wanted
+from rrvf.renderers.chart import ChartRenderer, ChartScript, PictureOptions
 from rrvf.types import Sample
 from tests.episodes import answer, call
 from tests.runs import fenced, lines_of, plot, rrvf
@@ -128,7 +128,7 @@ def test_an_episode_keeps_what_its_policy_saw(work: Path) -> None:
 
 def test_a_preview_is_not_drawn_until_it_is_wanted() -> None:
     sample = Sample("a", REFERENCES["a"])
-    with ChartRenderer(workers=1, remembered=1 << 20) as renderer:
+    with ChartRenderer(workers=1, memo_bytes=1 << 20) as renderer:
         kind = ChartKind(renderer)
         assert kind.draw(ChartScript(plot("x")), "none").png is None
         assert kind.draw(ChartScript(plot("x")), "failed").png is None
@@ -144,9 +144,9 @@ def test_a_preview_is_not_drawn_until_it_is_wanted() -> None:
 
 
 def test_what_would_do_as_well_comes_after_what_is_wanted() -> None:
-    assert list(Wanted(judge=False, pdf=True, pictures="none").or_more()) == [
-        Wanted(judge=False, pdf=True, pictures="none"),
-        Wanted(judge=False, pdf=True, pictures="all"),
-        Wanted(judge=True, pdf=True, pictures="none"),
-        Wanted(judge=True, pdf=True, pictures="all"),
+    assert list(PictureOptions(judge=False, pdf=True, pictures="none").list_alternatives()) == [
+        PictureOptions(judge=False, pdf=True, pictures="none"),
+        PictureOptions(judge=False, pdf=True, pictures="all"),
+        PictureOptions(judge=True, pdf=True, pictures="none"),
+        PictureOptions(judge=True, pdf=True, pictures="all"),
     ]

@@ -75,7 +75,7 @@ def check(
     with ChartRenderer(workers=2, limits=LIMITS) as renderer:
         first, second = draw(renderer, scripts, names), draw(renderer, scripts, mixed)
         python = renderer._python  # pyright: ignore[reportPrivateUsage]
-        server = renderer._running()  # pyright: ignore[reportPrivateUsage]
+        server = renderer._require_server()  # pyright: ignore[reportPrivateUsage]
         monkeypatch.setattr(server, "ask", unforked(python, server_environment(python)))
         fresh = draw(renderer, scripts, names)
     differences = [

@@ -137,9 +137,9 @@ def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     monkeypatch.setenv("RRVF_DATA_DIR", str(tmp_path / "data"))
     for name in ("npm_config_registry", "NPM_CONFIG_REGISTRY"):
         monkeypatch.delenv(name, raising=False)
-    web_assets._stylesheet.cache_clear()
+    web_assets._read_stylesheet.cache_clear()
     yield tmp_path / "data"
-    web_assets._stylesheet.cache_clear()
+    web_assets._read_stylesheet.cache_clear()
 
 
 def tarball(**members: bytes | tarfile.TarInfo) -> bytes:
@@ -365,7 +365,7 @@ def test_a_file_fetched_elsewhere(
 def test_a_changed_stylesheet_is_noticed(registry: Registry) -> None:
     folder = install_tailwind()
     (folder / "tailwind.min.css").write_bytes(CSS + b" ")
-    web_assets._stylesheet.cache_clear()  # as in another process
+    web_assets._read_stylesheet.cache_clear()  # as in another process
     for use in (tailwind_version, lambda: answer(LINK, "stylesheet"), install_tailwind):
         with pytest.raises(SetupError, match=r"min\.css: not the file .*install it again"):
             use()

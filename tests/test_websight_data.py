@@ -529,7 +529,7 @@ def shown(html: str) -> list[str]:
 
 
 def test_pages_ask_only_for_what_is_answered_locally(demo: dict[str, tuple[Sample, str]]) -> None:
-    from rrvf.renderers.web_assets import requested_size
+    from rrvf.renderers.web_assets import read_size
 
     addresses: set[str] = set()
     for sample, reply in demo.values():
@@ -538,7 +538,7 @@ def test_pages_ask_only_for_what_is_answered_locally(demo: dict[str, tuple[Sampl
             assert "<script" not in html
     tailwind = {address for address in addresses if "tailwindcss@2.2.19/dist/" in address}
     assert len(tailwind) == 1
-    assert {requested_size(address) for address in addresses - tailwind} == {
+    assert {read_size(address) for address in addresses - tailwind} == {
         (336, 224),
         (900, 260),
         (900, 300),

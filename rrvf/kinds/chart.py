@@ -148,7 +148,7 @@ def open_renderer(options: RendererOptions) -> Generator[ChartRenderer]:
     limits = Limits(cpu_seconds=seconds, wall_seconds=max(60, 3 * seconds))
     with ChartRenderer(
         *(options.chart_python, options.workers, limits, options.confinement),
-        remembered=MOST_BYTES,
+        memo_bytes=MOST_BYTES,
     ) as renderer:
         yield renderer
 

@@ -52,7 +52,7 @@ class PageKind(Kind):
             javascript=options.javascript,
             reuse_pages=options.reuse_pages,
             confinement=options.confinement,
-            remembered=MOST_BYTES,
+            memo_bytes=MOST_BYTES,
         ) as renderer:
             yield cls(renderer, options.reference)
 

@@ -71,13 +71,13 @@ class Confinement:
     network: bool
     dropped: bool
 
-    def enough(self) -> bool:
+    def suffices(self) -> bool:
         """Whether a page that takes over its process is still held."""
         return self.sandbox or self.files
 
 
 @dataclass(slots=True)
-class Running:
+class BrowserProcess:
     """A browser that has been launched, the process it is, and the folder of its profile."""
 
     browser: Browser
@@ -86,46 +86,50 @@ class Running:
     profile: Path
 
 
-def find_browser(named: Path | None = None) -> Path:
-    """The browser to use: named, Playwright's own, the system's; in this order.
+def find_browser(user_path: Path | None = None) -> Path:
+    """The browser to use: the user's, Playwright's own, the system's; in this order.
 
     Args:
-        named: A path given by the user; ``$RRVF_CHROMIUM`` where it is ``None``.
+        user_path: A path given by the user; ``$RRVF_CHROMIUM`` where it is ``None``.
 
     Raises:
-        SetupError: The named one is no program, or none is found.
+        SetupError: The user's is no program, or there is none.
     """
-    wish = named or (Path(os.environ[BROWSER_VARIABLE]) if BROWSER_VARIABLE in os.environ else None)
-    if wish is not None:
-        if not os.access(wish, os.X_OK) or not wish.is_file():
-            raise SetupError(f"{wish} is no browser; name a Chromium, or unset {BROWSER_VARIABLE}")
-        return wish.absolute()
-    for path in (*_playwrights_own(), *map(shutil.which, SYSTEM_NAMES)):
+    choice = user_path or (
+        Path(os.environ[BROWSER_VARIABLE]) if BROWSER_VARIABLE in os.environ else None
+    )
+    if choice is not None:
+        if not os.access(choice, os.X_OK) or not choice.is_file():
+            raise SetupError(
+                f"{choice} is no browser; name a Chromium, or unset {BROWSER_VARIABLE}"
+            )
+        return choice.absolute()
+    for path in (*_find_downloads(), *map(shutil.which, SYSTEM_NAMES)):
         if path is not None:
             return Path(path)
     raise SetupError("no Chromium found; run: rrvf setup-browser")
 
 
-def _playwrights_own() -> Iterator[str]:
+def _find_downloads() -> Iterator[str]:
     """Browsers that Playwright has downloaded, the newest first, the headless shell before all."""
-    named = os.environ.get("PLAYWRIGHT_BROWSERS_PATH")
+    setting = os.environ.get("PLAYWRIGHT_BROWSERS_PATH")
     with contextlib.suppress(RuntimeError):  # no home
-        root = Path(named or "~/.cache/ms-playwright").expanduser()
+        root = Path(setting or "~/.cache/ms-playwright").expanduser()
         for pattern in (
             "chromium_headless_shell-*/chrome-*/*headless*shell",
             "chromium-*/chrome-linux*/headless_shell",
             "chromium-*/chrome-linux*/chrome",
         ):
-            found = [path for path in root.glob(pattern) if os.access(path, os.X_OK)]
-            yield from map(str, sorted(found, key=_revision, reverse=True))
+            binaries = [path for path in root.glob(pattern) if os.access(path, os.X_OK)]
+            yield from map(str, sorted(binaries, key=_read_revision, reverse=True))
 
 
-def _revision(path: Path) -> int:
+def _read_revision(path: Path) -> int:
     numbers = re.findall(r"-(\d+)/", str(path))
     return int(numbers[-1]) if numbers else 0
 
 
-def fonts() -> dict[str, Any]:
+def describe_fonts() -> dict[str, Any]:
     """How many font files the browser can see, and a hash of their names and sizes."""
     files = sorted(
         (path.name, path.stat().st_size)
@@ -139,7 +143,7 @@ def fonts() -> dict[str, Any]:
 # ----------------------------------------------------------------------------- launching
 
 
-async def launch(playwright: Playwright, binary: Path, level: str) -> Running:
+async def launch(playwright: Playwright, binary: Path, level: str) -> BrowserProcess:
     """Launch the browser as closely confined as this machine allows.
 
     Args:
@@ -151,15 +155,15 @@ async def launch(playwright: Playwright, binary: Path, level: str) -> Running:
         HarnessError: It does not start in any way.
     """
     errors: list[str] = []
-    for plan in _plans(level):
+    for plan in _list_plans(level):
         try:
             return await _launch(playwright, binary, plan)
         except Exception as error:  # whatever Playwright says of a browser that ends at once
-            errors.append(_gist(str(error)))
+            errors.append(_find_gist(str(error)))
     raise HarnessError(f"{binary} does not start: {errors[0]}")
 
 
-def _plans(level: str) -> Iterator[Mapping[str, bool]]:
+def _list_plans(level: str) -> Iterator[Mapping[str, bool]]:
     """Ways to launch, the safest first."""
     namespaces = level in ("auto", "namespaces")
     landlock = namespaces or level == "landlock"
@@ -172,12 +176,12 @@ def _plans(level: str) -> Iterator[Mapping[str, bool]]:
     yield {**layers, "drop": False, "sandbox": False}
 
 
-async def _launch(playwright: Playwright, binary: Path, plan: Mapping[str, bool]) -> Running:
+async def _launch(playwright: Playwright, binary: Path, plan: Mapping[str, bool]) -> BrowserProcess:
     with tempfile.TemporaryDirectory(prefix="rrvf-browser-") as name:
         folder = Path(name)
-        wish = {**plan, "binary": str(binary), "report": str(folder / REPORT)}
+        options = {**plan, "binary": str(binary), "report": str(folder / REPORT)}
         browser = await playwright.chromium.launch(
-            executable_path=_starter(folder),
+            executable_path=_write_starter(folder),
             args=list(ARGUMENTS),
             chromium_sandbox=plan["sandbox"],
             handle_sigint=False,
@@ -186,34 +190,34 @@ async def _launch(playwright: Playwright, binary: Path, plan: Mapping[str, bool]
             timeout=1000 * LAUNCH_SECONDS,
             # Gone with this folder: Playwright removes one of its own only when it has the time.
             artifacts_dir=folder / "artifacts",
-            env={**_environment(), PLAN_VARIABLE: json.dumps(wish)},
+            env={**_make_environment(), PLAN_VARIABLE: json.dumps(options)},
         )
-        said = json.loads((folder / REPORT).read_bytes())
-    dropped = said["user"] is not None
-    reached = Confinement(plan["sandbox"], said["files"], said["network"], dropped)
-    return Running(browser, said["pid"], reached, Path(said["profile"]))
+        report = json.loads((folder / REPORT).read_bytes())
+    is_dropped = report["user"] is not None
+    confinement = Confinement(plan["sandbox"], report["files"], report["network"], is_dropped)
+    return BrowserProcess(browser, report["pid"], confinement, Path(report["profile"]))
 
 
-def _starter(folder: Path) -> Path:
+def _write_starter(folder: Path) -> Path:
     """A program to start in the browser's place."""
     starter = folder / "browser"
-    starter.write_text(f'#!/bin/sh\nexec {shlex.join(_interpreter())} "$@"\n')
+    starter.write_text(f'#!/bin/sh\nexec {shlex.join(_make_start_command())} "$@"\n')
     starter.chmod(0o700)
     return starter
 
 
-def _interpreter() -> list[str]:
+def _make_start_command() -> list[str]:
     return [sys.executable, "-I", "-S", str(START)]
 
 
-def _environment() -> dict[str, str | float | bool]:
+def _make_environment() -> dict[str, str | float | bool]:
     """What the browser may know of ours: no key, no token, no name."""
-    kept = ("PATH", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "FONTCONFIG_PATH", "FONTCONFIG_FILE")
-    return {"TZ": "UTC", **{name: os.environ[name] for name in kept if name in os.environ}}
+    names = ("PATH", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "FONTCONFIG_PATH", "FONTCONFIG_FILE")
+    return {"TZ": "UTC", **{name: os.environ[name] for name in names if name in os.environ}}
 
 
-def _gist(message: str) -> str:
+def _find_gist(message: str) -> str:
     """The line of Playwright's long report that says something."""
     lines = [" ".join(line.split()) for line in message.splitlines() if line.strip()]
-    telling = [line for line in lines if "FATAL" in line or "rror:" in line]
-    return (telling or lines or ["no reason given"])[-1][:300]
+    error_lines = [line for line in lines if "FATAL" in line or "rror:" in line]
+    return (error_lines or lines or ["no reason given"])[-1][:300]

@@ -23,16 +23,16 @@ def set_up() -> Iterator[str]:
     Raises:
         SetupError: There is no way to get a browser; names what to do by hand.
     """
-    yield f"browser: {_browser()}"
+    yield f"browser: {_provide_browser()}"
     yield f"Tailwind {web_assets.TAILWIND}: {web_assets.install_tailwind()}"
 
 
-def _browser() -> str:
+def _provide_browser() -> str:
     """The browser found, else Playwright's own, else the system's package."""
     try:
         return str(find_browser())
     except SetupError:
-        if _succeeds(DOWNLOAD) or _from_the_system():
+        if _succeeds(DOWNLOAD) or _install_from_system():
             return str(find_browser())
     raise SetupError(
         "no Chromium could be had: Playwright cannot download one, and "
@@ -45,7 +45,7 @@ def _may_install() -> bool:
     return os.getuid() == 0 and shutil.which("apt-get") is not None
 
 
-def _from_the_system() -> bool:
+def _install_from_system() -> bool:
     if not _may_install():
         return False
     _succeeds(("apt-get", "-qq", "update"))
@@ -56,7 +56,7 @@ def _from_the_system() -> bool:
 def _succeeds(command: Sequence[str]) -> bool:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -66,4 +66,4 @@ def _succeeds(command: Sequence[str]) -> bool:
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return done.returncode == 0
+    return process.returncode == 0

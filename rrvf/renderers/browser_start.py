@@ -44,15 +44,15 @@ def main(arguments: list[str]) -> None:
     os.environ.update({"HOME": profile, "XDG_CACHE_HOME": profile, "XDG_CONFIG_HOME": profile})
     os.chdir(profile)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    network = plan["namespaces"] and _own_network()
-    confine = _confine()
+    network = plan["namespaces"] and _enter_own_network()
+    confine = _load_confine()
     files = plan["landlock"] and _close_files(confine, binary, profile)
     if os.getuid() == 0:
         # One who stays root gives up root's powers as well: they see past Landlock into /proc.
         confine.drop_privileges(user)
     ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG; lost by setuid
-    reached = {"pid": os.getpid(), "network": bool(network), "files": bool(files), "user": user}
-    os.write(report, json.dumps({**reached, "profile": profile}).encode())
+    record = {"pid": os.getpid(), "network": bool(network), "files": bool(files), "user": user}
+    os.write(report, json.dumps({**record, "profile": profile}).encode())
     os.execv(binary, [binary, *arguments])
 
 
@@ -62,7 +62,7 @@ def _give(profile: str, user: int) -> None:
             shutil.chown(path, user, user)
 
 
-def _own_network() -> bool:
+def _enter_own_network() -> bool:
     """A network namespace with nothing in it; inside a user namespace where one is needed."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNET) == 0:
@@ -80,16 +80,16 @@ def _close_files(confine: ModuleType, binary: str, profile: str) -> bool:
     """Landlock: libraries, fonts and the browser to read, its profile to write."""
     folders = [str(Path(binary).resolve().parent), *READABLE]
     readable = confine.open_readable(folders)
-    free = [path for path in ("/dev/shm", "/proc") if Path(path).is_dir()]
+    free_folders = [path for path in ("/dev/shm", "/proc") if Path(path).is_dir()]
     with contextlib.suppress(OSError):
-        ruleset = confine.make_ruleset(readable, profile, confine.DEVICES, [profile, *free])
+        ruleset = confine.make_ruleset(readable, profile, confine.DEVICES, [profile, *free_folders])
         ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
         confine.restrict(ruleset)
         return True
     return False
 
 
-def _confine() -> ModuleType:
+def _load_confine() -> ModuleType:
     """The confinement of charts, by its file: this program knows no package of the host."""
     path = Path(__file__).with_name("chart_server") / "confine.py"
     spec = importlib.util.spec_from_file_location("confine", path)

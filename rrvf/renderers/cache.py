@@ -30,7 +30,7 @@ from rrvf.types import (
 
 CACHE_VARIABLE = "RRVF_CACHE_DIR"
 PICTURES = ("png", "pdf", "judge_png")
-Stored = TypeVar("Stored")
+Entry = TypeVar("Entry")
 
 
 def folder() -> Path:
@@ -39,8 +39,10 @@ def folder() -> Path:
     Raises:
         SetupError: There is no home to find it in.
     """
-    named = os.environ.get(CACHE_VARIABLE)
-    path = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "rrvf")
+    setting = os.environ.get(CACHE_VARIABLE)
+    path = (
+        Path(setting) if setting else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "rrvf")
+    )
     try:
         return path.expanduser().absolute()
     except RuntimeError as error:
@@ -49,7 +51,7 @@ def folder() -> Path:
 
 def load(key: str) -> Rendering | None:
     """The rendering stored under ``key``, or ``None``."""
-    return _load("charts", key, _rendering)
+    return _load("charts", key, _parse_rendering)
 
 
 def store(key: str, rendering: Rendering) -> None:
@@ -59,7 +61,7 @@ def store(key: str, rendering: Rendering) -> None:
 
 def load_figure(key: str) -> FigureRendering | None:
     """As :func:`load`."""
-    return _load("figures", key, _figure)
+    return _load("figures", key, _parse_figure)
 
 
 def store_figure(key: str, rendering: FigureRendering) -> None:
@@ -67,13 +69,13 @@ def store_figure(key: str, rendering: FigureRendering) -> None:
     _store("figures", key, rendering)
 
 
-def _path(kind: str, key: str) -> Path:
+def _find_path(kind: str, key: str) -> Path:
     return folder() / kind / key[:2] / f"{key}.json"
 
 
-def _load(kind: str, key: str, read: Callable[[dict[str, Any]], Stored]) -> Stored | None:
+def _load(kind: str, key: str, parse: Callable[[dict[str, Any]], Entry]) -> Entry | None:
     try:
-        return read(json.loads(_path(kind, key).read_text(encoding="utf-8")))
+        return parse(json.loads(_find_path(kind, key).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -84,39 +86,39 @@ def _store(kind: str, key: str, rendering: Rendering | FigureRendering) -> None:
         if entry.get(name) is not None:
             entry[name] = base64.b64encode(entry[name]).decode("ascii")
     with contextlib.suppress(OSError):
-        write_atomically(_path(kind, key), json.dumps(entry).encode("ascii"))
+        write_atomically(_find_path(kind, key), json.dumps(entry).encode("ascii"))
 
 
-def _picture(data: str | None) -> bytes | None:
+def _decode_picture(data: str | None) -> bytes | None:
     return None if data is None else base64.b64decode(data, validate=True)
 
 
-def _figure(entry: dict[str, Any]) -> FigureRendering:
+def _parse_figure(entry: dict[str, Any]) -> FigureRendering:
     if entry["status"] not in STATUSES:
         raise ValueError("no status")
     return FigureRendering(
         status=entry["status"],
         error=entry["error"],
         seconds=entry["seconds"],
-        png=_picture(entry["png"]),
-        texts=tuple(_figure_text(**text) for text in entry["texts"]),
+        png=_decode_picture(entry["png"]),
+        texts=tuple(_parse_figure_text(**text) for text in entry["texts"]),
         width_inches=entry["width_inches"],
         height_inches=entry["height_inches"],
     )
 
 
-def _figure_text(text: str, position: list[float] | None) -> FigureText:
+def _parse_figure_text(text: str, position: list[float] | None) -> FigureText:
     if position is None:
         return FigureText(text, None)
     x, y = position
     return FigureText(text, (x, y))
 
 
-def _rendering(entry: dict[str, Any]) -> Rendering:
-    pictures = {name: _picture(entry[name]) for name in PICTURES}
+def _parse_rendering(entry: dict[str, Any]) -> Rendering:
+    pictures = {name: _decode_picture(entry[name]) for name in PICTURES}
     return Rendering(
-        official=_drawing(entry["official"]),
-        fixed=_drawing(entry["fixed"]),
+        official=_parse_drawing(entry["official"]),
+        fixed=_parse_drawing(entry["fixed"]),
         seconds=entry["seconds"],
         cpu_seconds=entry["cpu_seconds"],
         png=pictures["png"],
@@ -125,7 +127,7 @@ def _rendering(entry: dict[str, Any]) -> Rendering:
     )
 
 
-def _drawing(entry: dict[str, Any]) -> Drawing:
+def _parse_drawing(entry: dict[str, Any]) -> Drawing:
     elements = entry["elements"]
     if entry["status"] not in STATUSES:
         raise ValueError("no status")

@@ -73,7 +73,7 @@ MOST_INCHES = 1e6
 
 Flavour = Literal["official", "texts", "fixed"]
 Outcome = TypeVar("Outcome")
-Counted = TypeVar("Counted", bound=Sized)
+Items = TypeVar("Items", bound=Sized)
 
 __all__ = ["ChartRenderer", "ChartScript", "Limits"]
 
@@ -98,7 +98,7 @@ class ChartScript:
         return self.official if mode == "official" or self.fixed is None else self.fixed
 
 
-class Wanted(NamedTuple):
+class PictureOptions(NamedTuple):
     """The pictures that are wanted of an execution, besides what it records."""
 
     judge: bool = False
@@ -109,11 +109,11 @@ class Wanted(NamedTuple):
         """Itself, as a part of a key of the cache."""
         return str(self.judge) if self.pictures == "all" else f"{self.judge} {self.pictures}"
 
-    def or_more(self) -> Iterator[Wanted]:
+    def list_alternatives(self) -> Iterator[PictureOptions]:
         """What would do as well, itself first."""
         everything: Pictures = "all"
         choices = product((self.judge, True), (self.pdf, True), (self.pictures, everything))
-        yield from dict.fromkeys(Wanted(*chosen) for chosen in choices)
+        yield from dict.fromkeys(PictureOptions(*choice) for choice in choices)
 
 
 class ChartRenderer:
@@ -125,7 +125,7 @@ class ChartRenderer:
         limits: What one execution may use.
         confinement: A level to use instead of the best one; ``$RRVF_CONFINEMENT``. Only this
             makes anything below ``landlock`` acceptable.
-        remembered: Bytes of renderings to keep, so that a script which comes again is not executed
+        memo_bytes: Bytes of renderings to keep, so that a script which comes again is not executed
             again.
 
     Raises:
@@ -138,7 +138,7 @@ class ChartRenderer:
         workers: int = 2,
         limits: Limits | None = None,
         confinement: str | None = None,
-        remembered: int = 0,
+        memo_bytes: int = 0,
     ) -> None:
         self._python = chart_python(python)
         self._workers = workers
@@ -150,11 +150,11 @@ class ChartRenderer:
                 + ", ".join(LEVELS)
             )
         self._lock = threading.Lock()
-        self._renderings: Memo[Rendering] = Memo(_worst_status, remembered)
-        self._figures: Memo[FigureRendering] = Memo(lambda figure: figure.status, remembered)
+        self._renderings: Memo[Rendering] = Memo(_find_worst_status, memo_bytes)
+        self._figures: Memo[FigureRendering] = Memo(lambda figure: figure.status, memo_bytes)
         self._server: _Server | None = None
         self._closed = False
-        self.environment: Mapping[str, Any] = self._running().hello
+        self.environment: Mapping[str, Any] = self._require_server().hello
 
     # ------------------------------------------------------------------- life
 
@@ -174,13 +174,13 @@ class ChartRenderer:
 
     def server_pid(self) -> int:
         """Process id of the server, for measurements."""
-        return self._running().process.pid
+        return self._require_server().process.pid
 
-    def _running(self) -> _Server:
+    def _require_server(self) -> _Server:
         with self._lock:
             if self._closed:
                 raise HarnessError("the renderer is closed")
-            if self._server is not None and not self._server.alive():
+            if self._server is not None and not self._server.is_alive():
                 self._server.close()
                 self._server = None
             if self._server is None:
@@ -218,89 +218,100 @@ class ChartRenderer:
         Raises:
             HarnessError: The failure is ours.
         """
-        wanted = Wanted(judge, pdf, pictures)
-        richer = (self._renderings.find((script, modes, more)) for more in wanted.or_more())
-        found = next((rendering for rendering in richer if rendering is not None), None)
-        return found or self._renderings.get(
-            (script, modes, wanted), lambda: self._render(script, modes, wanted)
+        options = PictureOptions(judge, pdf, pictures)
+        candidates = (
+            self._renderings.find((script, modes, alternative))
+            for alternative in options.list_alternatives()
+        )
+        drawn_before = next((rendering for rendering in candidates if rendering is not None), None)
+        return drawn_before or self._renderings.get(
+            (script, modes, options), lambda: self._render(script, modes, options)
         )
 
-    def _render(self, script: ChartScript, modes: tuple[Mode, ...], wanted: Wanted) -> Rendering:
+    def _render(
+        self, script: ChartScript, modes: tuple[Mode, ...], options: PictureOptions
+    ) -> Rendering:
         rendering: Rendering | None = None
         if "official" in modes:
-            rendering = self._official(script, wanted)
+            rendering = self._render_official(script, options)
         same_code = script.fixed is None or script.fixed == script.official
         if "fixed" in modes and not (rendering and same_code and rendering.fixed is not UNKNOWN):
-            own = self._execute(
-                script.fixed or script.official, "fixed", script.append_save, wanted
+            own_rendering = self._execute(
+                script.fixed or script.official, "fixed", script.append_save, options
             )
-            rendering = own if rendering is None else _merged(rendering, own)
+            rendering = own_rendering if rendering is None else _merge(rendering, own_rendering)
         elif rendering is not None and not same_code:
             rendering = replace(rendering, fixed=UNKNOWN)
         if rendering is None:
             raise ValueError("no mode to render for")
         return rendering
 
-    def _official(self, script: ChartScript, wanted: Wanted) -> Rendering:
+    def _render_official(self, script: ChartScript, options: PictureOptions) -> Rendering:
         rendering, needs_texts = self._execute_raw(
-            script.official, "official", script.append_save, wanted
+            script.official, "official", script.append_save, options
         )
         if not needs_texts or rendering.official.status == "harness_error":
             return rendering
-        own = self._execute(script.official, "texts", script.append_save, Wanted(pictures="none"))
-        elements = replace(rendering.official.elements, texts=own.official.elements.texts)
+        texts_rendering = self._execute(
+            script.official, "texts", script.append_save, PictureOptions(pictures="none")
+        )
+        elements = replace(
+            rendering.official.elements, texts=texts_rendering.official.elements.texts
+        )
         return replace(rendering, official=replace(rendering.official, elements=elements))
 
-    def _execute(self, code: str, flavour: Flavour, append_save: bool, wanted: Wanted) -> Rendering:
-        return self._execute_raw(code, flavour, append_save, wanted)[0]
+    def _execute(
+        self, code: str, flavour: Flavour, append_save: bool, options: PictureOptions
+    ) -> Rendering:
+        return self._execute_raw(code, flavour, append_save, options)[0]
 
     def _execute_raw(
-        self, code: str, flavour: Flavour, append_save: bool, wanted: Wanted
+        self, code: str, flavour: Flavour, append_save: bool, options: PictureOptions
     ) -> tuple[Rendering, bool]:
         request = {
             "code": code,
             "flavour": flavour,
             "append_save": append_save,
-            "judge": wanted.judge,
-            "pdf": wanted.pdf,
-            "previews": wanted.pictures,
+            "judge": options.judge,
+            "pdf": options.pdf,
+            "previews": options.pictures,
         }
         return self._ask(
             request,
             lambda header, answer: parse_answer(header, answer, flavour),
-            lambda header, status, error: (_both(header, status, error), False),
+            lambda header, status, error: (_fail_both(header, status, error), False),
         )
 
     def _ask(
         self,
         request: dict[str, Any],
         parse: Callable[[Mapping[str, Any], bytes], Outcome],
-        failed: Callable[[Mapping[str, Any], Status, str], Outcome],
+        fail: Callable[[Mapping[str, Any], Status, str], Outcome],
     ) -> Outcome:
         """Have a script executed.
 
         Args:
             request: What the child is asked for, its ``code`` above all.
             parse: How its process ended, what that wrote -> the outcome.
-            failed: How its process ended, whose fault that is, why -> the outcome.
+            fail: How its process ended, whose fault that is, why -> the outcome.
         """
         if len(request["code"]) > MAX_CODE:
-            return failed(NOT_RUN, "code_error", f"longer than {MAX_CODE} characters")
-        header, answer = self._running().ask(request, self._workers, self.limits)
+            return fail(NOT_RUN, "code_error", f"longer than {MAX_CODE} characters")
+        header, answer = self._require_server().ask(request, self._workers, self.limits)
         if header.get("crowded") and answer is not None and NO_THREAD in answer:
             raise HarnessError("other programs of this user have used up its threads")
         if answer is not None and header.get("ended_by") is None:
             try:
                 return parse(header, answer)
             except TooLargeError as error:
-                return failed(header, "code_error", str(error))
+                return fail(header, "code_error", str(error))
             except Exception:  # what the script's process wrote is the script's, whatever it does
-                return failed(header, "code_error", "the process answered with no valid record")
+                return fail(header, "code_error", "the process answered with no valid record")
         if header["outcome"] == "not_started":
             raise HarnessError(f"no process could be started: {header['reason']}")
-        return failed(header, *self._death(header))
+        return fail(header, *self._find_fault(header))
 
-    def _death(self, header: dict[str, Any]) -> tuple[Status, str]:
+    def _find_fault(self, header: dict[str, Any]) -> tuple[Status, str]:
         """A process that ended without an answer: whose fault?"""
         if not header["confined"]:
             raise HarnessError("a process could not be confined")
@@ -310,7 +321,7 @@ class ChartRenderer:
         return status, error
 
     def _empty_script_runs(self) -> bool:
-        return self._running().ask({"code": ""}, self._workers, self.limits)[1] is not None
+        return self._require_server().ask({"code": ""}, self._workers, self.limits)[1] is not None
 
     def render_figure(self, code: str) -> FigureRendering:
         """Execute a script as it stands and draw its current figure, as Plot2Code does.
@@ -325,7 +336,7 @@ class ChartRenderer:
         """
         request = {"code": code, "flavour": "figure"}
         return self._figures.get(
-            ("answer", code), lambda: self._ask(request, parse_figure, _no_figure)
+            ("answer", code), lambda: self._ask(request, parse_figure, _fail_figure)
         )
 
     # -------------------------------------------------------------- references
@@ -350,42 +361,44 @@ class ChartRenderer:
         Raises:
             HarnessError: The failure is ours.
         """
-        wanted = Wanted(judge, False, pictures)
+        options = PictureOptions(judge, False, pictures)
         keys = {
-            more: self._cache_key(code, more.key()) for more in wanted.or_more() if not more.pdf
+            alternative: self._cache_key(code, alternative.key())
+            for alternative in options.list_alternatives()
+            if not alternative.pdf
         }
-        kept = (self._renderings.find(key) for key in keys.values())
-        found = next((rendering for rendering in kept if rendering is not None), None)
-        return found or self._renderings.get(
-            keys[wanted], lambda: self._reference(list(keys.values()), code, wanted)
+        candidates = (self._renderings.find(key) for key in keys.values())
+        drawn_before = next((rendering for rendering in candidates if rendering is not None), None)
+        return drawn_before or self._renderings.get(
+            keys[options], lambda: self._draw_reference(list(keys.values()), code, options)
         )
 
-    def _reference(self, keys: Sequence[str], code: str, wanted: Wanted) -> Rendering:
-        kept = (cache.load(key) for key in keys)
-        found = next((rendering for rendering in kept if rendering is not None), None)
-        if found is not None:
-            return found
-        judge, _, pictures = wanted
+    def _draw_reference(self, keys: Sequence[str], code: str, options: PictureOptions) -> Rendering:
+        entries = (cache.load(key) for key in keys)
+        entry = next((rendering for rendering in entries if rendering is not None), None)
+        if entry is not None:
+            return entry
+        judge, _, pictures = options
         script = ChartScript(code, append_save=False)
         rendering = self.render(script, judge=judge, pictures=pictures)
         if rendering.official.status == "ok" and _draws_nothing(rendering):
             failure = Drawing("code_error", NO_FIGURE)
             rendering = replace(rendering, official=failure, fixed=failure)
         elif rendering.without_texts and rendering.official.complete:
-            rendering = self._with_texts(rendering, code, wanted)
+            rendering = self._add_texts(rendering, code, options)
         if rendering.official.status in ("ok", "code_error"):
             cache.store(keys[0], rendering)
         return rendering
 
-    def _with_texts(self, rendering: Rendering, code: str, wanted: Wanted) -> Rendering:
+    def _add_texts(self, rendering: Rendering, code: str, options: PictureOptions) -> Rendering:
         script = ChartScript(before_saving(code), fixed=code)
-        again = self.render(script, judge=wanted.judge, pictures=wanted.pictures)
+        answer = self.render(script, judge=options.judge, pictures=options.pictures)
         return replace(
             rendering,
-            official=_with_texts_of(rendering.official, again.official, again.fixed),
-            fixed=_with_texts_of(rendering.fixed, again.fixed),
-            png=again.png or rendering.png,
-            judge_png=again.judge_png,
+            official=_copy_texts(rendering.official, answer.official, answer.fixed),
+            fixed=_copy_texts(rendering.fixed, answer.fixed),
+            png=answer.png or rendering.png,
+            judge_png=answer.judge_png,
             without_texts=False,
         )
 
@@ -398,12 +411,12 @@ class ChartRenderer:
             HarnessError: The failure is ours.
         """
         key = self._cache_key(code, "figure")
-        return self._figures.get(key, lambda: self._figure_reference(key, code))
+        return self._figures.get(key, lambda: self._draw_figure_reference(key, code))
 
-    def _figure_reference(self, key: str, code: str) -> FigureRendering:
-        found = cache.load_figure(key)
-        if found is not None:
-            return found
+    def _draw_figure_reference(self, key: str, code: str) -> FigureRendering:
+        entry = cache.load_figure(key)
+        if entry is not None:
+            return entry
         rendering = self.render_figure(code)
         if rendering.status in ("ok", "code_error"):
             cache.store_figure(key, rendering)
@@ -417,11 +430,13 @@ class ChartRenderer:
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _worst_status(rendering: Rendering) -> Status:
+def _find_worst_status(rendering: Rendering) -> Status:
     """The status under the rules it was drawn for; a failure that may pass before any other."""
-    drawings = [d for d in (rendering.official, rendering.fixed) if d is not UNKNOWN]
-    passing = [drawing for drawing in drawings if drawing.status not in LASTING]
-    return (passing or drawings)[0].status
+    drawings = [
+        drawing for drawing in (rendering.official, rendering.fixed) if drawing is not UNKNOWN
+    ]
+    transient_drawings = [drawing for drawing in drawings if drawing.status not in LASTING]
+    return (transient_drawings or drawings)[0].status
 
 
 def _draws_nothing(rendering: Rendering) -> bool:
@@ -429,9 +444,9 @@ def _draws_nothing(rendering: Rendering) -> bool:
     return rendering.fixed.status == "code_error" and rendering.official.elements == Elements()
 
 
-def _with_texts_of(drawing: Drawing, *others: Drawing) -> Drawing:
-    """The same with the texts of the first of ``others`` that has any."""
-    texts = next((other.elements.texts for other in others if other.elements.texts), ())
+def _copy_texts(drawing: Drawing, *sources: Drawing) -> Drawing:
+    """The same with the texts of the first of ``sources`` that has any."""
+    texts = next((source.elements.texts for source in sources if source.elements.texts), ())
     elements = replace(drawing.elements, texts=texts)
     return replace(drawing, elements=elements) if drawing.complete else drawing
 
@@ -448,7 +463,7 @@ def source_hash() -> str:
     return digest.hexdigest()[:16]
 
 
-def _merged(official: Rendering, fixed: Rendering) -> Rendering:
+def _merge(official: Rendering, fixed: Rendering) -> Rendering:
     return replace(
         official,
         fixed=fixed.fixed,
@@ -460,16 +475,16 @@ def _merged(official: Rendering, fixed: Rendering) -> Rendering:
     )
 
 
-# ------------------------------------------------------------------------- what was said
+# ------------------------------------------------------------------------------- records
 
 
-def chart_python(named: Path | None) -> Path:
+def chart_python(user_path: Path | None) -> Path:
     """The interpreter that draws.
 
     Raises:
         SetupError: The named one does not exist.
     """
-    path = named or Path(os.environ.get(PYTHON_VARIABLE) or sys.executable)
+    path = user_path or Path(os.environ.get(PYTHON_VARIABLE) or sys.executable)
     if not path.is_file():
         raise SetupError(
             f"no interpreter at {path}; name one with --chart-python or ${PYTHON_VARIABLE}"
@@ -479,18 +494,21 @@ def chart_python(named: Path | None) -> Path:
     return path.absolute()  # not resolved: a virtual environment is known by its link
 
 
-def check_level(level: str, wanted: str) -> None:
+def check_level(level: str, choice: str) -> None:
     """Refuse what is weaker than asked for, or than ``landlock`` where nobody asked.
 
     Raises:
         SetupError: With the way out.
     """
-    if wanted == level or (wanted == "auto" and level in ("namespaces", "landlock")):
+    if choice == level or (choice == "auto" and level in ("namespaces", "landlock")):
         return
     if level == "none":
-        what = "no confinement" if wanted == "auto" else f"confinement {wanted!r} is not to be had"
+        problem = (
+            "no confinement" if choice == "auto" else f"confinement {choice!r} is not to be had"
+        )
         raise SetupError(
-            f"{what} on this machine; it needs Linux 5.13 or later with Landlock, see `rrvf doctor`"
+            f"{problem} on this machine; it needs Linux 5.13 or later with Landlock, "
+            "see `rrvf doctor`"
         )
     raise SetupError(
         f"only confinement {level!r} is to be had on this machine, which does not keep a "
@@ -518,12 +536,12 @@ def cause_of_death(header: Mapping[str, Any], limits: Limits) -> tuple[Status, s
     return "code_error", f"the process ended itself early (exit code {header['exit']})"
 
 
-def _both(header: Mapping[str, Any], status: Status, error: str) -> Rendering:
+def _fail_both(header: Mapping[str, Any], status: Status, error: str) -> Rendering:
     drawing = Drawing(status, error)
     return Rendering(drawing, drawing, header["seconds"], header["cpu_seconds"])
 
 
-def _no_figure(header: Mapping[str, Any], status: Status, error: str) -> FigureRendering:
+def _fail_figure(header: Mapping[str, Any], status: Status, error: str) -> FigureRendering:
     return FigureRendering(status, error, header["seconds"])
 
 
@@ -543,26 +561,26 @@ def parse_answer(
     Raises:
         WireError, KeyError, TypeError, ValueError: It is no such record.
     """
-    said, blobs = _only_frame(answer)
-    if said["fixed" if flavour == "fixed" else "official"] is None:
+    record, blobs = _decode_frame(answer)
+    if record["fixed" if flavour == "fixed" else "official"] is None:
         raise ValueError("the outcome is missing")
     rendering = Rendering(
-        official=parse_drawing(said["official"]),
-        fixed=parse_drawing(said["fixed"]),
+        official=parse_drawing(record["official"]),
+        fixed=parse_drawing(record["fixed"]),
         seconds=header["seconds"],
         cpu_seconds=header["cpu_seconds"],
-        png=_picture(blobs, "png"),
-        pdf=_starting(blobs, "pdf", b"%PDF"),
-        judge_png=_picture(blobs, "judge_png"),
-        without_texts=flavour == "official" and not said["drew_pdf"],
+        png=_read_picture(blobs, "png"),
+        pdf=_read_blob(blobs, "pdf", b"%PDF"),
+        judge_png=_read_picture(blobs, "judge_png"),
+        without_texts=flavour == "official" and not record["drew_pdf"],
     )
-    return rendering, bool(said["needs_texts"])
+    return rendering, bool(record["needs_texts"])
 
 
-def _only_frame(answer: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
+def _decode_frame(answer: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
     decoder = wire.Decoder()
     frames = decoder.feed(answer)
-    if len(frames) != 1 or decoder.unfinished():
+    if len(frames) != 1 or decoder.is_unfinished():
         raise wire.WireError("not one frame")
     return frames[0]
 
@@ -577,45 +595,48 @@ def parse_figure(header: Mapping[str, Any], answer: bytes) -> FigureRendering:
     Raises:
         WireError, KeyError, TypeError, ValueError: It is no such record.
     """
-    frame, blobs = _only_frame(answer)
-    said = frame["figure"]
-    status, error = _status(said), _error(said)
+    frame, blobs = _decode_frame(answer)
+    record = frame["figure"]
+    status, error = _read_status(record), _read_error(record)
     if status != "ok":
         return FigureRendering(status, error, header["seconds"])
-    png = _picture(blobs, "png")
-    texts = _at_most(MAX_TEXTS, _list(said["texts"]), "texts")
+    png = _read_picture(blobs, "png")
+    texts = _require_at_most(MAX_TEXTS, _require_list(record["texts"]), "texts")
     if png is None:
         raise ValueError("no picture")
-    width, height = (_inches(number) for number in _list(said["inches"]))
+    width, height = (_parse_inches(number) for number in _require_list(record["inches"]))
     return FigureRendering(
         status=status,
         error=error,
         seconds=header["seconds"],
         png=png,
-        texts=tuple(FigureText(_text(text), _position(x, y)) for text, x, y in map(_list, texts)),
+        texts=tuple(
+            FigureText(_require_text(text), _parse_position(x, y))
+            for text, x, y in map(_require_list, texts)
+        ),
         width_inches=width,
         height_inches=height,
     )
 
 
-def _position(x: Any, y: Any) -> tuple[float, float] | None:
-    return None if x is None and y is None else (_finite(x), _finite(y))
+def _parse_position(x: Any, y: Any) -> tuple[float, float] | None:
+    return None if x is None and y is None else (_require_finite(x), _require_finite(y))
 
 
-def _inches(value: Any) -> float:
-    number = _finite(value)
+def _parse_inches(value: Any) -> float:
+    number = _require_finite(value)
     if not 0 < number <= MOST_INCHES:
         raise ValueError("out of range")
     return number
 
 
-def _finite(value: Any) -> float:
+def _require_finite(value: Any) -> float:
     if not isinstance(value, float) or not math.isfinite(value):
         raise TypeError("not a finite number")
     return value
 
 
-def _picture(blobs: Mapping[str, bytes], name: str) -> bytes | None:
+def _read_picture(blobs: Mapping[str, bytes], name: str) -> bytes | None:
     """A PNG of a bounded size that can be decoded to its end, where there is one.
 
     Raises:
@@ -634,95 +655,97 @@ def _picture(blobs: Mapping[str, bytes], name: str) -> bytes | None:
     return data
 
 
-def _starting(blobs: Mapping[str, bytes], name: str, magic: bytes) -> bytes | None:
+def _read_blob(blobs: Mapping[str, bytes], name: str, magic: bytes) -> bytes | None:
     data = blobs.get(name)
     return data if data is not None and data.startswith(magic) else None
 
 
-def parse_drawing(said: Any) -> Drawing:
+def parse_drawing(record: Any) -> Drawing:
     """One mode's outcome from its JSON form; ``None`` means that it was not derived."""
-    if said is None:
+    if record is None:
         return UNKNOWN
     return Drawing(
-        status=_status(said),
-        error=_error(said),
-        complete=bool(said["complete"]),
-        elements=parse_elements(said["elements"]),
+        status=_read_status(record),
+        error=_read_error(record),
+        complete=bool(record["complete"]),
+        elements=parse_elements(record["elements"]),
     )
 
 
-def _status(said: Any) -> Status:
-    status = said["status"]
+def _read_status(record: Any) -> Status:
+    status = record["status"]
     if status not in ("ok", "code_error", "out_of_memory"):
         raise ValueError("no status")
     return cast("Status", status)
 
 
-def _error(said: Any) -> str | None:
-    error = said["error"]
+def _read_error(record: Any) -> str | None:
+    error = record["error"]
     return None if error is None else str(error)[:1000]
 
 
-def parse_elements(said: Any) -> Elements:
+def parse_elements(record: Any) -> Elements:
     """Recorded elements from their JSON form.
 
     Raises:
         TooLargeError: They are more than can be compared in bounded time.
         KeyError, TypeError, ValueError: They are no such elements.
     """
-    texts = _at_most(MOST_DRAWN_TEXTS, _list(said["texts"]), "texts")
-    types = _at_most(MOST_FUNCTIONS, _mapping(said["chart_types"]), "kinds of drawing functions")
-    colors = _at_most(MAX_COLORS, _list(said["colors"]), "colours")
-    layout = _at_most(MOST_CELLS, _list(said["layout"]), "axes")
-    if sum(len(_text(text)) for text in texts) > MOST_CHARACTERS:
+    texts = _require_at_most(MOST_DRAWN_TEXTS, _require_list(record["texts"]), "texts")
+    types = _require_at_most(
+        MOST_FUNCTIONS, _require_mapping(record["chart_types"]), "kinds of drawing functions"
+    )
+    colors = _require_at_most(MAX_COLORS, _require_list(record["colors"]), "colours")
+    layout = _require_at_most(MOST_CELLS, _require_list(record["layout"]), "axes")
+    if sum(len(_require_text(text)) for text in texts) > MOST_CHARACTERS:
         raise TooLargeError(f"more than {MOST_CHARACTERS} characters of text were drawn")
     return Elements(
         texts=tuple(texts),
-        chart_types={_name(k): _count(n, least=1) for k, n in types.items()},
-        colors=tuple(Color(_name(role), _color(value)) for role, value in colors),
-        layout=tuple(LayoutCell(*map(_count, _list(cell))) for cell in layout),
-        n_axes=_count(said["n_axes"]),
+        chart_types={_require_name(k): _require_count(n, least=1) for k, n in types.items()},
+        colors=tuple(Color(_require_name(role), _require_color(value)) for role, value in colors),
+        layout=tuple(LayoutCell(*map(_require_count, _require_list(cell))) for cell in layout),
+        n_axes=_require_count(record["n_axes"]),
     )
 
 
-def _at_most(most: int, values: Counted, what: str) -> Counted:
+def _require_at_most(most: int, values: Items, noun: str) -> Items:
     if len(values) > most:
-        raise TooLargeError(f"more than {most} {what} were drawn")
+        raise TooLargeError(f"more than {most} {noun} were drawn")
     return values
 
 
-def _name(value: Any) -> str:
-    if len(_text(value)) > MAX_NAME:
+def _require_name(value: Any) -> str:
+    if len(_require_text(value)) > MAX_NAME:
         raise ValueError("too long a name")
     return value
 
 
-def _text(value: Any) -> str:
+def _require_text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("not a string")
     return value
 
 
-def _color(value: Any) -> str:
+def _require_color(value: Any) -> str:
     """``#RRGGBB``, with or without alpha, or the name of a colour map."""
-    if _name(value).startswith("#") and not HEX_COLOR.fullmatch(value):
+    if _require_name(value).startswith("#") and not HEX_COLOR.fullmatch(value):
         raise ValueError("not a colour")
     return value
 
 
-def _list(value: Any) -> list[Any]:
+def _require_list(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError("not a list")
     return cast("list[Any]", value)
 
 
-def _mapping(value: Any) -> dict[Any, Any]:
+def _require_mapping(value: Any) -> dict[Any, Any]:
     if not isinstance(value, dict):
         raise TypeError("not a mapping")
     return cast("dict[Any, Any]", value)
 
 
-def _count(value: Any, least: int = 0) -> int:
+def _require_count(value: Any, least: int = 0) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError("not an integer")
     if not least <= value <= MOST:
@@ -756,24 +779,24 @@ class _Server:
         self._ids = itertools.count()
         self._answers: dict[int, Future[dict[str, Any]]] = {}
         self._decoder = wire.Decoder()
-        self._gone = False
+        self._is_gone = False
         self._threads: list[threading.Thread] = []
-        self.hello = self._greeting(python)
+        self.hello = self._await_greeting(python)
         self._socket.settimeout(None)
         listener = threading.Thread(target=self._listen, daemon=True, name="chart-server")
         listener.start()
         self._threads = [listener, self._drain_errors()]
 
-    def _greeting(self, python: Path) -> dict[str, Any]:
+    def _await_greeting(self, python: Path) -> dict[str, Any]:
         self._socket.settimeout(START_SECONDS)
         with contextlib.suppress(OSError):
             while data := self._socket.recv(1 << 16):
                 for header, _ in self._decoder.feed(data):
                     return header
         self.process.kill()
-        said = self.process.stderr.read().decode(errors="replace") if self.process.stderr else ""
+        message = self.process.stderr.read().decode(errors="replace") if self.process.stderr else ""
         self.close()
-        raise SetupError(why_not_started(python, said))
+        raise SetupError(why_not_started(python, message))
 
     def _drain_errors(self) -> threading.Thread:
         """Keep the error pipe from filling up; nothing of it is shown."""
@@ -787,8 +810,8 @@ class _Server:
         thread.start()
         return thread
 
-    def alive(self) -> bool:
-        return not self._gone and self.process.poll() is None
+    def is_alive(self) -> bool:
+        return not self._is_gone and self.process.poll() is None
 
     def ask(
         self, request: dict[str, Any], workers: int, limits: Limits
@@ -806,44 +829,46 @@ class _Server:
             HarnessError: The server is gone.
         """
         token = secrets.token_bytes(TOKEN_BYTES)
-        asked = os.memfd_create("request", os.MFD_CLOEXEC)
+        request_fd = os.memfd_create("request", os.MFD_CLOEXEC)
         read_end, write_end = os.pipe()
         try:
-            wire.write_all(asked, json.dumps({**request, "token": token.hex()}).encode("ascii"))
-            os.lseek(asked, 0, os.SEEK_SET)
-            ended = self._send(asked, write_end, workers, limits)
+            wire.write_all(
+                request_fd, json.dumps({**request, "token": token.hex()}).encode("ascii")
+            )
+            os.lseek(request_fd, 0, os.SEEK_SET)
+            future = self._send(request_fd, write_end, workers, limits)
         except BaseException:
             os.close(read_end)
             raise
         finally:
-            os.close(asked)
+            os.close(request_fd)
             os.close(write_end)
         # Closing the pipe at the limit ends the writer.
         with os.fdopen(read_end, "rb") as stream:
-            written = stream.read(len(CONFINED) + limits.output + 1)
-        said = {**ended.result(), "confined": written.startswith(CONFINED)}
-        written = written.removeprefix(CONFINED)
-        if len(written) > limits.output:
-            return {**said, "ended_by": "output"}, None
-        return said, written[TOKEN_BYTES:] if written.startswith(token) else None
+            output = stream.read(len(CONFINED) + limits.output + 1)
+        header = {**future.result(), "confined": output.startswith(CONFINED)}
+        output = output.removeprefix(CONFINED)
+        if len(output) > limits.output:
+            return {**header, "ended_by": "output"}, None
+        return header, output[TOKEN_BYTES:] if output.startswith(token) else None
 
     def _send(
-        self, asked: int, answer: int, workers: int, limits: Limits
+        self, request_fd: int, answer_fd: int, workers: int, limits: Limits
     ) -> Future[dict[str, Any]]:
-        ended: Future[dict[str, Any]] = Future()
+        future: Future[dict[str, Any]] = Future()
         with self._send_lock:
-            if self._gone:
+            if self._is_gone:
                 raise HarnessError("the chart server is gone")
             number = next(self._ids)
-            self._answers[number] = ended
+            self._answers[number] = future
             header = {"id": number, "workers": workers, "limits": asdict(limits)}
             try:
                 # A small frame goes in one piece, and its descriptors with it.
-                socket.send_fds(self._socket, [wire.encode(header)], [asked, answer])
+                socket.send_fds(self._socket, [wire.encode(header)], [request_fd, answer_fd])
             except OSError as error:
                 del self._answers[number]
                 raise HarnessError("the chart server is gone") from error
-        return ended
+        return future
 
     def _listen(self) -> None:
         with contextlib.suppress(OSError, wire.WireError):
@@ -851,7 +876,7 @@ class _Server:
                 for header, _ in self._decoder.feed(data):
                     self._answers.pop(header["id"]).set_result(header)
         with self._send_lock:
-            self._gone = True
+            self._is_gone = True
             pending, self._answers = self._answers, {}
         for answer in pending.values():
             answer.set_exception(HarnessError("the chart server ended unexpectedly"))
@@ -872,15 +897,15 @@ class _Server:
             self.process.stderr.close()
 
 
-def why_not_started(python: Path, said: str) -> str:
+def why_not_started(python: Path, message: str) -> str:
     """One line from a server's dying words."""
-    last = said.strip().splitlines()[-1] if said.strip() else "it said nothing"
-    if "ModuleNotFoundError" in last:
+    last_line = message.strip().splitlines()[-1] if message.strip() else "it said nothing"
+    if "ModuleNotFoundError" in last_line:
         return (
-            f"{python} lacks a plotting package ({last}); install them with "
+            f"{python} lacks a plotting package ({last_line}); install them with "
             "`pip install 'rrvf[chart]'`, or name another interpreter with --chart-python"
         )
-    return f"the chart server did not start under {python}: {last}"
+    return f"the chart server did not start under {python}: {last_line}"
 
 
 def font_cache(python: Path) -> dict[str, str]:

@@ -59,8 +59,8 @@ def find_unwritable(texts: Iterable[str], medium: Medium) -> tuple[str, ...]:
     text = "\n".join(texts)
     if text.isascii():
         return ()
-    used = [name for name, characters in _CLASSES.items() if characters.search(text)]
-    return tuple(name for name in used if not has_glyphs(name, medium))
+    scripts = [name for name, characters in _CLASSES.items() if characters.search(text)]
+    return tuple(name for name in scripts if not has_glyphs(name, medium))
 
 
 def list_unwritable(medium: Medium) -> tuple[str, ...]:
@@ -72,14 +72,14 @@ def list_unwritable(medium: Medium) -> tuple[str, ...]:
 def has_glyphs(script: str, medium: Medium) -> bool:
     """Whether some font here can write a script of ``SCRIPTS``."""
     character = SCRIPTS[script][1]
-    return any(_draws(path, character, medium) for path in _font_files(medium))
+    return any(_draws(path, character, medium) for path in _list_font_files(medium))
 
 
-def _font_files(medium: Medium) -> Iterator[Path]:
+def _list_font_files(medium: Medium) -> Iterator[Path]:
     folders = [Path(folder) for folder in FONT_FOLDERS]
     if medium == "chart":
-        found = importlib.util.find_spec("matplotlib")
-        places = found.submodule_search_locations if found else None
+        spec = importlib.util.find_spec("matplotlib")
+        places = spec.submodule_search_locations if spec else None
         folders += [Path(place) / "mpl-data" / "fonts" for place in places or ()]
     for folder in folders:
         yield from (path for path in folder.rglob("*") if path.suffix.lower() in FONT_FILES)
@@ -93,13 +93,13 @@ def _draws(path: Path, character: str, medium: Medium) -> bool:
     for size in (SIZE, COLOR_SIZE) if medium == "page" else (SIZE,):
         try:
             font = ImageFont.truetype(str(path), size)
-            return _ink(font, character) != _ink(font, NO_CHARACTER)
+            return _draw_ink(font, character) != _draw_ink(font, NO_CHARACTER)
         except (OSError, ValueError):
             continue
     return False
 
 
-def _ink(font: ImageFont.FreeTypeFont, character: str) -> bytes:
+def _draw_ink(font: ImageFont.FreeTypeFont, character: str) -> bytes:
     width, height = (max(1, round(side)) for side in font.getbbox(character)[2:])
     paper = Image.new("L", (width, height))
     ImageDraw.Draw(paper).text((0, 0), character, 255, font)

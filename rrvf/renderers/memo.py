@@ -22,7 +22,7 @@ OVERHEAD = 4096
 LASTING: frozenset[Status] = frozenset({"ok", "code_error"})
 
 
-class Kept(Protocol):
+class HasPicture(Protocol):
     """What can be kept."""
 
     @property
@@ -31,7 +31,7 @@ class Kept(Protocol):
         ...
 
 
-Entry = TypeVar("Entry", bound=Kept)
+Entry = TypeVar("Entry", bound=HasPicture)
 
 
 class Memo(Generic[Entry]):
@@ -43,7 +43,7 @@ class Memo(Generic[Entry]):
     """
 
     def __init__(self, status_of: Callable[[Entry], Status], most_bytes: int) -> None:
-        self._status_of, self._most = status_of, most_bytes
+        self._status_of, self._most_bytes = status_of, most_bytes
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
         self._under_way: dict[Hashable, Future[Entry]] = {}
@@ -52,10 +52,10 @@ class Memo(Generic[Entry]):
     def find(self, key: Hashable) -> Entry | None:
         """What is kept under ``key``."""
         with self._lock:
-            found = self._entries.get(key)
-            if found is not None:
+            entry = self._entries.get(key)
+            if entry is not None:
                 self._entries.move_to_end(key)
-            return found
+            return entry
 
     def get(self, key: Hashable, draw: Callable[[], Entry]) -> Entry:
         """What is kept under ``key``, or is being drawn, or is drawn now.
@@ -64,28 +64,28 @@ class Memo(Generic[Entry]):
             key: Everything that it depends on.
             draw: Draws it; what it raises reaches its own caller alone, others try by themselves.
         """
-        if self._most == 0:
+        if self._most_bytes == 0:
             return draw()
         while True:
             with self._lock:
                 if key in self._entries:
                     self._entries.move_to_end(key)
                     return self._entries[key]
-                other = self._under_way.get(key)
-                if other is None:
-                    mine: Future[Entry] = Future()
-                    self._under_way[key] = mine
+                future = self._under_way.get(key)
+                if future is None:
+                    own_future: Future[Entry] = Future()
+                    self._under_way[key] = own_future
                     break
-            if other.exception() is None and self._status_of(other.result()) in LASTING:
-                return other.result()
+            if future.exception() is None and self._status_of(future.result()) in LASTING:
+                return future.result()
         try:
             entry = draw()
         except BaseException as error:
             self._end(key, None)
-            mine.set_exception(error)
+            own_future.set_exception(error)
             raise
         self._end(key, entry)
-        mine.set_result(entry)
+        own_future.set_result(entry)
         return entry
 
     def _end(self, key: Hashable, entry: Entry | None) -> None:
@@ -95,12 +95,12 @@ class Memo(Generic[Entry]):
                 return
             self._entries[key] = entry
             self._bytes += size_of(entry)
-            while self._bytes > self._most:
+            while self._bytes > self._most_bytes:
                 _, oldest = self._entries.popitem(last=False)
                 self._bytes -= size_of(oldest)
 
 
-def size_of(entry: Kept) -> int:
+def size_of(entry: HasPicture) -> int:
     """Bytes of an entry, its pictures above all."""
     pictures = (entry.png, getattr(entry, "judge_png", None), getattr(entry, "pdf", None))
     return OVERHEAD + sum(len(picture) for picture in pictures if picture)

@@ -33,28 +33,28 @@ _REFERENCE = re.compile(r"cannot be drawn: ModuleNotFoundError: No module named 
 _ASK_SECONDS = 60
 
 
-def name_missing(error: str | None) -> str | None:
+def name_missing_package(error: str | None) -> str | None:
     """The same error, which says where a missing module is one that the official scorer has."""
     if error is None or _NOTE in error:
         return error
     for pattern in (_REFERENCE, _ANSWER):
-        found = pattern.search(error)
-        if found and found[1] in DISTRIBUTIONS:
-            error = error[: found.end()] + _NOTE + error[found.end() :]
+        match = pattern.search(error)
+        if match and match[1] in DISTRIBUTIONS:
+            error = error[: match.end()] + _NOTE + error[match.end() :]
     return error
 
 
-def count_missing(results: Iterable[SampleResult]) -> list[str]:
+def count_missing_packages(results: Iterable[SampleResult]) -> list[str]:
     """A line for each missing package, with how many answers and references import it."""
     errors = [result.error or "" for result in results]
     lines: list[str] = []
-    for one, several, pattern in (
+    for singular, plural, pattern in (
         ("answer imports", "answers import", _ANSWER),
         ("reference imports", "references import", _REFERENCE),
     ):
-        names = Counter(found[1] for error in errors if (found := pattern.search(error)))
+        names = Counter(match[1] for error in errors if (match := pattern.search(error)))
         lines += [
-            f"{n} {one if n == 1 else several} {name}, "
+            f"{n} {singular if n == 1 else plural} {name}, "
             f"which the official environment has: {INSTALL}"
             for name, n in names.most_common()
             if name in DISTRIBUTIONS
@@ -62,7 +62,7 @@ def count_missing(results: Iterable[SampleResult]) -> list[str]:
     return lines
 
 
-def find_missing(python: Path) -> Sequence[str]:
+def find_missing_packages(python: Path) -> Sequence[str]:
     """The distributions that an interpreter lacks, by asking it.
 
     Raises:
@@ -74,7 +74,7 @@ def find_missing(python: Path) -> Sequence[str]:
         "print(*(name for name in sys.argv[1:] if importlib.util.find_spec(name) is None))"
     )
     try:
-        said = subprocess.run(
+        answer = subprocess.run(
             [str(python), "-I", "-c", question, *names],
             capture_output=True,
             text=True,
@@ -83,4 +83,4 @@ def find_missing(python: Path) -> Sequence[str]:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise SetupError(f"{python} does not say which packages it has: {error}") from error
-    return list(dict.fromkeys(DISTRIBUTIONS[name] for name in said.stdout.split()))
+    return list(dict.fromkeys(DISTRIBUTIONS[name] for name in answer.stdout.split()))

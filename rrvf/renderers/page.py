@@ -60,7 +60,7 @@ class PageRenderer:
             each: faster; only without scripts.
         confinement: The highest level to use; ``$RRVF_CONFINEMENT``. Only naming one below
             ``landlock`` makes a browser acceptable that has neither Landlock nor its own sandbox.
-        remembered: Bytes of renderings to keep: a page that comes again is not shown again.
+        memo_bytes: Bytes of renderings to keep: a page that comes again is not shown again.
 
     Raises:
         SetupError: No browser or no Playwright, or confinement is too weak here.
@@ -76,7 +76,7 @@ class PageRenderer:
         javascript: bool = False,
         reuse_pages: bool = False,
         confinement: str | None = None,
-        remembered: int = 0,
+        memo_bytes: int = 0,
     ) -> None:
         if javascript and reuse_pages:
             raise SetupError("a page can only be reused without scripts: one would see the other")
@@ -89,7 +89,7 @@ class PageRenderer:
         self.limits = limits or PageLimits()
         self._javascript = javascript
         self._reuse = reuse_pages
-        self._pages: Memo[PageRendering] = Memo(lambda page: page.status, remembered)
+        self._pages: Memo[PageRendering] = Memo(lambda page: page.status, memo_bytes)
         self._references: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -97,8 +97,8 @@ class PageRenderer:
         self._thread = threading.Thread(target=self._loop.run_forever, name="pages", daemon=True)
         self._thread.start()
         try:
-            self._pool: _Pool = self._wait(self._started(workers))
-            self.environment: Mapping[str, Any] = self._wait(self._described())
+            self._pool: _Pool = self._wait(self._start_pool(workers))
+            self.environment: Mapping[str, Any] = self._wait(self._describe_environment())
         except BaseException:
             self.close()
             raise
@@ -128,24 +128,24 @@ class PageRenderer:
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _started(self, workers: int) -> _Pool:
+    async def _start_pool(self, workers: int) -> _Pool:
         pool = _Pool(self._path, self._level, self.limits, self._javascript, self._reuse)
         await pool.start(workers)
         return pool
 
-    async def _described(self) -> dict[str, Any]:
+    async def _describe_environment(self) -> dict[str, Any]:
         """What can move a picture, for the record of a run."""
-        running = await self._pool.sample()
-        reached = running.confinement
-        if not reached.enough() and self._level not in ("seccomp", "rlimits"):
+        process = await self._pool.take_process()
+        confinement = process.confinement
+        if not confinement.suffices() and self._level not in ("seccomp", "rlimits"):
             raise SetupError(
                 "this machine allows the browser neither its own sandbox nor Landlock; to run "
                 "pages all the same, say --confinement rlimits"
             )
         return {
-            "browser": f"{self._path.name} {running.browser.version}",
-            "confinement": asdict(reached),
-            "fonts": browser.fonts(),
+            "browser": f"{self._path.name} {process.browser.version}",
+            "confinement": asdict(confinement),
+            "fonts": browser.describe_fonts(),
             "tailwind": web_assets.tailwind_version(),
             "javascript": self._javascript,
             "pages_reused": self._reuse,
@@ -178,20 +178,20 @@ class PageRenderer:
 
     def render_reference(self, html: str) -> PageRendering:
         """As :meth:`render`, kept on disk by content and by everything that can move a picture."""
-        key = self._key(html)
+        key = self._make_key(html)
         with self._lock:
             lock = self._references.setdefault(key, threading.Lock())
         with lock:
-            found = _load(key)
-            if found is None:
-                found = self.render(html)
-                if found.status == "ok":
-                    _store(key, found)
+            rendering = _load(key)
+            if rendering is None:
+                rendering = self.render(html)
+                if rendering.status == "ok":
+                    _store(key, rendering)
         with self._lock:
             self._references.pop(key, None)
-        return found
+        return rendering
 
-    def _key(self, html: str) -> str:
+    def _make_key(self, html: str) -> str:
         confinement = {"confinement": None}  # moves no pixel
         parts = [html, source_hash(), asdict(self.limits), {**self.environment, **confinement}]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -216,15 +216,15 @@ class _Pool:
         self._path, self._level, self._limits = path, level, limits
         self._javascript, self._reuse = javascript, reuse
         self._playwright: Playwright | None = None
-        self._idle: asyncio.Queue[Session | None] = asyncio.Queue()
-        self._live: set[Session] = set()
-        self._showing: set[asyncio.Task[Any]] = set()
+        self._idle_sessions: asyncio.Queue[Session | None] = asyncio.Queue()
+        self._live_sessions: set[Session] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._profiles: set[Path] = set()
 
     async def start(self, workers: int) -> None:
         await self._start_driver()
         for _ in range(workers):
-            self._idle.put_nowait(None)  # launched when first needed
+            self._idle_sessions.put_nowait(None)  # launched when first needed
 
     async def _start_driver(self) -> None:
         try:
@@ -234,10 +234,10 @@ class _Pool:
         self._playwright = await async_playwright().start()
 
     async def close(self) -> None:
-        for task in self._showing:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._showing, return_exceptions=True)
-        for session in list(self._live):
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for session in list(self._live_sessions):
             self._discard(session)
         try:
             if self._playwright is not None:
@@ -247,69 +247,71 @@ class _Pool:
             for profile in self._profiles:
                 await asyncio.to_thread(_remove, profile)
 
-    async def sample(self) -> browser.Running:
+    async def take_process(self) -> browser.BrowserProcess:
         """One of the browsers, launched."""
-        session = await self._ready(await self._idle.get())
-        self._idle.put_nowait(session)
-        return session.running
+        session = await self._prepare_session(await self._idle_sessions.get())
+        self._idle_sessions.put_nowait(session)
+        return session.process
 
     async def show(self, html: bytes) -> PageRendering:
         """Show a document in the next browser that is free."""
         task = asyncio.current_task()
         assert task is not None
-        self._showing.add(task)
-        task.add_done_callback(self._showing.discard)
-        session = await self._idle.get()
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        session = await self._idle_sessions.get()
         try:
-            session = await self._ready(session)
-            rendering, session = await self._shown(session, html)
+            session = await self._prepare_session(session)
+            rendering, session = await self._show_in_session(session, html)
         except BaseException:
             session = None if session is None else self._discard(session)
             raise
         finally:
-            self._idle.put_nowait(session)
+            self._idle_sessions.put_nowait(session)
         return rendering
 
-    async def _ready(self, session: Session | None) -> Session:
+    async def _prepare_session(self, session: Session | None) -> Session:
         """A session whose browser runs and is not worn."""
         if session is not None and self._serves(session):
             return session
         if session is not None:
             self._discard(session)
-        return await self._launched()
+        return await self._launch_session()
 
     def _serves(self, session: Session) -> bool:
-        return session.running.browser.is_connected() and session.shown < self._limits.pages
+        return session.process.browser.is_connected() and session.n_shown < self._limits.pages
 
-    async def _launched(self) -> Session:
+    async def _launch_session(self) -> Session:
         """A session with a new browser.
 
         Raises:
             HarnessError: It does not start, with a new driver neither.
         """
         try:
-            running = await self._browser()
+            process = await self._launch_browser()
         except HarnessError:
             await self._start_driver()  # it may be what has died
-            running = await self._browser()
-        self._profiles.add(running.profile)
-        session = Session(running, self._limits, javascript=self._javascript, reuse=self._reuse)
-        self._live.add(session)
+            process = await self._launch_browser()
+        self._profiles.add(process.profile)
+        session = Session(process, self._limits, javascript=self._javascript, reuse=self._reuse)
+        self._live_sessions.add(session)
         return session
 
-    async def _browser(self) -> browser.Running:
+    async def _launch_browser(self) -> browser.BrowserProcess:
         if self._playwright is None:
             raise HarnessError("Playwright was not started")
         return await browser.launch(self._playwright, self._path, self._level)
 
     def _discard(self, session: Session) -> None:
         """Kill a browser with everything below it."""
-        self._live.discard(session)
-        kill_tree(session.running.pid)
+        self._live_sessions.discard(session)
+        kill_tree(session.process.pid)
 
     # ------------------------------------------------------------------- one document
 
-    async def _shown(self, session: Session, html: bytes) -> tuple[PageRendering, Session | None]:
+    async def _show_in_session(
+        self, session: Session, html: bytes
+    ) -> tuple[PageRendering, Session | None]:
         """The outcome, and the session where it can go on.
 
         Where the browser fails, it may have been dead or dying for a reason of its own: the page is
@@ -319,21 +321,21 @@ class _Pool:
         rendering = await self._attempt(session, html)
         if isinstance(rendering, Exception):
             self._discard(session)
-            session = await self._launched()
+            session = await self._launch_session()
             rendering = await self._attempt(session, html)
-        kept: Session | None = session
+        survivor: Session | None = session
         if isinstance(rendering, Exception) or rendering.status != "ok":
-            kept = self._discard(session)
+            survivor = self._discard(session)
         if isinstance(rendering, Exception):
-            rendering = await self._blamed(rendering)
-        return replace(rendering, seconds=time.monotonic() - start), kept
+            rendering = await self._blame_page(rendering)
+        return replace(rendering, seconds=time.monotonic() - start), survivor
 
     async def _attempt(self, session: Session, html: bytes) -> PageRendering | Exception:
         """The outcome, or what broke."""
         watcher = asyncio.ensure_future(self._watch(session))
         outcome: PageRendering | Exception
         try:
-            outcome = await self._in_time(session, html)
+            outcome = await self._show_in_time(session, html)
         except TimeoutError:
             outcome = PageRendering(
                 "timeout", f"the page was not drawn within {self._limits.seconds:g} s"
@@ -343,60 +345,64 @@ class _Pool:
         finally:
             watcher.cancel()
         if watcher.done() and not watcher.cancelled():
-            outcome = PageRendering("out_of_memory", self._too_large())
+            outcome = PageRendering("out_of_memory", self._explain_memory())
         return outcome
 
-    async def _in_time(self, session: Session, html: bytes) -> PageRendering:
+    async def _show_in_time(self, session: Session, html: bytes) -> PageRendering:
         """Show a document within the seconds of its own that it has.
 
         Raises:
             TimeoutError: It takes longer.
         """
-        showing = asyncio.ensure_future(session.show(html))
-        left = first = min(CLOCK_AFTER, self._limits.seconds)
+        task = asyncio.ensure_future(session.show(html))
+        seconds_left = first_seconds = min(CLOCK_AFTER, self._limits.seconds)
         clock: OwnTime | None = None
         try:
-            while left > 0:
-                done, _ = await asyncio.wait({showing}, timeout=max(left, CLOCK_EVERY))
-                if done:
-                    return showing.result()
+            while seconds_left > 0:
+                finished_tasks, _ = await asyncio.wait(
+                    {task}, timeout=max(seconds_left, CLOCK_EVERY)
+                )
+                if finished_tasks:
+                    return task.result()
                 # This thread's waiting is no page's doing either.
-                clock = clock or OwnTime(session.running.pid, [threading.get_native_id()])
-                left = self._limits.seconds - first - clock.seconds()
+                clock = clock or OwnTime(session.process.pid, [threading.get_native_id()])
+                seconds_left = self._limits.seconds - first_seconds - clock.seconds()
             raise TimeoutError
         finally:
-            showing.cancel()
-            await asyncio.gather(showing, return_exceptions=True)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
-    def _too_large(self) -> str:
+    def _explain_memory(self) -> str:
         return f"the page took the browser over {self._limits.memory / 2**30:g} GiB of memory"
 
-    async def _blamed(self, error: Exception) -> PageRendering:
+    async def _blame_page(self, error: Exception) -> PageRendering:
         """The page's fault, unless an empty one fails as well.
 
         Raises:
             HarnessError: It does.
         """
-        session = await self._launched()
+        session = await self._launch_session()
         try:
-            await self._in_time(session, EMPTY)
-        except Exception as again:
-            raise HarnessError(f"the browser fails on an empty page: {_line(again)}") from error
+            await self._show_in_time(session, EMPTY)
+        except Exception as second_error:
+            raise HarnessError(
+                f"the browser fails on an empty page: {_describe_error(second_error)}"
+            ) from error
         finally:
             self._discard(session)
-        return PageRendering("code_error", f"the page broke the browser: {_line(error)}")
+        return PageRendering("code_error", f"the page broke the browser: {_describe_error(error)}")
 
     async def _watch(self, session: Session) -> None:
         """Return, the browser killed, once its processes have grown too large."""
         await asyncio.sleep(WATCH_AFTER)
         while True:
-            if memory_of_tree(session.running.pid) > self._limits.memory:
-                kill_tree(session.running.pid)
+            if memory_of_tree(session.process.pid) > self._limits.memory:
+                kill_tree(session.process.pid)
                 return
             await asyncio.sleep(WATCH_EVERY)
 
 
-def _line(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
@@ -422,13 +428,13 @@ def _load(key: str) -> PageRendering | None:
         entry = json.loads(_path(key).read_bytes())
         if entry["status"] not in STATUSES:
             return None
-        stored: dict[str, Any] = {
+        fields: dict[str, Any] = {
             **entry,
             "png": base64.b64decode(entry["png"], validate=True),
             "blocks": tuple(TextBlock(**block) for block in entry["blocks"]),
             "denied": tuple(entry["denied"]),
         }
-        return PageRendering(**stored)
+        return PageRendering(**fields)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 

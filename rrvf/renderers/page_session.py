@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from rrvf.renderers import web_assets
-from rrvf.renderers.browser import Running
+from rrvf.renderers.browser import BrowserProcess
 from rrvf.renderers.page_snapshot import STYLES, Texts, read_texts
 from rrvf.renderers.page_visibility import HIDE_TEXTS, find_visible
 from rrvf.types import PageRendering
@@ -93,7 +93,7 @@ class PageLimits:
 
 
 @dataclass(slots=True)
-class _Open:
+class _Tab:
     """A page that is ready to show documents."""
 
     context: BrowserContext
@@ -105,24 +105,24 @@ class Session:
     """A running browser that shows one document after another.
 
     Args:
-        running: The browser.
+        process: The browser.
         limits: Size of the viewport and of the picture.
         javascript: Whether the documents' own scripts run.
         reuse: Keep one page instead of a fresh context a document.
     """
 
     def __init__(
-        self, running: Running, limits: PageLimits, *, javascript: bool, reuse: bool
+        self, process: BrowserProcess, limits: PageLimits, *, javascript: bool, reuse: bool
     ) -> None:
-        self.running = running
-        self.shown = 0
+        self.process = process
+        self.n_shown = 0
         self._limits = limits
         self._javascript = javascript
         self._reuse = reuse
-        self._kept: _Open | None = None
+        self._tab: _Tab | None = None
         self._document = b""
-        self._delivered = False
-        self._denied: dict[str, None] = {}
+        self._is_delivered = False
+        self._denied_urls: dict[str, None] = {}
 
     async def show(self, html: bytes) -> PageRendering:
         """Load a document and take its picture and its texts.
@@ -130,27 +130,27 @@ class Session:
         Raises:
             playwright.async_api.Error: The browser or the page has crashed.
         """
-        self._document, self._delivered, self._denied = html, False, {}
-        self.shown += 1
-        async with self._opened() as opened:
-            await opened.page.goto(ADDRESS, wait_until="load", timeout=0)
-            return await self._taken(opened)
+        self._document, self._is_delivered, self._denied_urls = html, False, {}
+        self.n_shown += 1
+        async with self._borrow_tab() as tab:
+            await tab.page.goto(ADDRESS, wait_until="load", timeout=0)
+            return await self._take_rendering(tab)
 
     @contextlib.asynccontextmanager
-    async def _opened(self) -> AsyncGenerator[_Open]:
+    async def _borrow_tab(self) -> AsyncGenerator[_Tab]:
         if self._reuse:
-            self._kept = self._kept or await self._open()
-            yield self._kept
-            await self._kept.context.clear_cookies()
+            self._tab = self._tab or await self._open()
+            yield self._tab
+            await self._tab.context.clear_cookies()
             return
-        opened = await self._open()
-        yield opened
+        tab = await self._open()
+        yield tab
         # Nobody waits for the old context; a browser in trouble is replaced as a whole.
-        await opened.context.close()
+        await tab.context.close()
 
-    async def _open(self) -> _Open:
+    async def _open(self) -> _Tab:
         limits = self._limits
-        context = await self.running.browser.new_context(
+        context = await self.process.browser.new_context(
             viewport={"width": limits.width, "height": limits.height},
             device_scale_factor=1,
             java_script_enabled=self._javascript,
@@ -172,7 +172,7 @@ class Session:
         # Time stands still for all that moves by itself: a marquee is out of the settling's reach.
         await _send(cdp, "Animation.enable")
         await _send(cdp, "Animation.setPlaybackRate", {"playbackRate": 0})
-        return _Open(context, page, cdp)
+        return _Tab(context, page, cdp)
 
     # ---------------------------------------------------------------------- requests
 
@@ -190,11 +190,11 @@ class Session:
         await route.fulfill(status=200, content_type=asset.content_type, body=asset.body)
 
     async def _answer_navigation(self, route: Route, request: Request) -> None:
-        if self._delivered or request.url != ADDRESS:
+        if self._is_delivered or request.url != ADDRESS:
             self._deny(request.url)
             await route.fulfill(status=204)  # an abort would show an error page instead
             return
-        self._delivered = True
+        self._is_delivered = True
         policy = POLICY + (SCRIPT_POLICY if self._javascript else "")
         headers = {
             "Content-Type": "text/html; charset=utf-8",
@@ -204,14 +204,14 @@ class Session:
         await route.fulfill(status=200, headers=headers, body=self._document)
 
     def _deny(self, url: str) -> None:
-        if len(self._denied) < MAX_DENIED:
-            self._denied[url[:200]] = None
+        if len(self._denied_urls) < MAX_DENIED:
+            self._denied_urls[url[:200]] = None
 
     # ----------------------------------------------------------------------- taking
 
-    async def _taken(self, opened: _Open) -> PageRendering:
-        cdp = opened.cdp
-        world = await self._own_world(cdp)
+    async def _take_rendering(self, tab: _Tab) -> PageRendering:
+        cdp = tab.cdp
+        world = await self._make_world(cdp)
         await _evaluate(cdp, world, SETTLE)
         if self._javascript:  # what follows is of one moment; this context is not used again
             await _evaluate(cdp, world, KEEP_NOSCRIPT_AWAY)
@@ -221,32 +221,32 @@ class Session:
         width = max(1, min(limits.max_width, round(content["width"])))
         height = max(1, min(limits.max_height, round(content["height"])))
         snapshot = await _send(cdp, "DOMSnapshot.captureSnapshot", {"computedStyles": STYLES})
-        png = await self._picture(cdp, width, height)
+        png = await self._take_picture(cdp, width, height)
         texts = read_texts(snapshot, width, height)
         if texts.blocks:
             if await _evaluate(cdp, world, HIDE_TEXTS) is not True:
                 raise RuntimeError("the texts of the page cannot be made transparent")
-            bare = await self._picture(cdp, width, height)
-            texts = await asyncio.to_thread(_keep_visible, texts, png, bare)
+            bare_png = await self._take_picture(cdp, width, height)
+            texts = await asyncio.to_thread(_keep_visible, texts, png, bare_png)
         return PageRendering(
             status="ok",
             png=png,
             width=width,
             height=height,
             clipped=content["height"] > height or content["width"] > width,
-            blocks=texts.resolved(await self._converted(cdp, world, texts)),
-            denied=tuple(sorted(self._denied)),
+            blocks=texts.to_blocks(await self._convert_colors(cdp, world, texts)),
+            denied=tuple(sorted(self._denied_urls)),
         )
 
-    async def _own_world(self, cdp: CDPSession) -> int:
+    async def _make_world(self, cdp: CDPSession) -> int:
         """A JavaScript world that the document's own scripts cannot reach into."""
         frame = (await _send(cdp, "Page.getFrameTree"))["frameTree"]["frame"]["id"]
-        made = await _send(cdp, "Page.createIsolatedWorld", {"frameId": frame, "worldName": WORLD})
-        return made["executionContextId"]
+        reply = await _send(cdp, "Page.createIsolatedWorld", {"frameId": frame, "worldName": WORLD})
+        return reply["executionContextId"]
 
-    async def _picture(self, cdp: CDPSession, width: int, height: int) -> bytes:
+    async def _take_picture(self, cdp: CDPSession, width: int, height: int) -> bytes:
         clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
-        taken = await _send(
+        reply = await _send(
             cdp,
             "Page.captureScreenshot",
             {
@@ -256,19 +256,19 @@ class Session:
                 "optimizeForSpeed": True,
             },
         )
-        return checked_png(base64.b64decode(taken["data"]), width, height)
+        return require_png(base64.b64decode(reply["data"]), width, height)
 
-    async def _converted(self, cdp: CDPSession, world: int, texts: Texts) -> dict[str, str]:
+    async def _convert_colors(self, cdp: CDPSession, world: int, texts: Texts) -> dict[str, str]:
         """Colours in other spaces than sRGB, as the browser paints them."""
-        unusual = texts.unusual_colors()
-        if not unusual:
+        unusual_colors = texts.list_unusual_colors()
+        if not unusual_colors:
             return {}
-        said = await _evaluate(cdp, world, f"{CONVERT}({json.dumps(unusual)})")
-        return dict(zip(unusual, said, strict=True))
+        colors = await _evaluate(cdp, world, f"{CONVERT}({json.dumps(unusual_colors)})")
+        return dict(zip(unusual_colors, colors, strict=True))
 
 
-def _keep_visible(texts: Texts, shown: bytes, hidden: bytes) -> Texts:
-    visible = find_visible([block.lines for block in texts.blocks], shown, hidden)
+def _keep_visible(texts: Texts, png: bytes, bare_png: bytes) -> Texts:
+    visible = find_visible([block.lines for block in texts.blocks], png, bare_png)
     return Texts(tuple(itertools.compress(texts.blocks, visible)))
 
 
@@ -280,7 +280,7 @@ async def _send(
 
 
 async def _evaluate(cdp: CDPSession, world: int, expression: str) -> Any:
-    said = await _send(
+    reply = await _send(
         cdp,
         "Runtime.evaluate",
         {
@@ -290,10 +290,10 @@ async def _evaluate(cdp: CDPSession, world: int, expression: str) -> Any:
             "returnByValue": True,
         },
     )
-    return said["result"].get("value")
+    return reply["result"].get("value")
 
 
-def checked_png(data: bytes, width: int, height: int) -> bytes:
+def require_png(data: bytes, width: int, height: int) -> bytes:
     """The data, if it is a PNG of that size.
 
     Raises:

@@ -23,7 +23,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class LaidOut:
+class LaidOutText:
     """A text as it was laid out.
 
     Attributes:
@@ -43,26 +43,30 @@ class LaidOut:
 class Texts:
     """Texts of a page in the order of the document."""
 
-    blocks: tuple[LaidOut, ...]
+    blocks: tuple[LaidOutText, ...]
 
-    def unusual_colors(self) -> list[str]:
+    def list_unusual_colors(self) -> list[str]:
         """Colours that are not ``rgb()``; the browser can convert them."""
-        return sorted({b.color for b in self.blocks if _RGB.fullmatch(b.color) is None})
+        return sorted({block.color for block in self.blocks if _RGB.fullmatch(block.color) is None})
 
-    def resolved(self, converted: Mapping[str, str]) -> tuple[TextBlock, ...]:
+    def to_blocks(self, conversions: Mapping[str, str]) -> tuple[TextBlock, ...]:
         """The blocks, each colour as ``#RRGGBB``; what cannot be converted is black."""
         return tuple(
-            TextBlock(b.text, *b.box, hexadecimal(b.color) or converted.get(b.color, "#000000"))
-            for b in self.blocks
+            TextBlock(
+                block.text,
+                *block.box,
+                to_hexadecimal(block.color) or conversions.get(block.color, "#000000"),
+            )
+            for block in self.blocks
         )
 
 
-def hexadecimal(color: str) -> str | None:
+def to_hexadecimal(color: str) -> str | None:
     """``rgb(...)`` or ``rgba(...)`` as ``#RRGGBB``."""
-    found = _RGB.fullmatch(color)
-    if found is None:
+    match = _RGB.fullmatch(color)
+    if match is None:
         return None
-    parts = (min(255, round(float(part))) for part in found.groups()[:3])
+    parts = (min(255, round(float(part))) for part in match.groups()[:3])
     return "#" + "".join(f"{part:02X}" for part in parts)
 
 
@@ -78,14 +82,14 @@ def read_texts(snapshot: Mapping[str, Any], width: float, height: float) -> Text
         height: Likewise.
     """
     tree = _Tree(snapshot["documents"][0], snapshot["strings"])
-    found: list[LaidOut] = []
+    blocks: list[LaidOutText] = []
     for place, boxes in tree.lines().items():
         node, text = tree.node_of[place], " ".join(tree.text(place).split())
-        box = _clipped(_union(boxes), width, height)
+        box = _clip(_unite(boxes), width, height)
         if text and box is not None and tree.shows(node):
             lines = tuple((left, top, wide, high) for left, top, wide, high in boxes)
-            found.append(LaidOut(text, box, tree.style(node, 0), lines))
-    return Texts(tuple(found))
+            blocks.append(LaidOutText(text, box, tree.style(node, 0), lines))
+    return Texts(tuple(blocks))
 
 
 class _Tree:
@@ -96,7 +100,10 @@ class _Tree:
         nodes, layout = document["nodes"], document["layout"]
         self._parent: list[int] = nodes["parentIndex"]
         self._kind: list[int] = nodes["nodeType"]
-        self._hidden = {*nodes["pseudoType"]["index"], *_user_agent_roots(nodes, strings)}
+        self._hidden_nodes = {
+            *nodes["pseudoType"]["index"],
+            *_find_user_agent_roots(nodes, strings),
+        }
         self.node_of: list[int] = layout["nodeIndex"]
         self._text: list[int] = layout["text"]
         styles: list[list[int]] = layout["styles"]
@@ -108,29 +115,29 @@ class _Tree:
 
     def lines(self) -> dict[int, list[Sequence[float]]]:
         """Place in the layout -> the boxes of its lines."""
-        found: dict[int, list[Sequence[float]]] = {}
+        boxes: dict[int, list[Sequence[float]]] = {}
         for place, bounds in zip(self._boxes["layoutIndex"], self._boxes["bounds"], strict=True):
-            found.setdefault(place, []).append(bounds)
-        return found
+            boxes.setdefault(place, []).append(bounds)
+        return boxes
 
     def text(self, place: int) -> str:
         """What is laid out at a place."""
         index = self._text[place]
         return self._strings[index] if index >= 0 else ""
 
-    def style(self, node: int, which: int) -> str:
+    def style(self, node: int, number: int) -> str:
         """A computed style of the node, or of the nearest node above that has one."""
         while node >= 0 and node not in self._styles:
             node = self._parent[node]
-        return self._strings[self._styles[node][which]] if node >= 0 else ""
+        return self._strings[self._styles[node][number]] if node >= 0 else ""
 
     def shows(self, node: int) -> bool:
         """Whether it is a text of the page itself and not made invisible."""
         if self._kind[node] != TEXT_NODE or self.style(node, 1) in ("hidden", "collapse"):
             return False
-        return self._seen_through(node) >= MIN_OPACITY
+        return self._compute_opacity(node) >= MIN_OPACITY
 
-    def _seen_through(self, node: int) -> float:
+    def _compute_opacity(self, node: int) -> float:
         """The product of all opacities from the root to the node; 0 below a hidden one."""
         path: list[int] = []
         while node not in self._opacity:
@@ -138,28 +145,28 @@ class _Tree:
             node = self._parent[node]
         value = self._opacity[node]
         for step in reversed(path):
-            own = self._styles.get(step)
-            value *= float(self._strings[own[2]] or 1) if own else 1.0
-            value = 0.0 if step in self._hidden else value
+            style = self._styles.get(step)
+            value *= float(self._strings[style[2]] or 1) if style else 1.0
+            value = 0.0 if step in self._hidden_nodes else value
             self._opacity[step] = value
         return value
 
 
-def _user_agent_roots(nodes: Mapping[str, Any], strings: Sequence[str]) -> set[int]:
+def _find_user_agent_roots(nodes: Mapping[str, Any], strings: Sequence[str]) -> set[int]:
     """The shadow roots that the browser puts into form controls."""
     roots = nodes["shadowRootType"]
-    named = zip(roots["index"], roots["value"], strict=True)
-    return {node for node, kind in named if strings[kind] == "user-agent"}
+    kinds = zip(roots["index"], roots["value"], strict=True)
+    return {node for node, kind in kinds if strings[kind] == "user-agent"}
 
 
-def _union(boxes: Sequence[Sequence[float]]) -> Box:
+def _unite(boxes: Sequence[Sequence[float]]) -> Box:
     left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
     right = max(box[0] + box[2] for box in boxes)
     bottom = max(box[1] + box[3] for box in boxes)
     return left, top, right - left, bottom - top
 
 
-def _clipped(box: Box, width: float, height: float) -> Box | None:
+def _clip(box: Box, width: float, height: float) -> Box | None:
     """The part that lies on the picture."""
     left, top = max(0.0, box[0]), max(0.0, box[1])
     right, bottom = min(width, box[0] + box[2]), min(height, box[1] + box[3])

@@ -78,33 +78,33 @@ HIDE_TEXTS = """(() => {
 text. Prototypes are asked where elements of a page could take the place of a property."""
 
 
-def find_visible(lines: Sequence[Sequence[Box]], shown: bytes, hidden: bytes) -> list[bool]:
+def find_visible(lines: Sequence[Sequence[Box]], png: bytes, bare_png: bytes) -> list[bool]:
     """Whether each text can be seen.
 
     Args:
         lines: For each text the boxes of its lines: left, top, width and height in pixels.
-        shown: The page as PNG.
-        hidden: The same page as PNG, without the paint of its texts.
+        png: The page as PNG.
+        bare_png: The same page as PNG, without the paint of its texts.
     """
-    with Image.open(io.BytesIO(shown)) as first, Image.open(io.BytesIO(hidden)) as second:
-        ours, others = (np.asarray(image.convert("RGB")) for image in (first, second))
-    change = np.maximum(ours, others) - np.minimum(ours, others)
-    changed = np.any(change > VISIBLE_CHANGE, axis=2)
-    return [_is_visible(boxes, changed) for boxes in lines]
+    with Image.open(io.BytesIO(png)) as first, Image.open(io.BytesIO(bare_png)) as second:
+        pixels, bare_pixels = (np.asarray(image.convert("RGB")) for image in (first, second))
+    change = np.maximum(pixels, bare_pixels) - np.minimum(pixels, bare_pixels)
+    mask = np.any(change > VISIBLE_CHANGE, axis=2)
+    return [_is_visible(boxes, mask) for boxes in lines]
 
 
-def _is_visible(boxes: Sequence[Box], changed: NDArray[np.bool_]) -> bool:
+def _is_visible(boxes: Sequence[Box], mask: NDArray[np.bool_]) -> bool:
     area = count = 0
     for left, top, width, height in boxes:
         if height < READABLE_HEIGHT:
             continue
         right, bottom = left + width, top + height
-        part = changed[_pixels(top, bottom), _pixels(left, right)]
+        part = mask[_to_slice(top, bottom), _to_slice(left, right)]
         area += part.size
         count += int(part.sum())
     return count > VISIBLE_SHARE * area
 
 
-def _pixels(start: float, end: float) -> slice:
+def _to_slice(start: float, end: float) -> slice:
     """Every pixel that the stretch touches."""
     return slice(max(0, int(np.floor(start))), max(0, int(np.ceil(end))))

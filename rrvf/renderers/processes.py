@@ -27,39 +27,39 @@ class OwnTime:
         others: Ids of further threads of this process that have a part in it.
     """
 
-    def __init__(self, root: int, others: Sequence[int] = ()) -> None:
-        self._root, self._others = root, others
-        self._began = time.monotonic()
-        self._before = self._threads()
+    def __init__(self, root: int, threads: Sequence[int] = ()) -> None:
+        self._root, self._host_threads = root, threads
+        self._start = time.monotonic()
+        self._first_times = self._read_threads()
 
     def seconds(self) -> float:
         """Own seconds since the beginning."""
-        wall = time.monotonic() - self._began
-        waited = busiest = 0.0
-        for thread, (ran, waits) in self._threads().items():
-            ran_before, waited_before = self._before.get(thread, (0.0, 0.0))
-            waited += waits - waited_before
-            busiest = max(busiest, ran - ran_before)
-        return max(wall - waited, busiest, wall / MOST_STRETCHED)
+        wall = time.monotonic() - self._start
+        wait_seconds = most_seconds = 0.0
+        for thread, (run, wait) in self._read_threads().items():
+            run_before, wait_before = self._first_times.get(thread, (0.0, 0.0))
+            wait_seconds += wait - wait_before
+            most_seconds = max(most_seconds, run - run_before)
+        return max(wall - wait_seconds, most_seconds, wall / MOST_STRETCHED)
 
-    def _threads(self) -> dict[int, tuple[float, float]]:
+    def _read_threads(self) -> dict[int, tuple[float, float]]:
         """Thread -> seconds it ran, seconds it waited for a processor."""
-        found: dict[int, tuple[float, float]] = {}
+        times: dict[int, tuple[float, float]] = {}
         for pid in (parent_of(self._root), self._root, *descendants(self._root)):
             with contextlib.suppress(OSError):
                 for folder in Path(f"/proc/{pid}/task").iterdir():
-                    found |= _schedule(pid, folder.name)
-        for thread in self._others:
-            found |= _schedule(os.getpid(), thread)
-        return found
+                    times |= _read_schedule(pid, folder.name)
+        for thread in self._host_threads:
+            times |= _read_schedule(os.getpid(), thread)
+        return times
 
 
-def _schedule(pid: int, thread: str | int) -> dict[int, tuple[float, float]]:
+def _read_schedule(pid: int, thread: str | int) -> dict[int, tuple[float, float]]:
     """A thread -> seconds it ran and waited; nothing where it is gone or nobody tells."""
     with contextlib.suppress(OSError, ValueError):
-        told = Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()
-        ran, waited, _ = (int(number) / 1e9 for number in told)
-        return {int(thread): (ran, waited)}
+        numbers = Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()
+        run, wait, _ = (int(number) / 1e9 for number in numbers)
+        return {int(thread): (run, wait)}
     return {}
 
 
@@ -72,39 +72,39 @@ def kill_tree(root: int) -> None:
 
 def memory_of_tree(root: int) -> int:
     """Anonymous and shared memory of a process and all below it, in bytes."""
-    return sum(map(_memory, (root, *descendants(root))))
+    return sum(map(_read_memory, (root, *descendants(root))))
 
 
 def descendants(root: int) -> list[int]:
     """Process ids below ``root``."""
     children: dict[int, list[int]] = {}
-    for pid, parent in _parents():
+    for pid, parent in _list_parents():
         children.setdefault(parent, []).append(pid)
-    found = list(children.get(root, []))
-    for pid in found:
-        found += children.get(pid, [])
-    return found
+    pids = list(children.get(root, []))
+    for pid in pids:
+        pids += children.get(pid, [])
+    return pids
 
 
 def parent_of(pid: int) -> int:
     """Who started a process; 0 where it is gone."""
     with contextlib.suppress(OSError, IndexError):
-        return _parent(Path(f"/proc/{pid}"))
+        return _read_parent(Path(f"/proc/{pid}"))
     return 0
 
 
-def _parents() -> Iterator[tuple[int, int]]:
+def _list_parents() -> Iterator[tuple[int, int]]:
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             with contextlib.suppress(OSError, IndexError):
-                yield int(entry.name), _parent(Path(entry.path))
+                yield int(entry.name), _read_parent(Path(entry.path))
 
 
-def _parent(folder: Path) -> int:
+def _read_parent(folder: Path) -> int:
     return int((folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
 
 
-def _memory(pid: int) -> int:
+def _read_memory(pid: int) -> int:
     size = 0
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines():

@@ -18,11 +18,11 @@ def draw_file(file: Path, out: Path, python: Path | None, confinement: str) -> P
         DataError: ``file`` cannot be read.
         UserError: It draws nothing; with what it raised. Or ``out`` cannot be written.
     """
-    code = _text(file, "a Python script")
+    code = _read_text(file, "a Python script")
     script = ChartScript(code, append_save=False)
     with ChartRenderer(python, 1, None, confinement) as renderer:
         rendering = renderer.render(script, modes=("fixed",), judge=True)
-    return _written(out, rendering.judge_png or rendering.png, file, rendering.fixed.error)
+    return _write_picture(out, rendering.judge_png or rendering.png, file, rendering.fixed.error)
 
 
 def show_file(
@@ -34,27 +34,27 @@ def show_file(
         DataError: ``file`` cannot be read.
         UserError: It cannot be shown; with the reason. Or ``out`` cannot be written.
     """
-    html = decode_html(_bytes(file, "an HTML file"))
+    html = decode_html(_read_bytes(file, "an HTML file"))
     with PageRenderer(browser, 1, javascript=javascript, confinement=confinement) as renderer:
         rendering = renderer.render(html)
-    return _written(out, rendering.png, file, rendering.error)
+    return _write_picture(out, rendering.png, file, rendering.error)
 
 
-def _text(file: Path, what: str) -> str:
+def _read_text(file: Path, description: str) -> str:
     try:
-        return _bytes(file, what).decode("utf-8-sig")
+        return _read_bytes(file, description).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{file}: not UTF-8 text; name {what}") from error
+        raise DataError(f"{file}: not UTF-8 text; name {description}") from error
 
 
-def _bytes(file: Path, what: str) -> bytes:
+def _read_bytes(file: Path, description: str) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise DataError(f"{file}: {error.strerror}; name {what}") from error
+        raise DataError(f"{file}: {error.strerror}; name {description}") from error
 
 
-def _written(out: Path, picture: bytes | None, file: Path, error: str | None) -> Path:
+def _write_picture(out: Path, picture: bytes | None, file: Path, error: str | None) -> Path:
     if picture is None:
         raise UserError(f"{file}: no picture: {error}")
     try:

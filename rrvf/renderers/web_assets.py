@@ -101,14 +101,14 @@ def answer(url: str, kind: str) -> Asset | None:
         SetupError: The stored stylesheet is not the one that was installed.
     """
     if kind == "image":
-        return _picture(*requested_size(url))
+        return _make_picture(*read_size(url))
     if kind == "stylesheet" and _is_tailwind(url):
-        css = _stylesheet(_tailwind_folder())
+        css = _read_stylesheet(_find_tailwind_folder())
         return None if css is None else Asset("text/css; charset=utf-8", css)
     return None
 
 
-def requested_size(url: str) -> tuple[int, int]:
+def read_size(url: str) -> tuple[int, int]:
     """Width and height, in pixels, that the address of a picture asks for; each 1 to 4096.
 
     ``600x400`` as a part of the path counts first, on any host; then the path of known placeholder
@@ -121,9 +121,9 @@ def requested_size(url: str) -> tuple[int, int]:
     segments = [_EXTENSION.sub("", segment) for segment in parts.path.split("/") if segment]
     for segment in segments:
         if match := _SIZE.fullmatch(segment):
-            return _bounded(match[1], match[2])
-    sides = _sides_in_path(_host(parts), segments)
-    return _bounded(*sides) if sides else _size_in_query(parts.query)
+            return _bound(match[1], match[2])
+    sides = _read_sides(_read_host(parts), segments)
+    return _bound(*sides) if sides else _read_query_size(parts.query)
 
 
 def _split(url: str) -> SplitResult | None:
@@ -135,17 +135,17 @@ def _split(url: str) -> SplitResult | None:
     return parts
 
 
-def _host(parts: SplitResult) -> str:
+def _read_host(parts: SplitResult) -> str:
     return (parts.hostname or "").removeprefix("www.")
 
 
-def _sides_in_path(host: str, segments: Sequence[str]) -> tuple[str, str] | None:
+def _read_sides(host: str, segments: Sequence[str]) -> tuple[str, str] | None:
     if host not in _SQUARE_HOSTS | _PAIR_HOSTS:
         return None
     # picsum.photos/id/237/200/300 and /seed/word/200/300: what is named comes before the size.
-    skipped = 2 if segments[:1] in (["id"], ["seed"]) else 0
+    n_skipped = 2 if segments[:1] in (["id"], ["seed"]) else 0
     numbers: list[str] = []
-    for segment in segments[skipped:]:
+    for segment in segments[n_skipped:]:
         if re.fullmatch(r"[0-9]+", segment):
             numbers.append(segment)
         elif numbers:
@@ -156,9 +156,9 @@ def _sides_in_path(host: str, segments: Sequence[str]) -> tuple[str, str] | None
     return numbers[0], numbers[1] if pair else numbers[0]
 
 
-def _size_in_query(query: str) -> tuple[int, int]:
-    found = {match[1].lower()[0]: match[2] for match in _QUERY.finditer(query)}
-    width, height = (_pixels(found.get(side, "")) for side in "wh")
+def _read_query_size(query: str) -> tuple[int, int]:
+    numbers = {match[1].lower()[0]: match[2] for match in _QUERY.finditer(query)}
+    width, height = (_parse_pixels(numbers.get(side, "")) for side in "wh")
     if not width and not height:
         return DEFAULT_SIZE
     default_width, default_height = DEFAULT_SIZE
@@ -167,18 +167,18 @@ def _size_in_query(query: str) -> tuple[int, int]:
     return min(max(width, 1), MAX_SIDE), min(max(height, 1), MAX_SIDE)
 
 
-def _bounded(width: str, height: str) -> tuple[int, int]:
-    sides = _pixels(width), _pixels(height)
+def _bound(width: str, height: str) -> tuple[int, int]:
+    sides = _parse_pixels(width), _parse_pixels(height)
     return sides if all(sides) else DEFAULT_SIZE
 
 
-def _pixels(digits: str) -> int:
+def _parse_pixels(digits: str) -> int:
     """The number, at most 4096; 0 for none. A long one is not even read."""
     digits = digits.lstrip("0")
     return min(int(digits or "0"), MAX_SIDE) if len(digits) <= len(str(MAX_SIDE)) else MAX_SIDE
 
 
-def _picture(width: int, height: int) -> Asset:
+def _make_picture(width: int, height: int) -> Asset:
     # Without the ratio's "none", a box of another shape would have empty bars.
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
@@ -195,7 +195,7 @@ def _is_tailwind(url: str) -> bool:
     parts = _split(url)
     if parts is None or parts.scheme not in ("http", "https"):
         return False
-    start = _TAILWIND_PATHS.get(_host(parts))
+    start = _TAILWIND_PATHS.get(_read_host(parts))
     if start is None or not parts.path.startswith(start):
         return False
     return _TAILWIND_FILE.fullmatch(parts.path[len(start) :].replace("%5E", "^")) is not None
@@ -207,20 +207,20 @@ def data_folder() -> Path:
     Raises:
         SetupError: There is no home to find it in.
     """
-    named = os.environ.get(DATA_VARIABLE)
-    path = Path(named or Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share", "rrvf"))
+    setting = os.environ.get(DATA_VARIABLE)
+    path = Path(setting or Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share", "rrvf"))
     try:
         return path.expanduser().absolute()
     except RuntimeError as error:
         raise SetupError(f"no home folder to keep data in; set {DATA_VARIABLE}") from error
 
 
-def _tailwind_folder() -> Path:
+def _find_tailwind_folder() -> Path:
     return data_folder() / f"tailwindcss-{TAILWIND}"
 
 
 @cache
-def _stylesheet(folder: Path) -> bytes | None:
+def _read_stylesheet(folder: Path) -> bytes | None:
     """The installed file, read and checked once in a process; ``None`` where there is none."""
     path = folder / _CSS
     try:
@@ -240,7 +240,7 @@ def tailwind_version() -> str | None:
     Raises:
         SetupError: The stored file is not the one that was installed.
     """
-    return None if _stylesheet(_tailwind_folder()) is None else TAILWIND
+    return None if _read_stylesheet(_find_tailwind_folder()) is None else TAILWIND
 
 
 def install_tailwind(archive: Path | None = None) -> Path:
@@ -257,8 +257,8 @@ def install_tailwind(archive: Path | None = None) -> Path:
     Raises:
         SetupError: The registry cannot be reached, or what comes is not the published package.
     """
-    folder = _tailwind_folder()
-    _stylesheet.cache_clear()
+    folder = _find_tailwind_folder()
+    _read_stylesheet.cache_clear()
     if (folder / _LICENSE).is_file() and tailwind_version() is not None:
         return folder
     package, source = _download() if archive is None else (archive.read_bytes(), str(archive))
@@ -268,17 +268,17 @@ def install_tailwind(archive: Path | None = None) -> Path:
             f"{source}: not tailwindcss {TAILWIND} as published (its hash differs); "
             "nothing was installed, name another registry in npm_config_registry"
         )
-    for name, content in _unpacked(package, source).items():  # the stylesheet comes last
+    for name, content in _unpack(package, source).items():  # the stylesheet comes last
         write_atomically(folder / name, content)
-    _stylesheet.cache_clear()
+    _read_stylesheet.cache_clear()
     return folder
 
 
 def _download() -> tuple[bytes, str]:
-    named = os.environ.get("npm_config_registry") or os.environ.get("NPM_CONFIG_REGISTRY")  # noqa: SIM112
-    url = f"{(named or _REGISTRY).rstrip('/')}/tailwindcss/-/tailwindcss-{TAILWIND}.tgz"
+    registry = os.environ.get("npm_config_registry") or os.environ.get("NPM_CONFIG_REGISTRY")  # noqa: SIM112
+    url = f"{(registry or _REGISTRY).rstrip('/')}/tailwindcss/-/tailwindcss-{TAILWIND}.tgz"
     if not url.startswith(("https://", "http://")):
-        raise SetupError(f"npm_config_registry names {named}, which is no http(s) address")
+        raise SetupError(f"npm_config_registry names {registry}, which is no http(s) address")
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as reply:
             return reply.read(_MAX_PACKAGE), url
@@ -293,9 +293,9 @@ def _download() -> tuple[bytes, str]:
         ) from error
 
 
-def _unpacked(package: bytes, source: str) -> dict[str, bytes]:
+def _unpack(package: bytes, source: str) -> dict[str, bytes]:
     """The two files that are kept, by name; nothing else of the archive is looked at."""
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(package), mode="r:gz") as tar:
             for name, member in _MEMBERS.items():
@@ -303,10 +303,10 @@ def _unpacked(package: bytes, source: str) -> dict[str, bytes]:
                 stream = tar.extractfile(info) if info.isreg() else None
                 if stream is None:
                     raise SetupError(f"{source}: its {member} is no file; nothing was installed")
-                found[name] = stream.read()
+                contents[name] = stream.read()
     except (tarfile.TarError, KeyError, EOFError, zlib.error, OSError) as error:
         raise SetupError(f"{source}: damaged ({error}); nothing was installed") from error
-    return found
+    return contents
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

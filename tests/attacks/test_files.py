@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rrvf.renderers.chart import ChartRenderer
-from rrvf.renderers.chart_server.server import readable_paths
+from rrvf.renderers.chart_server.server import list_readable_paths
 
 Ask = Callable[[ChartRenderer, str], str]
 NotRefused = Callable[..., str]
@@ -120,7 +120,7 @@ def test_no_folder_with_packages_is_open_as_a_whole(folder: str) -> None:
     """In a container the interpreter's packages, this one among them, lie below /usr/local/lib."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     packages = Path("/usr/local/lib", version, folder)
-    assert not [path for path in readable_paths() if packages.is_relative_to(path)]
+    assert not [path for path in list_readable_paths() if packages.is_relative_to(path)]
 
 
 def test_all_of_the_standard_library_can_be_imported(renderer: ChartRenderer, ask: Ask) -> None:

@@ -47,8 +47,8 @@ from matplotlib import collections, image, lines, pyplot
 from matplotlib.backends.backend_pdf import FigureCanvasPdf, RendererPdf
 from matplotlib.figure import Figure
 
-from .explain import message_of
-from .figure_texts import all_white, forget, inches, read_texts
+from .explain import write_message
+from .figure_texts import forget, is_all_white, read_inches, read_texts
 from .integrity import MEASURING, Guard
 from .plan import (
     FILE_NAME,
@@ -56,9 +56,9 @@ from .plan import (
     REMOVE_TICKS,
     SAVE,
     Plan,
-    compiled,
-    compiled_whole,
+    compile_whole,
     make_plan,
+    try_compile,
 )
 from .recorder import Recorder
 
@@ -148,8 +148,8 @@ class Execution:
         self._scratch = scratch
         self._namespace: dict[str, Any] = {}
         self._answer = Answer()
-        self._armed = False
-        self._saved_as: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        self._is_armed = False
+        self._save_call: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         self._texts_with_ticks: list[str] = []
         self._drew_pdf = False
         self._events = 0
@@ -171,9 +171,9 @@ class Execution:
         try:
             plan = make_plan(code)
         except NOT_COMPILED as error:
-            self._answer.official = self._answer.fixed = failed(error, self._scratch)
+            self._answer.official = self._answer.fixed = make_failure(error, self._scratch)
             return self._answer
-        self._namespace = script_namespace(code)
+        self._namespace = make_namespace(code)
         if self._request.flavour == "texts":
             self._run_texts(code)
             return self._answer
@@ -188,8 +188,8 @@ class Execution:
 
     def _run_official(self, plan: Plan) -> None:
         """Two flows in one: the script as it is, and the official copy that logs the texts."""
-        together = plan.ticks_stay or plan.save is not None
-        self._recorder.sink = self._recorder.texts if together else None
+        is_shared = plan.ticks_stay or plan.save is not None
+        self._recorder.sink = self._recorder.texts if is_shared else None
         self._answer.needs_texts = plan.text_copy is not None
         error = text_error = self._execute(plan.before)
         if error is None and plan.save is not None:
@@ -199,20 +199,20 @@ class Execution:
                 self._answer.needs_texts = True
                 error = text_error = self._execute(plan.save)
         if plan.after is not None and (error is None or text_error is None):
-            late = self._execute(plan.after)
-            error = late if error is None else error
-            text_error = late if text_error is None else text_error
+            late_error = self._execute(plan.after)
+            error = late_error if error is None else error
+            text_error = late_error if text_error is None else text_error
         if error is not None and self._events == 0:
-            self._answer.fixed = failed(error, self._scratch)
-        elements = empty_elements()
+            self._answer.fixed = make_failure(error, self._scratch)
+        elements = make_empty_elements()
         if not plan.unlogged:
-            elements = self._official_elements(error is None, together and text_error is None)
-        self._answer.official = self._outcome(error, elements)
+            elements = self._read_official_elements(error is None, is_shared and text_error is None)
+        self._answer.official = self._make_outcome(error, elements)
         self._answer.drew_pdf = self._drew_pdf
         self._take_pictures()
 
-    def _official_elements(self, alive: bool, texts_alive: bool) -> dict[str, Any]:
-        elements = empty_elements()
+    def _read_official_elements(self, alive: bool, texts_alive: bool) -> dict[str, Any]:
+        elements = make_empty_elements()
         if texts_alive:
             elements["texts"] = [str(text) for text in self._recorder.texts]
         if alive:
@@ -220,15 +220,19 @@ class Execution:
             elements["colors"] = self._recorder.read_colors(self._recorder.official_colors)
             # The official log asks whatever the script calls plt; without an answer it stays empty.
             with contextlib.suppress(Exception):
-                elements |= layout(self._namespace["plt"].gcf())
+                elements |= read_layout(self._namespace["plt"].gcf())
         return elements
 
-    def _outcome(self, error: BaseException | None, elements: dict[str, Any]) -> dict[str, Any]:
+    def _make_outcome(
+        self, error: BaseException | None, elements: dict[str, Any]
+    ) -> dict[str, Any]:
         if isinstance(error, TamperedError):
-            return failed(error, self._scratch)
-        drawn = self._has_drawn() if self._request.append_save else error is None
-        outcome = failed(error, self._scratch) if error is not None else succeeded(elements)
-        if drawn:
+            return make_failure(error, self._scratch)
+        has_drawn = self._has_drawn() if self._request.append_save else error is None
+        outcome = (
+            make_failure(error, self._scratch) if error is not None else make_success(elements)
+        )
+        if has_drawn:
             outcome |= {"status": "ok", "elements": elements}
         elif error is None:
             outcome |= {"status": "code_error", "error": "no picture was saved"}
@@ -251,20 +255,20 @@ class Execution:
         first_event = self._events == 0
         with contextlib.suppress(OSError):  # what the script itself has put there
             Path(self._output).unlink()
-        self._armed = True
+        self._is_armed = True
         error = self._execute(statement)
-        self._armed = False
+        self._is_armed = False
         text_error: BaseException | None = error
         n_texts = len(self._recorder.texts)
-        if self._saved_as is not None and not isinstance(error, TamperedError):
+        if self._save_call is not None and not isinstance(error, TamperedError):
             text_error = self._draw_texts(again=error is not None)
         texts = self._recorder.texts[n_texts:]
         if error is None and Counter(texts) - Counter(self._texts_with_ticks):
             self._answer.needs_texts = True
         if first_event and error is not None:
-            self._answer.fixed = failed(error, self._scratch)
+            self._answer.fixed = make_failure(error, self._scratch)
         elif first_event:
-            self._answer.fixed = succeeded(self._fixed_elements(texts, self._pyplot.gcf()))
+            self._answer.fixed = make_success(self._read_fixed_elements(texts, self._pyplot.gcf()))
         return error, text_error
 
     def _draw_texts(self, again: bool) -> BaseException | None:
@@ -276,8 +280,8 @@ class Execution:
         figure = self._pyplot.gcf()
         try:
             remove_ticks(figure)
-            if again and self._saved_as is not None:
-                args, kwargs = self._saved_as
+            if again and self._save_call is not None:
+                args, kwargs = self._save_call
                 self._pyplot.savefig(*args, **kwargs)
             elif self._drew_pdf:
                 draw_texts_only(figure)
@@ -288,12 +292,12 @@ class Execution:
     # ----------------------------------------------------------------------- texts
 
     def _run_texts(self, code: str) -> None:
-        at = code.find(SAVE)
-        copy = compiled(code[:at] + REMOVE_TICKS + code[at:])
+        place = code.find(SAVE)
+        copy = try_compile(code[:place] + REMOVE_TICKS + code[place:])
         self._recorder.sink = self._recorder.texts
         error = self._execute(copy) if copy is not None else SyntaxError()
-        elements = self._official_elements(alive=False, texts_alive=error is None)
-        self._answer.official = succeeded(elements)
+        elements = self._read_official_elements(alive=False, texts_alive=error is None)
+        self._answer.official = make_success(elements)
 
     # ----------------------------------------------------------------------- fixed
 
@@ -309,49 +313,49 @@ class Execution:
             return
         if error is None:
             error = RuntimeError("the script draws no figure")
-        self._answer.fixed = failed(error, self._scratch)
+        self._answer.fixed = make_failure(error, self._scratch)
 
     def _capture(self, figure: Any) -> None:
         """Draw ``figure`` and read everything from it."""
         self._guard.restore()
-        broken = self._guard.violation()
-        if broken is not None:
-            self._answer.fixed = failed(tampered(broken), self._scratch)
+        violation = self._guard.find_violation()
+        if violation is not None:
+            self._answer.fixed = make_failure(make_tampered_error(violation), self._scratch)
             return
         try:
-            with self._saving():
+            with self._mark_saving():
                 figure.savefig(self._output)
         except Exception as error:
-            self._answer.fixed = failed(error, self._scratch)
+            self._answer.fixed = make_failure(error, self._scratch)
             return
         self._take_pictures()
         texts: list[str] = []
-        with contextlib.suppress(Exception), self._recorder.texts_into(texts):
+        with contextlib.suppress(Exception), self._recorder.send_texts_to(texts):
             remove_ticks(figure)
             draw_texts_only(figure)
-        self._answer.fixed = succeeded(self._fixed_elements(texts, figure))
+        self._answer.fixed = make_success(self._read_fixed_elements(texts, figure))
 
-    def _fixed_elements(self, texts: list[str], figure: Any) -> dict[str, Any]:
-        elements = empty_elements()
+    def _read_fixed_elements(self, texts: list[str], figure: Any) -> dict[str, Any]:
+        elements = make_empty_elements()
         elements["texts"] = [str(text) for text in texts]
         elements["chart_types"] = dict(self._recorder.fixed_types)
         elements["colors"] = self._recorder.read_colors(self._recorder.fixed_colors)
-        return elements | layout(figure)
+        return elements | read_layout(figure)
 
     # ---------------------------------------------------------------------- figure
 
     def _run_figure(self) -> None:
         try:
-            code = compiled_whole(self._request.code)
+            code = compile_whole(self._request.code)
         except NOT_COMPILED as error:
-            self._answer.figure = failed(error, self._scratch)
+            self._answer.figure = make_failure(error, self._scratch)
             return
-        self._namespace = script_namespace(self._request.code)
+        self._namespace = make_namespace(self._request.code)
         error = self._execute(code)
         if error is None:
-            error = self._watched(self._read_figure)
+            error = self._run_watched(self._read_figure)
         if error is not None:
-            self._answer.figure = failed(error, self._scratch)
+            self._answer.figure = make_failure(error, self._scratch)
             self._answer.blobs.clear()
 
     def _read_figure(self) -> None:
@@ -359,7 +363,7 @@ class Execution:
         figure = self._pyplot.gcf()
         picture = io.BytesIO()
         figure.savefig(picture, format="png")
-        if all_white(picture):
+        if is_all_white(picture):
             raise BlankError("the picture is all white")
         self._answer.blobs["png"] = picture.getvalue()
         forget(figure)
@@ -367,34 +371,34 @@ class Execution:
             "status": "ok",
             "error": None,
             "texts": read_texts(figure),
-            "inches": inches(figure),
+            "inches": read_inches(figure),
         }
 
     # ------------------------------------------------------------ running and watching
 
     def _execute(self, code: CodeType) -> BaseException | None:
         """Run a part of the script; what it raised, or that it meddled with the measuring."""
-        return self._watched(lambda: exec(code, self._namespace))
+        return self._run_watched(lambda: exec(code, self._namespace))
 
-    def _watched(self, run: Callable[[], None]) -> BaseException | None:
+    def _run_watched(self, run: Callable[[], None]) -> BaseException | None:
         """Do what may run code of the script's; what it raised, or that it meddled."""
         error: BaseException | None = None
         if self._own_frames == 0:
-            self._own_frames = n_frames() + CALLS_TO_SCRIPT
+            self._own_frames = count_frames() + CALLS_TO_SCRIPT
             allow_frames(self._own_frames)
         sys.setswitchinterval(SWITCH_SECONDS)
         try:
             run()
-        except BaseException as raised:
-            error = raised
+        except BaseException as exception:
+            error = exception
         # No thread of the script's may run between here and the answer.
-        alone = threads_have_ended()
+        is_alone = threads_have_ended()
         sys.setswitchinterval(NEVER)
         self._guard.restore()
-        broken = self._guard.violation()
-        if broken is not None and not isinstance(error, Captured):
-            error = tampered(broken)
-        if not alone:
+        violation = self._guard.find_violation()
+        if violation is not None and not isinstance(error, Captured):
+            error = make_tampered_error(violation)
+        if not is_alone:
             error = TamperedError("the script left a thread running")
         return error
 
@@ -407,13 +411,13 @@ class Execution:
 
         def figure_savefig(figure: Any, *args: Any, **kwargs: Any) -> Any:
             if not self._inside_save:
-                self._event(figure)
-            with self._saving():
+                self._note_event(figure)
+            with self._mark_saving():
                 return save_figure(figure, *args, **kwargs)
 
         self._note_pdf()
         self._watch_pyplot(save_figure)
-        self._put(Figure, "savefig", figure_savefig)
+        self._install(Figure, "savefig", figure_savefig)
         reload = importlib.reload
 
         @functools.wraps(reload)
@@ -429,26 +433,26 @@ class Execution:
         save, show = pyplot.savefig, pyplot.show
 
         def pyplot_savefig(*args: Any, **kwargs: Any) -> Any:
-            self._event(pyplot.gcf())
-            if not self._armed:
-                with self._saving():
+            self._note_event(pyplot.gcf())
+            if not self._is_armed:
+                with self._mark_saving():
                     return save(*args, **kwargs)
-            self._armed = False
-            self._saved_as = (args, kwargs)
-            with self._recorder.texts_into(self._texts_with_ticks), self._saving():
+            self._is_armed = False
+            self._save_call = (args, kwargs)
+            with self._recorder.send_texts_to(self._texts_with_ticks), self._mark_saving():
                 return save_once(pyplot.gcf(), save_figure, args, kwargs)
 
         def pyplot_show(*args: Any, **kwargs: Any) -> Any:
             if pyplot.get_fignums():
-                self._event(pyplot.gcf())
+                self._note_event(pyplot.gcf())
             return show(*args, **kwargs)
 
         for name in MEASURING:
             self._guard.expect(pyplot, name, getattr(pyplot, name))
-        self._put(pyplot, "savefig", pyplot_savefig)
-        self._put(pyplot, "show", pyplot_show)
+        self._install(pyplot, "savefig", pyplot_savefig)
+        self._install(pyplot, "show", pyplot_show)
 
-    def _put(self, owner: Any, name: str, function: Callable[..., Any]) -> None:
+    def _install(self, owner: Any, name: str, function: Callable[..., Any]) -> None:
         self._guard.expect(owner, name, function)
         setattr(owner, name, function)
 
@@ -456,24 +460,24 @@ class Execution:
         print_pdf = FigureCanvasPdf.print_pdf
 
         @functools.wraps(print_pdf)  # matplotlib looks at its module and its signature
-        def noted(*args: Any, **kwargs: Any) -> Any:
+        def print_and_note(*args: Any, **kwargs: Any) -> Any:
             self._drew_pdf = True
             return print_pdf(*args, **kwargs)
 
-        self._put(FigureCanvasPdf, "print_pdf", noted)
+        self._install(FigureCanvasPdf, "print_pdf", print_and_note)
 
     @contextlib.contextmanager
-    def _saving(self) -> Generator[None]:
+    def _mark_saving(self) -> Generator[None]:
         before, self._inside_save = self._inside_save, True
         try:
             yield
         finally:
             self._inside_save = before
 
-    def _event(self, figure: Any) -> None:
+    def _note_event(self, figure: Any) -> None:
         self._events += 1
         if self._request.flavour == "fixed" and self._answer.fixed is None:
-            with self._saving():
+            with self._mark_saving():
                 self._capture(figure)
             raise Captured
 
@@ -481,7 +485,7 @@ class Execution:
 
     def _take_pictures(self) -> None:
         """The preview, and what was asked for; the status does not depend on them."""
-        pdf = self._saved_pdf()
+        pdf = self._find_pdf()
         if self._wants_preview():
             self._preview(pdf)
         if pdf is None:
@@ -490,7 +494,7 @@ class Execution:
             self._answer.blobs["pdf"] = pdf.read_bytes()
         if self._request.judge:
             with contextlib.suppress(Exception):
-                self._answer.blobs["judge_png"] = page_png(pdf, judge_scale)
+                self._answer.blobs["judge_png"] = draw_page(pdf, judge_scale)
 
     def _wants_preview(self) -> bool:
         if self._request.previews != "failed":
@@ -501,16 +505,16 @@ class Execution:
     def _preview(self, pdf: Path | None) -> None:
         with contextlib.suppress(Exception):
             if pdf is not None:
-                self._answer.blobs["png"] = page_png(pdf, preview_scale)
+                self._answer.blobs["png"] = draw_page(pdf, preview_scale)
         with contextlib.suppress(Exception):
             if "png" not in self._answer.blobs and self._pyplot.get_fignums():
-                self._answer.blobs["png"] = drawn_png(self._pyplot.gcf())
+                self._answer.blobs["png"] = draw_png(self._pyplot.gcf())
 
-    def _saved_pdf(self) -> Path | None:
+    def _find_pdf(self) -> Path | None:
         candidates = [Path(self._output)]
-        if self._saved_as is not None and self._saved_as[0]:
+        if self._save_call is not None and self._save_call[0]:
             with contextlib.suppress(TypeError, ValueError):
-                candidates.append(Path(self._saved_as[0][0]))
+                candidates.append(Path(self._save_call[0][0]))
         return next((path for path in candidates if path.is_file()), None)
 
 
@@ -531,7 +535,7 @@ def fix_numpy() -> None:
     generator.randbits = next_bits
 
 
-def script_namespace(code: str) -> dict[str, Any]:
+def make_namespace(code: str) -> dict[str, Any]:
     """The globals of a script that runs as ``__main__``, its file in the working folder."""
     with contextlib.suppress(OSError):  # a script may fill its disk with itself
         Path(FILE_NAME).write_text(code, encoding="utf-8", errors="surrogatepass")
@@ -544,7 +548,7 @@ def script_namespace(code: str) -> dict[str, Any]:
     return main.__dict__
 
 
-def n_frames() -> int:
+def count_frames() -> int:
     """How many calls deep the caller is."""
     frame, depth = sys._getframe(), 0  # pyright: ignore[reportPrivateUsage]
     while frame.f_back is not None:
@@ -562,10 +566,10 @@ def allow_frames(number: int) -> None:
     get_state = ctypes.pythonapi.PyThreadState_Get
     get_state.restype = ctypes.c_void_p
     state = (ctypes.c_int * STATE_NUMBERS).from_address(get_state() or 0)
-    places = [at for at in range(1, STATE_NUMBERS) if state[at] == limit]
-    left = [at - 1 for at in places if 0 < limit - state[at - 1] < MANY_FRAMES]
-    if len(left) == 1:
-        state[left[0]] += number
+    places = [place for place in range(1, STATE_NUMBERS) if state[place] == limit]
+    counters = [place - 1 for place in places if 0 < limit - state[place - 1] < MANY_FRAMES]
+    if len(counters) == 1:
+        state[counters[0]] += number
     else:
         sys.setrecursionlimit(limit + number)
 
@@ -577,14 +581,14 @@ def threads_have_ended() -> bool:
     do nothing, may stay.
     """
     give_up = time.monotonic() + THREAD_SECONDS
-    while _busy_threads():
+    while _find_busy_threads():
         if time.monotonic() > give_up:
             return False
         time.sleep(0.01)
     return True
 
 
-def _busy_threads() -> list[int]:
+def _find_busy_threads() -> list[int]:
     frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
     daemons = {thread.ident for thread in threading.enumerate() if thread.daemon}
     own = threading.get_ident()
@@ -603,29 +607,29 @@ def _waits_for_work(code: CodeType, *, is_daemon: bool) -> bool:
 # ------------------------------------------------------------------------------- reading
 
 
-def tampered(what: str) -> TamperedError:
-    """The script replaced ``what``."""
-    return TamperedError(f"the script replaced {what}, which the measuring relies on")
+def make_tampered_error(name: str) -> TamperedError:
+    """The script replaced ``name``."""
+    return TamperedError(f"the script replaced {name}, which the measuring relies on")
 
 
-def empty_elements() -> dict[str, Any]:
+def make_empty_elements() -> dict[str, Any]:
     """What an execution that logged nothing amounts to."""
     return {"texts": [], "chart_types": {}, "colors": [], "layout": [], "n_axes": 0}
 
 
-def succeeded(elements: dict[str, Any]) -> dict[str, Any]:
+def make_success(elements: dict[str, Any]) -> dict[str, Any]:
     """The outcome of a script that ran to its end."""
     return {"status": "ok", "error": None, "complete": True, "elements": elements}
 
 
-def failed(error: BaseException | None, scratch: str) -> dict[str, Any]:
+def make_failure(error: BaseException | None, scratch: str) -> dict[str, Any]:
     """The outcome of a script that did not."""
     status = "out_of_memory" if isinstance(error, MemoryError) else "code_error"
     return {
         "status": status,
         "error": describe(error, scratch),
         "complete": False,
-        "elements": empty_elements(),
+        "elements": make_empty_elements(),
     }
 
 
@@ -635,15 +639,15 @@ def describe(error: BaseException | None, scratch: str) -> str:
         return str(error)
     if isinstance(error, SystemExit):
         return "the script ended itself (SystemExit) before it was through"
-    line = script_line(error.__traceback__ if error else None)
+    line = find_script_line(error.__traceback__ if error else None)
     if isinstance(error, SyntaxError):
         line = None  # the message names it
     place = f" (line {line})" if line else ""
-    message = message_of(error, scratch)
+    message = write_message(error, scratch)
     return "".join(sign if sign.isprintable() else "?" for sign in message) + place
 
 
-def script_line(traceback: TracebackType | None) -> int | None:
+def find_script_line(traceback: TracebackType | None) -> int | None:
     """The last line of the script itself in a traceback."""
     line = None
     while traceback is not None:
@@ -653,7 +657,7 @@ def script_line(traceback: TracebackType | None) -> int | None:
     return line
 
 
-def layout(figure: Any) -> dict[str, Any]:
+def read_layout(figure: Any) -> dict[str, Any]:
     """Six numbers for every axes in a grid, and how many axes there are."""
     cells: list[list[int]] = []
     for axes in figure.axes:
@@ -683,10 +687,10 @@ def draw_texts_only(figure: Any) -> None:
     cells and annotations are such, but their strokes go nowhere.
     """
 
-    def nothing(*args: Any, **kwargs: Any) -> None:
+    def do_nothing(*args: Any, **kwargs: Any) -> None:
         return None
 
-    silenced: list[tuple[Any, str]] = [
+    methods: list[tuple[Any, str]] = [
         (lines.Line2D, "draw"),
         (collections.Collection, "draw"),
         (vars(image)["_ImageBase"], "draw"),
@@ -695,10 +699,10 @@ def draw_texts_only(figure: Any) -> None:
         (RendererPdf, "draw_path_collection"),
         (RendererPdf, "draw_image"),
     ]
-    originals = [(owner, name, owner.__dict__[name]) for owner, name in silenced]
+    originals = [(owner, name, owner.__dict__[name]) for owner, name in methods]
     try:
-        for owner, name in silenced:
-            setattr(owner, name, nothing)
+        for owner, name in methods:
+            setattr(owner, name, do_nothing)
         with matplotlib.rc_context({"savefig.bbox": None}):
             figure.canvas.print_figure(io.BytesIO(), format="pdf")
     finally:
@@ -719,7 +723,7 @@ def save_once(
     return result
 
 
-def drawn_png(figure: Any) -> bytes:
+def draw_png(figure: Any) -> bytes:
     """Draw ``figure`` for the preview, at no more pixels than it needs."""
     width, height = figure.get_size_inches()
     dpi = min(100.0, PREVIEW_PIXELS / max(width, height, 0.1))
@@ -739,7 +743,7 @@ def judge_scale(width: float, height: float) -> float:
     return scale * min(1.0, (JUDGE_PIXELS / (width * height * scale**2)) ** 0.5) * ROUNDED_UP
 
 
-def page_png(pdf: Path, scale: Callable[[float, float], float]) -> bytes:
+def draw_page(pdf: Path, scale: Callable[[float, float], float]) -> bytes:
     """The first page as a PNG.
 
     Args:

@@ -91,16 +91,16 @@ def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def _check(result: int, what: str) -> int:
+def _check(result: int, action: str) -> int:
     if result < 0:
         number = ctypes.get_errno()
-        raise ConfineError(number, f"{what}: {os.strerror(number)}")
+        raise ConfineError(number, f"{action}: {os.strerror(number)}")
     return result
 
 
 def _syscall(number: int, *arguments: object) -> int:
-    converted = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
-    return _libc().syscall(ctypes.c_long(number), *converted)
+    c_arguments = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    return _libc().syscall(ctypes.c_long(number), *c_arguments)
 
 
 PR_SET_PDEATHSIG = 1
@@ -154,7 +154,7 @@ def enter_user_namespace(flags: int = 0) -> None:
         ConfineError: The kernel refuses.
     """
     uid, gid = os.getuid(), os.getgid()
-    with _mapping_all_users(uid == 0) as map_all:
+    with _map_all_users(uid == 0) as map_all:
         _check(_libc().unshare(flags | CLONE_NEWUSER), "unshare")
         if map_all():
             return
@@ -164,12 +164,12 @@ def enter_user_namespace(flags: int = 0) -> None:
 
 
 @contextlib.contextmanager
-def _mapping_all_users(is_root: bool) -> Generator[Callable[[], bool]]:
+def _map_all_users(is_root: bool) -> Generator[Callable[[], bool]]:
     """Only a process that stays outside may map more users than one: a fork, which waits here."""
     if not is_root:
         yield lambda: False
         return
-    maps = {name: _mapped_ids(name) for name in ("uid_map", "gid_map")}
+    maps = {name: _read_id_map(name) for name in ("uid_map", "gid_map")}
     parent = os.getpid()
     read_end, write_end = os.pipe()
     helper = os.fork()
@@ -183,22 +183,22 @@ def _mapping_all_users(is_root: bool) -> Generator[Callable[[], bool]]:
                 os._exit(0)
         os._exit(1)
     os.close(read_end)
-    waiting = [write_end]
+    open_ends = [write_end]
 
     def map_all() -> bool:
-        os.write(waiting[0], b"x")
-        os.close(waiting.pop())
+        os.write(open_ends[0], b"x")
+        os.close(open_ends.pop())
         return os.waitstatus_to_exitcode(os.waitpid(helper, 0)[1]) == 0
 
     try:
         yield map_all
     finally:
-        if waiting:
-            os.close(waiting.pop())
+        if open_ends:
+            os.close(open_ends.pop())
             os.waitpid(helper, 0)
 
 
-def _mapped_ids(name: str) -> list[tuple[int, int]]:
+def _read_id_map(name: str) -> list[tuple[int, int]]:
     """First and number of the ids that exist in this user namespace, range by range."""
     lines = Path("/proc/self", name).read_text().splitlines()
     return [(int(first), int(count)) for first, _, count in map(str.split, lines)]
@@ -213,11 +213,11 @@ def mount(
         ConfineError: The kernel refuses.
     """
 
-    def text(value: str | None) -> bytes | None:
+    def encode(value: str | None) -> bytes | None:
         return None if value is None else value.encode()
 
     result = _libc().mount(
-        text(source), text(target), text(kind), ctypes.c_ulong(flags), text(options)
+        encode(source), encode(target), encode(kind), ctypes.c_ulong(flags), encode(options)
     )
     _check(result, f"mount on {target}")
 
@@ -256,7 +256,7 @@ def landlock_version() -> int:
     return max(0, _syscall(_CREATE_RULESET, None, 0, 1))
 
 
-def _handled(version: int) -> tuple[int, int, int]:
+def _list_rights(version: int) -> tuple[int, int, int]:
     """Rights on files, on TCP, and scopes that this ABI can take away."""
     files = (1 << 13) - 1
     if version >= 2:
@@ -323,7 +323,7 @@ def make_ruleset(
         ConfineError: The kernel has no Landlock, or refuses.
     """
     version = landlock_version()
-    files, tcp, scopes = _handled(version)
+    files, tcp, scopes = _list_rights(version)
     if version < 1:
         raise ConfineError(38, "no Landlock")
     attributes = struct.pack("=QQQ", files, tcp, scopes)
@@ -545,26 +545,28 @@ def seccomp_program(machine: str, pid: int, *, modes: bool = False) -> bytes:
             program += [_op(_JEQ, number, 0, 1), _op(_RET, _ALLOW)]
     for numbers in _IGNORED.values():
         program += [_op(_JEQ, numbers[column], 0, 1), _op(_RET, _NOTHING)]
-    program += _guarded(_OPENAT[column], _truncating_only_for_writing(2))
-    program += _guarded(_OPEN[column], _truncating_only_for_writing(1))
-    program += _guarded(_FCNTL[column], _harmless_commands())
+    program += _guard_call(_OPENAT[column], _refuse_truncating_readers(2))
+    program += _guard_call(_OPEN[column], _refuse_truncating_readers(1))
+    program += _guard_call(_FCNTL[column], _allow_harmless_commands())
     # Space beyond a file's end counts towards no limit.
-    program += _guarded(_FALLOCATE[column], [_argument(1), _op(_JEQ, 0, 0, 1), _op(_RET, _ALLOW)])
+    program += _guard_call(
+        _FALLOCATE[column], [_argument(1), _op(_JEQ, 0, 0, 1), _op(_RET, _ALLOW)]
+    )
     # glibc falls back to clone, whose flags a filter can read.
     program += [_op(_JEQ, _CLONE3, 0, 1), _op(_RET, _ENOSYS)]
-    program += _guarded(_CLONE[column], _only_threads())
+    program += _guard_call(_CLONE[column], _allow_threads())
     own_pid = [_argument(0), _op(_JEQ, pid, 0, 1), _op(_RET, _ALLOW)]
-    program += _guarded(_KILL[column], own_pid) + _guarded(_TGKILL[column], own_pid)
-    program += _guarded(_PRLIMIT[column], _only_null(2))
-    program += _guarded(_IOCTL[column], _one_of(1, _IOCTL_COMMANDS))
+    program += _guard_call(_KILL[column], own_pid) + _guard_call(_TGKILL[column], own_pid)
+    program += _guard_call(_PRLIMIT[column], _allow_null(2))
+    program += _guard_call(_IOCTL[column], _allow_values(1, _IOCTL_COMMANDS))
     unshare = [_argument(2), _op(_JSET, _CLOSE_RANGE_UNSHARE, 1, 0), _op(_RET, _ALLOW)]
-    program += _guarded(_CLOSE_RANGE[column], unshare)
-    program += _guarded(_SOCKETPAIR[column], _unnamed_stream())
-    program += _guarded(_SENDTO[column], _only_null(4))
+    program += _guard_call(_CLOSE_RANGE[column], unshare)
+    program += _guard_call(_SOCKETPAIR[column], _allow_unnamed_stream())
+    program += _guard_call(_SENDTO[column], _allow_null(4))
     return b"".join([*program, _op(_RET, _EPERM)])
 
 
-def _truncating_only_for_writing(index: int) -> list[bytes]:
+def _refuse_truncating_readers(index: int) -> list[bytes]:
     """Before its third version Landlock let ``O_RDONLY | O_TRUNC`` empty any readable file."""
     return [
         _argument(index),
@@ -574,22 +576,22 @@ def _truncating_only_for_writing(index: int) -> list[bytes]:
     ]
 
 
-def _harmless_commands() -> list[bytes]:
+def _allow_harmless_commands() -> list[bytes]:
     set_flags = [_argument(2), _op(_JSET, _O_ASYNC, 0, 1), _op(_RET, _EPERM), _op(_RET, _ALLOW)]
     return [
         *(_argument(1), _op(_JEQ, _F_SETFL, 0, len(set_flags)), *set_flags),
-        *_one_of(1, _FCNTL_COMMANDS),
+        *_allow_values(1, _FCNTL_COMMANDS),
     ]
 
 
-def _one_of(index: int, values: tuple[int, ...]) -> list[bytes]:
+def _allow_values(index: int, values: tuple[int, ...]) -> list[bytes]:
     body = [_argument(index)]
     for value in values:
         body += [_op(_JEQ, value, 0, 1), _op(_RET, _ALLOW)]
     return body
 
 
-def _only_null(index: int) -> list[bytes]:
+def _allow_null(index: int) -> list[bytes]:
     """A pointer that is not used: no new limit, no address to send to."""
     return [
         *(_argument(index), _op(_JEQ, 0, 0, 3)),
@@ -598,12 +600,12 @@ def _only_null(index: int) -> list[bytes]:
     ]
 
 
-def _only_threads() -> list[bytes]:
+def _allow_threads() -> list[bytes]:
     flags = [_argument(0), _op(_AND, _THREAD | _CLONE_NEW), _op(_JEQ, _THREAD, 0, 1)]
     return [*flags, _op(_RET, _ALLOW)]
 
 
-def _unnamed_stream() -> list[bytes]:
+def _allow_unnamed_stream() -> list[bytes]:
     """A connected pair has no address; one of datagrams could still send to another's."""
     return [
         *(_argument(0), _op(_JEQ, _AF_UNIX, 0, 4)),
@@ -612,7 +614,7 @@ def _unnamed_stream() -> list[bytes]:
     ]
 
 
-def _guarded(number: int | None, body: list[bytes]) -> list[bytes]:
+def _guard_call(number: int | None, body: list[bytes]) -> list[bytes]:
     """``body`` runs for system call ``number`` only, and ends in a refusal."""
     if number is None:
         return []
@@ -644,12 +646,14 @@ UNUSED_USERS = (range(0x70000000, 0x7F000000), range(61184, 65520))
 
 def unused_users() -> range:
     """Users that exist here, as far as namespaces go, and are nobody; empty where root has none."""
-    mapped = [range(first, first + count) for first, count in _mapped_ids("uid_map")]
-    groups = [range(first, first + count) for first, count in _mapped_ids("gid_map")]
+    users = [range(first, first + count) for first, count in _read_id_map("uid_map")]
+    groups = [range(first, first + count) for first, count in _read_id_map("gid_map")]
 
     def exists(ids: range) -> bool:
-        both = (mapped, groups)
-        return all(any(ids[0] in one and ids[-1] in one for one in ranges) for ranges in both)
+        kinds = (users, groups)
+        return all(
+            any(ids[0] in stretch and ids[-1] in stretch for stretch in ranges) for ranges in kinds
+        )
 
     return next((ids for ids in UNUSED_USERS if exists(ids)), range(0))
 
@@ -690,9 +694,9 @@ def tasks_of(user: int) -> int:
 
 def limit_resources(limits: Limits) -> None:
     """Set the limits that hold on every level."""
-    now = resource.getrusage(resource.RUSAGE_SELF)
-    spent = int(now.ru_utime + now.ru_stime)
-    cpu = spent + limits.cpu_seconds
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    cpu_before = int(usage.ru_utime + usage.ru_stime)
+    cpu = cpu_before + limits.cpu_seconds
     for kind, soft, hard in [
         (resource.RLIMIT_CPU, cpu, cpu + 1),
         (resource.RLIMIT_AS, limits.memory, limits.memory),
@@ -703,9 +707,9 @@ def limit_resources(limits: Limits) -> None:
         (resource.RLIMIT_MEMLOCK, 0, 0),
         (resource.RLIMIT_MSGQUEUE, 0, 0),
     ]:
-        allowed = resource.getrlimit(kind)[1]
-        if allowed != resource.RLIM_INFINITY:
-            soft, hard = min(soft, allowed), min(hard, allowed)
+        ceiling = resource.getrlimit(kind)[1]
+        if ceiling != resource.RLIM_INFINITY:
+            soft, hard = min(soft, ceiling), min(hard, ceiling)
         resource.setrlimit(kind, (soft, hard))
     # A write beyond the file limit then fails with an error instead of ending the process.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -723,26 +727,26 @@ class _CapData(ctypes.Structure):
     ]
 
 
-def drop_privileges(user: int | None, kept: int | None = None) -> None:
+def drop_privileges(user: int | None, kept_capability: int | None = None) -> None:
     """Give up every capability, and become ``user`` where one is named.
 
     Args:
         user: The user to become.
-        kept: The one capability that is not given up.
+        kept_capability: The one capability that is not given up.
     """
     for capability in range(64):
         if _libc().prctl(PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) != 0:
             break  # past the last one, or none to give up
     if user is not None:
-        if kept is not None:
+        if kept_capability is not None:
             _prctl(PR_SET_KEEPCAPS, 1)
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
     header = _CapHeader(0x20080522, 0)
     rest = (_CapData * 2)()
-    if kept is not None:
-        rest[0].effective = rest[0].permitted = 1 << kept
+    if kept_capability is not None:
+        rest[0].effective = rest[0].permitted = 1 << kept_capability
     _check(_libc().capset(ctypes.byref(header), ctypes.byref(rest)), "capset")
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
 

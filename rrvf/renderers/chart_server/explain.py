@@ -39,7 +39,7 @@ _PLACES: tuple[tuple[str, str], ...] = (
 )
 
 
-def message_of(error: BaseException | None, scratch: str) -> str:
+def write_message(error: BaseException | None, scratch: str) -> str:
     """Type and message in one printable line, without a path of the host's.
 
     Args:
@@ -47,47 +47,49 @@ def message_of(error: BaseException | None, scratch: str) -> str:
         scratch: The script's working folder.
     """
     try:
-        message = missing(error) or str(error)
+        message = explain_refusal(error) or str(error)
     except BaseException:
         message = ""
-    message = without_host(" ".join(message[:10_000].split()), scratch)
+    message = cut_host_paths(" ".join(message[:10_000].split()), scratch)
     return f"{type(error).__name__[:100]}: {message}"[:MAX_ERROR]
 
 
 @functools.cache
-def host_folders() -> tuple[str, ...]:
+def list_host_folders() -> tuple[str, ...]:
     """Folders of the host that a message may hold, longest first; found before any script runs."""
     packages = {path for path in sys.path if Path(path).is_dir()}
-    above = {sys.prefix, sys.base_prefix, os.environ.get("MPLCONFIGDIR", "")}
-    folders = packages | above | {os.path.realpath(path) for path in packages | above}
+    prefixes = {sys.prefix, sys.base_prefix, os.environ.get("MPLCONFIGDIR", "")}
+    folders = packages | prefixes | {os.path.realpath(path) for path in packages | prefixes}
     return tuple(sorted(folders - {"", "/", "/usr"}, key=len, reverse=True))
 
 
-def without_host(message: str, scratch: str) -> str:
+def cut_host_paths(message: str, scratch: str) -> str:
     """Paths as the script knows them: its own as it wrote them, those of libraries cut short."""
     root = str(Path(scratch).parent)
-    for path, shown in ((scratch, ""), (f"{root}/home", "~"), (root, "")):
-        message = message.replace(f"{path}/", f"{shown}/" if shown else "").replace(path, shown)
-    for folder in host_folders():
+    for path, replacement in ((scratch, ""), (f"{root}/home", "~"), (root, "")):
+        message = message.replace(f"{path}/", f"{replacement}/" if replacement else "").replace(
+            path, replacement
+        )
+    for folder in list_host_folders():
         message = message.replace(f"{folder}/", "").replace(folder, "")
     return message
 
 
-def missing(error: BaseException | None) -> str | None:
+def explain_refusal(error: BaseException | None) -> str | None:
     """What the confinement lacks that the script asked for, ``None`` where that is not why."""
-    causes = [cause for cause in _causes(error) if isinstance(cause, OSError)]
-    unresolved = [cause for cause in causes if type(cause).__name__ == "gaierror"]
-    refusals = unresolved + [cause for cause in causes if cause.errno in REFUSED]
+    causes = [cause for cause in _list_causes(error) if isinstance(cause, OSError)]
+    name_errors = [cause for cause in causes if type(cause).__name__ == "gaierror"]
+    refusals = name_errors + [cause for cause in causes if cause.errno in REFUSED]
     if not refusals:
         return None
-    files = [frame.f_code.co_filename for cause in causes for frame in _frames(cause)]
-    for place, says in _PLACES:
+    files = [frame.f_code.co_filename for cause in causes for frame in _list_frames(cause)]
+    for place, explanation in _PLACES:
         if any(re.search(place, file) for file in files):
-            return says
-    return NO_NETWORK if unresolved else _missing_of(refusals[0])
+            return explanation
+    return NO_NETWORK if name_errors else _explain_call(refusals[0])
 
 
-def _missing_of(refusal: OSError) -> str | None:
+def _explain_call(refusal: OSError) -> str | None:
     if refusal.errno == errno.EPERM:
         return f"{refusal}: {NO_CALL}"
     name = refusal.filename
@@ -96,7 +98,7 @@ def _missing_of(refusal: OSError) -> str | None:
     return None
 
 
-def _causes(error: BaseException | None) -> Generator[BaseException]:
+def _list_causes(error: BaseException | None) -> Generator[BaseException]:
     """The error, and what it was raised from or during."""
     for _ in range(MAX_CAUSES):
         if error is None:
@@ -105,7 +107,7 @@ def _causes(error: BaseException | None) -> Generator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _frames(error: BaseException) -> Generator[FrameType]:
+def _list_frames(error: BaseException) -> Generator[FrameType]:
     step: TracebackType | None = error.__traceback__
     while step is not None:
         yield step.tb_frame

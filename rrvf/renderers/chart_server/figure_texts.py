@@ -21,7 +21,7 @@ MAX_TEXTS = 20_000
 WHITE = 255
 
 
-def all_white(picture: io.BytesIO) -> bool:
+def is_all_white(picture: io.BytesIO) -> bool:
     """Whether every channel of every pixel of a PNG is at its full, opacity included."""
     from PIL import Image
 
@@ -41,7 +41,7 @@ def forget(figure: Any) -> None:
     pyplot.close("all")
 
 
-def inches(figure: Any) -> list[float]:
+def read_inches(figure: Any) -> list[float]:
     """Width and height."""
     width, height = figure.get_size_inches()
     return [float(width), float(height)]
@@ -56,26 +56,26 @@ def read_texts(figure: Any) -> list[list[Any]]:
     Raises:
         ValueError: There are too many.
     """
-    found: list[list[Any]] = []
-    for text, position in _texts(figure):
-        found.append([text, *(position or (None, None))])
-        if len(found) > MAX_TEXTS:
+    rows: list[list[Any]] = []
+    for text, position in _walk_texts(figure):
+        rows.append([text, *(position or (None, None))])
+        if len(rows) > MAX_TEXTS:
             raise ValueError(f"more than {MAX_TEXTS} texts in one figure")
-    return found
+    return rows
 
 
-def _texts(artist: Any) -> Generator[tuple[str, tuple[float, float] | None]]:
+def _walk_texts(artist: Any) -> Generator[tuple[str, tuple[float, float] | None]]:
     from matplotlib.text import Text
 
     if isinstance(artist, Text) and artist.get_visible():
         text = artist.get_text().strip().lower()
         if text:
-            yield text, _numbers(artist.get_position())
+            yield text, _read_numbers(artist.get_position())
     for child in artist.get_children():
-        yield from _texts(child)
+        yield from _walk_texts(child)
 
 
-def _numbers(position: Any) -> tuple[float, float] | None:
+def _read_numbers(position: Any) -> tuple[float, float] | None:
     """Both coordinates; an array of one number, which matplotlib takes for that number, is one."""
     import numpy as np
 

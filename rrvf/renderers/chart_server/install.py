@@ -22,18 +22,18 @@ from .colors import Observe
 from .recorder import Function, Recorder, wrap
 
 
-def _named(name: str) -> Callable[[tuple[Any, ...]], str]:
+def _make_namer(name: str) -> Callable[[tuple[Any, ...]], str]:
     return lambda args: name
 
 
-def _plot_name(args: tuple[Any, ...]) -> str:
+def _name_plot(args: tuple[Any, ...]) -> str:
     return "plot_polar" if args and isinstance(args[0], PolarAxes) else "plot"
 
 
-def _axes_methods() -> dict[str, tuple[bool, Observe | None]]:
+def _list_axes_methods() -> dict[str, tuple[bool, Observe | None]]:
     """Method of ``Axes`` -> (calls count for the type, how its colours are read)."""
     return {
-        "bar": (True, colors.bars),
+        "bar": (True, colors.observe_bars),
         "barh": (True, None),
         "axhline": (True, colors.line_of_result("axhline")),
         "axvline": (True, colors.line_of_result("axvline")),
@@ -42,16 +42,16 @@ def _axes_methods() -> dict[str, tuple[bool, Observe | None]]:
         "hlines": (True, colors.edge_list("hlines")),
         "vlines": (True, colors.edge_list("vlines")),
         "errorbar": (True, None),
-        "boxplot": (True, colors.boxes),
-        "violinplot": (True, colors.bodies),
+        "boxplot": (True, colors.observe_boxes),
+        "violinplot": (True, colors.observe_bodies),
         "violin": (True, None),
-        "hist": (True, colors.histogram),
+        "hist": (True, colors.observe_histogram),
         "fill_between": (True, None),
         "fill_betweenx": (True, None),
-        "_fill_between_x_or_y": (False, colors.filled_between),
-        "scatter": (True, colors.scatter),
+        "_fill_between_x_or_y": (False, colors.observe_filling),
+        "scatter": (True, colors.observe_scatter),
         "quiver": (True, colors.face_list("quiver")),
-        "pie": (True, colors.wedges),
+        "pie": (True, colors.observe_wedges),
         "fill": (True, colors.faces_of_result("fill")),
         "imshow": (True, colors.colormap("imshow")),
         "pcolor": (True, colors.colormap("pcolor")),
@@ -62,17 +62,17 @@ def _axes_methods() -> dict[str, tuple[bool, Observe | None]]:
     }
 
 
-def _axes_3d_methods() -> dict[str, tuple[str, Observe]]:
+def _list_axes_3d_methods() -> dict[str, tuple[str, Observe]]:
     """Method of ``Axes3D`` -> (chart type, how its colours are read).
 
     ``bar`` and ``scatter`` share the type of their flat namesakes: the official name is made of
     the file that holds the function's outermost decorator, and theirs is the same.
     """
     return {
-        "scatter": ("scatter", colors.scatter_3d),
+        "scatter": ("scatter", colors.observe_scatter_3d),
         "plot": ("plot_3d", colors.lines_of_result("plot_3d")),
-        "plot_surface": ("plot_surface", colors.surface),
-        "bar3d": ("bar3d", colors.bar_3d),
+        "plot_surface": ("plot_surface", colors.observe_surface),
+        "bar3d": ("bar3d", colors.observe_bar_3d),
         "bar": ("bar", colors.faces_of_result("bar_3d")),
         "add_collection3d": ("add_collection3d", colors.face_list("add_collection3d")),
     }
@@ -94,19 +94,19 @@ def _install_axes(recorder: Recorder) -> None:
 
     line_maker: Any = vars(axes_base)["_process_plot_var_args"]
     plain_plot = Axes.plot
-    for name, (counted, observe) in _axes_methods().items():
-        chart_type = _named(name) if counted else None
+    for name, (is_counted, observe) in _list_axes_methods().items():
+        chart_type = _make_namer(name) if is_counted else None
         setattr(Axes, name, wrap(recorder, getattr(Axes, name), chart_type, observe))
-    Axes.plot = wrap(recorder, plain_plot, _plot_name, None)
-    PolarAxes.plot = wrap(recorder, plain_plot, _plot_name, colors.lines_of_result("plot_polar"))
+    Axes.plot = wrap(recorder, plain_plot, _name_plot, None)
+    PolarAxes.plot = wrap(recorder, plain_plot, _name_plot, colors.lines_of_result("plot_polar"))
     # Renamed in matplotlib 3.10, which is why the official scorer loses line colours there.
     maker = "_makeline" if hasattr(line_maker, "_makeline") else "_make_line"
-    made = wrap(recorder, getattr(line_maker, maker), None, colors.made_line)
-    setattr(line_maker, maker, made)
-    for name, (chart_type_3d, observe_3d) in _axes_3d_methods().items():
-        wrapped = wrap(recorder, getattr(Axes3D, name), _named(chart_type_3d), observe_3d)
+    wrapped = wrap(recorder, getattr(line_maker, maker), None, colors.observe_line)
+    setattr(line_maker, maker, wrapped)
+    for name, (chart_type_3d, observe_3d) in _list_axes_3d_methods().items():
+        wrapped = wrap(recorder, getattr(Axes3D, name), _make_namer(chart_type_3d), observe_3d)
         setattr(Axes3D, name, wrapped)
-    squarify.plot = wrap(recorder, squarify.plot, _named("squarify"), colors.tiles)
+    squarify.plot = wrap(recorder, squarify.plot, _make_namer("squarify"), colors.observe_tiles)
 
 
 def _install_constructors(recorder: Recorder) -> None:
@@ -114,13 +114,13 @@ def _install_constructors(recorder: Recorder) -> None:
     from matplotlib.patches import Circle, Ellipse
     from matplotlib_venn._common import VennDiagram
 
-    for made, name, observe in [
-        (NonUniformImage, "nonuniform_image", colors.image_made),
-        (Ellipse, "ellipse", colors.patch_made),
-        (VennDiagram, "venn", colors.venn_made),
-        (Circle, "ellipse", colors.patch_made),
+    for owner, name, observe in [
+        (NonUniformImage, "nonuniform_image", colors.observe_image),
+        (Ellipse, "ellipse", colors.observe_patch),
+        (VennDiagram, "venn", colors.observe_venn),
+        (Circle, "ellipse", colors.observe_patch),
     ]:
-        made.__init__ = wrap(recorder, made.__init__, _named(name), observe)
+        owner.__init__ = wrap(recorder, owner.__init__, _make_namer(name), observe)
 
 
 def _install_networks(recorder: Recorder) -> None:
@@ -129,18 +129,18 @@ def _install_networks(recorder: Recorder) -> None:
 
     for name, role, observe in [
         ("draw_networkx_nodes", "network_nodes", colors.face_list("network_nodes")),
-        ("draw_networkx_edges", "network_edges", colors.network_edges),
-        ("draw_networkx_labels", "network_labels", colors.network_labels),
+        ("draw_networkx_edges", "network_edges", colors.observe_network_edges),
+        ("draw_networkx_labels", "network_labels", colors.observe_network_labels),
     ]:
         function = getattr(nx_pylab, name)
-        noted = wrap(recorder, function, _named(role), observe)
-        wrapped: Any = _knowing_no_hide_ticks(recorder, noted)
-        wrapped.__signature__ = _official_signature(function)
+        noting = wrap(recorder, function, _make_namer(role), observe)
+        wrapped: Any = _watch_hide_ticks(recorder, noting)
+        wrapped.__signature__ = _cut_signature(function)
         setattr(nx_pylab, name, wrapped)
         setattr(networkx, name, wrapped)
 
 
-def _knowing_no_hide_ticks(recorder: Recorder, function: Function) -> Function:
+def _watch_hide_ticks(recorder: Recorder, function: Function) -> Function:
     """The official wrappers raise on ``hide_ticks``: no type and no colour is logged then."""
 
     @functools.wraps(function)
@@ -153,11 +153,13 @@ def _knowing_no_hide_ticks(recorder: Recorder, function: Function) -> Function:
     return wrapper
 
 
-def _official_signature(function: Function) -> inspect.Signature:
+def _cut_signature(function: Function) -> inspect.Signature:
     """What ``nx.draw`` sees: the official wrappers know no ``hide_ticks``, added in 3.3."""
     signature = inspect.signature(function)
-    kept = [p for p in signature.parameters.values() if p.name != "hide_ticks"]
-    return signature.replace(parameters=kept)
+    parameters = [
+        parameter for parameter in signature.parameters.values() if parameter.name != "hide_ticks"
+    ]
+    return signature.replace(parameters=parameters)
 
 
 def _install_texts(recorder: Recorder) -> None:

@@ -27,55 +27,57 @@ class Guard:
     def __init__(self, own_modules: list[ModuleType]) -> None:
         from matplotlib import pyplot
 
-        self._watched: list[tuple[Any, dict[str, Any]]] = []
-        self._watched += [(owner, dict(vars(owner))) for owner in _measuring_classes()]
-        self._watched += [(module, _functions(module)) for module in _measuring_modules()]
-        self._watched += [(pyplot, {name: getattr(pyplot, name) for name in MEASURING})]
+        self._watch_list: list[tuple[Any, dict[str, Any]]] = []
+        self._watch_list += [(owner, dict(vars(owner))) for owner in _list_measuring_classes()]
+        self._watch_list += [
+            (module, _list_functions(module)) for module in _list_measuring_modules()
+        ]
+        self._watch_list += [(pyplot, {name: getattr(pyplot, name) for name in MEASURING})]
         import io
         import json
         import json.encoder
         import os
         import struct
 
-        ours = [builtins, json, json.encoder, os, io, struct, sys, *own_modules]
-        self._restored = [(vars(module), dict(vars(module))) for module in ours]
+        modules = [builtins, json, json.encoder, os, io, struct, sys, *own_modules]
+        self._snapshots = [(vars(module), dict(vars(module))) for module in modules]
         self._update = dict.update
         self._settrace, self._setprofile = sys.settrace, sys.setprofile
 
     def expect(self, owner: Any, name: str, function: Any) -> None:
         """From now on, ``owner.name`` is to be ``function``."""
-        for watched, before in self._watched:
-            if watched is owner:
-                before[name] = function
+        for candidate, originals in self._watch_list:
+            if candidate is owner:
+                originals[name] = function
 
     def restore(self) -> None:
         """Undo changes to builtins and to the modules that the answer is made with."""
         self._settrace(None)
         self._setprofile(None)
-        for now, before in self._restored:
-            self._update(now, before)
+        for names, originals in self._snapshots:
+            self._update(names, originals)
 
-    def violation(self) -> str | None:
+    def find_violation(self) -> str | None:
         """The first measuring function that is no longer what it was, as ``Owner.name``."""
-        for owner, before in self._watched:
-            now = vars(owner)
-            for name, value in before.items():
-                if now.get(name) is not value:
+        for owner, originals in self._watch_list:
+            names = vars(owner)
+            for name, value in originals.items():
+                if names.get(name) is not value:
                     return f"{owner.__name__}.{name}"
         return None
 
 
-def _functions(module: ModuleType) -> dict[str, Any]:
+def _list_functions(module: ModuleType) -> dict[str, Any]:
     return {name: value for name, value in vars(module).items() if isinstance(value, FunctionType)}
 
 
-def _measuring_modules() -> list[ModuleType]:
+def _list_measuring_modules() -> list[ModuleType]:
     import matplotlib.colors
 
     return [matplotlib.colors]
 
 
-def _measuring_classes() -> list[type]:
+def _list_measuring_classes() -> list[type]:
     from matplotlib import (
         artist,
         axis,

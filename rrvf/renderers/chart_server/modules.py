@@ -56,27 +56,27 @@ BOOTSTRAP_FILE = "<frozen importlib._bootstrap>"
 """Python leaves frames of this name out of tracebacks and of the place a warning names."""
 
 
-class Loading:
+class LoadingModule:
     """A module that is being executed.
 
     Attributes:
         name: Its name; empty for what is imported from outside all modules.
-        asked: What its execution has imported so far, in order.
+        imports: What its execution has imported so far, in order.
         changes: (registry, what to do to it again) of its own execution.
     """
 
     def __init__(self, name: "str") -> None:
         self.name = name
-        self.asked: list[str] = []
+        self.imports: list[str] = []
         self.changes: list[tuple[int, Change]] = []
 
 
-class Loaded:
+class LoadedModule:
     """A module that has been executed.
 
     Attributes:
         module: What stands in ``sys.modules``.
-        asked: What its execution imported, in order.
+        imports: What its execution imported, in order.
         changes: What its execution did to registries.
         owner: The package that it becomes an attribute of when it is handed out; ``None`` where
             it always is.
@@ -84,10 +84,10 @@ class Loaded:
     """
 
     def __init__(
-        self, module: "Any", asked: "Iterable[str]", changes: "list[tuple[int, Change]]"
+        self, module: "Any", imports: "Iterable[str]", changes: "list[tuple[int, Change]]"
     ) -> None:
         self.module = module
-        self.asked = tuple(dict.fromkeys(asked))
+        self.imports = tuple(dict.fromkeys(imports))
         self.changes = changes
         self.owner: Any = None
         self.attribute = ""
@@ -98,29 +98,29 @@ class Change:
 
     def __init__(self, before: "Any", after: "Any") -> None:
         if isinstance(after, dict):
-            self.gone = [key for key in before if key not in after]
-            self.new: Any = {
+            self.removals = [key for key in before if key not in after]
+            self.additions: Any = {
                 key: value
                 for key, value in after.items()
                 if key not in before or before[key] is not value
             }
         else:
-            self.gone = [item for item in before if item not in after]
-            self.new = [item for item in after if item not in before]
-        self.first = not isinstance(after, dict) and after[-1:] == before[-1:]
+            self.removals = [item for item in before if item not in after]
+            self.additions = [item for item in after if item not in before]
+        self.goes_first = not isinstance(after, dict) and after[-1:] == before[-1:]
 
     def apply(self, registry: "Any") -> None:
         """Do it to ``registry``."""
         if isinstance(registry, dict):
-            for key in self.gone:
+            for key in self.removals:
                 dict.pop(registry, key, None)
-            dict.update(registry, self.new)
+            dict.update(registry, self.additions)
             return
-        for item in (*self.gone, *self.new):
+        for item in (*self.removals, *self.additions):
             if item in registry:
                 registry.remove(item)
-        at = 0 if self.first else len(registry)
-        registry[at:at] = self.new
+        at = 0 if self.goes_first else len(registry)
+        registry[at:at] = self.additions
 
 
 class Shelf:
@@ -134,8 +134,8 @@ class Shelf:
         self._bootstrap: Any = sys.modules["_frozen_importlib"]
         self._modules = sys.modules
         self._fresh = frozenset(fresh)
-        self._loaded: dict[str, Loaded] = {}
-        self._stack = [Loading("")]
+        self._loaded: dict[str, LoadedModule] = {}
+        self._stack = [LoadingModule("")]
         self._before: dict[int, Any] = {}
         self._base: dict[int, Any] = {}
         self._functions: dict[str, Any] = {}
@@ -145,7 +145,7 @@ class Shelf:
     def record(self) -> None:
         """From now on, note what every module imports and changes."""
         for name in set(self._modules) - self._fresh:
-            self._loaded[name] = Loaded(self._modules[name], (), [])
+            self._loaded[name] = LoadedModule(self._modules[name], (), [])
         self._look()
         replacements = {
             "_find_and_load": self._note_request,
@@ -159,7 +159,7 @@ class Shelf:
 
     def _note_request(self, name: "str", import_: "Any") -> "Any":
         """Stands for ``_find_and_load``: a module was asked for that cannot be seen."""
-        self._stack[-1].asked.append(name)
+        self._stack[-1].imports.append(name)
         if name in self._loaded and name not in self._modules:
             self._reveal(name)
             return self._modules[name]
@@ -167,7 +167,7 @@ class Shelf:
 
     def _note_circle(self, name: "str") -> None:
         """Stands for ``_lock_unlock_module``: a module was asked for that is being executed."""
-        self._stack[-1].asked.append(name)
+        self._stack[-1].imports.append(name)
         self._functions["_lock_unlock_module"](name)
 
     def _note_names(self, module: "Any", names: "Any", import_: "Any", **options: "Any") -> "Any":
@@ -175,17 +175,17 @@ class Shelf:
         result = self._functions["_handle_fromlist"](module, names, import_, **options)
         for name in names:
             full = f"{getattr(module, '__name__', '')}.{name}"
-            known = self._loaded.get(full)
-            if known is not None and attributes(module).get(name) is known.module:
-                self._stack[-1].asked.append(full)
+            loaded = self._loaded.get(full)
+            if loaded is not None and attributes_of(module).get(name) is loaded.module:
+                self._stack[-1].imports.append(full)
                 self._reveal(full)
         return result
 
     def _note_loading(self, spec: "Any") -> "Any":
         """Stands for ``_load_unlocked``: execute a module that sees only what it imports."""
-        loading = Loading(spec.name)
+        loading = LoadingModule(spec.name)
         self._attribute_changes()
-        seen = dict(self._modules)
+        snapshot = dict(self._modules)
         self._stack.append(loading)
         for name in self._loaded:
             self._modules.pop(name, None)
@@ -194,84 +194,84 @@ class Shelf:
         except BaseException:
             self._attribute_changes()
             self._stack.pop()
-            self._stack[-1].asked += loading.asked
+            self._stack[-1].imports += loading.imports
             self._stack[-1].changes += loading.changes
             raise
         else:
             self._attribute_changes()
             self._stack.pop()
-            self._keep(loading, seen)
+            self._keep(loading, snapshot)
             return module
         finally:
-            for name, module in seen.items():
+            for name, module in snapshot.items():
                 self._modules.setdefault(name, module)
 
-    def _keep(self, loading: "Loading", seen: "dict[str, Any]") -> None:
+    def _keep(self, loading: "LoadingModule", snapshot: "dict[str, Any]") -> None:
         """The module has been executed; what it put beside itself comes and goes with it."""
-        under_way = {each.name for each in self._stack}
-        for name in self._modules.keys() - seen.keys() - self._loaded.keys() - under_way:
+        names_under_way = {other.name for other in self._stack}
+        for name in self._modules.keys() - snapshot.keys() - self._loaded.keys() - names_under_way:
             if name != loading.name and not name.startswith(SHARED_BY_CYTHON):
-                self._loaded[name] = Loaded(self._modules[name], (loading.name,), [])
-                loading.asked.append(name)
+                self._loaded[name] = LoadedModule(self._modules[name], (loading.name,), [])
+                loading.imports.append(name)
         module = self._modules.get(loading.name)
         if module is not None:
-            self._loaded[loading.name] = Loaded(module, loading.asked, loading.changes)
+            self._loaded[loading.name] = LoadedModule(module, loading.imports, loading.changes)
 
     def _reveal(self, name: "str") -> None:
         """Make a module and what it imports visible again, nothing more."""
         pending = [name]
         while pending:
-            each = pending.pop()
-            known = self._loaded.get(each)
-            if known is None or each in self._modules:
+            module_name = pending.pop()
+            loaded = self._loaded.get(module_name)
+            if loaded is None or module_name in self._modules:
                 continue
-            self._modules[each] = known.module
-            pending += reversed(known.asked)
-            if "." in each:
-                pending.append(each.rpartition(".")[0])
+            self._modules[module_name] = loaded.module
+            pending += reversed(loaded.imports)
+            if "." in module_name:
+                pending.append(module_name.rpartition(".")[0])
 
-    def _loaded_with(self, name: "str") -> "set[str]":
+    def _list_loaded_with(self, name: "str") -> "set[str]":
         """A module and all that an import of it loads."""
-        found: set[str] = set()
+        names: set[str] = set()
         pending = [name]
         while pending:
-            each = pending.pop()
-            known = self._loaded.get(each)
-            if known is not None and each not in found:
-                found.add(each)
-                pending += (*known.asked, each.rpartition(".")[0])
-        return found
+            module_name = pending.pop()
+            loaded = self._loaded.get(module_name)
+            if loaded is not None and module_name not in names:
+                names.add(module_name)
+                pending += (*loaded.imports, module_name.rpartition(".")[0])
+        return names
 
     # ------------------------------------------------------------------------ registries
 
-    def _registry(self, number: "int") -> "Any":
+    def _find_registry(self, number: "int") -> "Any":
         """A registry, ``None`` where its module is not loaded."""
         name, path = REGISTRIES[number]
-        known = self._loaded.get(name)
-        found = known.module if known is not None else self._modules.get(name)
+        loaded = self._loaded.get(name)
+        registry = loaded.module if loaded is not None else self._modules.get(name)
         for attribute in path.split("."):
-            found = getattr(found, attribute, None)
-        return found if isinstance(found, dict | list) else None
+            registry = getattr(registry, attribute, None)
+        return registry if isinstance(registry, dict | list) else None
 
     def _look(self) -> "list[int]":
         """Take a picture of all registries; those that differ from the last picture."""
-        changed: list[int] = []
+        changes: list[int] = []
         for number in range(len(REGISTRIES)):
-            registry = self._registry(number)
+            registry = self._find_registry(number)
             if registry is None:
                 continue
             if number not in self._base:
-                self._base[number] = self._before[number] = copied(registry)
+                self._base[number] = self._before[number] = copy_registry(registry)
             elif self._before[number] != registry:
-                changed.append(number)
-        return changed
+                changes.append(number)
+        return changes
 
     def _attribute_changes(self) -> None:
         """Put what has changed since the last look down to the module that is executed now."""
         for number in self._look():
-            now = copied(self._registry(number))
-            self._stack[-1].changes.append((number, Change(self._before[number], now)))
-            self._before[number] = now
+            content = copy_registry(self._find_registry(number))
+            self._stack[-1].changes.append((number, Change(self._before[number], content)))
+            self._before[number] = content
 
     # --------------------------------------------------------------------------- serving
 
@@ -284,7 +284,7 @@ class Shelf:
         Returns:
             What was put away.
         """
-        registries = {number: self._registry(number) for number in self._base}
+        registries = {number: self._find_registry(number) for number in self._base}
         for number, content in self._base.items():
             refill(registries[number], content)
         forget_filters()
@@ -293,26 +293,28 @@ class Shelf:
             del self._modules[name]
         for name, function in self._functions.items():
             setattr(self._bootstrap, name, function)
-        kept = {n: known for n, known in self._loaded.items() if n.partition(".")[0] != own}
-        store = Store(kept, registries)
+        modules = {
+            name: loaded for name, loaded in self._loaded.items() if name.partition(".")[0] != own
+        }
+        store = Store(modules, registries)
         self._loaded.clear()
-        self._bootstrap._find_and_load = finder(store, self._bootstrap._find_and_load)
+        self._bootstrap._find_and_load = make_finder(store, self._bootstrap._find_and_load)
         return store
 
     def _take_off(self) -> None:
         """No package keeps a module as an attribute that was not loaded with it."""
-        together: dict[str, set[str]] = {}
+        companions: dict[str, set[str]] = {}
         for name, loaded in self._loaded.items():
-            owner, _, last = name.rpartition(".")
-            if owner not in together:
-                together[owner] = self._loaded_with(owner)
-            if name in together[owner]:
+            owner, _, attribute = name.rpartition(".")
+            if owner not in companions:
+                companions[owner] = self._list_loaded_with(owner)
+            if name in companions[owner]:
                 continue
             package = self._loaded.get(owner)
             holder = package.module if package is not None else self._modules.get(owner)
-            if attributes(holder).get(last) is loaded.module:
-                loaded.owner, loaded.attribute = holder, last
-                delattr(holder, last)
+            if attributes_of(holder).get(attribute) is loaded.module:
+                loaded.owner, loaded.attribute = holder, attribute
+                delattr(holder, attribute)
 
 
 class Store:
@@ -327,90 +329,94 @@ class Store:
         registries: The registries that they change, by number.
     """
 
-    def __init__(self, loaded: "dict[str, Loaded]", registries: "dict[int, Any]") -> None:
+    def __init__(self, loaded: "dict[str, LoadedModule]", registries: "dict[int, Any]") -> None:
         self._modules = sys.modules
         self._registries = registries
         self._path, self._finders = list(sys.path), list(sys.meta_path)
         self._settings = settings_folder()
         self._names = [name.encode().decode() for name in loaded]
         self._numbers = {name: number for number, name in enumerate(self._names)}
-        self._held = [known.module for known in loaded.values()]
-        self._special = {
-            number: known
-            for number, known in enumerate(loaded.values())
-            if known.changes or known.owner is not None or self._names[number] in AT_IMPORT
+        self._stored_modules = [entry.module for entry in loaded.values()]
+        self._special_modules = {
+            number: entry
+            for number, entry in enumerate(loaded.values())
+            if entry.changes or entry.owner is not None or self._names[number] in AT_IMPORT
         }
-        self._given = bytearray(len(self._names))
-        starts, asked = [0], list[int]()
-        for name, known in loaded.items():
-            first = [name.rpartition(".")[0], *known.asked]
-            asked += [self._numbers[each] for each in reversed(first) if each in self._numbers]
-            starts.append(len(asked))
-        self._starts, self._asked = packed(starts), packed(asked)
+        self._given_flags = bytearray(len(self._names))
+        starts, imports = [0], list[int]()
+        for name, entry in loaded.items():
+            names = [name.rpartition(".")[0], *entry.imports]
+            imports += [
+                self._numbers[import_name]
+                for import_name in reversed(names)
+                if import_name in self._numbers
+            ]
+            starts.append(len(imports))
+        self._starts, self._imports = pack(starts), pack(imports)
 
     def holds(self, name: "str") -> "bool":
         """Whether an import of ``name`` would find the module that was put away."""
         number = self._numbers.get(name)
-        if number is None or self._given[number]:
+        if number is None or self._given_flags[number]:
             return False
         path, finders = self._path, self._finders
         if sys.path[: len(path)] == path and sys.meta_path[: len(finders)] == finders:
             return True
-        return "." in name or self._would_be_found(name, self._held[number])
+        return "." in name or self._would_be_found(name, self._stored_modules[number])
 
     @staticmethod
     def _would_be_found(name: "str", module: "Any") -> "bool":
         """A script has put something before what imports usually find."""
         spec: Any = vars(sys.modules["_frozen_importlib"])["_find_spec"](name, None)
-        ours = getattr(module, "__spec__", None)
-        return spec is None or ours is None or spec.origin == ours.origin
+        own_spec = getattr(module, "__spec__", None)
+        return spec is None or own_spec is None or spec.origin == own_spec.origin
 
     def hand_out(self, name: "str") -> None:
         """Make a module and what it imports visible, as if it were executed now."""
-        modules, starts, given = self._modules, self._starts, self._given
+        modules, starts, flags = self._modules, self._starts, self._given_flags
         pending = [self._numbers[name]]
         while pending:
             number = pending.pop()
             if number < 0:
-                self._finish(self._special[~number])
+                self._finish(self._special_modules[~number])
                 continue
-            if given[number] or self._names[number] in modules:
+            if flags[number] or self._names[number] in modules:
                 continue
-            given[number] = 1
-            modules[self._names[number]] = self._held[number]
-            if number in self._special:
+            flags[number] = 1
+            modules[self._names[number]] = self._stored_modules[number]
+            if number in self._special_modules:
                 pending.append(~number)
-            pending += self._asked[starts[number] : starts[number + 1]]
+            pending += self._imports[starts[number] : starts[number + 1]]
 
     def take_back(self) -> None:
         """Put away what the server itself was handed out; the interpreter imports by itself."""
-        for number, given in enumerate(self._given):
-            if given:
+        for number, is_given in enumerate(self._given_flags):
+            if is_given:
                 del self._modules[self._names[number]]
-                known = self._special.get(number)
-                if known is not None and known.owner is not None:
-                    delattr(known.owner, known.attribute)
-        self._given[:] = bytes(len(self._given))
+                loaded = self._special_modules.get(number)
+                if loaded is not None and loaded.owner is not None:
+                    delattr(loaded.owner, loaded.attribute)
+        self._given_flags[:] = bytes(len(self._given_flags))
 
-    def _finish(self, known: "Loaded") -> None:
+    def _finish(self, loaded: "LoadedModule") -> None:
         """What a module imports is there; its own changes, and its place in its package."""
-        for number, change in known.changes:
-            change.apply(self._registry(number))
+        for number, change in loaded.changes:
+            change.apply(self._find_registry(number))
             forget_filters()
-        if known.owner is not None:
-            setattr(known.owner, known.attribute, known.module)
-        at_import = AT_IMPORT.get(known.module.__name__)
+        if loaded.owner is not None:
+            setattr(loaded.owner, loaded.attribute, loaded.module)
+        at_import = AT_IMPORT.get(loaded.module.__name__)
         if at_import is not None:
-            at_import(known.module, settings_folder() != self._settings)
+            at_import(loaded.module, settings_folder() != self._settings)
 
-    def _registry(self, number: "int") -> "Any":
+    def _find_registry(self, number: "int") -> "Any":
         """A registry; a script may have put a copy in its place for a while."""
         name, path = REGISTRIES[number]
-        found = getattr(self._modules.get(name), path, None)
-        return found if isinstance(found, dict | list) else self._registries[number]
+        registry = getattr(self._modules.get(name), path, None)
+        return registry if isinstance(registry, dict | list) else self._registries[number]
 
 
-def finder(store: "Store", load: "Callable[[str, Any], Any]") -> "Callable[[str, Any], Any]":
+def make_finder(store: "Store", load: "Callable[[str, Any], Any]") -> "Callable[[str, Any], Any]":
     """What stands for ``_find_and_load`` while scripts run: from ``store``, else by ``load``."""
     modules = sys.modules
 
@@ -430,46 +436,46 @@ def settings_folder() -> "str | None":
     return sys.modules["os"].environ.get("MPLCONFIGDIR")
 
 
-def read_settings(matplotlib: "Any", moved: "bool") -> None:
+def read_settings(matplotlib: "Any", is_moved: "bool") -> None:
     """As matplotlib does when it is imported: a file and a backend that a script may have chosen.
 
     Args:
         matplotlib: The package.
-        moved: Its settings are in another folder than the server's.
+        is_moved: Its settings are in another folder than the server's.
     """
     os = sys.modules["os"]
-    if moved:
-        for cached in (matplotlib.get_configdir, matplotlib.get_cachedir):
-            cells = zip(cached.__code__.co_freevars, cached.__closure__, strict=True)
+    if is_moved:
+        for function in (matplotlib.get_configdir, matplotlib.get_cachedir):
+            cells = zip(function.__code__.co_freevars, function.__closure__, strict=True)
             dict(cells)["called"].cell_contents = False
-    if moved or "MATPLOTLIBRC" in os.environ or os.path.exists("matplotlibrc"):
-        found = vars(matplotlib)["_rc_params_in_file"](matplotlib.matplotlib_fname())
+    if is_moved or "MATPLOTLIBRC" in os.environ or os.path.exists("matplotlibrc"):
+        settings = vars(matplotlib)["_rc_params_in_file"](matplotlib.matplotlib_fname())
         for params in (matplotlib.rcParams, matplotlib.rcParamsOrig):
-            dict.update(params, found)
+            dict.update(params, settings)
     backend = os.environ.get("MPLBACKEND")
     if backend:
         matplotlib.rcParams["backend"] = backend
 
 
-def read_styles(core: "Any", moved: "bool") -> None:
+def read_styles(core: "Any", is_moved: "bool") -> None:
     """As ``matplotlib.style`` does when it is imported: from the folder of settings."""
-    if moved:
+    if is_moved:
         folder = sys.modules["matplotlib"].get_configdir()
         core.USER_LIBRARY_PATHS[:] = [f"{folder}/stylelib"]
         core.reload_library()
 
 
-def store_fonts(font_manager: "Any", moved: "bool") -> None:
+def store_fonts(font_manager: "Any", is_moved: "bool") -> None:
     """As ``matplotlib.font_manager`` does when it is imported where no list of fonts is stored."""
-    if moved:
+    if is_moved:
         name = f"fontlist-v{font_manager.FontManager.__version__}.json"
         folder = sys.modules["matplotlib"].get_cachedir()
         font_manager.json_dump(font_manager.fontManager, f"{folder}/{name}")
 
 
-def keep_settings(seaborn: "Any", moved: "bool") -> None:
+def keep_settings(seaborn: "Any", is_moved: "bool") -> None:
     """As seaborn does when it is imported: ``reset_orig`` goes back to the settings of now."""
-    del moved
+    del is_moved
     seaborn._orig_rc_params = sys.modules["matplotlib"].rcParams.copy()
 
 
@@ -482,18 +488,18 @@ AT_IMPORT: "dict[str, Callable[[Any, bool], None]]" = {
 """What the execution of a module makes of its surroundings, to be done when it is handed out."""
 
 
-def packed(numbers: "list[int]") -> "memoryview[int]":
+def pack(numbers: "list[int]") -> "memoryview[int]":
     """The numbers in one piece of memory."""
-    whole = b"".join(number.to_bytes(4, sys.byteorder) for number in numbers)
-    return memoryview(whole).cast("I")
+    data = b"".join(number.to_bytes(4, sys.byteorder) for number in numbers)
+    return memoryview(data).cast("I")
 
 
-def attributes(module: "Any") -> "dict[str, Any]":
+def attributes_of(module: "Any") -> "dict[str, Any]":
     """What a module holds; nothing where it is no module."""
     return getattr(module, "__dict__", {})
 
 
-def copied(registry: "Any") -> "Any":
+def copy_registry(registry: "Any") -> "Any":
     """A plain copy of a dictionary or a list, whatever its class does on access."""
     return dict(dict.items(registry)) if isinstance(registry, dict) else list(registry)
 

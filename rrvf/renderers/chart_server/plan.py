@@ -70,16 +70,16 @@ def make_plan(code: str) -> Plan:
         whole = compile(tree, FILE_NAME, "exec", dont_inherit=True)
         if any(isinstance(n, ast.ImportFrom) and n.module == "__future__" for n in tree.body):
             return Plan(whole, unlogged=True)
-        at = code.find(SAVE)
-        if at < 0:
+        place = code.find(SAVE)
+        if place < 0:
             return Plan(whole, ticks_stay=True)
-        index = _statement_at(tree, code, at)
+        index = _find_statement(tree, code, place)
         if index is None or _names_matter(tree, index):
-            return Plan(whole, text_copy=compiled(code[:at] + REMOVE_TICKS + code[at:]))
+            return Plan(whole, text_copy=try_compile(code[:place] + REMOVE_TICKS + code[place:]))
         return Plan(
-            before=_part(tree.body[:index]),
-            save=_part([tree.body[index]]),
-            after=_part(tree.body[index + 1 :]),
+            before=_compile_part(tree.body[:index]),
+            save=_compile_part([tree.body[index]]),
+            after=_compile_part(tree.body[index + 1 :]),
         )
 
 
@@ -93,13 +93,13 @@ def _encoding_matters(code: str) -> bool:
     return code.startswith(BYTE_ORDER_MARK) or any("coding" in line for line in start)
 
 
-def _statement_at(tree: ast.Module, code: str, at: int) -> int | None:
-    """Index of the top-level statement ``plt.savefig(...)`` that starts at character ``at``."""
+def _find_statement(tree: ast.Module, code: str, place: int) -> int | None:
+    """Index of the top-level statement ``plt.savefig(...)`` that starts at character ``place``."""
     for index, node in enumerate(tree.body):
         match node:
             case ast.Expr(
                 value=ast.Call(func=ast.Attribute(value=ast.Name(id="plt"), attr="savefig"))
-            ) if _offset(code, node) == at:
+            ) if _find_offset(code, node) == place:
                 return index
             case _:
                 continue
@@ -127,24 +127,24 @@ def _shows_or_closes(node: ast.stmt) -> bool:
             return False
 
 
-def _offset(code: str, node: ast.stmt) -> int:
+def _find_offset(code: str, node: ast.stmt) -> int:
     """Character offset of a statement, -1 where lines end in anything but a line feed."""
     lines = code.split("\n")
     if "\r" in code or node.lineno > len(lines):
         return -1
     line = lines[node.lineno - 1].encode()
-    return sum(len(each) + 1 for each in lines[: node.lineno - 1]) + len(
+    return sum(len(text) + 1 for text in lines[: node.lineno - 1]) + len(
         line[: node.col_offset].decode()
     )
 
 
-def _part(statements: list[ast.stmt]) -> CodeType:
+def _compile_part(statements: list[ast.stmt]) -> CodeType:
     return compile(
         ast.Module(body=statements, type_ignores=[]), FILE_NAME, "exec", dont_inherit=True
     )
 
 
-def compiled_whole(code: str) -> CodeType:
+def compile_whole(code: str) -> CodeType:
     """A script as it stands, ready to run.
 
     Raises:
@@ -155,7 +155,7 @@ def compiled_whole(code: str) -> CodeType:
         return compile(code, FILE_NAME, "exec", dont_inherit=True)
 
 
-def compiled(code: str) -> CodeType | None:
+def try_compile(code: str) -> CodeType | None:
     """The code, ready to run; ``None`` where it does not compile."""
     try:
         return compile(code, FILE_NAME, "exec", dont_inherit=True)

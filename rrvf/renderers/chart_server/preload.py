@@ -49,14 +49,14 @@ VERSIONS = (
 )
 
 
-class Inherited:
+class Inheritance:
     """The recorder and the guard that every fork finds in place."""
 
     recorder: recorder.Recorder
     guard: integrity.Guard
 
 
-_INHERITED = Inherited()
+_INHERITANCE = Inheritance()
 
 
 def load() -> dict[str, Any]:
@@ -65,18 +65,18 @@ def load() -> dict[str, Any]:
     Returns:
         Versions, fonts and interpreter, for the record of a run.
     """
-    missing = [name for name in PRELOADED if not _imported(name)]
+    missing_names = [name for name in PRELOADED if not _can_import(name)]
     _warm_up()
-    _INHERITED.recorder = recorder.Recorder()
-    install.install(_INHERITED.recorder)
+    _INHERITANCE.recorder = recorder.Recorder()
+    install.install(_INHERITANCE.recorder)
     _release_fonts()
     child.fix_numpy()
-    ours = [child, colors, figure_texts, integrity, plan, recorder, wire]
-    _INHERITED.guard = integrity.Guard(ours)
-    return _environment(missing)
+    modules = [child, colors, figure_texts, integrity, plan, recorder, wire]
+    _INHERITANCE.guard = integrity.Guard(modules)
+    return _describe_environment(missing_names)
 
 
-def _imported(name: str) -> bool:
+def _can_import(name: str) -> bool:
     try:
         importlib.import_module(name)
     except ImportError:
@@ -93,7 +93,7 @@ def _warm_up() -> None:
     from matplotlib import backends, pyplot
     from PIL import Image
 
-    with _unchanged([backends, pyplot, Image]):
+    with _restore_names([backends, pyplot, Image]):
         pyplot.switch_backend("agg")
         figure, axes = pyplot.subplots()
         axes.plot([1, 2], label="warm $x^2$")
@@ -105,13 +105,13 @@ def _warm_up() -> None:
 
 
 @contextlib.contextmanager
-def _unchanged(modules: list[ModuleType]) -> Generator[None]:
+def _restore_names(modules: list[ModuleType]) -> Generator[None]:
     """Give the names in ``modules`` the values back that they had: no backend is chosen yet."""
-    before = [dict(vars(module)) for module in modules]
+    snapshots = [dict(vars(module)) for module in modules]
     try:
         yield
     finally:
-        for module, names in zip(modules, before, strict=True):
+        for module, names in zip(modules, snapshots, strict=True):
             vars(module).update(names)
             for name in set(vars(module)) - set(names):
                 delattr(module, name)
@@ -130,16 +130,16 @@ def _release_fonts() -> None:
         getattr(font_manager, "_get_font", None) or font_manager.get_font,
         vars(mathtext.MathTextParser)["_parse_cached"],
     ]
-    for cached in caches:
-        cached.cache_clear()
+    for function in caches:
+        function.cache_clear()
     gc.collect()
 
 
-def _environment(missing: list[str]) -> dict[str, Any]:
+def _describe_environment(missing_names: list[str]) -> dict[str, Any]:
     versions: dict[str, str | None] = {}
     for name in VERSIONS:
         module = sys.modules.get(name)
-        versions[name] = getattr(module, "__version__", None) or _distribution(name)
+        versions[name] = getattr(module, "__version__", None) or _find_version(name)
     from matplotlib import font_manager
 
     fonts = sorted({font.name for font in font_manager.fontManager.ttflist})
@@ -148,13 +148,13 @@ def _environment(missing: list[str]) -> dict[str, Any]:
         "executable": sys.executable,
         "machine": platform.machine(),
         "versions": versions,
-        "missing": missing,
+        "missing": missing_names,
         "n_fonts": len(fonts),
         "fonts_hash": hashlib.sha256("\n".join(fonts).encode()).hexdigest()[:16],
     }
 
 
-def _distribution(name: str) -> str | None:
+def _find_version(name: str) -> str | None:
     from importlib import metadata
 
     with contextlib.suppress(metadata.PackageNotFoundError):
@@ -162,20 +162,20 @@ def _distribution(name: str) -> str | None:
     return None
 
 
-def execute(asked: int, answers: int, scratch: str) -> None:
+def execute(request_fd: int, answer_fd: int, scratch: str) -> None:
     """In a fork: run the request in one descriptor and write the answer to the other."""
     encode, write_all = wire.encode, wire.write_all
-    with open(asked, "rb") as stream:
-        request = json.loads(stream.read())
-    token = bytes.fromhex(request["token"])
-    wanted = child.Request(
-        code=request["code"],
-        flavour=request.get("flavour", "official"),
-        append_save=bool(request.get("append_save")),
-        judge=bool(request.get("judge")),
-        pdf=bool(request.get("pdf")),
-        previews=str(request.get("previews", "all")),
+    with open(request_fd, "rb") as stream:
+        fields = json.loads(stream.read())
+    token = bytes.fromhex(fields["token"])
+    request = child.Request(
+        code=fields["code"],
+        flavour=fields.get("flavour", "official"),
+        append_save=bool(fields.get("append_save")),
+        judge=bool(fields.get("judge")),
+        pdf=bool(fields.get("pdf")),
+        previews=str(fields.get("previews", "all")),
     )
-    execution = child.Execution(wanted, _INHERITED.recorder, _INHERITED.guard, scratch)
+    execution = child.Execution(request, _INHERITANCE.recorder, _INHERITANCE.guard, scratch)
     answer = execution.run()
-    write_all(answers, token + encode(answer.header(), answer.blobs))
+    write_all(answer_fd, token + encode(answer.header(), answer.blobs))

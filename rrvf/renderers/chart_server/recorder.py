@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from .colors import Observe, Observed, reread
+from .colors import Observations, Observe, reread
 
 Function = Callable[..., Any]
 
@@ -76,7 +76,7 @@ class Recorder:
         if not self.types.stuck:
             self.official_types[name] = self.official_types.get(name, 0) + 1
 
-    def note_colors(self, observe: Callable[[], Observed]) -> None:
+    def note_colors(self, observe: Callable[[], Observations]) -> None:
         """Note the colours of one call's result."""
         targets = [self.fixed_colors]
         if not self.colors.stuck:
@@ -102,17 +102,17 @@ class Recorder:
         """
         if colors.dead:
             return []
-        found: dict[tuple[str, str], None] = {}
+        pairs: dict[tuple[str, str], None] = {}
         try:
             for (role, color), item in colors.objects.items():
-                for again in reread(role, color, item):
-                    found[role, again] = None
+                for new_color in reread(role, color, item):
+                    pairs[role, new_color] = None
         except Exception:
             return []
-        return [[role, color] for role, color in found if sound(color)][:MAX_COLORS]
+        return [[role, color] for role, color in pairs if is_sound(color)][:MAX_COLORS]
 
     @contextmanager
-    def texts_into(self, sink: list[str] | None) -> Generator[None]:
+    def send_texts_to(self, sink: list[str] | None) -> Generator[None]:
         """Note texts elsewhere, or nowhere."""
         before, self.sink = self.sink, sink
         try:
@@ -124,7 +124,7 @@ class Recorder:
 # -------------------------------------------------------------------------------- wrapping
 
 
-def sound(color: Any) -> bool:
+def is_sound(color: Any) -> bool:
     """Whether a value can be compared: a script may name a colour map as it likes."""
     if type(color) is not str or len(color) > MAX_NAME:
         return False

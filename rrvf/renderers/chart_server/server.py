@@ -52,7 +52,7 @@ class Job:
     pidfd: int
     scratch: str | None
     deadline: float
-    started: float
+    start: float
     limits: confine.Limits
     user: int | None
     most_tasks: int
@@ -60,12 +60,12 @@ class Job:
 
 
 @dataclass
-class Waiting:
+class WaitingRequest:
     """A request that has not been started."""
 
     header: dict[str, Any]
-    asked: int
-    answer: int
+    request_fd: int
+    answer_fd: int
 
 
 @dataclass(frozen=True)
@@ -87,15 +87,15 @@ class Identities:
         user = secrets.choice(self.users) if self.users else None
         return confine.Identity(user, self.capability, self.own_namespace)
 
-    def counted_apart(self) -> bool:
+    def are_counted_apart(self) -> bool:
         """Whether the kernel counts the threads of each script by themselves."""
         return bool(self.users) or self.own_namespace
 
     def name(self) -> str:
         """For a person."""
         if self.users:
-            kept = "" if self.capability is None else ", which may read what root may"
-            return f"a uid of its own for each, {self.users[0]} or above{kept}"
+            reading_right = "" if self.capability is None else ", which may read what root may"
+            return f"a uid of its own for each, {self.users[0]} or above{reading_right}"
         return "uid 0 without capabilities" if os.getuid() == 0 else "the user who started it"
 
 
@@ -108,18 +108,18 @@ class Ground:
         folder: The server's own, on disk.
         identities: Whom scripts run as.
         readable: Descriptors of what they may read.
-        mounted: Where their tmpfs is mounted; ``None`` where they get folders on disk.
-        kept: Folders of libraries, which stay visible where something above is covered.
-        opened: Closed folders that are covered, for the sake of the libraries below them.
+        tmpfs: Where their tmpfs is mounted; ``None`` where they get folders on disk.
+        libraries: Folders of libraries, which stay visible where something above is covered.
+        covered_folders: Closed folders that are covered, for the sake of the libraries below them.
     """
 
     level: str
     folder: str
     identities: Identities
     readable: list[int]
-    mounted: str | None = None
-    kept: tuple[str, ...] = ()
-    opened: tuple[str, ...] = ()
+    tmpfs: str | None = None
+    libraries: tuple[str, ...] = ()
+    covered_folders: tuple[str, ...] = ()
 
 
 def main(arguments: list[str], shelf: Shelf) -> int:
@@ -132,25 +132,26 @@ def main(arguments: list[str], shelf: Shelf) -> int:
     host = socket.socket(fileno=int(arguments[0]))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one for every library folder
-    wanted = arguments[1]
+    choice = arguments[1]
     folder = arguments[2]
-    cached = os.environ.get("MPLCONFIGDIR", folder)
-    os.environ["MPLCONFIGDIR"] = cached
+    cache_folder = os.environ.get("MPLCONFIGDIR", folder)
+    os.environ["MPLCONFIGDIR"] = cache_folder
     ground: Ground | None = None
-    mounted: str | None = None
+    tmpfs: str | None = None
     try:
-        mounted = _enter(wanted, folder)
-        with _settings(mounted, cached):
+        tmpfs = _enter(choice, folder)
+        with _move_settings(tmpfs, cache_folder):
             versions, execute = _import_plotting()
-        explain.host_folders()
-        ground = _survey(wanted, mounted, folder)
+        explain.list_host_folders()
+        ground = _survey(choice, tmpfs, folder)
         check_descriptors({host.fileno(), *ground.readable})
         host.sendall(wire.encode({"hello": True, **_describe(ground), **versions}))
         store = shelf.put_away(__package__ or "")
         Server(host, ground, execute, store).serve()
     finally:
-        for covered in (*(ground.opened if ground else ()), *([mounted] if mounted else ())):
-            confine.unmount(covered)
+        mount_points = (*(ground.covered_folders if ground else ()), *([tmpfs] if tmpfs else ()))
+        for mount_point in mount_points:
+            confine.unmount(mount_point)
         remove_tree(folder)
     return 0
 
@@ -158,17 +159,17 @@ def main(arguments: list[str], shelf: Shelf) -> int:
 # ------------------------------------------------------------------------------- starting
 
 
-def _enter(wanted: str, folder: str) -> str | None:
+def _enter(choice: str, folder: str) -> str | None:
     """Enter namespaces where that is wanted and allowed; only before anything starts threads.
 
     Returns:
         The place for the scripts' folders, ``None`` where they get none there.
     """
-    if wanted not in ("auto", "namespaces") or not confine.works(confine.enter_namespaces):
+    if choice not in ("auto", "namespaces") or not confine.works(confine.enter_namespaces):
         return None
     try:
         confine.enter_namespaces()
-        ground = surroundings.find_ground([*surroundings.library_folders(), folder])
+        ground = surroundings.find_ground([*surroundings.list_library_folders(), folder])
         if ground is not None:
             surroundings.mount_ground(ground)
     except OSError:
@@ -177,22 +178,22 @@ def _enter(wanted: str, folder: str) -> str | None:
 
 
 @contextlib.contextmanager
-def _settings(mounted: str | None, cached: str) -> Generator[None]:
+def _move_settings(tmpfs: str | None, cache_folder: str) -> Generator[None]:
     """Have matplotlib keep its list of fonts where scripts find it and learn nothing of the host.
 
     Args:
-        mounted: The ground; without one the host's own folder is used.
-        cached: The host's folder, where the list comes from and goes to.
+        tmpfs: The ground; without one the host's own folder is used.
+        cache_folder: The host's folder, where the list comes from and goes to.
     """
-    if mounted is None:
+    if tmpfs is None:
         yield
         return
-    settings = str(Path(mounted, surroundings.SETTINGS))
-    surroundings.copy_files(cached, settings)
+    settings = str(Path(tmpfs, surroundings.SETTINGS))
+    surroundings.copy_files(cache_folder, settings)
     os.environ["MPLCONFIGDIR"] = settings
     yield
-    surroundings.copy_files(settings, cached)
-    surroundings.freeze_ground(mounted)
+    surroundings.copy_files(settings, cache_folder)
+    surroundings.freeze_ground(tmpfs)
 
 
 def _import_plotting() -> tuple[dict[str, Any], Execute]:
@@ -210,54 +211,56 @@ def _describe(ground: Ground) -> dict[str, Any]:
     return {
         "level": ground.level,
         "user": ground.identities.name(),
-        "threads": "kernel" if ground.identities.counted_apart() else "server",
-        "private": sorted(surroundings.PRIVATE.values()) if ground.mounted else [],
+        "threads": "kernel" if ground.identities.are_counted_apart() else "server",
+        "private": sorted(surroundings.PRIVATE.values()) if ground.tmpfs else [],
     }
 
 
-def _survey(wanted: str, mounted: str | None, folder: str) -> Ground:
+def _survey(choice: str, tmpfs: str | None, folder: str) -> Ground:
     """The best level that holds here, tried out in a fork."""
     Path(folder).chmod(0o711)
-    readable = confine.open_readable(readable_paths())
-    levels = list(confine.LEVELS if wanted == "auto" else [wanted])
-    if "namespaces" in levels and mounted is None:
+    readable = confine.open_readable(list_readable_paths())
+    levels = list(confine.LEVELS if choice == "auto" else [choice])
+    if "namespaces" in levels and tmpfs is None:
         levels.remove("namespaces")
-    kept = tuple(surroundings.library_folders())
+    libraries = tuple(surroundings.list_library_folders())
     for level in levels:
-        for identities in _possible_identities(level):
+        for identities in _list_identities(level):
             ground = Ground(level, folder, identities, readable)
             if level == "namespaces":
-                ground = _opened(replace(ground, mounted=mounted, kept=kept))
+                ground = _open_libraries(replace(ground, tmpfs=tmpfs, libraries=libraries))
             if _holds(ground):
                 return ground
-            for covered in ground.opened:
-                confine.unmount(covered)
+            for mount_point in ground.covered_folders:
+                confine.unmount(mount_point)
     return Ground("none", folder, Identities(), readable)
 
 
-def _possible_identities(level: str) -> list[Identities]:
+def _list_identities(level: str) -> list[Identities]:
     """Whom scripts may run as, the safest first."""
     if os.getuid() != 0:
         return [Identities(own_namespace=confine.works(confine.count_threads_apart)), Identities()]
     users = confine.unused_users()
-    possible = [Identities(users)] if users else []
+    identities = [Identities(users)] if users else []
     if users and level in ("namespaces", "landlock"):
         # Without Landlock these could read everything.
         powers = (confine.CAP_DAC_READ_SEARCH, confine.CAP_DAC_OVERRIDE)
-        possible += [Identities(users, power) for power in powers]
-    return [*possible, Identities()]
+        identities += [Identities(users, power) for power in powers]
+    return [*identities, Identities()]
 
 
-def _opened(ground: Ground) -> Ground:
+def _open_libraries(ground: Ground) -> Ground:
     """Let another user reach the libraries, be it in root's private home."""
     if not ground.identities.users or ground.identities.capability is not None:
         return ground
     with contextlib.suppress(OSError):
-        return replace(ground, opened=tuple(surroundings.open_closed(list(ground.kept))))
+        return replace(
+            ground, covered_folders=tuple(surroundings.open_closed_folders(list(ground.libraries)))
+        )
     return ground
 
 
-def _library_samples() -> list[Path]:
+def _list_library_samples() -> list[Path]:
     """A file of the standard library, of the packages and of the fonts.
 
     Scripts import what the server has not; an unprivileged user may be kept from it by a folder
@@ -280,7 +283,7 @@ def _holds(ground: Ground) -> bool:
             place = _confine(ground, confine.Limits(), identity, root, os.getppid())
             for folder in (place.work, *place.writable()):
                 Path(folder, "probe").write_text("x")
-            for path in _library_samples():
+            for path in _list_library_samples():
                 path.read_bytes()
             os._exit(0)
         except BaseException:
@@ -290,7 +293,7 @@ def _holds(ground: Ground) -> bool:
     return status == 0
 
 
-def readable_paths() -> list[str]:
+def list_readable_paths() -> list[str]:
     """The interpreter, its libraries, shared libraries, fonts and time zones; nothing of ours.
 
     Every entry of the library folders is listed by itself, so that packages which hold data to be
@@ -301,10 +304,10 @@ def readable_paths() -> list[str]:
         *("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/zoneinfo", "/etc/localtime"),
         os.environ.get("MPLCONFIGDIR", ""),
     ]
-    closed = ("rrvf", "_rrvf", "__editable__", "vlmeval", "training", "site-packages", "dist-p")
+    prefixes = ("rrvf", "_rrvf", "__editable__", "vlmeval", "training", "site-packages", "dist-p")
     folders = {sysconfig.get_path(key) for key in ("purelib", "platlib", "stdlib", "platstdlib")}
     for folder in sorted(folders):
-        paths += [e.path for e in os.scandir(folder) if not e.name.lower().startswith(closed)]
+        paths += [e.path for e in os.scandir(folder) if not e.name.lower().startswith(prefixes)]
     for folder in ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"):
         if Path(folder).is_dir():  # interpreters and their packages lie here as well
             paths += [e.path for e in os.scandir(folder) if not e.name.startswith("python")]
@@ -318,16 +321,16 @@ def readable_paths() -> list[str]:
 
 def make_scratch(ground: Ground, identity: confine.Identity, job: int) -> str | None:
     """The folder on disk that holds an execution's own; ``None`` where it mounts them itself."""
-    if ground.mounted is not None:
+    if ground.tmpfs is not None:
         return None
     root = str(Path(ground.folder, f"scratch-{job}-{secrets.token_hex(8)}"))
     surroundings.make_folders(root, identity.user)
     return root
 
 
-def _room(ground: Ground, limits: confine.Limits) -> bool:
+def _has_disk_room(ground: Ground, limits: confine.Limits) -> bool:
     """Whether a script on disk could use what it is promised; a tmpfs of its own always can."""
-    if ground.mounted is not None:
+    if ground.tmpfs is not None:
         return True
     disk = os.statvfs(ground.folder)
     return disk.f_bavail * disk.f_frsize >= limits.scratch_size
@@ -357,7 +360,7 @@ def _confine(
     readable = ground.readable
     if root is None:
         owner = os.getuid() if identity.user is None else identity.user
-        place = surroundings.mount_place(str(ground.mounted), limits, owner, list(ground.kept))
+        place = surroundings.mount_place(str(ground.tmpfs), limits, owner, list(ground.libraries))
         readable = [*readable, *confine.open_readable([place.names] if place.names else [])]
     else:
         place = surroundings.find_folders(root)
@@ -383,10 +386,10 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._jobs: dict[int, Job] = {}
         self._descriptors: deque[int] = deque()
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[WaitingRequest] = deque()
         self._workers = 1
-        counted = ground.identities.counted_apart()
-        self._pause = WATCH_SECONDS if counted else COUNT_SECONDS
+        is_counted = ground.identities.are_counted_apart()
+        self._pause = WATCH_SECONDS if is_counted else COUNT_SECONDS
         self._count = 0
 
     def serve(self) -> None:
@@ -419,7 +422,7 @@ class Server:
     def _has_room(self) -> bool:
         """Whether the next can be started; if not, those that run leave room when they end."""
         limits = confine.Limits(**self._waiting[0].header["limits"])
-        return not self._jobs or _room(self._ground, limits)
+        return not self._jobs or _has_disk_room(self._ground, limits)
 
     def _hear(self) -> bool:
         data, descriptors, _, _ = socket.recv_fds(self._host, 1 << 16, 64 * DESCRIPTORS)
@@ -428,34 +431,34 @@ class Server:
         self._descriptors += descriptors
         for header, _ in self._decoder.feed(data):
             self._workers = header["workers"]
-            asked, answer = self._descriptors.popleft(), self._descriptors.popleft()
-            self._waiting.append(Waiting(header, asked, answer))
+            request_fd, answer_fd = self._descriptors.popleft(), self._descriptors.popleft()
+            self._waiting.append(WaitingRequest(header, request_fd, answer_fd))
         return True
 
-    def _start(self, request: Waiting) -> None:
+    def _start(self, request: WaitingRequest) -> None:
         limits = confine.Limits(**request.header["limits"])
         most_tasks = limits.tasks
-        if not self._ground.identities.counted_apart():
+        if not self._ground.identities.are_counted_apart():
             most_tasks += confine.tasks_of(os.getuid()) + SPARE_TASKS
         self._count += 1
         identity = self._ground.identities.pick()
         try:
-            if not _room(self._ground, limits):
+            if not _has_disk_room(self._ground, limits):
                 raise OSError("no space left")
             scratch = make_scratch(self._ground, identity, self._count)
             parent = os.getpid()
             pid = os.fork()
             if pid == 0:
-                own = replace(limits, tasks=most_tasks)
-                self._be_child(request, own, identity, scratch, parent)
+                own_limits = replace(limits, tasks=most_tasks)
+                self._be_child(request, own_limits, identity, scratch, parent)
             pidfd = os.pidfd_open(pid)
         except OSError as error:
-            refused = {"outcome": "not_started", "reason": str(error)}
-            self._reply(request.header["id"], refused)
+            refusal = {"outcome": "not_started", "reason": str(error)}
+            self._reply(request.header["id"], refusal)
             return
         finally:
-            os.close(request.asked)
-            os.close(request.answer)
+            os.close(request.request_fd)
+            os.close(request.answer_fd)
         now = time.monotonic()
         deadline = now + limits.wall_seconds
         job = Job(
@@ -467,7 +470,7 @@ class Server:
 
     def _be_child(
         self,
-        request: Waiting,
+        request: WaitingRequest,
         limits: confine.Limits,
         identity: confine.Identity,
         scratch: str | None,
@@ -478,15 +481,15 @@ class Server:
         try:
             # Where memory runs out, a script goes before its host does.
             Path("/proc/self/oom_score_adj").write_text("1000")
-            kept = {request.asked, request.answer, *self._ground.readable}
-            _quiet_descriptors(kept)
+            kept_descriptors = {request.request_fd, request.answer_fd, *self._ground.readable}
+            _close_descriptors(kept_descriptors)
             place = _confine(self._ground, limits, identity, scratch, parent)
-            os.write(request.answer, CONFINED)
+            os.write(request.answer_fd, CONFINED)
         except BaseException:
             os._exit(1)
         try:
             self._store.take_back()
-            self._execute(request.asked, request.answer, place.work)
+            self._execute(request.request_fd, request.answer_fd, place.work)
             code = 0
         finally:
             os._exit(code)
@@ -496,9 +499,9 @@ class Server:
         for job in list(self._jobs.values()):
             if now > job.deadline:
                 self._kill(job, "time")
-            elif usage.threads(job.pid) > job.limits.tasks:
+            elif usage.count_threads(job.pid) > job.limits.tasks:
                 self._kill(job, "threads")
-            elif job.scratch is not None and usage.overfull(
+            elif job.scratch is not None and usage.is_overfull(
                 job.scratch, job.pid, job.user, job.limits
             ):
                 self._kill(job, "files")
@@ -511,23 +514,23 @@ class Server:
     def _finish(self, job: Job) -> None:
         self._selector.unregister(job.pidfd)
         os.close(job.pidfd)
-        _, status, used = os.wait4(job.pid, 0)
+        _, status, resources = os.wait4(job.pid, 0)
         del self._jobs[job.pid]
         remove_scratch(job.scratch)
         header: dict[str, Any] = {
             "outcome": "ended",
-            "seconds": round(time.monotonic() - job.started, 4),
-            "cpu_seconds": round(used.ru_utime + used.ru_stime, 4),
+            "seconds": round(time.monotonic() - job.start, 4),
+            "cpu_seconds": round(resources.ru_utime + resources.ru_stime, 4),
             "exit": os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
             "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
             "ended_by": job.ended_by,
-            "crowded": self._crowded(job),
+            "crowded": self._is_crowded(job),
         }
         self._reply(job.id, header)
 
-    def _crowded(self, job: Job) -> bool:
+    def _is_crowded(self, job: Job) -> bool:
         """Whether other programs of the same user left this one no threads."""
-        if self._ground.identities.counted_apart():
+        if self._ground.identities.are_counted_apart():
             return False
         return confine.tasks_of(os.getuid()) + job.limits.tasks > job.most_tasks
 
@@ -535,35 +538,39 @@ class Server:
         self._host.sendall(wire.encode({"id": job_id, **header}))
 
 
-def open_files() -> dict[int, str]:
+def list_open_files() -> dict[int, str]:
     """Descriptor -> what it is open on, beyond the three standard streams."""
-    found: dict[int, str] = {}
+    targets: dict[int, str] = {}
     for entry in list(Path("/proc/self/fd").iterdir()):
         with contextlib.suppress(OSError):  # the listing's own
-            found[int(entry.name)] = str(entry.readlink())
-    return {number: target for number, target in found.items() if number > 2}
+            targets[int(entry.name)] = str(entry.readlink())
+    return {number: target for number, target in targets.items() if number > 2}
 
 
-def check_descriptors(known: set[int]) -> None:
+def check_descriptors(known_descriptors: set[int]) -> None:
     """Refuse to serve with a file open that a fork would share, or close under its owner.
 
     Raises:
         RuntimeError: A package has left a file open.
     """
-    unknown = {number: name for number, name in open_files().items() if number not in known}
-    if unknown:
-        listed = ", ".join(sorted(set(unknown.values())))
-        raise RuntimeError(f"files left open before the first script would run: {listed}")
+    strays = {
+        number: name
+        for number, name in list_open_files().items()
+        if number not in known_descriptors
+    }
+    if strays:
+        names = ", ".join(sorted(set(strays.values())))
+        raise RuntimeError(f"files left open before the first script would run: {names}")
 
 
-def _quiet_descriptors(kept: set[int]) -> None:
+def _close_descriptors(kept_descriptors: set[int]) -> None:
     """Nothing inherited but what is to be kept."""
     null = os.open("/dev/null", os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
     for entry in list(Path("/proc/self/fd").iterdir()):
         descriptor = int(entry.name)
-        if descriptor > 2 and descriptor not in kept:
+        if descriptor > 2 and descriptor not in kept_descriptors:
             try:
                 os.close(descriptor)
             except OSError:

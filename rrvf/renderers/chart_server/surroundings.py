@@ -82,12 +82,16 @@ def make_folders(root: str, owner: int | None) -> Place:
 # ------------------------------------------------------------------------ with namespaces
 
 
-def find_ground(closed_to: Iterable[str]) -> str | None:
-    """A folder of the machine's that can be covered: nothing of ``closed_to`` lies in it."""
-    kept = [Path(path) for path in closed_to]
+def find_ground(visible_paths: Iterable[str]) -> str | None:
+    """A folder of the machine's that can be covered: nothing of ``visible_paths`` lies in it."""
+    contents = [Path(path) for path in visible_paths]
     folders = [folder for folder in map(Path, GROUNDS) if folder.is_dir()]
-    free = [f for f in folders if not f.is_symlink() and not any(k.is_relative_to(f) for k in kept)]
-    return str(free[0]) if free else None
+    free_folders = [
+        folder
+        for folder in folders
+        if not folder.is_symlink() and not any(path.is_relative_to(folder) for path in contents)
+    ]
+    return str(free_folders[0]) if free_folders else None
 
 
 def mount_ground(folder: str) -> None:
@@ -112,14 +116,14 @@ def freeze_ground(folder: str) -> None:
     confine.mount(None, folder, None, flags, None)
 
 
-def mount_place(ground: str, limits: confine.Limits, owner: int, kept: list[str]) -> Place:
+def mount_place(ground: str, limits: confine.Limits, owner: int, visible_paths: list[str]) -> Place:
     """Give the calling process its folders, on a tmpfs of bounded size, and a name for its user.
 
     Args:
         ground: A folder after :func:`freeze_ground`.
         limits: How much they may hold.
         owner: The user they belong to.
-        kept: What is to stay visible below a folder that is covered.
+        visible_paths: What is to stay visible below a folder that is covered.
 
     Raises:
         OSError: The kernel refuses.
@@ -133,13 +137,13 @@ def mount_place(ground: str, limits: confine.Limits, owner: int, kept: list[str]
         folder.mkdir(mode=0o700)
         if owner != os.getuid():
             os.chown(folder, owner, owner)
-    covered = {name: place for name, place in PRIVATE.items() if Path(place).is_dir()}
+    covers = {name: place for name, place in PRIVATE.items() if Path(place).is_dir()}
     names = _name_user(root, owner)
-    for name, place in covered.items():
+    for name, place in covers.items():
         source = str(Path(root, name))
-        cover(place, lambda source=source, place=place: bind(source, place), kept)
-    more = tuple(place for name, place in covered.items() if name != "tmp")
-    tmp = PRIVATE["tmp"] if "tmp" in covered else str(Path(root, "tmp"))
+        cover(place, lambda source=source, place=place: bind(source, place), visible_paths)
+    more = tuple(place for name, place in covers.items() if name != "tmp")
+    tmp = PRIVATE["tmp"] if "tmp" in covers else str(Path(root, "tmp"))
     return Place(root, str(Path(root, "work")), str(Path(root, "home")), tmp, more, names)
 
 
@@ -164,16 +168,18 @@ def bind(source: str, target: str) -> None:
     confine.mount(source, target, None, confine.MS_BIND | confine.MS_REC, None)
 
 
-def cover(folder: str, hide: Callable[[], None], kept: Iterable[str]) -> None:
-    """Hide ``folder`` by a mount, and show again those of ``kept`` that lie in it.
+def cover(folder: str, hide: Callable[[], None], visible_paths: Iterable[str]) -> None:
+    """Hide ``folder`` by a mount, and show again those of ``visible_paths`` that lie in it.
 
     Raises:
         OSError: The kernel refuses.
     """
-    below = [path for path in kept if Path(path).is_relative_to(folder) and Path(path).exists()]
-    opened = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in below}
+    paths_below = [
+        path for path in visible_paths if Path(path).is_relative_to(folder) and Path(path).exists()
+    ]
+    descriptors = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in paths_below}
     hide()
-    for path, descriptor in opened.items():
+    for path, descriptor in descriptors.items():
         source = f"/proc/self/fd/{descriptor}"
         _make_mount_point(Path(path), Path(folder), is_folder=Path(source).is_dir())
         bind(source, path)
@@ -181,8 +187,8 @@ def cover(folder: str, hide: Callable[[], None], kept: Iterable[str]) -> None:
 
 
 def _make_mount_point(path: Path, top: Path, *, is_folder: bool) -> None:
-    missing = [parent for parent in path.parents if parent.is_relative_to(top) and parent != top]
-    for folder in reversed(missing):
+    parents = [parent for parent in path.parents if parent.is_relative_to(top) and parent != top]
+    for folder in reversed(parents):
         if not folder.exists():
             folder.mkdir()
             folder.chmod(PASSING)
@@ -195,12 +201,12 @@ def _make_mount_point(path: Path, top: Path, *, is_folder: bool) -> None:
 # ---------------------------------------------------------------------- closed to strangers
 
 
-def library_folders() -> list[str]:
+def list_library_folders() -> list[str]:
     """Where the interpreter and its packages lie, by name and, behind links, in fact."""
     keys = ("stdlib", "platstdlib", "purelib", "platlib")
-    named = {sys.prefix, sys.base_prefix, sys.exec_prefix, *map(sysconfig.get_path, keys)}
-    named |= {path for path in sys.path if Path(path).is_dir()}
-    folders = sorted(named | {os.path.realpath(path) for path in named})
+    paths = {sys.prefix, sys.base_prefix, sys.exec_prefix, *map(sysconfig.get_path, keys)}
+    paths |= {path for path in sys.path if Path(path).is_dir()}
+    folders = sorted(paths | {os.path.realpath(path) for path in paths})
     return [
         path
         for path in folders
@@ -208,7 +214,7 @@ def library_folders() -> list[str]:
     ]
 
 
-def closed_folder(path: str) -> str | None:
+def find_closed_folder(path: str) -> str | None:
     """The highest folder above ``path`` that a stranger cannot pass, if there is one."""
     for parent in reversed(Path(path).parents):
         if not parent.stat().st_mode & 0o001:
@@ -216,8 +222,8 @@ def closed_folder(path: str) -> str | None:
     return None
 
 
-def open_closed(kept: list[str]) -> list[str]:
-    """Let a stranger reach ``kept``: each closed folder above one of them shows those alone.
+def open_closed_folders(visible_paths: list[str]) -> list[str]:
+    """Let a stranger reach some paths: each closed folder above one of them shows those alone.
 
     Returns:
         The folders that are covered now; :func:`confine.unmount` takes that back.
@@ -225,10 +231,12 @@ def open_closed(kept: list[str]) -> list[str]:
     Raises:
         OSError: The kernel refuses.
     """
-    closed = sorted({folder for path in kept if (folder := closed_folder(path)) is not None})
-    for folder in closed:
-        cover(folder, lambda folder=folder: _hide(folder), kept)
-    return closed
+    closed_folders = sorted(
+        {folder for path in visible_paths if (folder := find_closed_folder(path)) is not None}
+    )
+    for folder in closed_folders:
+        cover(folder, lambda folder=folder: _hide(folder), visible_paths)
+    return closed_folders
 
 
 def _hide(folder: str) -> None:

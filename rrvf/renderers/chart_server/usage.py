@@ -21,14 +21,14 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 MAPPED = re.compile(r"^\S+ \S+ \S+ (\S+) (\d+) +(/.*) \(deleted\)$")
 
 
-def threads(pid: int) -> int:
+def count_threads(pid: int) -> int:
     """Threads of a process, 0 where it has ended."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/task").stat().st_nlink - 2
     return 0
 
 
-def overfull(root: str, pid: int, user: int | None, limits: confine.Limits) -> bool:
+def is_overfull(root: str, pid: int, user: int | None, limits: confine.Limits) -> bool:
     """Whether a script's folders on disk hold more than they may, by name or without.
 
     Args:
@@ -38,16 +38,16 @@ def overfull(root: str, pid: int, user: int | None, limits: confine.Limits) -> b
         limits: What it may hold.
     """
     try:
-        sizes = _sizes_by_name(root, limits)
+        sizes = _measure_named(root, limits)
     except OSError:  # too deep to look at, or never the same
         return True
     if len(sizes) > limits.scratch_files:
         return True
-    sizes = _sizes_without_name(root, pid, user, limits) | sizes
+    sizes = _measure_nameless(root, pid, user, limits) | sizes
     return sum(sizes.values()) > limits.scratch_size
 
 
-def _sizes_by_name(root: str, limits: confine.Limits) -> dict[int, int]:
+def _measure_named(root: str, limits: confine.Limits) -> dict[int, int]:
     """Inode -> bytes on disk; looks no further than the first file too many.
 
     Raises:
@@ -56,9 +56,9 @@ def _sizes_by_name(root: str, limits: confine.Limits) -> dict[int, int]:
     for _ in range(TRIES):
         sizes: dict[int, int] = {}
         with contextlib.suppress(FileNotFoundError):
-            for found in _walk(root):
+            for status in _walk(root):
                 # What lies on disk, not how long the file says it is.
-                sizes[found.st_ino] = 512 * found.st_blocks if stat.S_ISREG(found.st_mode) else 0
+                sizes[status.st_ino] = 512 * status.st_blocks if stat.S_ISREG(status.st_mode) else 0
                 if len(sizes) > limits.scratch_files:
                     break
             return sizes
@@ -71,7 +71,7 @@ def _walk(root: str) -> Generator[os.stat_result]:
     try:
         while pending:
             folder = pending.pop()
-            with _closing(folder), os.scandir(folder) as entries:
+            with _close_after(folder), os.scandir(folder) as entries:
                 for entry in entries:
                     yield entry.stat(follow_symlinks=False)
                     if entry.is_dir(follow_symlinks=False):
@@ -82,7 +82,7 @@ def _walk(root: str) -> Generator[os.stat_result]:
 
 
 @contextlib.contextmanager
-def _closing(descriptor: int) -> Generator[None]:
+def _close_after(descriptor: int) -> Generator[None]:
     try:
         yield
     finally:
@@ -97,7 +97,7 @@ def _open_folder(name: str, above: int) -> int:
         return os.open(name, FOLDER, dir_fd=above)
 
 
-def _sizes_without_name(
+def _measure_nameless(
     root: str, pid: int, user: int | None, limits: confine.Limits
 ) -> dict[int, int]:
     """Inode -> bytes on disk of what has lost its name and is still open, or mapped.
@@ -105,7 +105,7 @@ def _sizes_without_name(
     How large a file is that is mapped only cannot be seen: it counts as the largest there may be.
     """
     sizes: dict[int, int] = {}
-    with contextlib.suppress(OSError), _looking_as(user):
+    with contextlib.suppress(OSError), _look_as(user):
         for line in Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines():
             match = MAPPED.match(line)
             if match is not None and match[3].startswith(f"{root}/"):
@@ -113,13 +113,13 @@ def _sizes_without_name(
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):
                 if os.readlink(descriptor).startswith(f"{root}/"):  # noqa: PTH115
-                    found = descriptor.stat()
-                    sizes[found.st_ino] = 512 * found.st_blocks
+                    status = descriptor.stat()
+                    sizes[status.st_ino] = 512 * status.st_blocks
     return sizes
 
 
 @contextlib.contextmanager
-def _looking_as(user: int | None) -> Generator[None]:
+def _look_as(user: int | None) -> Generator[None]:
     """Look into processes of ``user``, where root's own power does not reach: in containers."""
     libc = ctypes.CDLL(None)
     uid, gid = (os.geteuid(), os.getegid()) if user is None else (user, user)

@@ -25,8 +25,8 @@ class WireError(Exception):
 def encode(header: dict[str, Any], blobs: dict[str, bytes] | None = None) -> bytes:
     """One frame."""
     blobs = blobs or {}
-    sized = {**header, "blobs": [[name, len(data)] for name, data in blobs.items()]}
-    text = json.dumps(sized).encode("ascii")
+    frame_header = {**header, "blobs": [[name, len(data)] for name, data in blobs.items()]}
+    text = json.dumps(frame_header).encode("ascii")
     return b"".join([struct.pack(">I", len(text)), text, *blobs.values()])
 
 
@@ -44,15 +44,15 @@ class Decoder:
         """
         self._buffer += data
         frames: list[tuple[dict[str, Any], dict[str, bytes]]] = []
-        while (frame := self._take()) is not None:
+        while (frame := self._take_frame()) is not None:
             frames.append(frame)
         return frames
 
-    def unfinished(self) -> bool:
+    def is_unfinished(self) -> bool:
         """Whether bytes are left that make no whole frame."""
         return bool(self._buffer)
 
-    def _take(self) -> tuple[dict[str, Any], dict[str, bytes]] | None:
+    def _take_frame(self) -> tuple[dict[str, Any], dict[str, bytes]] | None:
         if len(self._buffer) < 4:
             return None
         (size,) = struct.unpack_from(">I", self._buffer)
@@ -65,11 +65,11 @@ class Decoder:
         if len(self._buffer) < 4 + size + total:
             return None
         blobs: dict[str, bytes] = {}
-        at = 4 + size
+        start = 4 + size
         for name, length in header["blobs"]:
-            blobs[name] = bytes(self._buffer[at : at + length])
-            at += length
-        del self._buffer[:at]
+            blobs[name] = bytes(self._buffer[start : start + length])
+            start += length
+        del self._buffer[:start]
         return header, blobs
 
 
@@ -87,14 +87,14 @@ def parse_header(text: bytes) -> dict[str, Any]:
         raise WireError("header is no JSON") from error
     match header:
         case {"blobs": [*entries]}:
-            if sum(_length(entry) for entry in entries) > MAX_BLOBS:
+            if sum(_read_length(entry) for entry in entries) > MAX_BLOBS:
                 raise WireError("blobs too large")
             return cast("dict[str, Any]", header)
         case _:
             raise WireError("header is no frame")
 
 
-def _length(entry: Any) -> int:
+def _read_length(entry: Any) -> int:
     match entry:
         case [str(), int(length)] if 0 <= length <= MAX_BLOBS:
             return length

@@ -98,11 +98,11 @@ class LingeringSession(Session):
     happened: Callable[[], bool] = staticmethod(lambda: False)
     """Whether it need not wait on, asked every few milliseconds."""
 
-    async def _taken(self, opened: Any) -> PageRendering:
+    async def _take_rendering(self, opened: Any) -> PageRendering:
         until = time.monotonic() + self.seconds
         while time.monotonic() < until and not self.happened():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        return await super()._taken(opened)
+        return await super()._take_rendering(opened)
 
 
 @pytest.fixture(scope="session")
@@ -187,8 +187,8 @@ def browser_pid() -> Callable[[PageRenderer], int]:
     """``browser_pid(renderer)``: of the browser that shows the next page."""
 
     def pid(renderer: PageRenderer) -> int:
-        (session,) = renderer._pool._live
-        return session.running.pid
+        (session,) = renderer._pool._live_sessions
+        return session.process.pid
 
     return pid
 
@@ -196,7 +196,7 @@ def browser_pid() -> Callable[[PageRenderer], int]:
 # ------------------------------------------------------------------------------- what is left
 
 
-def running(pid: int) -> bool:
+def process(pid: int) -> bool:
     """Whether a process still runs; one that nobody has waited for does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -207,7 +207,7 @@ def running(pid: int) -> bool:
 
 @pytest.fixture
 def gone() -> Callable[[int], bool]:
-    return lambda pid: not running(pid)
+    return lambda pid: not process(pid)
 
 
 @pytest.fixture

@@ -258,7 +258,7 @@ def probed(folder: Path, values: dict[str, str], **plan: bool) -> set[str]:
     wish = {"binary": str(probe), "report": str(folder / "reached.json"), **plan}
     subprocess.run(
         [sys.executable, "-I", "-S", browser.START, f"--user-data-dir={profile}"],
-        env={**browser._environment(), browser.PLAN_VARIABLE: json.dumps(wish)},
+        env={**browser._make_environment(), browser.PLAN_VARIABLE: json.dumps(wish)},
         check=False,
         capture_output=True,
         timeout=60,

@@ -109,8 +109,8 @@ HOST = """
 import sys
 from rrvf.renderers.page import PageLimits, PageRenderer
 renderer = PageRenderer(workers=1, javascript=True, limits=PageLimits(seconds=600))
-(session,) = renderer._pool._live
-print(session.running.pid, flush=True)
+(session,) = renderer._pool._live_sessions
+print(session.process.pid, flush=True)
 if sys.argv[1] == "idle":
     sys.stdin.read()
 renderer.render("<p>x<script>while (true);</script>")
