@@ -21,7 +21,7 @@ from rrvf.benchmarks.chartmimic_rules import LOW_LEVEL
 from rrvf.renderers.chart import ChartRenderer, ChartScript
 from rrvf.replies import before_saving, prepare_official
 from rrvf.scorers import SCORERS
-from rrvf.scorers.scorer import find_scorers, score_each, usable
+from rrvf.scorers.scorer import find_scorers, is_usable, score_each
 from rrvf.types import Drawing
 
 REAL = "the model's answer"
@@ -84,7 +84,7 @@ def _draw_item(
     renderer: ChartRenderer, name: str, reference: str, answer: str | None
 ) -> Item | None:
     drawn = renderer.render(ChartScript(reference, append_save=False))
-    if answer is None or drawn.png is None or not usable(drawn.official):
+    if answer is None or drawn.png is None or not is_usable(drawn.official):
         return None
     answers: list[Answer] = []
     for label, code in _make_answers(name, reference, answer):

@@ -32,7 +32,7 @@ from measure import Cost, measure, own_cpu
 
 from rrvf.renderers.chart import ChartRenderer, ChartScript
 from rrvf.replies import prepare_official
-from rrvf.scorers.color import match_colors, thinned
+from rrvf.scorers.color import match_colors, thin_colors
 from rrvf.types import Color, Drawing
 
 HERE = Path(__file__).resolve().parent
@@ -65,8 +65,8 @@ def load_items(data: Path, number: int) -> list[Item]:
 
 def tries(target: Drawing, drawing: Drawing) -> int:
     """How many permutations VLMEvalKit tries for the largest group of colours."""
-    ours = Counter(color.role for color in thinned(target.elements.colors))
-    theirs = Counter(color.role for color in thinned(drawing.elements.colors))
+    ours = Counter(color.role for color in thin_colors(target.elements.colors))
+    theirs = Counter(color.role for color in thin_colors(drawing.elements.colors))
     sizes = [(ours[role], theirs[role]) for role in {*ours, *theirs}]
     return max((math.perm(max(pair), min(pair)) for pair in sizes), default=1)
 

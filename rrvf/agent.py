@@ -56,7 +56,7 @@ from rrvf.replies import (
     spoken,
     with_closed_thought,
 )
-from rrvf.scorers.model_judge import bounded
+from rrvf.scorers.model_judge import bound_picture
 from rrvf.scorers.rubrics import Prompt
 from rrvf.scoring import NO_PICTURE
 from rrvf.teacher import Teacher, feedback, shipped_prompt, size_of
@@ -350,7 +350,7 @@ class Episode:
         return [self._picture(seen.picture)]
 
     def _picture(self, png: bytes) -> Picture:
-        return Picture(widened(bounded(png, self.settings.max_pixels)))
+        return Picture(widened(bound_picture(png, self.settings.max_pixels)))
 
     def _tokens(self) -> int:
         return sum(_n_tokens(turn.completion) for turn in self._turns)

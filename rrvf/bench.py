@@ -33,11 +33,11 @@ from rrvf.scoring import (
     NO_PICTURE,
     Item,
     Outcome,
+    add_hash,
     host_environment,
+    judge_pictures,
     judge_protocol,
-    judged,
     tag_glyphs,
-    with_hash,
 )
 from rrvf.types import Code, Language, PageRendering, Pictures, Sample, SampleResult, Score
 
@@ -85,7 +85,7 @@ class Scoring(Protocol):
         """What this machine lacks that would move scores, a line each that names the mend."""
         ...
 
-    def waiting(self) -> int:
+    def count_waiting(self) -> int:
         """How many items may wait for somebody's answer at the same time."""
         ...
 
@@ -137,7 +137,7 @@ class Bench:
             settings |= {"clip_model": self.clip.model, "clip_failure": self.clip.failure}
         if self.data is not None:
             settings["data"] = dict(self.data)
-        return with_hash(settings)
+        return add_hash(settings)
 
     def environment(self) -> dict[str, Any]:
         """Versions of everything that can move a score, and the level of confinement."""
@@ -155,12 +155,14 @@ class Bench:
 
     def lacks(self) -> Sequence[str]:
         """What this machine lacks that would move scores, a line each that names the mend."""
-        missing = {
-            one.reason: None for one in self.scorers.values() if isinstance(one, Unavailable)
+        reasons = {
+            scorer.reason: None
+            for scorer in self.scorers.values()
+            if isinstance(scorer, Unavailable)
         }
-        return (*self.kind.lacks(), *(f"CLIP will not be scored: {reason}" for reason in missing))
+        return (*self.kind.lacks(), *(f"CLIP will not be scored: {reason}" for reason in reasons))
 
-    def waiting(self) -> int:
+    def count_waiting(self) -> int:
         """Those that the judge is asked about."""
         return 0 if self.judge is None else self.judge.concurrency
 
@@ -181,10 +183,10 @@ class Bench:
             return png
         if sample.reference_code is None:
             raise HarnessError(f"the sample {sample.id} has neither a picture nor reference code")
-        drawn = self.kind.draw_target(sample)
-        if drawn.png is None:
-            raise HarnessError(no_target(drawn.error))
-        return drawn.png
+        rendering = self.kind.draw_target(sample)
+        if rendering.png is None:
+            raise HarnessError(no_target(rendering.error))
+        return rendering.png
 
     def draw(self, sample: Sample, code: str) -> Drawn:
         """Draw code for a sample as it would be scored; its reference at most completes it.
@@ -195,12 +197,12 @@ class Bench:
         script = self.benchmark.script(sample, Code(code))
         if script is None:
             return Drawn("no_code", self.kind.no_code)
-        drawn = self.kind.draw(script)
-        if drawn.status == "harness_error":
-            raise HarnessError(drawn.error or "the renderer failed")
-        if drawn.status == "ok" and drawn.png is None:  # a part of a file was saved
-            return replace(drawn, status="code_error", error=drawn.error or NO_PICTURE)
-        return drawn
+        rendering = self.kind.draw(script)
+        if rendering.status == "harness_error":
+            raise HarnessError(rendering.error or "the renderer failed")
+        if rendering.status == "ok" and rendering.png is None:  # a part of a file was saved
+            return replace(rendering, status="code_error", error=rendering.error or NO_PICTURE)
+        return rendering
 
     # ------------------------------------------------------------------------------ one item
 
@@ -212,72 +214,82 @@ class Bench:
         """
         sample, completion = item
         script = self.benchmark.script(sample, completion)
-        drawn = self._draw_answer(script, completion)
-        shown = self._looks() or self._keeps(drawn)
-        target = self.kind.draw_target(sample, "all" if shown else "none")
-        scores = self._compare(sample, target, drawn)
+        rendering = self._draw_answer(script, completion)
+        needs_picture = self._looks() or self._keeps(rendering)
+        target = self.kind.draw_target(sample, "all" if needs_picture else "none")
+        scores = self._compare(sample, target, rendering)
         result = SampleResult(
             sample_id=sample.id,
-            status=drawn.status,
-            error=self._explain(drawn.error, sample, target),
-            seconds=drawn.seconds,
+            status=rendering.status,
+            error=self._explain(rendering.error, sample, target),
+            seconds=rendering.seconds,
             scores={
                 **scores,
-                **judged(
-                    *(self.judge, drawn.status),
-                    *(target.judge_png, drawn.judge_png, target.error),
+                **judge_pictures(
+                    *(self.judge, rendering.status),
+                    *(target.judge_png, rendering.judge_png, target.error),
                 ),
             },
             code=None if script is None else self.kind.code_of(script),
             completion=completion,
-            other_mode=differences(scores, self._compare_otherwise(sample, target, drawn)),
-            tags=tag_glyphs(sample.tags, (*target.texts, *drawn.texts), self.kind.medium),
+            other_mode=find_differences(scores, self._compare_otherwise(sample, target, rendering)),
+            tags=tag_glyphs(sample.tags, (*target.texts, *rendering.texts), self.kind.medium),
         )
-        pictures = {"reference": target.png, "rendering": drawn.png} if self._keeps(drawn) else {}
+        pictures = (
+            {"reference": target.png, "rendering": rendering.png} if self._keeps(rendering) else {}
+        )
         return Outcome(result, {name: png for name, png in pictures.items() if png})
 
     def _looks(self) -> bool:
         """Whether a scorer or the judge looks at pictures."""
         return self.judge is not None or any(map(compares_pictures, self.scorers.values()))
 
-    def _keeps(self, drawn: Drawn) -> bool:
-        return self.pictures == "all" or (self.pictures == "failed" and drawn.status != "ok")
+    def _keeps(self, rendering: Drawn) -> bool:
+        return self.pictures == "all" or (self.pictures == "failed" and rendering.status != "ok")
 
     def _draw_answer(self, script: Script | None, completion: str | None) -> Drawn:
         if script is not None:
             return self.kind.draw(script, "all" if self._looks() else self.pictures)
-        why = NO_ANSWER if completion is None else self.kind.no_code
-        return self.kind.fail("no_code", why)
+        reason = NO_ANSWER if completion is None else self.kind.no_code
+        return self.kind.fail("no_code", reason)
 
-    def _compare(self, sample: Sample, target: Drawn, drawn: Drawn) -> dict[str, Score]:
+    def _compare(self, sample: Sample, target: Drawn, rendering: Drawn) -> dict[str, Score]:
         rules = self.kind.rules()
-        pictures = {name: one for name, one in self.scorers.items() if compares_pictures(one)}
-        others = {name: one for name, one in self.scorers.items() if name not in pictures}
+        picture_scorers = {
+            name: scorer for name, scorer in self.scorers.items() if compares_pictures(scorer)
+        }
+        other_scorers = {
+            name: scorer for name, scorer in self.scorers.items() if name not in picture_scorers
+        }
         view = target.view
         if view is not None:
             view = self.benchmark.adjust_target(sample, view, *rules)
         scores = {
-            **score_each(others, view, drawn.view, *rules),
-            **score_each(pictures, _picture(target), _picture(drawn)),
+            **score_each(other_scorers, view, rendering.view, *rules),
+            **score_each(picture_scorers, _to_page(target), _to_page(rendering)),
         }
         return {name: scores[name] for name in self.scorers}
 
-    def _compare_otherwise(self, sample: Sample, target: Drawn, drawn: Drawn) -> dict[str, Score]:
+    def _compare_otherwise(
+        self, sample: Sample, target: Drawn, rendering: Drawn
+    ) -> dict[str, Score]:
         """By the other mode's rules, where this execution tells; a user's scorers know none."""
-        if target.other_view is None or drawn.other_view is None:
+        if target.other_view is None or rendering.other_view is None:
             return {}
-        own = {name: one for name, one in self.scorers.items() if name in self.kind.SCORERS}
+        own_scorers = {
+            name: scorer for name, scorer in self.scorers.items() if name in self.kind.SCORERS
+        }
         rules = self.kind.other_rules()
         view = self.benchmark.adjust_target(sample, target.other_view, *rules)
-        return score_each(own, view, drawn.other_view, *rules)
+        return score_each(own_scorers, view, rendering.other_view, *rules)
 
     def _explain(self, error: str | None, sample: Sample, target: Drawn) -> str | None:
         """What went wrong with the answer, then what is wrong with its reference."""
         if target.complete:
             return error
-        shown = "drawn" if self.kind.medium == "chart" else "shown"
-        broken = f"the reference {sample.id} cannot be {shown}: {target.error}"
-        return broken if error is None else f"{error}; {broken}"
+        verb = "drawn" if self.kind.medium == "chart" else "shown"
+        problem = f"the reference {sample.id} cannot be {verb}: {target.error}"
+        return problem if error is None else f"{error}; {problem}"
 
 
 def compares_pictures(scorer: Scorer) -> bool:
@@ -285,19 +297,19 @@ def compares_pictures(scorer: Scorer) -> bool:
     return isinstance(scorer, ComparesPictures) and scorer.compares_pictures
 
 
-def _picture(drawn: Drawn) -> PageRendering:
+def _to_page(rendering: Drawn) -> PageRendering:
     """The picture alone; the official rules know answers that run and leave none."""
-    if drawn.status == "ok" and drawn.png is None:
-        return PageRendering("code_error", drawn.error or NO_PICTURE)
-    view = drawn.view
+    if rendering.status == "ok" and rendering.png is None:
+        return PageRendering("code_error", rendering.error or NO_PICTURE)
+    view = rendering.view
     return (
         view
         if isinstance(view, PageRendering)
-        else PageRendering(drawn.status, drawn.error, png=drawn.png)
+        else PageRendering(rendering.status, rendering.error, png=rendering.png)
     )
 
 
-def differences(chosen: Mapping[str, Score], other: Mapping[str, Score]) -> dict[str, float]:
+def find_differences(chosen: Mapping[str, Score], other: Mapping[str, Score]) -> dict[str, float]:
     """Values of the other mode, where they are not those of the chosen one."""
     values: dict[str, float] = {}
     for name, score in ((name, chosen[name]) for name in other):
@@ -319,9 +331,9 @@ def find_bench_scorers(
         UserError: An unknown name; with the nearest known one.
     """
     views = tuple(VIEWS) if kind.medium == "page" else ("clip",)
-    loaded = clip_scorers([name for name in names if name in views], settings)
-    absent = dict.fromkeys(views, score_execution)  # so that their names are known
-    return find_scorers(names, {**kind.SCORERS, **absent, **loaded})
+    clip_scorers_by_name = clip_scorers([name for name in names if name in views], settings)
+    placeholders = dict.fromkeys(views, score_execution)  # so that their names are known
+    return find_scorers(names, {**kind.SCORERS, **placeholders, **clip_scorers_by_name})
 
 
 @contextmanager
@@ -365,8 +377,8 @@ def open_bench(
         reference="image" if benchmark.images_only else options.reference,
     )
     with kind.open(renderer_options) as opened_kind:
-        described = _describe(benchmark, data)
-        yield Bench(benchmark, opened_kind, by_name, judge, clip, described, pictures)
+        data_protocol = _describe(benchmark, data)
+        yield Bench(benchmark, opened_kind, by_name, judge, clip, data_protocol, pictures)
 
 
 def _require_picture_scorers(scorers: Mapping[str, Scorer]) -> None:
@@ -391,12 +403,12 @@ def _describe(benchmark: Benchmark, data: str | None) -> Mapping[str, Any] | Non
         UserError: It is nothing that JSON can hold.
     """
     try:
-        described = benchmark.describe_data(data)
-        json.dumps(described)
+        description = benchmark.describe_data(data)
+        json.dumps(description)
     except RrvfError:
         raise
     except Exception as error:  # whatever a stranger's benchmark raises
         raise UserError(
             f"{benchmark.name}: describe_data: {type(error).__name__}: {error}"
         ) from error
-    return described
+    return description

@@ -23,7 +23,7 @@ from typing import Any
 
 from rrvf.bench import Bench
 from rrvf.errors import HarnessError, boundary
-from rrvf.scoring import unscored
+from rrvf.scoring import make_unscored
 from rrvf.trajectories import Trajectory
 from rrvf.types import Code, Language, Sample, SampleResult, Score, Status, TurnScores
 
@@ -164,7 +164,7 @@ def _score_code(bench: Bench, sample: Sample, code: str) -> SampleResult:
         with boundary(f"scoring a turn of {sample.id}"):
             return bench.score(item).result
     except HarnessError as error:
-        return unscored(item, bench.names(), error)
+        return make_unscored(item, bench.names(), error)
 
 
 def _turn_scores(

@@ -125,7 +125,7 @@ def score(
     """
     from rrvf.run_folder import require_apart
     from rrvf.runs import prepared
-    from rrvf.scoring import thoughts_cut
+    from rrvf.scoring import tell_thoughts
 
     require_apart(out, run.data, predictions)
 
@@ -133,7 +133,7 @@ def score(
     where = None if executor == "local" else _on_ray(benchmark, options, None, ray_address)
     with prepared(benchmark, options) as (items, scoring):
         _tell_missing(items, scoring)
-        _tell(thoughts_cut(items))
+        _tell(tell_thoughts(items))
         results = _run(items, scoring, out, run.workers, where, options.to_json())
     _report(out, results)
 
@@ -191,7 +191,7 @@ def rescore(
     from rrvf.rescore import read_run, rescored
     from rrvf.run_folder import begun_fresh, require_apart
     from rrvf.runs import JudgeOptions
-    from rrvf.scoring import thoughts_cut
+    from rrvf.scoring import tell_thoughts
 
     here, there = out.resolve(), run.resolve()
     if here.is_relative_to(there) or there.is_relative_to(here):
@@ -209,7 +209,7 @@ def rescore(
     options = replace(before.options, **changes, **this_machine)
     require_apart(out, options.data)
     with rescored(before, options, out) as (items, scoring):
-        _tell(thoughts_cut(items))
+        _tell(tell_thoughts(items))
         results = _run(items, scoring, out, workers, told=options.to_json())
     _tell(*remarks(out))
     _report(out, results)

@@ -32,11 +32,11 @@ from rrvf.scorers.model_judge import ModelJudge
 from rrvf.scoring import (
     Item,
     Outcome,
+    add_hash,
     content_key,
     item_key,
-    thoughts_line,
-    unscored,
-    with_hash,
+    make_unscored,
+    tell_n_thoughts,
 )
 from rrvf.teacher import ModelTeacher, Teacher
 from rrvf.trajectories import TeacherPart, Trajectory, from_json, to_json
@@ -82,9 +82,9 @@ class LoopScoring:
         """Every score that a result has."""
         return self.bench.names()
 
-    def waiting(self) -> int:
+    def count_waiting(self) -> int:
         """Episodes wait for more than a judge."""
-        return self.bench.waiting() + self.concurrency
+        return self.bench.count_waiting() + self.concurrency
 
     def protocol(self) -> dict[str, Any]:
         """What moves scores: the inner protocol, and who plays by which rules."""
@@ -94,7 +94,7 @@ class LoopScoring:
             "loop": {**self.settings.protocol(), "score_turns": self.score_turns},
             "teacher": dict(self.teacher.protocol()),
         }
-        return with_hash({**inner, **loop})
+        return add_hash({**inner, **loop})
 
     def environment(self) -> dict[str, Any]:
         """Versions of everything that can move a score."""
@@ -126,7 +126,7 @@ class LoopScoring:
         trajectory = self.kept.find(sample.id, key) or self._played(sample, key)
         if trajectory.failed:
             error = HarnessError(trajectory.error or trajectory.stop_reason)
-            outcome = Outcome(unscored((sample, None), self.names(), error))
+            outcome = Outcome(make_unscored((sample, None), self.names(), error))
         else:
             outcome = self.bench.score((sample, trajectory.completion))
         episode = self._told(sample, trajectory, outcome.result)
@@ -197,7 +197,7 @@ def chats_in(scoring: Scoring) -> dict[str, Chat]:
 def remarks(folder: Path) -> Iterator[str]:
     """What is to be said of a run's replies, one line each: thoughts, and answers among them."""
     turns = [turn for turns in _last_turns(folder / TRAJECTORIES).values() for turn in turns]
-    if line := thoughts_line(sum(_answers_after_thoughts(turn) for turn in turns)):
+    if line := tell_n_thoughts(sum(_answers_after_thoughts(turn) for turn in turns)):
         yield line
     notes = Counter(turn["note"] for turn in turns if turn.get("note"))
     for note, number in notes.items():

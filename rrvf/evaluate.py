@@ -20,7 +20,7 @@ from rrvf.errors import HarnessError, SetupError, boundary
 from rrvf.renderers.official_packages import name_missing_package
 from rrvf.repeats import summarize_repeats
 from rrvf.run_folder import RunFolder, to_json
-from rrvf.scoring import Item, Outcome, item_key, unscored
+from rrvf.scoring import Item, Outcome, item_key, make_unscored
 from rrvf.types import BenchmarkResult, SampleResult
 
 
@@ -35,7 +35,7 @@ def score_item(item: Item, scoring: Scoring) -> Outcome:
             json.dumps(to_json(outcome.result), allow_nan=False)
             return outcome
     except HarnessError as error:
-        return Outcome(unscored(item, scoring.names(), error))
+        return Outcome(make_unscored(item, scoring.names(), error))
 
 
 def _with_names(outcome: Outcome) -> Outcome:
@@ -169,7 +169,7 @@ def in_threads(items: Sequence[Item], scoring: Scoring, workers: int) -> Generat
     """The executor of one machine: outcomes as they are finished, a bounded number under way."""
     waiting = iter(items)
     # Who waits for an answer keeps no renderer busy: those bound themselves.
-    threads = workers + scoring.waiting()
+    threads = workers + scoring.count_waiting()
     with ThreadPoolExecutor(threads, thread_name_prefix="score") as pool:
         running: set[Future[Outcome]] = set()
         try:

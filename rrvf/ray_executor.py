@@ -37,7 +37,7 @@ from rrvf.evaluate import score_item
 from rrvf.renderers import cache
 from rrvf.run_folder import token
 from rrvf.runs import JudgeOptions, LoopOptions, RunOptions, episodes, prepared
-from rrvf.scoring import Item, Outcome, unscored
+from rrvf.scoring import Item, Outcome, make_unscored
 from rrvf.trajectories import Trajectory
 from rrvf.types import Sample
 
@@ -381,7 +381,7 @@ class _Crew:
         self._expected = moves_scores(scoring)
         self._workers = workers
         # Who waits for an answer keeps no renderer busy.
-        self._threads = 1 + math.ceil(scoring.waiting() / workers)
+        self._threads = 1 + math.ceil(scoring.count_waiting() / workers)
         self._left = len(items)
         self._todo = deque(_Task(item) for item in items)
         self._suspects: deque[_Task] = deque()
@@ -511,7 +511,7 @@ class _Crew:
 
     def _given_up(self, task: _Task, reason: str) -> Outcome:
         error = HarnessError(f"scoring {task.item[0].id}: {reason}")
-        return Outcome(unscored(task.item, self._scoring.names(), error))
+        return Outcome(make_unscored(task.item, self._scoring.names(), error))
 
 
 def _is_suspect(task: _Task) -> bool:

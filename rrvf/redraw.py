@@ -12,7 +12,7 @@ from rrvf.bench import Bench
 from rrvf.errors import DataError, HarnessError, boundary
 from rrvf.rescore import Rescoring, open_again, read_run
 from rrvf.run_folder import name_pictures, store_picture
-from rrvf.scoring import why_broken
+from rrvf.scoring import find_reference_error
 from rrvf.types import Sample, SampleResult
 
 Names = Mapping[str, str]
@@ -40,7 +40,7 @@ def _was_left_out(result: SampleResult) -> bool:
     """Whether there are pictures to be had, and none were kept."""
     if result.pictures or result.status == "harness_error":
         return False
-    return result.status == "ok" or why_broken(result) is None
+    return result.status == "ok" or find_reference_error(result) is None
 
 
 def draw_left_out(run: Rescoring, names: tuple[str, ...], workers: int) -> Generator[str]:

@@ -32,7 +32,7 @@ from rrvf.by_turn import score_turns
 from rrvf.dotted import find_object
 from rrvf.errors import HarnessError, UserError, boundary
 from rrvf.replies import extract_code, parse_reply, spoken, with_closed_thought
-from rrvf.scoring import Outcome, unscored
+from rrvf.scoring import Outcome, make_unscored
 from rrvf.trajectories import Completion, Trajectory, Turn
 from rrvf.types import EpisodeResult, Language, Sample, SampleResult, Score
 
@@ -283,7 +283,7 @@ class Rewarder:
         item = (sample, trajectory.completion)
         if trajectory.failed:
             failure = HarnessError(trajectory.error or trajectory.stop_reason)
-            outcome = Outcome(unscored(item, self.bench.names(), failure))
+            outcome = Outcome(make_unscored(item, self.bench.names(), failure))
         else:
             try:
                 with boundary(f"scoring {sample.id}"):
@@ -291,7 +291,7 @@ class Rewarder:
             except (HarnessError, UserError) as error:
                 # A judge that is gone must not end a training run: its steps are counted there.
                 failure = HarnessError(str(error))
-                outcome = Outcome(unscored(item, self.bench.names(), failure))
+                outcome = Outcome(make_unscored(item, self.bench.names(), failure))
         reward = reward_of(
             trajectory, outcome.result, self.settings, self.bench.language, self.terms
         )

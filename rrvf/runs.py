@@ -37,7 +37,7 @@ from rrvf.scorers.judge import Judge
 from rrvf.scorers.likeness import NAME as LIKENESS
 from rrvf.scorers.likeness import LikenessJudge
 from rrvf.scorers.model_judge import ModelJudge
-from rrvf.scorers.rubrics import Prompt, load_rubric, own_prompt
+from rrvf.scorers.rubrics import Prompt, load_rubric, read_own_prompt
 from rrvf.scoring import Item
 from rrvf.teacher import ModelTeacher, PictureOnly, Teacher, teacher_prompt
 from rrvf.types import Language, Mode, Pictures, Sample
@@ -439,7 +439,7 @@ def _rules(loop: LoopOptions, language: Language) -> AgentSettings:
     )
     if loop.policy_prompt is None:
         return rules
-    own = own_prompt(loop.policy_prompt, needs="system")
+    own = read_own_prompt(loop.policy_prompt, needs="system")
     return replace(rules, prompt=replace(own, user=own.user or rules.prompt.user))
 
 
@@ -487,7 +487,7 @@ def _checkpoint(loop: LoopOptions, source: Literal["transformers", "vllm"]) -> P
 
 def _teacher_prompt(loop: LoopOptions, language: Language) -> Prompt:
     own = loop.teacher_prompt
-    return teacher_prompt(language) if own is None else own_prompt(own)
+    return teacher_prompt(language) if own is None else read_own_prompt(own)
 
 
 def _teacher_chat(loop: LoopOptions) -> ChatSettings | None:

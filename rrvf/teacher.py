@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from rrvf.chat import Chat, Message, Picture
 from rrvf.errors import HarnessError, boundary
-from rrvf.scorers.model_judge import bounded
+from rrvf.scorers.model_judge import bound_picture
 from rrvf.scorers.rubrics import Prompt, read_prompt
 from rrvf.trajectories import TeacherPart
 from rrvf.types import Language
@@ -91,7 +91,7 @@ def is_blank(png: bytes) -> bool:
     """Whether every pixel of a picture has the same colour, seen on white."""
     from PIL import Image
 
-    with Image.open(io.BytesIO(bounded(png, sys.maxsize))) as picture:
+    with Image.open(io.BytesIO(bound_picture(png, sys.maxsize))) as picture:
         bands = picture.convert("RGB").split()
     return all(low == high for low, high in (band.getextrema() for band in bands))
 
@@ -131,7 +131,7 @@ class ModelTeacher:
     def comments(self, target: bytes, rendering: bytes) -> str:
         """The target first, the rendering second: the prompt says so."""
         with boundary("preparing pictures for the teacher"):
-            pictures = [Picture(bounded(png, self.max_pixels)) for png in (target, rendering)]
+            pictures = [Picture(bound_picture(png, self.max_pixels)) for png in (target, rendering)]
         system = [Message("system", (self.prompt.system,))] if self.prompt.system else []
         question = Message("user", (self.prompt.user, *pictures))
         answer = self.chat.ask(

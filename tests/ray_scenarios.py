@@ -41,7 +41,7 @@ class EndingRenderer(FakeRenderer):
 class Crowded(Bench):
     """Takes several items at once, and tells what it is shown as the sample's picture."""
 
-    def waiting(self) -> int:
+    def count_waiting(self) -> int:
         return 6
 
     def score(self, item: Item) -> Outcome:

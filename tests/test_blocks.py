@@ -36,9 +36,9 @@ PARTS = [
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    blocks._match_recorded.cache_clear()
+    blocks._match_recorded_pages.cache_clear()
     yield
-    blocks._match_recorded.cache_clear()
+    blocks._match_recorded_pages.cache_clear()
 
 
 def page(*texts: TextBlock, width: int = WIDTH, height: int = HEIGHT) -> PageRendering:
@@ -214,7 +214,7 @@ def test_blocks_beyond_the_limits_count_as_unmatched(monkeypatch: pytest.MonkeyP
     score = score_block_match(column(texts), other)
     assert (score.details["missing"], sorted(score.details["extra"])) == (["dddd"], ["dddd", "zz"])
 
-    blocks._match_recorded.cache_clear()
+    blocks._match_recorded_pages.cache_clear()
     monkeypatch.setattr(blocks, "MAX_CHARACTERS", 10)
     target = column(["aaaa", "bbbb", "ccxx"])
     assert score_text(target, page(*target.blocks[:2], height=5000)).value == 1.0
@@ -274,8 +274,8 @@ def same_as_plain_search(ours: list[str], theirs: list[str]) -> None:
     found = match_blocks([_block(text) for text in ours], [_block(text) for text in theirs])
     expected = plain_search(theirs, ours)
     assert [(pair.rendering.text, pair.reference.text) for pair in found.pairs] == expected[0]
-    assert [block.text for block in found.extra] == expected[1]
-    assert [block.text for block in found.missing] == expected[2]
+    assert [block.text for block in found.extra_blocks] == expected[1]
+    assert [block.text for block in found.missing_blocks] == expected[2]
 
 
 def _block(text: str) -> Block:

@@ -34,7 +34,7 @@ from rrvf.scorers.clip import (
     clip_scorers,
     full_page,
     load_model,
-    truncated,
+    truncate_block,
     without_text,
 )
 from rrvf.scorers.clip_weights import find_weights, read_tower, tensors_hash
@@ -381,7 +381,7 @@ def test_the_picture_is_design2codes() -> None:
 
 
 def test_boxes_are_cut_off_to_whole_pixels() -> None:
-    assert truncated(TextBlock("", 1.99, 2.5, 3.999, 0.4, "#000000")) == (1, 2, 3, 0)
+    assert truncate_block(TextBlock("", 1.99, 2.5, 3.999, 0.4, "#000000")) == (1, 2, 3, 0)
 
 
 def test_a_page_that_is_all_text_has_a_picture() -> None:

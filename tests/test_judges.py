@@ -23,7 +23,7 @@ from rrvf.chat import Answer, ChatSettings, Message, Picture
 from rrvf.errors import HarnessError, SetupError
 from rrvf.scorers.judge import Judge
 from rrvf.scorers.likeness import LikenessJudge
-from rrvf.scorers.model_judge import MAX_PIXELS, ModelJudge, bounded, confidence_interval
+from rrvf.scorers.model_judge import MAX_PIXELS, ModelJudge, bound_picture, confidence_interval
 from rrvf.scorers.rubrics import load_rubric
 
 
@@ -235,12 +235,12 @@ def test_what_is_no_picture_is_not_the_models_fault(pair: tuple[bytes, bytes]) -
 
 def test_pictures_within_the_bound_are_sent_as_they_are() -> None:
     exact = png(Image.new("RGB", (4096, 4096), "red"))
-    assert bounded(exact, MAX_PIXELS) is exact
+    assert bound_picture(exact, MAX_PIXELS) is exact
 
 
 @pytest.mark.parametrize("size", [(4097, 4096), (1280, 16384), (60_000, 300)])
 def test_larger_pictures_keep_their_proportions(size: tuple[int, int]) -> None:
-    small = opened(bounded(png(Image.new("RGB", size, "red")), MAX_PIXELS))
+    small = opened(bound_picture(png(Image.new("RGB", size, "red")), MAX_PIXELS))
     assert 0.95 * MAX_PIXELS < small.width * small.height <= MAX_PIXELS
     assert small.width / small.height == pytest.approx(size[0] / size[1], rel=0.02)
     assert small.getpixel((0, 0)) == (255, 0, 0)
@@ -257,7 +257,11 @@ def test_both_sides_are_bounded() -> None:
 
 def test_transparent_places_are_white() -> None:
     clear = png(Image.new("RGBA", (10, 10), (0, 0, 0, 0)))
-    assert opened(bounded(clear, MAX_PIXELS)).convert("RGB").getpixel((5, 5)) == (255, 255, 255)
+    assert opened(bound_picture(clear, MAX_PIXELS)).convert("RGB").getpixel((5, 5)) == (
+        255,
+        255,
+        255,
+    )
 
 
 # -------------------------------------------------------------------------- the embedded one

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from rrvf.errors import UserError
 from rrvf.scorers import SCORERS
-from rrvf.scorers.color import ciede2000, lab, match_colors, similarities, thinned
+from rrvf.scorers.color import ciede2000, lab, match_colors, similarities, thin_colors
 from rrvf.scorers.layout import graph_rule
-from rrvf.scorers.matching import multiset_match
+from rrvf.scorers.matching import match_multisets
 from rrvf.scorers.scorer import find_scorers, score_each
 from rrvf.types import Color, Drawing, Elements, LayoutCell, Score
 
@@ -145,7 +145,7 @@ def test_unscored_is_not_zero() -> None:
 
 @given(st.lists(st.sampled_from("abc")), st.lists(st.sampled_from("abc")))
 def test_multisets_are_matched(reference: list[str], generated: list[str]) -> None:
-    matched, missing, extra = multiset_match(reference, generated)
+    matched, missing, extra = match_multisets(reference, generated)
     common = Counter(reference) & Counter(generated)
     assert Counter(matched) == common
     assert Counter(missing) == Counter(reference) - common
@@ -254,9 +254,9 @@ def test_an_alpha_channel_is_not_looked_at() -> None:
 def test_more_than_ten_colours_are_thinned_in_drawing_order() -> None:
     reds = [Color("bar", f"#{255 - i:02X}0000") for i in range(11)]
     blue = Color("bar", "#0000FF")
-    assert thinned(reds[:10]) == reds[:10]
-    assert thinned([*reds, blue]) == [reds[0], blue]
-    assert thinned([blue, *reds]) == [blue, reds[0]]
+    assert thin_colors(reds[:10]) == reds[:10]
+    assert thin_colors([*reds, blue]) == [reds[0], blue]
+    assert thin_colors([blue, *reds]) == [blue, reds[0]]
 
 
 def test_roles_are_not_mixed() -> None:

@@ -35,7 +35,7 @@ from rrvf.chat import Message, Picture
 from rrvf.errors import DataError, HarnessError, UserError
 from rrvf.kinds.kind import RendererOptions
 from rrvf.policies import to_parts
-from rrvf.scorers.model_judge import bounded
+from rrvf.scorers.model_judge import bound_picture
 from rrvf.types import Sample
 from training.chat_tokens import ChatTokens, opened
 from training.command import read_arguments, run_as_command, tell_ranks
@@ -133,7 +133,9 @@ def as_example(chat: ChatTokens, conversation: Conversation, max_pixels: int) ->
 
 def _scaled(message: Message, max_pixels: int) -> Message:
     parts = (
-        replace(part, png=bounded(part.png, max_pixels)) if isinstance(part, Picture) else part
+        replace(part, png=bound_picture(part.png, max_pixels))
+        if isinstance(part, Picture)
+        else part
         for part in message.parts
     )
     return replace(message, parts=tuple(parts))

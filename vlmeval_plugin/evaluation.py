@@ -20,7 +20,7 @@ from rrvf.evaluate import score_predictions
 from rrvf.report import write_report
 from rrvf.run_folder import read_summary
 from rrvf.runs import JudgeOptions, prepared
-from rrvf.scoring import Item, item_key, thoughts_cut
+from rrvf.scoring import Item, item_key, tell_thoughts
 from rrvf.types import SampleResult
 from vlmeval_plugin import settings
 from vlmeval_plugin.sources import Source
@@ -70,7 +70,7 @@ def evaluate(
         reasons = [f"{item[0].id}: {why}" for item in items if (why := lost(item[1]))]
         if reasons:
             log.warning("%d answers are left unscored, such as %s", len(reasons), reasons[0])
-        if thoughts := thoughts_cut(items):
+        if thoughts := tell_thoughts(items):
             log.info(thoughts)
         for line in scoring.lacks():
             log.warning(line)

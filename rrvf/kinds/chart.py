@@ -15,7 +15,7 @@ from rrvf.renderers.chart import UNKNOWN, ChartRenderer, ChartScript, Limits, so
 from rrvf.renderers.glyphs import Medium
 from rrvf.renderers.memo import MOST_BYTES
 from rrvf.scorers import SCORERS
-from rrvf.scorers.scorer import Scorer, usable
+from rrvf.scorers.scorer import Scorer, is_usable
 from rrvf.types import Drawing, Language, Mode, Pictures, Rendering, Sample, Status
 
 
@@ -59,30 +59,30 @@ class ChartKind(Kind):
         )
         rendering = self.renderer.render(chart, modes=modes, judge=self.judged, pictures=pictures)
         judge_png = rendering.judge_png if self.judged else rendering.png
-        return self._seen(rendering, judge_png)
+        return self._to_drawn(rendering, judge_png)
 
     def draw_target(self, sample: Sample, pictures: Pictures = "all") -> Drawn:
         """The reference; its own picture, where the data set ships one, is what a judge sees."""
         needs_own = self.judged or sample.reference_code is None
-        own = read_png(sample.image) if needs_own else None
+        own_png = read_png(sample.image) if needs_own else None
         if sample.reference_code is None:
-            if own is None:
+            if own_png is None:
                 raise HarnessError(
                     f"the sample {sample.id} has neither reference code nor a picture"
                 )
-            return Drawn("ok", png=own, judge_png=own)
-        through_pdf = self.judged and own is None
+            return Drawn("ok", png=own_png, judge_png=own_png)
+        through_pdf = self.judged and own_png is None
         rendering = self.renderer.render_reference(
             sample.reference_code, judge=through_pdf, pictures=pictures
         )
-        whole = usable(rendering.drawing(self.mode))
+        is_whole = is_usable(rendering.drawing(self.mode))
         judge_png = rendering.judge_png if through_pdf else rendering.png
-        if own is not None:
-            judge_png, whole = own, True
-        return self._seen(rendering, judge_png if whole else None)
+        if own_png is not None:
+            judge_png, is_whole = own_png, True
+        return self._to_drawn(rendering, judge_png if is_whole else None)
 
-    def _seen(self, rendering: Rendering, judge_png: bytes | None) -> Drawn:
-        drawing, other = rendering.drawing(self.mode), rendering.drawing(self._other_mode())
+    def _to_drawn(self, rendering: Rendering, judge_png: bytes | None) -> Drawn:
+        drawing, other_drawing = rendering.drawing(self.mode), rendering.drawing(self._other_mode())
         return Drawn(
             drawing.status,
             drawing.error,
@@ -90,7 +90,7 @@ class ChartKind(Kind):
             judge_png,
             rendering.seconds,
             drawing,
-            None if other == UNKNOWN else other,
+            None if other_drawing == UNKNOWN else other_drawing,
             rendering.fixed.elements.texts,
         )
 
@@ -160,11 +160,11 @@ def renderer_protocol(renderer: ChartRenderer) -> dict[str, Any]:
 
 def renderer_environment(renderer: ChartRenderer) -> dict[str, Any]:
     """What a renderer of scripts says of itself, for the record of a run."""
-    said = renderer.environment
+    environment = renderer.environment
     return {
-        "confinement": said["level"],
-        "runs_as": said["user"],
-        "chart_python": said["python"],
-        "chart_versions": said["versions"],
-        "fonts": {"count": said["n_fonts"], "hash": said["fonts_hash"]},
+        "confinement": environment["level"],
+        "runs_as": environment["user"],
+        "chart_python": environment["python"],
+        "chart_versions": environment["versions"],
+        "fonts": {"count": environment["n_fonts"], "hash": environment["fonts_hash"]},
     }

@@ -44,16 +44,23 @@ class FigureKind(Kind):
 
     def draw(self, script: Script, pictures: Pictures = "all") -> Drawn:
         """Execute a script."""
-        return _seen(self.renderer.render_figure(self.code_of(script)))
+        return _to_drawn(self.renderer.render_figure(self.code_of(script)))
 
     def draw_target(self, sample: Sample, pictures: Pictures = "all") -> Drawn:
         """The reference; the data set's own picture of it, where there is one, goes first."""
-        own = read_png(sample.image)
+        own_png = read_png(sample.image)
         if sample.reference_code is None:
-            return Drawn("ok", png=own, judge_png=own)
-        drawn = _seen(self.renderer.render_figure_reference(sample.reference_code))
-        shown = own or (drawn.png if drawn.status == "ok" else None)
-        return Drawn(drawn.status, drawn.error, shown, shown, view=drawn.view, texts=drawn.texts)
+            return Drawn("ok", png=own_png, judge_png=own_png)
+        rendering = _to_drawn(self.renderer.render_figure_reference(sample.reference_code))
+        picture = own_png or (rendering.png if rendering.status == "ok" else None)
+        return Drawn(
+            rendering.status,
+            rendering.error,
+            picture,
+            picture,
+            view=rendering.view,
+            texts=rendering.texts,
+        )
 
     def fail(self, status: Status, error: str) -> Drawn:
         """As if some code had come to this."""
@@ -72,7 +79,7 @@ class FigureKind(Kind):
         self.renderer.close()
 
 
-def _seen(figure: FigureRendering) -> Drawn:
+def _to_drawn(figure: FigureRendering) -> Drawn:
     return Drawn(
         figure.status,
         figure.error,

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from rrvf.renderers.chart import ChartScript
 from rrvf.renderers.glyphs import Medium
-from rrvf.scorers.scorer import Scorer, usable
+from rrvf.scorers.scorer import Scorer, is_usable
 from rrvf.types import Language, Mode, Pictures, Sample, Status
 
 Script = str | ChartScript
@@ -50,7 +50,7 @@ class Drawn:
     @property
     def complete(self) -> bool:
         """Whether the code ran to its end, as that of a reference has to."""
-        return self.status == "ok" and (self.view is None or usable(self.view))
+        return self.status == "ok" and (self.view is None or is_usable(self.view))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,27 +63,27 @@ class PageKind(Kind):
 
     def draw(self, script: Script, pictures: Pictures = "all") -> Drawn:
         """Show a page."""
-        return _seen(self.renderer.render(self.code_of(script)))
+        return _to_drawn(self.renderer.render(self.code_of(script)))
 
     def draw_target(self, sample: Sample, pictures: Pictures = "all") -> Drawn:
         """The reference's page, or its picture with the texts of that page."""
-        shown = None
+        rendering = None
         if sample.reference_code is not None:
-            shown = self.renderer.render_reference(sample.reference_code)
+            rendering = self.renderer.render_reference(sample.reference_code)
         if self.reference == "html":
-            if shown is None:
+            if rendering is None:
                 raise HarnessError(f"the sample {sample.id} has no reference HTML")
-            return _seen(shown)
+            return _to_drawn(rendering)
         png = read_png(sample.image)
         if png is None:
             raise HarnessError(f"the sample {sample.id} has no picture of its own")
         width, height = size_of_png(png)
-        blocks = shown.blocks if shown is not None else ()
-        return _seen(PageRendering("ok", png=png, width=width, height=height, blocks=blocks))
+        blocks = rendering.blocks if rendering is not None else ()
+        return _to_drawn(PageRendering("ok", png=png, width=width, height=height, blocks=blocks))
 
     def fail(self, status: Status, error: str) -> Drawn:
         """As if some page had come to this."""
-        return _seen(PageRendering(status, error))
+        return _to_drawn(PageRendering(status, error))
 
     def protocol(self) -> Mapping[str, Any]:
         """What it is compared with, window, limits, and a hash of the renderer's source."""
@@ -100,7 +100,7 @@ class PageKind(Kind):
     def environment(self) -> Mapping[str, Any]:
         """Browser, fonts, confinement."""
         return {
-            name: told for name, told in self.renderer.environment.items() if name != "javascript"
+            name: value for name, value in self.renderer.environment.items() if name != "javascript"
         }
 
     def lacks(self) -> Sequence[str]:
@@ -112,7 +112,7 @@ class PageKind(Kind):
         self.renderer.close()
 
 
-def _seen(page: PageRendering) -> Drawn:
+def _to_drawn(page: PageRendering) -> Drawn:
     return Drawn(
         page.status,
         page.error,

@@ -91,13 +91,13 @@ class Matching:
     """Pairs, and what is left on either side, in the order of the documents."""
 
     pairs: tuple[Pair, ...]
-    missing: tuple[Block, ...]
-    extra: tuple[Block, ...]
+    missing_blocks: tuple[Block, ...]
+    extra_blocks: tuple[Block, ...]
 
     @property
     def empty(self) -> bool:
         """No text on either page."""
-        return not (self.pairs or self.missing or self.extra)
+        return not (self.pairs or self.missing_blocks or self.extra_blocks)
 
 
 # ------------------------------------------------------------------------------- the four scorers
@@ -106,32 +106,32 @@ class Matching:
 def score_block_match(target: PageRendering, page: PageRendering) -> Score:
     """Matched area over all area; details name the missing and the extra texts, largest first."""
     matching = match_pages(target, page)
-    matched = sum(pair.reference.area + pair.rendering.area for pair in matching.pairs)
-    missing = sum(block.area for block in matching.missing)
-    extra = sum(block.area for block in matching.extra)
+    matched_area = sum(pair.reference.area + pair.rendering.area for pair in matching.pairs)
+    missing_area = sum(block.area for block in matching.missing_blocks)
+    extra_area = sum(block.area for block in matching.extra_blocks)
     details: dict[str, Any] = {
         "n_matched": len(matching.pairs),
-        "n_missing": len(matching.missing),
-        "n_extra": len(matching.extra),
-        "missing": _largest(matching.missing),
-        "extra": _largest(matching.extra),
-        "matched_area": matched,
-        "missing_area": missing,
-        "extra_area": extra,
+        "n_missing": len(matching.missing_blocks),
+        "n_extra": len(matching.extra_blocks),
+        "missing": _list_largest(matching.missing_blocks),
+        "extra": _list_largest(matching.extra_blocks),
+        "matched_area": matched_area,
+        "missing_area": missing_area,
+        "extra_area": extra_area,
     }
     if matching.empty:
         return Score(1.0, details)
-    return Score(matched / (matched + missing + extra), details)
+    return Score(matched_area / (matched_area + missing_area + extra_area), details)
 
 
 def score_text(target: PageRendering, page: PageRendering) -> Score:
     """Mean similarity of the matched texts; details list the least similar pairs."""
-    return _mean_of_pairs(match_pages(target, page), lambda pair: pair.text, lambda block: {})
+    return _average_pairs(match_pages(target, page), lambda pair: pair.text, lambda block: {})
 
 
 def score_position(target: PageRendering, page: PageRendering) -> Score:
     """Mean nearness of the matched blocks' centres; details list the farthest pairs."""
-    return _mean_of_pairs(
+    return _average_pairs(
         match_pages(target, page),
         lambda pair: pair.position,
         lambda block: {"center": [round(share, 4) for share in block.center]},
@@ -140,23 +140,23 @@ def score_position(target: PageRendering, page: PageRendering) -> Score:
 
 def score_color(target: PageRendering, page: PageRendering) -> Score:
     """Mean similarity of the matched texts' colours; details list the least similar pairs."""
-    return _mean_of_pairs(
+    return _average_pairs(
         match_pages(target, page),
         lambda pair: pair.color,
         lambda block: {"color": "#{:02X}{:02X}{:02X}".format(*map(round, block.color))},
     )
 
 
-def _mean_of_pairs(
-    matching: Matching, value: Callable[[Pair], float], shown: Callable[[Block], dict[str, Any]]
+def _average_pairs(
+    matching: Matching, value: Callable[[Pair], float], describe: Callable[[Block], dict[str, Any]]
 ) -> Score:
     worst = sorted(matching.pairs, key=value)[:MAX_LISTED]
     details = {
         "n_matched": len(matching.pairs),
         "pairs": [
             {
-                "reference": {"text": _short(pair.reference.text), **shown(pair.reference)},
-                "rendering": {"text": _short(pair.rendering.text), **shown(pair.rendering)},
+                "reference": {"text": _shorten(pair.reference.text), **describe(pair.reference)},
+                "rendering": {"text": _shorten(pair.rendering.text), **describe(pair.rendering)},
                 "similarity": value(pair),
             }
             for pair in worst
@@ -167,12 +167,12 @@ def _mean_of_pairs(
     return Score(fmean(value(pair) for pair in matching.pairs), details)
 
 
-def _largest(blocks: Sequence[Block]) -> list[str]:
+def _list_largest(blocks: Sequence[Block]) -> list[str]:
     by_area = sorted(blocks, key=lambda block: block.area, reverse=True)
-    return [_short(block.text) for block in by_area[:MAX_LISTED]]
+    return [_shorten(block.text) for block in by_area[:MAX_LISTED]]
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     if len(text) <= MAX_LISTED_CHARACTERS:
         return text
     return text[: MAX_LISTED_CHARACTERS - 1] + "…"
@@ -183,24 +183,28 @@ def _short(text: str) -> str:
 
 def match_pages(target: PageRendering, page: PageRendering) -> Matching:
     """The one matching that the four scorers look at; the latest few are remembered."""
-    return _match_recorded(
+    return _match_recorded_pages(
         (target.blocks, target.width, target.height), (page.blocks, page.width, page.height)
     )
 
 
-Recorded = tuple[tuple[TextBlock, ...], int, int]
+RecordedPage = tuple[tuple[TextBlock, ...], int, int]
 
 
 @lru_cache(maxsize=8)
-def _match_recorded(target: Recorded, page: Recorded) -> Matching:
+def _match_recorded_pages(target: RecordedPage, page: RecordedPage) -> Matching:
     if target == page:
-        return Matching(_as_pairs([(block, block, 1.0) for block in _relative(*target)]), (), ())
-    reference, missing = _within_limits(_relative(*target))
-    rendering, extra = _within_limits(_relative(*page))
+        return Matching(_make_pairs([(block, block, 1.0) for block in _to_shares(*target)]), (), ())
+    reference, reference_rest = _split_at_limits(_to_shares(*target))
+    rendering, rendering_rest = _split_at_limits(_to_shares(*page))
     if not (reference and rendering):
-        return Matching((), (*reference, *missing), (*rendering, *extra))
-    found = match_blocks(_joined_by_place(reference), _joined_by_place(rendering))
-    return replace(found, missing=(*found.missing, *missing), extra=(*found.extra, *extra))
+        return Matching((), (*reference, *reference_rest), (*rendering, *rendering_rest))
+    matching = match_blocks(_join_by_place(reference), _join_by_place(rendering))
+    return replace(
+        matching,
+        missing_blocks=(*matching.missing_blocks, *reference_rest),
+        extra_blocks=(*matching.extra_blocks, *rendering_rest),
+    )
 
 
 def match_blocks(reference: Sequence[Block], rendering: Sequence[Block]) -> Matching:
@@ -213,29 +217,29 @@ def match_blocks(reference: Sequence[Block], rendering: Sequence[Block]) -> Matc
         reference: In the order of the document, not empty.
         rendering: The same.
     """
-    similar = Similarities()
+    similarities = Similarities()
     rows, columns = list(rendering), list(reference)
     if max(len(rows), len(columns)) <= MAX_MERGED_BLOCKS:
-        rows, columns = _merge_neighbours(rows, columns, similar)
-    table = similar.table(rows, columns)
-    best = zip(*_assign(_with_context(-table)), strict=True)
-    kept = [(i, j) for i, j in best if table[i, j] >= MIN_SIMILARITY]
-    used_rows, used_columns = {i for i, _ in kept}, {j for _, j in kept}
+        rows, columns = _merge_neighbours(rows, columns, similarities)
+    table = similarities.table(rows, columns)
+    best = zip(*_assign(_add_context(-table)), strict=True)
+    cells = [(i, j) for i, j in best if table[i, j] >= MIN_SIMILARITY]
+    used_rows, used_columns = {i for i, _ in cells}, {j for _, j in cells}
     return Matching(
-        _as_pairs([(columns[j], rows[i], float(table[i, j])) for i, j in kept]),
+        _make_pairs([(columns[j], rows[i], float(table[i, j])) for i, j in cells]),
         tuple(block for j, block in enumerate(columns) if j not in used_columns),
         tuple(block for i, block in enumerate(rows) if i not in used_rows),
     )
 
 
-def _as_pairs(matched: Sequence[tuple[Block, Block, float]]) -> tuple[Pair, ...]:
-    if not matched:
+def _make_pairs(matches: Sequence[tuple[Block, Block, float]]) -> tuple[Pair, ...]:
+    if not matches:
         return ()
-    ours = np.array([reference.color for reference, _, _ in matched])
-    theirs = np.array([rendering.color for _, rendering, _ in matched])
+    ours = np.array([reference.color for reference, _, _ in matches])
+    theirs = np.array([rendering.color for _, rendering, _ in matches])
     colors = np.maximum(0.0, 1.0 - ciede2000(lab_of_rgb(theirs), lab_of_rgb(ours)) / 100.0)
     pairs: list[Pair] = []
-    for (reference, rendering, similarity), color in zip(matched, colors, strict=True):
+    for (reference, rendering, similarity), color in zip(matches, colors, strict=True):
         (x, y), (other_x, other_y) = reference.center, rendering.center
         position = max(0.0, 1.0 - max(abs(x - other_x), abs(y - other_y)))
         pairs.append(Pair(reference, rendering, similarity, position, float(color)))
@@ -245,7 +249,7 @@ def _as_pairs(matched: Sequence[tuple[Block, Block, float]]) -> tuple[Pair, ...]
 # ------------------------------------------------------------------------------------- the blocks
 
 
-def _relative(recorded: Sequence[TextBlock], width: int, height: int) -> list[Block]:
+def _to_shares(recorded: Sequence[TextBlock], width: int, height: int) -> list[Block]:
     blocks: list[Block] = []
     for block in recorded:
         box = block.x / width, block.y / height, block.width / width, block.height / height
@@ -254,48 +258,48 @@ def _relative(recorded: Sequence[TextBlock], width: int, height: int) -> list[Bl
     return blocks
 
 
-def _within_limits(blocks: Sequence[Block]) -> tuple[list[Block], list[Block]]:
+def _split_at_limits(blocks: Sequence[Block]) -> tuple[list[Block], list[Block]]:
     """The blocks to compare, and those left out; a text across the limit is cut."""
-    compared: list[Block] = []
-    left = MAX_CHARACTERS
+    compared_blocks: list[Block] = []
+    n_left = MAX_CHARACTERS
     for block in blocks[:MAX_BLOCKS]:
-        if left == 0:
+        if n_left == 0:
             break
-        compared.append(
-            block if len(block.text) <= left else replace(block, text=block.text[:left])
+        compared_blocks.append(
+            block if len(block.text) <= n_left else replace(block, text=block.text[:n_left])
         )
-        left -= len(compared[-1].text)
-    return compared, list(blocks[len(compared) :])
+        n_left -= len(compared_blocks[-1].text)
+    return compared_blocks, list(blocks[len(compared_blocks) :])
 
 
-def _joined_by_place(blocks: Sequence[Block]) -> list[Block]:
+def _join_by_place(blocks: Sequence[Block]) -> list[Block]:
     """Blocks in the very same box are one: texts joined, the colour halfway at every step."""
-    joined: dict[tuple[float, float, float, float], Block] = {}
+    blocks_by_box: dict[tuple[float, float, float, float], Block] = {}
     for block in blocks:
         box = block.x, block.y, block.width, block.height
-        if box not in joined:
-            joined[box] = block
+        if box not in blocks_by_box:
+            blocks_by_box[box] = block
             continue
-        first = joined[box]
-        color = _by_channel(lambda one, other: (one + other) / 2, first, block)
-        joined[box] = replace(first, text=f"{first.text} {block.text}", color=color)
-    return list(joined.values())
+        first = blocks_by_box[box]
+        color = _mix_colors(lambda a, b: (a + b) / 2, first, block)
+        blocks_by_box[box] = replace(first, text=f"{first.text} {block.text}", color=color)
+    return list(blocks_by_box.values())
 
 
-def _joined(first: Block, second: Block) -> Block:
+def _join_blocks(first: Block, second: Block) -> Block:
     """Two neighbours as one block."""
     left, top = min(first.x, second.x), min(first.y, second.y)
     right = max(first.x + first.width, second.x + second.width)
     bottom = max(first.y + first.height, second.y + second.height)
-    color = _by_channel(lambda one, other: (one + other) // 2, first, second)
-    return Block(_joined_text(first, second), left, top, right - left, bottom - top, color)
+    color = _mix_colors(lambda a, b: (a + b) // 2, first, second)
+    return Block(_join_texts(first, second), left, top, right - left, bottom - top, color)
 
 
-def _joined_text(first: Block, second: Block) -> str:
+def _join_texts(first: Block, second: Block) -> str:
     return f"{first.text} {second.text}"
 
 
-def _by_channel(mix: Callable[[float, float], float], first: Block, second: Block) -> Rgb:
+def _mix_colors(mix: Callable[[float, float], float], first: Block, second: Block) -> Rgb:
     red, green, blue = (mix(*pair) for pair in zip(first.color, second.color, strict=True))
     return red, green, blue
 
@@ -304,73 +308,80 @@ def _by_channel(mix: Callable[[float, float], float], first: Block, second: Bloc
 
 
 def _merge_neighbours(
-    rows: list[Block], columns: list[Block], similar: Similarities
+    rows: list[Block], columns: list[Block], similarities: Similarities
 ) -> tuple[list[Block], list[Block]]:
     """Merge until nothing improves: a sweep over the rows, one over the columns, and again."""
     while True:
         before = len(rows) + len(columns)
-        rows = _apply(rows, _improving_merges(rows, columns, similar, axis=0))
-        columns = _apply(columns, _improving_merges(rows, columns, similar, axis=1))
+        rows = _apply_merges(rows, _find_merges(rows, columns, similarities, axis=0))
+        columns = _apply_merges(columns, _find_merges(rows, columns, similarities, axis=1))
         if len(rows) + len(columns) == before:
             return rows, columns
 
 
-def _apply(blocks: list[Block], merges: Sequence[int]) -> list[Block]:
+def _apply_merges(blocks: list[Block], merges: Sequence[int]) -> list[Block]:
     """Merge each ``i`` with ``i + 1``, best first; a block takes part in one merge only."""
-    merged: dict[int, Block] = {}
-    gone: set[int] = set()
+    merged_blocks: dict[int, Block] = {}
+    absorbed_places: set[int] = set()
     for i in merges:
-        if not {i, i + 1} & (gone | merged.keys()):
-            merged[i] = _joined(blocks[i], blocks[i + 1])
-            gone.add(i + 1)
-    return [merged.get(i, block) for i, block in enumerate(blocks) if i not in gone]
+        if not {i, i + 1} & (absorbed_places | merged_blocks.keys()):
+            merged_blocks[i] = _join_blocks(blocks[i], blocks[i + 1])
+            absorbed_places.add(i + 1)
+    return [
+        merged_blocks.get(i, block) for i, block in enumerate(blocks) if i not in absorbed_places
+    ]
 
 
-def _improving_merges(
-    rows: Sequence[Block], columns: Sequence[Block], similar: Similarities, axis: int
+def _find_merges(
+    rows: Sequence[Block], columns: Sequence[Block], similarities: Similarities, axis: int
 ) -> list[int]:
     """The ``i`` whose merge with ``i + 1`` improves the assignment, best first.
 
     Args:
         rows: The rendering's blocks.
         columns: The reference's.
-        similar: What is known of their similarity.
+        similarities: What is known of their similarity.
         axis: 0 to merge rows, 1 to merge columns.
     """
-    own, other = (rows, columns) if axis == 0 else (columns, rows)
-    costs = -similar.table(rows, columns)
-    current = _costs_of_best(costs)
+    own_blocks, other_blocks = (rows, columns) if axis == 0 else (columns, rows)
+    costs = -similarities.table(rows, columns)
+    current = _list_best_costs(costs)
     gains: list[tuple[float, int]] = []
-    bounds = _bounds_of_merges(own, other)
-    for i in range(len(own) - 1):
-        if _is_hopeless(current, _costs_of_best(_with_merge(costs, i, next(bounds), axis))):
+    bounds = _bound_merges(own_blocks, other_blocks)
+    for i in range(len(own_blocks) - 1):
+        if _is_hopeless(current, _list_best_costs(_merge_costs(costs, i, next(bounds), axis))):
             continue
-        text = _joined_text(own[i], own[i + 1])
-        line = [similar(text, b.text) if axis == 0 else similar(b.text, text) for b in other]
-        gain = _gain(current, _costs_of_best(_with_merge(costs, i, np.array(line), axis)))
+        text = _join_texts(own_blocks[i], own_blocks[i + 1])
+        line = [
+            similarities(text, b.text) if axis == 0 else similarities(b.text, text)
+            for b in other_blocks
+        ]
+        gain = _compute_gain(
+            current, _list_best_costs(_merge_costs(costs, i, np.array(line), axis))
+        )
         if gain > MIN_GAIN:
             gains.append((gain, i))
     return [i for _, i in sorted(gains, key=lambda gain: -gain[0])]
 
 
-def _with_merge(costs: Floats, i: int, similarities: Floats, axis: int) -> Floats:
+def _merge_costs(costs: Floats, i: int, similarities: Floats, axis: int) -> Floats:
     """Costs after lines ``i`` and ``i + 1`` became one with the given similarities."""
-    changed = np.delete(costs, i + 1, axis)
+    new_costs = np.delete(costs, i + 1, axis)
     if axis == 0:
-        changed[i] = -similarities
+        new_costs[i] = -similarities
     else:
-        changed[:, i] = -similarities
-    return changed
+        new_costs[:, i] = -similarities
+    return new_costs
 
 
-def _gain(before: Sequence[float], after: Sequence[float]) -> float:
+def _compute_gain(before: Sequence[float], after: Sequence[float]) -> float:
     """How much the mean cost of the pairs that changed went down; 0 if the best did not."""
     common = Counter(before) & Counter(after)
-    gone = list((Counter(before) - common).elements())
-    new = list((Counter(after) - common).elements())
-    if not (gone and new and min(new) < min(gone)):
+    old_costs = list((Counter(before) - common).elements())
+    new_costs = list((Counter(after) - common).elements())
+    if not (old_costs and new_costs and min(new_costs) < min(old_costs)):
         return 0.0
-    return sum(gone) / len(gone) - sum(new) / len(new)
+    return sum(old_costs) / len(old_costs) - sum(new_costs) / len(new_costs)
 
 
 def _is_hopeless(before: Sequence[float], at_best: Sequence[float]) -> bool:
@@ -379,28 +390,30 @@ def _is_hopeless(before: Sequence[float], at_best: Sequence[float]) -> bool:
     With u changed pairs after the merge and T the total similarity, as many pairs as before gain
     (T' - T) / u; one pair less gains (T' - T + mean of the changed ones before) / u.
     """
-    grown = sum(before) - sum(at_best)
+    growth = sum(before) - sum(at_best)
     if len(at_best) < len(before):
-        grown -= min(before)
-    return grown < MIN_GAIN - ROUNDING
+        growth -= min(before)
+    return growth < MIN_GAIN - ROUNDING
 
 
-def _bounds_of_merges(own: Sequence[Block], other: Sequence[Block]) -> Iterator[Floats]:
+def _bound_merges(own_blocks: Sequence[Block], other_blocks: Sequence[Block]) -> Iterator[Floats]:
     """For every two neighbours, the most that their joint text can be similar to each other text.
 
     No more characters can match than the two texts have in common, whatever their order.
     """
-    alphabet = sorted({" ", *(char for block in (*own, *other) for char in block.text)})
+    alphabet = sorted(
+        {" ", *(char for block in (*own_blocks, *other_blocks) for char in block.text)}
+    )
     place = {char: k for k, char in enumerate(alphabet)}
 
-    def counted(text: str) -> NDArray[np.intp]:
+    def count_characters(text: str) -> NDArray[np.intp]:
         return np.bincount([place[char] for char in text], minlength=len(alphabet))
 
-    others = np.array([counted(block.text) for block in other])
-    lengths = others.sum(axis=1)
-    for first, second in pairwise(own):
-        mine = counted(_joined_text(first, second))
-        yield 2.0 * np.minimum(mine, others).sum(axis=1) / (mine.sum() + lengths)
+    other_counts = np.array([count_characters(block.text) for block in other_blocks])
+    lengths = other_counts.sum(axis=1)
+    for first, second in pairwise(own_blocks):
+        own_counts = count_characters(_join_texts(first, second))
+        yield 2.0 * np.minimum(own_counts, other_counts).sum(axis=1) / (own_counts.sum() + lengths)
 
 
 # ------------------------------------------------------------------------------- the assignment
@@ -413,16 +426,16 @@ def _assign(costs: Floats) -> tuple[list[int], list[int]]:
     return rows.tolist(), columns.tolist()
 
 
-def _costs_of_best(costs: Floats) -> list[float]:
+def _list_best_costs(costs: Floats) -> list[float]:
     return costs[_assign(costs)].tolist()
 
 
-def _with_context(costs: Floats) -> Floats:
+def _add_context(costs: Floats) -> Floats:
     """Good pairs get cheaper by a share of the two best pairs among their eight neighbours."""
     n, m = costs.shape
-    padded = np.pad(costs, 1)
-    around = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-    neighbours = np.stack([padded[i : i + n, j : j + m] for i, j in around])
+    padded_costs = np.pad(costs, 1)
+    offsets = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+    neighbours = np.stack([padded_costs[i : i + n, j : j + m] for i, j in offsets])
     bonus = CONTEXT_BONUS * np.partition(neighbours, 1, axis=0)[:2].sum(axis=0)
     return np.where(costs < -MIN_SIMILARITY, costs + bonus, costs)
 
@@ -434,16 +447,16 @@ class Similarities:
     """Similarity of two texts, each pair computed once: ``difflib``'s ratio, not symmetric."""
 
     def __init__(self) -> None:
-        self._to: dict[str, tuple[dict[str, float], Callable[[str], float]]] = {}
+        self._ratios: dict[str, tuple[dict[str, float], Callable[[str], float]]] = {}
 
     def __call__(self, first: str, second: str) -> float:
         """``difflib.SequenceMatcher(None, first, second).ratio()``."""
-        if second not in self._to:
-            self._to[second] = {}, ratio_to(second)
-        known, ratio = self._to[second]
-        if first not in known:
-            known[first] = 1.0 if first == second else ratio(first)
-        return known[first]
+        if second not in self._ratios:
+            self._ratios[second] = {}, ratio_to(second)
+        ratios, compute = self._ratios[second]
+        if first not in ratios:
+            ratios[first] = 1.0 if first == second else compute(first)
+        return ratios[first]
 
     def table(self, rows: Sequence[Block], columns: Sequence[Block]) -> Floats:
         """Of every block of ``rows`` with every one of ``columns``, in that order."""
@@ -472,7 +485,7 @@ def ratio_to(second: str) -> Callable[[str], float]:
 
     def ratio(first: str) -> float:
         single = [places.get(char, 0) for char in first]
-        return 2.0 * _matching(single, len(second)) / (len(first) + len(second))
+        return 2.0 * _count_matches(single, len(second)) / (len(first) + len(second))
 
     return ratio
 
@@ -481,20 +494,20 @@ Run = tuple[int, int]
 """Where a common run starts in the first text, and where it ends in the second, as bits."""
 
 
-def _common_runs(single: Sequence[int]) -> list[list[Run]]:
+def _find_common_runs(single: Sequence[int]) -> list[list[Run]]:
     """Common runs of 2, 3, 4 ... characters, up to the longest there are."""
     runs: list[list[Run]] = []
-    found = [(i, ends) for i, ends in enumerate(single) if ends]
-    while found:
+    starts = [(i, ends) for i, ends in enumerate(single) if ends]
+    while starts:
         size = len(runs) + 1
-        if found[-1][0] + size == len(single):
-            found = found[:-1]
-        found = [(i, both) for i, ends in found if (both := (ends << 1) & single[i + size])]
-        runs.append(found)
+        if starts[-1][0] + size == len(single):
+            starts = starts[:-1]
+        starts = [(i, both) for i, ends in starts if (both := (ends << 1) & single[i + size])]
+        runs.append(starts)
     return runs[:-1]
 
 
-def _matching(single: Sequence[int], other: int) -> int:
+def _count_matches(single: Sequence[int], other: int) -> int:
     """How many characters match: those of the longest run, and of the texts left and right of it.
 
     Of several longest runs the one counts that starts first in the first text, then in the second.
@@ -503,11 +516,11 @@ def _matching(single: Sequence[int], other: int) -> int:
         single: For every character of the first text its places in the second, as bits.
         other: Length of the second text.
     """
-    runs = _common_runs(single)
+    runs = _find_common_runs(single)
     total = 0
-    todo = [(0, len(single), 0, other, len(runs) + 1)]
-    while todo:
-        start, end, low, high, most = todo.pop()
+    stretches = [(0, len(single), 0, other, len(runs) + 1)]
+    while stretches:
+        start, end, low, high, most = stretches.pop()
         for size in range(min(most, end - start, high - low), 1, -1):
             last, window = end - size, (1 << high) - (1 << (low + size - 1))
             run = next((r for r in runs[size - 2] if r[1] & window and start <= r[0] <= last), None)
@@ -516,15 +529,15 @@ def _matching(single: Sequence[int], other: int) -> int:
             i, ends = run[0], run[1] & window
             j = (ends & -ends).bit_length() - size
             total += size
-            todo.append((start, i, low, j, size))
-            todo.append((i + size, end, j + size, high, size))
+            stretches.append((start, i, low, j, size))
+            stretches.append((i + size, end, j + size, high, size))
             break
         else:
-            total += _matching_singly(single[start:end], (1 << high) - (1 << low))
+            total += _count_single_matches(single[start:end], (1 << high) - (1 << low))
     return total
 
 
-def _matching_singly(single: Sequence[int], window: int) -> int:
+def _count_single_matches(single: Sequence[int], window: int) -> int:
     """Matches where no two characters in a row do: nothing is left of the first one found."""
     total = 0
     for places in single:

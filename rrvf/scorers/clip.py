@@ -133,11 +133,11 @@ class ClipModel:
         """Resized, cropped and normalised, as a tensor of shape (3, height, width)."""
         return self.transform(picture)
 
-    def embed(self, prepared: Sequence[Any]) -> Floats:
+    def embed(self, tensors: Sequence[Any]) -> Floats:
         """Embeddings of prepared pictures, in one batch, not normalised; shape (n, dimensions)."""
         torch = package("torch")
         with torch.inference_mode():
-            return self.tower(torch.stack(list(prepared)).to(self.device)).cpu().numpy()
+            return self.tower(torch.stack(list(tensors)).to(self.device)).cpu().numpy()
 
 
 def load_model(settings: ClipSettings) -> ClipModel:
@@ -149,39 +149,39 @@ def load_model(settings: ClipSettings) -> ClipModel:
         UserError: There is no such model or tag.
     """
     torch = package("torch")
-    architecture = _architecture(settings.model)
-    path, prepared_for = find_weights(settings.model, settings.weights)
+    architecture = _find_architecture(settings.model)
+    path, preprocessing = find_weights(settings.model, settings.weights)
     tensors = read_tower(path)
-    tower = _tower(architecture)
+    tower = _make_tower(architecture)
     try:
         tower.load_state_dict(tensors)
     except RuntimeError as error:
         raise DataError(f"{path}: weights of another model than {settings.model}") from error
     transforms = package("open_clip.transform")
-    prepare = transforms.merge_preprocess_dict(
-        transforms.PreprocessCfg(size=tower.image_size), prepared_for
+    configuration = transforms.merge_preprocess_dict(
+        transforms.PreprocessCfg(size=tower.image_size), preprocessing
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = ClipModel(
         name=settings.model,
-        weights=(settings.weights or DEFAULT_TAG) if prepared_for else path.name,
+        weights=(settings.weights or DEFAULT_TAG) if preprocessing else path.name,
         sha256=tensors_hash(tower.state_dict()),
         device=device,
         tower=tower.to(device).eval(),
         transform=transforms.image_transform_v2(
-            transforms.PreprocessCfg(**prepare), is_train=False
+            transforms.PreprocessCfg(**configuration), is_train=False
         ),
     )
-    if not np.isfinite(model.embed([model.prepare(_black())])).all():
+    if not np.isfinite(model.embed([model.prepare(_make_black())])).all():
         raise DataError(f"{path}: its weights are not all numbers; fetch it again")
     return model
 
 
-def _architecture(model: str) -> dict[str, Any]:
+def _find_architecture(model: str) -> dict[str, Any]:
     open_clip = package("open_clip")
-    known: list[str] = open_clip.list_models()
-    if model not in known:
-        near = get_close_matches(model, known, n=1)
+    names: list[str] = open_clip.list_models()
+    if model not in names:
+        near = get_close_matches(model, names, n=1)
         hint = f"Did you mean {near[0]}?" if near else "open_clip.list_models() names all."
         raise UserError(f"unknown CLIP model {model!r}. {hint}")
     architecture: dict[str, Any] = open_clip.get_model_config(model)
@@ -190,7 +190,7 @@ def _architecture(model: str) -> dict[str, Any]:
     return architecture
 
 
-def _tower(architecture: Mapping[str, Any]) -> Any:
+def _make_tower(architecture: Mapping[str, Any]) -> Any:
     """An image tower without weights; the text tower beside it is as small as can be."""
     text = {"context_length": 1, "vocab_size": 1, "width": 64, "heads": 1, "layers": 1}
     # New layers are filled at random, which must not move the caller's own random numbers.
@@ -215,7 +215,7 @@ class Embedder:
         self.model = model
         self._batch_size = batch_size
         self._n_kept = n_kept
-        self._kept: OrderedDict[Hashable, Future[Floats]] = OrderedDict()
+        self._futures: OrderedDict[Hashable, Future[Floats]] = OrderedDict()
         self._waiting: deque[tuple[Hashable, Any, Future[Floats]]] = deque()
         self._books = Lock()
         self._turn = Lock()
@@ -227,9 +227,9 @@ class Embedder:
             key: Names the picture's content.
             picture: Makes it; called only where its embedding is not known yet.
         """
-        future = self._known(key)
+        future = self._find_future(key)
         if future is None:
-            future = self._asked(key, self.model.prepare(picture()))
+            future = self._queue(key, self.model.prepare(picture()))
         while not future.done():
             with self._turn:
                 # Nobody computes now: what is not done stands in the queue.
@@ -237,40 +237,40 @@ class Embedder:
                     self._compute()
         return future.result()
 
-    def _known(self, key: Hashable) -> Future[Floats] | None:
+    def _find_future(self, key: Hashable) -> Future[Floats] | None:
         with self._books:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
+            if key in self._futures:
+                self._futures.move_to_end(key)
+            return self._futures.get(key)
 
-    def _asked(self, key: Hashable, prepared: Any) -> Future[Floats]:
+    def _queue(self, key: Hashable, tensor: Any) -> Future[Floats]:
         with self._books:
-            if key not in self._kept:
+            if key not in self._futures:
                 future: Future[Floats] = Future()
-                self._kept[key] = future
-                self._waiting.append((key, prepared, future))
-                if len(self._kept) > self._n_kept:
-                    self._kept.popitem(last=False)
+                self._futures[key] = future
+                self._waiting.append((key, tensor, future))
+                if len(self._futures) > self._n_kept:
+                    self._futures.popitem(last=False)
                 return future
-            return self._kept[key]
+            return self._futures[key]
 
     def _compute(self) -> None:
         with self._books:
             size = min(self._batch_size, len(self._waiting))
             batch = [self._waiting.popleft() for _ in range(size)]
         try:
-            embeddings = self.model.embed([prepared for _, prepared, _ in batch])
-            done = list(zip(batch, embeddings, strict=True))
+            embeddings = self.model.embed([tensor for _, tensor, _ in batch])
+            results = list(zip(batch, embeddings, strict=True))
         except BaseException as error:
             with self._books:
                 for key, _, _ in batch:
-                    self._kept.pop(key, None)
+                    self._futures.pop(key, None)
             for _, _, future in batch:
                 future.set_exception(error)
             if not isinstance(error, Exception):
                 raise
             return
-        for (_, _, future), embedding in done:
+        for (_, _, future), embedding in results:
             future.set_result(embedding)
 
 
@@ -308,13 +308,13 @@ class ClipScorer:
 
     def __call__(self, target: PageRendering, page: PageRendering) -> Score:
         """Score of ``page``; both have a picture."""
-        return _score(self._embedding(target), self._embedding(page))
+        return _compare(self._embedding(target), self._embedding(page))
 
     def failed(self, target: PageRendering) -> Score:
         """Score of a page that could not be shown, by the convention chosen."""
         if self.failure == "zero":
             return Score(0.0, {"failure": "zero"})
-        score = _score(self._embedding(target), self.embedder("black", _black))
+        score = _compare(self._embedding(target), self.embedder("black", _make_black))
         return Score(score.value, {**score.details, "failure": "black"})
 
     def _embedding(self, page: PageRendering) -> Floats:
@@ -345,7 +345,7 @@ class Unavailable:
         return Score.unscored(self.reason)
 
 
-def _score(target: Floats, page: Floats) -> Score:
+def _compare(target: Floats, page: Floats) -> Score:
     a, b = target.astype(np.float64), page.astype(np.float64)
     cosine = float(a @ b / np.sqrt((a @ a) * (b @ b)))
     if not np.isfinite(cosine):
@@ -353,22 +353,22 @@ def _score(target: Floats, page: Floats) -> Score:
     return Score(min(1.0, max(0.0, cosine)), {"cosine": cosine})
 
 
-def _black() -> Image.Image:
+def _make_black() -> Image.Image:
     """A black picture; of any size, as it is resized before it is looked at."""
     return Image.new("RGB", (1, 1))
 
 
 def full_page(page: PageRendering) -> View:
     """The whole screenshot."""
-    png = _png(page)
+    png = _require_png(page)
     return hashlib.sha256(png).digest(), lambda: Image.open(io.BytesIO(png))
 
 
 def without_text(page: PageRendering) -> View:
     """The screenshot with its text boxes painted over, squeezed to a square of the shorter side."""
-    png = _png(page)
-    boxes = tuple(truncated(block) for block in page.blocks)
-    return (hashlib.sha256(png).digest(), boxes), lambda: _squared(_inpainted(png, boxes))
+    png = _require_png(page)
+    boxes = tuple(truncate_block(block) for block in page.blocks)
+    return (hashlib.sha256(png).digest(), boxes), lambda: _square(_inpaint(png, boxes))
 
 
 VIEWS: Mapping[str, Callable[[PageRendering], View]] = {
@@ -377,18 +377,18 @@ VIEWS: Mapping[str, Callable[[PageRendering], View]] = {
 }
 
 
-def truncated(block: TextBlock) -> Box:
+def truncate_block(block: TextBlock) -> Box:
     """Left, top, width and height of a block in whole pixels, each cut off towards zero."""
     return int(block.x), int(block.y), int(block.width), int(block.height)
 
 
-def _png(page: PageRendering) -> bytes:
+def _require_png(page: PageRendering) -> bytes:
     if page.png is None:
         raise HarnessError("a page without a picture cannot be compared")
     return page.png
 
 
-def _inpainted(png: bytes, boxes: Sequence[Box]) -> Image.Image:
+def _inpaint(png: bytes, boxes: Sequence[Box]) -> Image.Image:
     """Each box filled from its surroundings (Telea); parts outside of the picture are ignored."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     if not boxes:
@@ -402,6 +402,6 @@ def _inpainted(png: bytes, boxes: Sequence[Box]) -> Image.Image:
     )
 
 
-def _squared(picture: Image.Image) -> Image.Image:
+def _square(picture: Image.Image) -> Image.Image:
     side = min(picture.size)
     return picture.resize((side, side), Image.Resampling.LANCZOS)

@@ -72,36 +72,36 @@ def find_weights(model: str, weights: str | None) -> tuple[Path, Mapping[str, An
         return Path(variable), {}
     open_clip = package("open_clip")
     tag = weights or DEFAULT_TAG
-    known: dict[str, Any] = open_clip.get_pretrained_cfg(model, tag)
-    if known:
-        quick = bool(open_clip.get_model_config(model).get("quick_gelu", False))
-        if quick != bool(known.get("quick_gelu", False)):
-            other = model.removesuffix("-quickgelu") if quick else f"{model}-quickgelu"
+    configuration: dict[str, Any] = open_clip.get_pretrained_cfg(model, tag)
+    if configuration:
+        is_quick = bool(open_clip.get_model_config(model).get("quick_gelu", False))
+        if is_quick != bool(configuration.get("quick_gelu", False)):
+            other = model.removesuffix("-quickgelu") if is_quick else f"{model}-quickgelu"
             raise UserError(f"CLIP weights {tag!r} need the model {other}, not {model}")
-        return _fetched(model, tag, known["hf_hub"]), known
+        return _fetch(model, tag, configuration["hf_hub"]), configuration
     if Path(tag).is_file():
         return Path(tag), {}
     tags = ", ".join(open_clip.list_pretrained_tags_by_model(model))
     raise UserError(f"no CLIP weights {tag!r} for {model}: no such file, and its tags are {tags}")
 
 
-def _fetched(model: str, tag: str, entry: str) -> Path:
+def _fetch(model: str, tag: str, entry: str) -> Path:
     """The hub's file, from its cache if it is there; ``entry`` is ``owner/name/`` or with a file.
 
     OpenCLIP's own download tries again for most of a minute where there is no network.
     """
     repository, _, name = entry.rpartition("/")
     names = (name,) if name else ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-    found = _from_hub(repository, names, only_cache=True)
-    if found is None and _hub_answers():
-        found = _from_hub(repository, names, only_cache=False)
-    if found is None:
+    path = _from_hub(repository, names, only_cache=True)
+    if path is None and _hub_answers():
+        path = _from_hub(repository, names, only_cache=False)
+    if path is None:
         raise SetupError(
             f"the weights {tag!r} of CLIP {model} are not on this machine, and the Hugging Face "
             f"hub did not give them: name a local file by --clip-weights or {VARIABLE}, or connect "
             "to the network once"
         )
-    return found
+    return path
 
 
 def _from_hub(repository: str, names: tuple[str, ...], *, only_cache: bool) -> Path | None:
@@ -136,12 +136,12 @@ def read_tower(path: Path) -> dict[str, Any]:
     """
     package("torch")
     try:
-        state = _state(path)
+        state = _read_state(path)
         state = state.get("state_dict", state)
-        named = {str(name).removeprefix("module."): tensor for name, tensor in state.items()}
+        tensors = {str(name).removeprefix("module."): tensor for name, tensor in state.items()}
         tower = {
             name.removeprefix(_TOWER): tensor
-            for name, tensor in named.items()
+            for name, tensor in tensors.items()
             if name.startswith(_TOWER)
         }
     except SetupError:
@@ -161,13 +161,13 @@ def read_tower(path: Path) -> dict[str, Any]:
     return tower
 
 
-def _state(path: Path) -> Mapping[Any, Any]:
+def _read_state(path: Path) -> Mapping[Any, Any]:
     if path.suffix == ".safetensors":
         return package("safetensors.torch").load_file(str(path))
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if any(name.endswith("/constants.pkl") for name in archive.namelist()):
-                return dict(_named_tensors(_torchscript(archive)))
+                return dict(_list_tensors(_read_torchscript(archive)))
     return package("torch").load(path, map_location="cpu", weights_only=True)
 
 
@@ -183,16 +183,16 @@ class _Node:
 class _TorchScriptReader(pickle.Unpickler):
     """Reads the objects of a TorchScript archive as data: no class or function of its choosing."""
 
-    def __init__(self, file: IO[bytes], read: Callable[[str], bytes]) -> None:
+    def __init__(self, file: IO[bytes], load: Callable[[str], bytes]) -> None:
         super().__init__(file)
-        self._read = read
+        self._load_storage = load
         self._torch = package("torch")
 
     def find_class(self, module: str, name: str, /) -> Any:
         if module == "__torch__" or module.startswith("__torch__."):
             return _Node
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _tensor
+            return _rebuild_tensor
         if (module, name) == ("collections", "OrderedDict"):
             return dict
         if module == "torch.jit._pickle":
@@ -204,10 +204,10 @@ class _TorchScriptReader(pickle.Unpickler):
     def persistent_load(self, pid: Any, /) -> Any:
         _, storage, key, _, _ = pid
         dtype = getattr(self._torch, _STORAGES[storage])
-        return self._torch.frombuffer(bytearray(self._read(key)), dtype=dtype)
+        return self._torch.frombuffer(bytearray(self._load_storage(key)), dtype=dtype)
 
 
-def _tensor(
+def _rebuild_tensor(
     storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any
 ) -> Any:
     return storage.as_strided(size, stride, offset)
@@ -218,20 +218,20 @@ def _first(value: Any, *_: Any) -> Any:
     return value
 
 
-def _torchscript(archive: zipfile.ZipFile) -> _Node:
+def _read_torchscript(archive: zipfile.ZipFile) -> _Node:
     data = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
     folder = data.removesuffix(".pkl")
     with archive.open(data) as file:
         return _TorchScriptReader(file, lambda key: archive.read(f"{folder}/{key}")).load()
 
 
-def _named_tensors(node: _Node, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _list_tensors(node: _Node, prefix: str = "") -> Iterator[tuple[str, Any]]:
     tensor = package("torch").Tensor
     for name, value in node.attributes.items():
         if isinstance(value, tensor):
             yield prefix + name, value
         elif isinstance(value, _Node):
-            yield from _named_tensors(value, f"{prefix}{name}.")
+            yield from _list_tensors(value, f"{prefix}{name}.")
 
 
 def tensors_hash(tensors: Mapping[str, Any]) -> str:

@@ -43,13 +43,13 @@ def score_color(target: Drawing, drawing: Drawing, mode: Mode) -> Score:
     With more than ten colours on a side, officially those closer than 0.7 to one already kept are
     dropped, in the order of a Python set, which is chance. Here the order is that of drawing.
     """
-    reference = thinned(target.elements.colors)
-    generated = thinned(drawing.elements.colors)
-    pairs, missing, extra = match_colors(reference, generated)
+    reference = thin_colors(target.elements.colors)
+    generated = thin_colors(drawing.elements.colors)
+    pairs, missing_colors, extra_colors = match_colors(reference, generated)
     details: dict[str, Any] = {
         "pairs": pairs,
-        "missing": [{"role": c.role, "value": c.value} for c in missing],
-        "extra": [{"role": c.role, "value": c.value} for c in extra],
+        "missing": [{"role": c.role, "value": c.value} for c in missing_colors],
+        "extra": [{"role": c.role, "value": c.value} for c in extra_colors],
     }
     if both_empty(mode, len(generated), len(reference)):
         return Score(1.0, PERFECT | details)
@@ -66,19 +66,21 @@ def match_colors(
         Pairs (role, reference, rendering, similarity), and the colours of either side that are
         left without a partner.
     """
-    ours, theirs = _by_role(reference), _by_role(generated)
+    reference_groups, generated_groups = _group_by_role(reference), _group_by_role(generated)
     pairs: list[dict[str, Any]] = []
-    missing: list[Color] = []
-    extra: list[Color] = []
-    for role in ours | theirs:
-        matched, alone, beside = _match_role(ours.get(role, []), theirs.get(role, []))
-        pairs += matched
-        missing += alone
-        extra += beside
-    return pairs, missing, extra
+    missing_colors: list[Color] = []
+    extra_colors: list[Color] = []
+    for role in reference_groups | generated_groups:
+        role_pairs, reference_rest, generated_rest = _match_role(
+            reference_groups.get(role, []), generated_groups.get(role, [])
+        )
+        pairs += role_pairs
+        missing_colors += reference_rest
+        extra_colors += generated_rest
+    return pairs, missing_colors, extra_colors
 
 
-def _by_role(colors: Sequence[Color]) -> dict[str, list[Color]]:
+def _group_by_role(colors: Sequence[Color]) -> dict[str, list[Color]]:
     groups: dict[str, list[Color]] = {}
     for color in colors:
         groups.setdefault(color.role, []).append(color)
@@ -104,41 +106,41 @@ def _match_role(
         }
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
     ]
-    return pairs, _without(reference, rows), _without(generated, columns)
+    return pairs, _drop_places(reference, rows), _drop_places(generated, columns)
 
 
-def _without(colors: Sequence[Color], taken: NDArray[Any]) -> list[Color]:
-    free = np.ones(len(colors), dtype=bool)
-    free[taken] = False
-    return [color for color, left in zip(colors, free, strict=True) if left]
+def _drop_places(colors: Sequence[Color], places: NDArray[Any]) -> list[Color]:
+    is_free = np.ones(len(colors), dtype=bool)
+    is_free[places] = False
+    return [color for color, stays in zip(colors, is_free, strict=True) if stays]
 
 
-def thinned(colors: Sequence[Color]) -> list[Color]:
+def thin_colors(colors: Sequence[Color]) -> list[Color]:
     """Up to ten colours as they are; of more, those not too close to one kept before."""
     if len(colors) <= MANY:
         return list(colors)
-    hexes = [i for i, color in enumerate(colors) if is_hex(color.value)]
+    hex_places = [i for i, color in enumerate(colors) if is_hex(color.value)]
     names: dict[str, int] = {}
     for i, color in enumerate(colors):
         if not is_hex(color.value):
             names.setdefault(color.value, i)
-    kept = [*names.values()]
-    if hexes:
-        kept += [hexes[i] for i in _apart(lab([colors[i].value for i in hexes]))]
-    return [colors[i] for i in sorted(kept)]
+    places = [*names.values()]
+    if hex_places:
+        places += [hex_places[i] for i in _find_apart(lab([colors[i].value for i in hex_places]))]
+    return [colors[i] for i in sorted(places)]
 
 
-def _apart(points: Floats) -> list[int]:
+def _find_apart(points: Floats) -> list[int]:
     """Places of the points that are not too close to one kept before."""
-    kept: list[int] = []
-    left = np.arange(len(points))
-    while left.size:
-        first = int(left[0])
-        kept.append(first)
-        distances = ciede2000(points[left], points[first : first + 1])
+    places: list[int] = []
+    rest = np.arange(len(points))
+    while rest.size:
+        first = int(rest[0])
+        places.append(first)
+        distances = ciede2000(points[rest], points[first : first + 1])
         far = np.maximum(0.0, 1.0 - distances / 100.0) <= TOO_CLOSE
-        left = left[far & (left != first)]
-    return kept
+        rest = rest[far & (rest != first)]
+    return places
 
 
 def is_hex(value: str) -> bool:

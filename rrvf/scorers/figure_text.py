@@ -39,17 +39,17 @@ def score_figure_text(target: FigureRendering, rendering: FigureRendering) -> Sc
         target.width_inches / rendering.width_inches,
         target.height_inches / rendering.height_inches,
     )
-    matched, missing, extra = match(target.texts, rendering.texts, ratio)
-    total = len(matched) + len(missing) + len(extra)
+    matched_texts, missing_texts, extra_texts = match(target.texts, rendering.texts, ratio)
+    total = len(matched_texts) + len(missing_texts) + len(extra_texts)
     details = {
-        "n_matched": len(matched),
-        "n_missing": len(missing),
-        "n_extra": len(extra),
-        "matched": _shown(matched),
-        "missing": _shown(missing),
-        "extra": _shown(extra),
+        "n_matched": len(matched_texts),
+        "n_missing": len(missing_texts),
+        "n_extra": len(extra_texts),
+        "matched": _list_texts(matched_texts),
+        "missing": _list_texts(missing_texts),
+        "extra": _list_texts(extra_texts),
     }
-    return Score(len(matched) / total if total else 1.0, details)
+    return Score(len(matched_texts) / total if total else 1.0, details)
 
 
 def match(
@@ -60,17 +60,21 @@ def match(
     Greedy in the order of the reference. No assignment is sought: a text that two others could
     take goes to the first of them.
     """
-    left = _by_text(generated, ratio)
-    matched: list[FigureText] = []
-    missing: list[FigureText] = []
+    groups = _group_by_text(generated, ratio)
+    matched_texts: list[FigureText] = []
+    missing_texts: list[FigureText] = []
     for text in reference:
-        same = left.get(text.text)
-        taken = same is not None and same.take(text)
-        (matched if taken else missing).append(text)
-    return matched, missing, [text for same in left.values() for text in same.rest()]
+        group = groups.get(text.text)
+        is_taken = group is not None and group.take(text)
+        (matched_texts if is_taken else missing_texts).append(text)
+    return (
+        matched_texts,
+        missing_texts,
+        [text for group in groups.values() for text in group.list_free()],
+    )
 
 
-class _Same:
+class _EqualTexts:
     """Equal texts of one figure; where each stands, and whether it is still to be had.
 
     ``points`` are moved as if the figure had the size of the reference's, be they coordinates of
@@ -97,17 +101,17 @@ class _Same:
         self._free[near.argmax()] = False
         return True
 
-    def rest(self) -> list[FigureText]:
+    def list_free(self) -> list[FigureText]:
         """Those that nobody took."""
         return [text for text, free in zip(self._texts, self._free, strict=True) if free]
 
 
-def _by_text(texts: Iterable[FigureText], ratio: Ratio) -> dict[str, _Same]:
+def _group_by_text(texts: Iterable[FigureText], ratio: Ratio) -> dict[str, _EqualTexts]:
     groups: dict[str, list[FigureText]] = {}
     for text in texts:
         groups.setdefault(text.text, []).append(text)
-    return {name: _Same(group, ratio) for name, group in groups.items()}
+    return {name: _EqualTexts(group, ratio) for name, group in groups.items()}
 
 
-def _shown(texts: list[FigureText]) -> list[str]:
+def _list_texts(texts: list[FigureText]) -> list[str]:
     return [text.text[:SHOWN_CHARACTERS] for text in texts[:SHOWN]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import astuple
 
-from rrvf.scorers.matching import PERFECT, both_empty, f1_score, multiset_match
+from rrvf.scorers.matching import PERFECT, both_empty, f1_score, match_multisets
 from rrvf.types import Drawing, Elements, LayoutCell, Mode, Score
 
 GRAPH_PREFIX = "graph"
@@ -18,14 +18,14 @@ def score_layout(target: Drawing, drawing: Drawing, mode: Mode) -> Score:
     target into what that rule sees.
     """
     reference, generated = target.elements.layout, drawing.elements.layout
-    matched = multiset_match(reference, generated)[0]
+    matches = match_multisets(reference, generated)[0]
     details = {
         "reference": [list(astuple(cell)) for cell in reference],
         "rendering": [list(astuple(cell)) for cell in generated],
     }
     if both_empty(mode, len(generated), len(reference)):
         return Score(1.0, PERFECT | details)
-    return f1_score(len(matched), len(generated), len(reference), details)
+    return f1_score(len(matches), len(generated), len(reference), details)
 
 
 def graph_rule(elements: Elements) -> tuple[LayoutCell, ...]:

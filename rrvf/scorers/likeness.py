@@ -114,7 +114,7 @@ class LikenessJudge:
         """
         return {
             "judge": f"{NAME} {VERSION}",
-            "skimage_version": str(_package("skimage").__version__),
+            "skimage_version": str(_import_package("skimage").__version__),
         }
 
     def expected(self, n_pairs: int) -> None:
@@ -130,7 +130,7 @@ class LikenessJudge:
             SetupError: scikit-image is missing.
             HarnessError: One of them is no picture.
         """
-        _package("skimage")
+        _import_package("skimage")
         with boundary("comparing two pictures"):
             parts = compare_looks(look_at(reference), look_at(rendering))
         return Score(combine_parts(parts), parts)
@@ -138,34 +138,34 @@ class LikenessJudge:
 
 def combine_parts(parts: Mapping[str, float]) -> float:
     """The score of five shares; see the head of this module."""
-    alike = (parts["strokes"] ** 2 * parts["colors"] * parts["ink"]) ** 0.25
-    return 1 - (1 - alike * parts["paper"] * parts["shape"]) ** 2
+    mean = (parts["strokes"] ** 2 * parts["colors"] * parts["ink"]) ** 0.25
+    return 1 - (1 - mean * parts["paper"] * parts["shape"]) ** 2
 
 
 def compare_looks(first: Look, second: Look) -> dict[str, float]:
     """The five shares, each in [0, 1]."""
     return {
-        "strokes": _common(first.strokes, second.strokes),
-        "colors": _common(first.colors, second.colors),
-        "ink": _common(first.ink, second.ink),
-        "paper": _common_paper(first, second),
-        "shape": _common_shape(first, second),
+        "strokes": _compare_amounts(first.strokes, second.strokes),
+        "colors": _compare_amounts(first.colors, second.colors),
+        "ink": _compare_amounts(first.ink, second.ink),
+        "paper": _compare_papers(first, second),
+        "shape": _compare_shapes(first, second),
     }
 
 
-def _common(first: Floats, second: Floats) -> float:
+def _compare_amounts(first: Floats, second: Floats) -> float:
     """Twice what both have over what each has; 1 where neither has anything."""
     total = float(first.sum(dtype=np.float64) + second.sum(dtype=np.float64))
     return 2 * float(np.minimum(first, second).sum(dtype=np.float64)) / total if total else 1.0
 
 
-def _common_paper(first: Look, second: Look) -> float:
+def _compare_papers(first: Look, second: Look) -> float:
     """Blank pictures are nothing but paper, so there black is no white at all."""
     farthest = BLACK_AND_WHITE if first.blank and second.blank else FARTHEST
     return max(0.0, 1 - float(np.linalg.norm(first.paper - second.paper)) / farthest)
 
 
-def _common_shape(first: Look, second: Look) -> float:
+def _compare_shapes(first: Look, second: Look) -> float:
     if first.blank or second.blank:
         return 1.0
     ratio = min(first.shape, second.shape) / max(first.shape, second.shape)
@@ -175,34 +175,34 @@ def _common_shape(first: Look, second: Look) -> float:
 @functools.lru_cache(maxsize=KEPT)
 def look_at(png: bytes) -> Look:
     """What is compared of a picture; the latest few are remembered, as a reference comes often."""
-    picture = _on_white(png)
-    background = _background(picture)
-    paper = _lab(np.array([[background]], dtype=np.uint8))[0, 0]
-    box = _drawn_part(picture, background)
+    picture = _put_on_white(png)
+    background = _find_background(picture)
+    paper = _to_lab(np.array([[background]], dtype=np.uint8))[0, 0]
+    box = _find_drawn_part(picture, background)
     if box is None:
-        return _blank_look(paper)
+        return _make_blank_look(paper)
     left, top, right, bottom = box
-    small = min(right - left, bottom - top) < SIDE
-    method = Image.Resampling.BILINEAR if small else Image.Resampling.BOX
-    lab = _lab(np.asarray(picture.crop(box).resize((SIDE, SIDE), method)))
+    is_small = min(right - left, bottom - top) < SIDE
+    method = Image.Resampling.BILINEAR if is_small else Image.Resampling.BOX
+    lab = _to_lab(np.asarray(picture.crop(box).resize((SIDE, SIDE), method)))
     ink = np.clip(np.linalg.norm(lab - paper, axis=2) / FULL_INK, 0, 1)
     return Look(
-        strokes=_strokes(lab),
-        colors=_colors(lab, ink),
-        ink=_soft(_by_cell(ink)),
+        strokes=_measure_strokes(lab),
+        colors=_measure_colors(lab, ink),
+        ink=_soften(_average_cells(ink)),
         paper=paper,
         shape=(right - left) / (bottom - top),
         blank=False,
     )
 
 
-def _blank_look(paper: Floats) -> Look:
+def _make_blank_look(paper: Floats) -> Look:
     cells = np.zeros((CELLS, CELLS), dtype=np.float32)
     strokes = np.zeros((DIRECTIONS, CELLS, CELLS), dtype=np.float32)
     return Look(strokes, np.zeros(BINS, dtype=np.float32), cells, paper, shape=1.0, blank=True)
 
 
-def _package(name: str) -> Any:
+def _import_package(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -211,14 +211,14 @@ def _package(name: str) -> Any:
         ) from error
 
 
-def _lab(pixels: Pixels) -> Floats:
-    return _package("skimage.color").rgb2lab(pixels.astype(np.float32) / 255)
+def _to_lab(pixels: Pixels) -> Floats:
+    return _import_package("skimage.color").rgb2lab(pixels.astype(np.float32) / 255)
 
 
 # --------------------------------------------------------------------------- what is drawn
 
 
-def _on_white(png: bytes) -> Image.Image:
+def _put_on_white(png: bytes) -> Image.Image:
     picture = Image.open(io.BytesIO(png))
     if "A" not in picture.getbands() and "transparency" not in picture.info:
         return picture.convert("RGB")
@@ -227,7 +227,7 @@ def _on_white(png: bytes) -> Image.Image:
     return Image.alpha_composite(paper, picture).convert("RGB")
 
 
-def _background(picture: Image.Image) -> Rgb:
+def _find_background(picture: Image.Image) -> Rgb:
     """The commonest colour of the border."""
     width, height = picture.size
     edges = [(0, 0, width, 1), (0, height - 1, width, height)]
@@ -238,7 +238,7 @@ def _background(picture: Image.Image) -> Rgb:
     return red, green, blue
 
 
-def _drawn_part(picture: Image.Image, background: Rgb) -> tuple[int, int, int, int] | None:
+def _find_drawn_part(picture: Image.Image, background: Rgb) -> tuple[int, int, int, int] | None:
     """Left, top, right and bottom of what is not background; ``None`` where all is."""
     paper = Image.new("RGB", picture.size, background)
     difference = ImageChops.difference(picture, paper)
@@ -248,22 +248,24 @@ def _drawn_part(picture: Image.Image, background: Rgb) -> tuple[int, int, int, i
 # --------------------------------------------------------------------------- what is compared
 
 
-def _strokes(lab: Floats) -> Floats:
+def _measure_strokes(lab: Floats) -> Floats:
     """How much of each direction runs through each cell."""
-    across, down = _gradient(lab)
-    strength = np.minimum(np.hypot(across, down) / FULL_STROKE, 1) * _coherence(across, down) ** 2
+    across, down = _measure_gradient(lab)
+    strength = (
+        np.minimum(np.hypot(across, down) / FULL_STROKE, 1) * _measure_coherence(across, down) ** 2
+    )
     place = np.arctan2(down, across) % np.pi / np.pi * DIRECTIONS
     lower = np.floor(place).astype(np.intp)
     share = place - lower
     grid = np.zeros((DIRECTIONS, CELLS, CELLS), dtype=np.float32)
     for direction in range(DIRECTIONS):
-        here = np.where(lower % DIRECTIONS == direction, 1 - share, 0)
-        here += np.where((lower + 1) % DIRECTIONS == direction, share, 0)
-        grid[direction] = _soft(_by_cell(strength * here))
+        shares = np.where(lower % DIRECTIONS == direction, 1 - share, 0)
+        shares += np.where((lower + 1) % DIRECTIONS == direction, share, 0)
+        grid[direction] = _soften(_average_cells(strength * shares))
     return grid
 
 
-def _gradient(lab: Floats) -> tuple[Floats, Floats]:
+def _measure_gradient(lab: Floats) -> tuple[Floats, Floats]:
     """Of the channel that changes most at each place, rightwards and downwards."""
     across, down = (ndimage.sobel(lab, axis=axis) / 8 for axis in (1, 0))
     most = (across**2 + down**2).argmax(axis=2)[..., None]
@@ -273,7 +275,7 @@ def _gradient(lab: Floats) -> tuple[Floats, Floats]:
     )
 
 
-def _coherence(across: Floats, down: Floats) -> Floats:
+def _measure_coherence(across: Floats, down: Floats) -> Floats:
     """1 where the gradients around a place are parallel, 0 where they point everywhere."""
     xx, yy, xy = (
         ndimage.gaussian_filter(product, SURROUNDINGS)
@@ -282,7 +284,7 @@ def _coherence(across: Floats, down: Floats) -> Floats:
     return np.sqrt((xx - yy) ** 2 + 4 * xy**2) / (xx + yy + 1e-3)
 
 
-def _colors(lab: Floats, ink: Floats) -> Floats:
+def _measure_colors(lab: Floats, ink: Floats) -> Floats:
     """Shares of soft bins of Lab, by the root of the area that each colour takes."""
     chroma = np.hypot(lab[..., 1], lab[..., 2])
     weights = ink * np.clip(chroma / STRONG_COLOR, 0.02, 1)
@@ -292,16 +294,16 @@ def _colors(lab: Floats, ink: Floats) -> Floats:
         range=[(0, 100.001), (-100, 100), (-100, 100)],
         weights=weights.ravel(),
     )
-    soft = np.sqrt(ndimage.gaussian_filter(counts, 0.8, mode="nearest"))
-    total = soft.sum()
-    return (soft / total if total else soft).astype(np.float32)
+    roots = np.sqrt(ndimage.gaussian_filter(counts, 0.8, mode="nearest"))
+    total = roots.sum()
+    return (roots / total if total else roots).astype(np.float32)
 
 
-def _by_cell(values: Floats) -> Floats:
+def _average_cells(values: Floats) -> Floats:
     size = SIDE // CELLS
     return values.reshape(CELLS, size, CELLS, size).mean(axis=(1, 3))
 
 
-def _soft(grid: Floats) -> Floats:
+def _soften(grid: Floats) -> Floats:
     """Neighbouring cells share a little, so that a line may stand beside a border."""
     return ndimage.gaussian_filter(grid, 0.6, mode="constant")

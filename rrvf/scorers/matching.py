@@ -19,8 +19,8 @@ def f1_score(
     recall = matched / n_reference if n_reference else 0.0
     total = precision + recall
     f1 = 2 * precision * recall / total if total else 0.0
-    found = {"precision": precision, "recall": recall, "f1": f1}
-    return Score(f1, {**found, **(details or {})})
+    figures = {"precision": precision, "recall": recall, "f1": f1}
+    return Score(f1, {**figures, **(details or {})})
 
 
 def both_empty(mode: Mode, n_generated: int, n_reference: int) -> bool:
@@ -31,17 +31,17 @@ def both_empty(mode: Mode, n_generated: int, n_reference: int) -> bool:
 PERFECT = {"precision": 1.0, "recall": 1.0, "f1": 1.0}
 
 
-def multiset_match(
+def match_multisets(
     reference: Sequence[Item], generated: Sequence[Item]
 ) -> tuple[list[Item], list[Item], list[Item]]:
     """Items on both sides, only in the reference, and only generated; order of the reference."""
-    left = Counter(generated)
-    matched: list[Item] = []
-    missing: list[Item] = []
+    rest = Counter(generated)
+    matched_items: list[Item] = []
+    missing_items: list[Item] = []
     for item in reference:
-        if left[item] > 0:
-            left[item] -= 1
-            matched.append(item)
+        if rest[item] > 0:
+            rest[item] -= 1
+            matched_items.append(item)
         else:
-            missing.append(item)
-    return matched, missing, list(left.elements())
+            missing_items.append(item)
+    return matched_items, missing_items, list(rest.elements())

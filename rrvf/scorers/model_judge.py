@@ -86,20 +86,20 @@ class ModelJudge:
         Image.new("RGB", (2048, 2048)).save(buffer, "PNG")
         question = self.messages(buffer.getvalue(), buffer.getvalue())
         n_questions = n_pairs * (self.repeats + 1)  # one more where a pair brings no figure
-        most = self.chat.estimate(n_questions, question, self.max_tokens)
+        estimate = self.chat.estimate(n_questions, question, self.max_tokens)
         return (
             f"judge: at most {n_questions} questions, one an item of them only where the others "
-            f"bring no figure; about {most.input_tokens:,} tokens to read and "
-            f"{most.output_tokens:,} to write, {_dollars(most.cost)}"
+            f"bring no figure; about {estimate.input_tokens:,} tokens to read and "
+            f"{estimate.output_tokens:,} to write, {_format_dollars(estimate.cost)}"
         )
 
     def spent(self) -> str:
         """Questions, tokens and cost so far."""
-        used = self.chat.usage()
+        usage = self.chat.usage()
         return (
-            f"judge: {used.paid} answers paid, {used.from_cache} kept from before, "
-            f"{used.failures} failed; {used.input_tokens:,} tokens read, "
-            f"{used.output_tokens:,} written, {_dollars(used.cost)}"
+            f"judge: {usage.paid} answers paid, {usage.from_cache} kept from before, "
+            f"{usage.failures} failed; {usage.input_tokens:,} tokens read, "
+            f"{usage.output_tokens:,} written, {_format_dollars(usage.cost)}"
         )
 
     def __call__(self, reference: bytes, rendering: bytes) -> Score:
@@ -117,14 +117,16 @@ class ModelJudge:
         """
         messages = self.messages(reference, rendering)
         readings = [self._ask(messages, repeat) for repeat in range(self.repeats)]
-        read = [(reading.value, reading.text) for reading in readings if reading.value is not None]
-        if not read:
-            return self._without_figure(reference, readings)
-        values = [value for value, _ in read]
+        figures = [
+            (reading.value, reading.text) for reading in readings if reading.value is not None
+        ]
+        if not figures:
+            return self._score_without_figure(reference, readings)
+        values = [value for value, _ in figures]
         raw = fmean(values)
         details: dict[str, Any] = {
             "raw": raw,
-            "answer": _shortened(read[0][1], _ANSWER_CHARS),
+            "answer": _shorten(figures[0][1], _ANSWER_CHARS),
             "n_read": len(values),
         }
         if self.repeats > 1:
@@ -133,7 +135,7 @@ class ModelJudge:
             details["raw_ci95"] = confidence_interval(values)
         return Score(raw / self.rubric.scale, details)
 
-    def _without_figure(self, reference: bytes, readings: Sequence[_Reading]) -> Score:
+    def _score_without_figure(self, reference: bytes, readings: Sequence[_Reading]) -> Score:
         """What a pair is worth that brought no figure: 0 where that is the rendering's doing."""
         problem = readings[0].problem
         if not all(reading.spoke for reading in readings):
@@ -151,7 +153,7 @@ class ModelJudge:
         """
         with boundary("preparing pictures for the judge"):
             first, second = (
-                Picture(bounded(png, self.max_pixels), detail="high")
+                Picture(bound_picture(png, self.max_pixels), detail="high")
                 for png in (reference, rendering)
             )
         prompt = self.rubric.prompt
@@ -172,12 +174,12 @@ class ModelJudge:
             return _Reading(None, answer.text, f"cut off after {self.max_tokens} tokens")
         value = self.rubric.parse(answer.text)
         if value is None:
-            beginning = _shortened(" ".join(answer.text.split()), _REASON_CHARS)
+            beginning = _shorten(" ".join(answer.text.split()), _REASON_CHARS)
             return _Reading(None, answer.text, f"no figure in the answer: {beginning!r}")
         return _Reading(value, answer.text, "")
 
 
-def _dollars(cost: float | None) -> str:
+def _format_dollars(cost: float | None) -> str:
     return "cost unknown" if cost is None else f"${cost:.2f}"
 
 
@@ -199,16 +201,16 @@ def confidence_interval(values: Sequence[float]) -> tuple[float, float]:
     return fmean(values) - float(half), fmean(values) + float(half)
 
 
-def bounded(png: bytes, max_pixels: int) -> bytes:
+def bound_picture(png: bytes, max_pixels: int) -> bytes:
     """The picture with at most that many pixels; on white where it is transparent.
 
     What a model sees behind a transparent place is its endpoint's choice, mostly black.
     """
     picture = Image.open(io.BytesIO(png))
-    see_through = "A" in picture.getbands() or "transparency" in picture.info
-    if not see_through and picture.width * picture.height <= max_pixels:
+    is_transparent = "A" in picture.getbands() or "transparency" in picture.info
+    if not is_transparent and picture.width * picture.height <= max_pixels:
         return png
-    if see_through:
+    if is_transparent:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     picture = picture.convert("RGB")
@@ -216,12 +218,12 @@ def bounded(png: bytes, max_pixels: int) -> bytes:
     if factor < 1:
         size = [max(1, math.floor(side * factor)) for side in picture.size]
         picture = picture.resize((size[0], size[1]), Image.Resampling.LANCZOS)
-    out = io.BytesIO()
-    picture.save(out, "PNG")
-    return out.getvalue()
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
-def _shortened(text: str, n_chars: int) -> str:
+def _shorten(text: str, n_chars: int) -> str:
     """Its beginning and its end; half of a surrogate pair, which no file takes, as ``?``."""
     text = text.encode("utf-8", "replace").decode()
     if len(text) <= n_chars:

@@ -81,14 +81,14 @@ def load_rubric(name: str, prompt_file: Path | None = None) -> Rubric:
         raise UserError(f"unknown rubric {name!r}; there are {', '.join(RUBRICS)}")
     parse, scale = RUBRICS[name]
     if prompt_file is None:
-        shipped = resources.files("rrvf") / "prompts" / f"{name}.md"
-        prompt = read_prompt(shipped.read_text(encoding="utf-8"))
+        prompt_path = resources.files("rrvf") / "prompts" / f"{name}.md"
+        prompt = read_prompt(prompt_path.read_text(encoding="utf-8"))
     else:
-        prompt = own_prompt(prompt_file)
+        prompt = read_own_prompt(prompt_file)
     return Rubric(name, prompt, parse, scale, own_words=prompt_file is not None)
 
 
-def own_prompt(path: Path, needs: Literal["system", "user"] = "user") -> Prompt:
+def read_own_prompt(path: Path, needs: Literal["system", "user"] = "user") -> Prompt:
     """The prompt in a file of the user's; see :func:`load_rubric` for its form.
 
     Args:
@@ -124,7 +124,9 @@ def read_prompt(text: str) -> Prompt:
         return Prompt("", text)
     if first[1] == "User":
         return Prompt("", text[first.end() :].strip())
-    user = next((m for m in _HEADING.finditer(text, first.end()) if m[1] == "User"), None)
+    user = next(
+        (match for match in _HEADING.finditer(text, first.end()) if match[1] == "User"), None
+    )
     if user is None:
         return Prompt(text[first.end() :].strip(), "")
     return Prompt(text[first.end() : user.start()].strip(), text[user.end() :].strip())
@@ -158,12 +160,12 @@ def score_of_100(text: str) -> float | None:
 
     What is quoted from a picture comes before the verdict, in quotation marks or within a line.
     """
-    return _last_line(_plain(text), 100)
+    return _read_last_line(_simplify(text), 100)
 
 
 def score_of_10(text: str) -> float | None:
     """The same as :func:`score_of_100` with 10."""
-    return _last_line(_plain(text), 10)
+    return _read_last_line(_simplify(text), 10)
 
 
 def chartmimic_score(text: str) -> float | None:
@@ -172,16 +174,16 @@ def chartmimic_score(text: str) -> float | None:
     Where there is neither, the last ``N/100``. Where thoughts end without having begun, what
     follows them is read first.
     """
-    spoken = _spoken(text)
-    before, thoughts_end, after = spoken.rpartition("</think>")
-    parts = (after, before) if thoughts_end else (spoken,)
+    reply = _cut_thoughts(text)
+    before, thoughts_end, after = reply.rpartition("</think>")
+    parts = (after, before) if thoughts_end else (reply,)
     figures = (_read_officially(part) for part in parts)
     return next((figure for figure in figures if figure is not None), None)
 
 
-def _read_officially(spoken: str) -> float | None:
-    lines = [match for match in _OFFICIAL_LINE.finditer(spoken) if match["total"] == "100"]
-    return _figure(lines[:1], 100) if lines else _last_stated(_unmarked(spoken), 100)
+def _read_officially(reply: str) -> float | None:
+    lines = [match for match in _OFFICIAL_LINE.finditer(reply) if match["total"] == "100"]
+    return _read_figure(lines[:1], 100) if lines else _read_last_stated(_remove_marks(reply), 100)
 
 
 def rating(text: str) -> float | None:
@@ -190,30 +192,32 @@ def rating(text: str) -> float | None:
     Where there is none: the last ``[[N]]``, ``Rating: N`` or ``N/10``. Plot2Code takes the first
     one wherever it stands, so also one that the judge has read in the picture.
     """
-    plain = _plain(text)
-    found = [match for match in _RATING.finditer(plain) if match["total"] in (None, "10")]
-    labelled = [match for match in found if match["label"]]
+    plain = _simplify(text)
+    matches = [match for match in _RATING.finditer(plain) if match["total"] in (None, "10")]
+    labelled = [match for match in matches if match["label"]]
     lines = [match for match in labelled if match["line"] is not None]
-    chosen = lines[:1] or labelled[:1] or found[-1:]
-    value = float(chosen[0]["value"]) if chosen else _last_line(plain, 10)
+    choice = lines[:1] or labelled[:1] or matches[-1:]
+    value = float(choice[0]["value"]) if choice else _read_last_line(plain, 10)
     return value if value is not None and 1 <= value <= 10 else None
 
 
-def _last_line(plain: str, top: int) -> float | None:
-    lines = [m for m in _stated(plain, top) if m["line"] is not None and m["total"]]
-    return _figure(lines, top) if lines else _last_stated(plain, top)
+def _read_last_line(plain: str, top: int) -> float | None:
+    lines = [
+        match for match in _find_stated(plain, top) if match["line"] is not None and match["total"]
+    ]
+    return _read_figure(lines, top) if lines else _read_last_stated(plain, top)
 
 
-def _last_stated(plain: str, top: int) -> float | None:
-    over = [match for match in _OVER.finditer(plain) if match["total"] == str(top)]
-    return _figure(_stated(plain, top) or over, top)
+def _read_last_stated(plain: str, top: int) -> float | None:
+    ratios = [match for match in _OVER.finditer(plain) if match["total"] == str(top)]
+    return _read_figure(_find_stated(plain, top) or ratios, top)
 
 
-def _stated(plain: str, top: int) -> list[re.Match[str]]:
+def _find_stated(plain: str, top: int) -> list[re.Match[str]]:
     return [match for match in _SCORE.finditer(plain) if match["total"] in (None, str(top))]
 
 
-def _figure(matches: list[re.Match[str]], top: int) -> float | None:
+def _read_figure(matches: list[re.Match[str]], top: int) -> float | None:
     """The figure of the last match, if it is on the scale."""
     value = float(matches[-1]["value"]) if matches else None
     return value if value is not None and value <= top else None
@@ -229,50 +233,50 @@ def ten_scores(text: str) -> float | None:
     As the official script has it, it is the mean of four means: of the four questions about
     structure, two about colour and look, three about text, and one about the interface.
     """
-    values = _listed(text) or _labelled(_plain(text))
+    values = _read_list(text) or _read_labelled(_simplify(text))
     if values is None or not all(0 <= value <= 10 for value in values):
         return None
-    left = iter(values)
-    return fmean(fmean(next(left) for _ in range(size)) for size in _PARTS)
+    numbers = iter(values)
+    return fmean(fmean(next(numbers) for _ in range(size)) for size in _PARTS)
 
 
-def _listed(text: str) -> list[float] | None:
+def _read_list(text: str) -> list[float] | None:
     """Ten numbers separated by commas or new lines: the last such line, or the whole answer."""
-    plain = _plain(text)
+    plain = _simplify(text)
     for part in (*reversed(plain.splitlines()), plain):
         numbers = part.rpartition(":")[2].strip(" []().\n")
         fields = [field.strip() for field in re.split(r"[,;\n]", numbers)]
         matches = [_OVER.fullmatch(field) for field in fields if field]
-        found = [match for match in matches if match and match["total"] in (None, "10")]
-        if len(matches) == len(found) == sum(_PARTS):
-            return [float(match["value"]) for match in found]
+        figures = [match for match in matches if match and match["total"] in (None, "10")]
+        if len(matches) == len(figures) == sum(_PARTS):
+            return [float(match["value"]) for match in figures]
     return None
 
 
-def _labelled(plain: str) -> list[float] | None:
+def _read_labelled(plain: str) -> list[float] | None:
     """The numbers of ten lines such as ``3. Proportions: 8/10``, no more and no fewer."""
-    found = [match for match in _LABELLED.finditer(plain) if match["total"] in (None, "10")]
-    return [float(match["value"]) for match in found] if len(found) == sum(_PARTS) else None
+    matches = [match for match in _LABELLED.finditer(plain) if match["total"] in (None, "10")]
+    return [float(match["value"]) for match in matches] if len(matches) == sum(_PARTS) else None
 
 
 _MARKS = str.maketrans({"*": " ", "_": " ", "`": " ", "：": ":", "／": "/"})
 
 
-def _plain(text: str) -> str:
+def _simplify(text: str) -> str:
     """What follows the thoughts, without emphasis, with single blanks."""
-    return _unmarked(_spoken(text))
+    return _remove_marks(_cut_thoughts(text))
 
 
-def _spoken(text: str) -> str:
+def _cut_thoughts(text: str) -> str:
     """What follows the thoughts; an answer that does not begin with ``<think>`` holds none.
 
     The tags may stand in a picture that the judge quotes, so they mean nothing further on.
     """
-    begun = text.lstrip()
-    return begun.partition("</think>")[2] if begun.startswith("<think>") else text
+    stripped_text = text.lstrip()
+    return stripped_text.partition("</think>")[2] if stripped_text.startswith("<think>") else text
 
 
-def _unmarked(text: str) -> str:
+def _remove_marks(text: str) -> str:
     return re.sub(r"[^\S\n]+", " ", text.translate(_MARKS))
 
 

@@ -73,22 +73,25 @@ class HasEnvironment(Protocol):
 # -------------------------------------------------------------------------------- finding one
 
 
-def find_scorers(names: Sequence[str], known: Mapping[str, Scorer]) -> dict[str, Scorer]:
+def find_scorers(names: Sequence[str], known_scorers: Mapping[str, Scorer]) -> dict[str, Scorer]:
     """Scorers by name or dotted path, in the order given.
 
     Args:
         names: Those wanted.
-        known: Those of the benchmark; anything else is ``my.module:object``.
+        known_scorers: Those of the benchmark; anything else is ``my.module:object``.
 
     Raises:
         UserError: An unknown name; with the nearest known one.
     """
-    return {name: known[name] if name in known else _find_elsewhere(name, known) for name in names}
+    return {
+        name: known_scorers[name] if name in known_scorers else _find_elsewhere(name, known_scorers)
+        for name in names
+    }
 
 
-def _find_elsewhere(name: str, known: Iterable[str]) -> Scorer:
+def _find_elsewhere(name: str, known_names: Iterable[str]) -> Scorer:
     if ":" not in name:
-        names = list(known)
+        names = list(known_names)
         raise UserError(
             f"unknown scorer {name!r}.{suggest(name, names)} "
             f"Available: {', '.join(names)}, or my.module:object"
@@ -116,11 +119,12 @@ def score_each(
         rules: What these scorers take besides.
     """
     return {
-        name: _score_one(name, scorer, target, rendering, rules) for name, scorer in scorers.items()
+        name: _score_with(name, scorer, target, rendering, rules)
+        for name, scorer in scorers.items()
     }
 
 
-def _score_one(
+def _score_with(
     name: str,
     scorer: Scorer,
     target: Rendered | None,
@@ -131,7 +135,7 @@ def _score_one(
         return Score.unscored(rendering.error or "the renderer failed")
     if name in NEEDS_NO_TARGET:
         target = rendering
-    elif target is None or not usable(target):
+    elif target is None or not is_usable(target):
         return Score.unscored(no_target(None if target is None else target.error))
     if rendering.status == "ok":
         return call_scorer(name, lambda: scorer(target, rendering, *rules))
@@ -158,7 +162,7 @@ def call_scorer(name: str, call: Callable[[], Score]) -> Score:
     except HarnessError as error:
         return Score.unscored(str(error))
     except Exception as error:  # whatever a stranger's scorer raises
-        place = _innermost(error.__traceback__)
+        place = _locate(error.__traceback__)
         return Score.unscored(f"{name} failed: {type(error).__name__}: {error} ({place})")
     return score
 
@@ -179,7 +183,7 @@ def _require_score(score: object) -> None:
     json.dumps(dict(score.details), allow_nan=False)
 
 
-def _innermost(traceback: TracebackType | None) -> str:
+def _locate(traceback: TracebackType | None) -> str:
     """File and line where an exception was raised."""
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
@@ -197,6 +201,6 @@ def no_target(error: str | None = None) -> str:
     return f"{BROKEN}: {error}" if error else BROKEN
 
 
-def usable(target: Rendered) -> bool:
+def is_usable(target: Rendered) -> bool:
     """Whether a reference ran to its end."""
     return target.status == "ok" and getattr(target, "complete", True)

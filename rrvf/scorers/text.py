@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rrvf.scorers.matching import PERFECT, both_empty, f1_score, multiset_match
+from rrvf.scorers.matching import PERFECT, both_empty, f1_score, match_multisets
 from rrvf.types import Drawing, Mode, Score
 
 
@@ -12,8 +12,8 @@ def score_text(target: Drawing, drawing: Drawing, mode: Mode) -> Score:
     Source: ChartMimic's text evaluator as VLMEvalKit calls it (no positions).
     """
     reference, generated = target.elements.texts, drawing.elements.texts
-    matched, missing, extra = multiset_match(reference, generated)
-    details = {"matched": matched, "missing": missing, "extra": extra}
+    matched_texts, missing_texts, extra_texts = match_multisets(reference, generated)
+    details = {"matched": matched_texts, "missing": missing_texts, "extra": extra_texts}
     if both_empty(mode, len(generated), len(reference)):
         return Score(1.0, PERFECT | details)
-    return f1_score(len(matched), len(generated), len(reference), details)
+    return f1_score(len(matched_texts), len(generated), len(reference), details)

@@ -40,15 +40,17 @@ def content_key(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
-def thoughts_cut(items: Iterable[Item]) -> str | None:
+def tell_thoughts(items: Iterable[Item]) -> str | None:
     """A line on how many answers hold thoughts, which are no part of what is scored."""
-    return thoughts_line(sum(bool(said) and holds_thoughts(said or "") for _, said in items))
+    return tell_n_thoughts(
+        sum(bool(completion) and holds_thoughts(completion or "") for _, completion in items)
+    )
 
 
-def thoughts_line(number: int) -> str | None:
+def tell_n_thoughts(number: int) -> str | None:
     """The line on so many replies; ``None`` for none."""
-    held = "1 reply holds" if number == 1 else f"{number} replies hold"
-    return f"{held} thoughts, which were cut off first" if number else None
+    subject = "1 reply holds" if number == 1 else f"{number} replies hold"
+    return f"{subject} thoughts, which were cut off first" if number else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,12 @@ def judge_protocol(judge: Judge | None) -> dict[str, Any] | None:
     return None if judge is None else {"name": judge.name, **judge.protocol()}
 
 
-def judged(
+def judge_pictures(
     judge: Judge | None,
     status: Status,
     reference: bytes | None,
     rendering: bytes | None,
-    broken: str | None = None,
+    reference_error: str | None = None,
 ) -> dict[str, Score]:
     """The judge's score by its name; nothing without a judge.
 
@@ -81,12 +83,12 @@ def judged(
         status: Of the answer; a failure of the model is not shown to the judge and scores 0.
         reference: The target's picture as PNG, ``None`` where it cannot be had.
         rendering: The answer's.
-        broken: What is wrong with the reference, where it is known.
+        reference_error: What is wrong with the reference, where it is known.
     """
     if judge is None:
         return {}
     if reference is None:
-        return {judge.name: Score.unscored(no_target(broken))}
+        return {judge.name: Score.unscored(no_target(reference_error))}
     if status != "ok":
         return {judge.name: Score.failed()}
     if rendering is None:
@@ -100,17 +102,19 @@ def tell_broken(results: Iterable[SampleResult]) -> str | None:
     Args:
         results: Of a run.
     """
-    reasons = Counter(reason for result in results if (reason := why_broken(result)) is not None)
+    reasons = Counter(
+        reason for result in results if (reason := find_reference_error(result)) is not None
+    )
     if not reasons:
         return None
     n_broken = reasons.total()
-    what = "1 reference" if n_broken == 1 else f"{n_broken} references"
+    subject = "1 reference" if n_broken == 1 else f"{n_broken} references"
     reason = reasons.most_common(1)[0][0]
-    why = f": {'mostly: ' * (len(reasons) > 1)}{reason}" if reason else ""
-    return f"{what} cannot be drawn, and what needs them is in no mean{why}"
+    ending = f": {'mostly: ' * (len(reasons) > 1)}{reason}" if reason else ""
+    return f"{subject} cannot be drawn, and what needs them is in no mean{ending}"
 
 
-def why_broken(result: SampleResult) -> str | None:
+def find_reference_error(result: SampleResult) -> str | None:
     """What is wrong with a result's reference, empty where nobody knows; ``None`` if nothing is."""
     for score in result.scores.values():
         reason = score.details.get("reason")
@@ -137,15 +141,15 @@ def tell_glyphs(tags: Iterable[Mapping[str, Any]]) -> str | None:
     Args:
         tags: Of every item of a run, by :func:`tag_glyphs`.
     """
-    tagged = [str(each[NO_GLYPHS]) for each in tags if NO_GLYPHS in each]
+    tagged = [str(item_tags[NO_GLYPHS]) for item_tags in tags if NO_GLYPHS in item_tags]
     if not tagged:
         return None
     scripts = ", ".join(dict.fromkeys(name for names in tagged for name in names.split(", ")))
-    what = "1 item holds" if len(tagged) == 1 else f"{len(tagged)} items hold"
-    return f"{what} characters that no font has here ({scripts}): {CONSEQUENCE}"
+    subject = "1 item holds" if len(tagged) == 1 else f"{len(tagged)} items hold"
+    return f"{subject} characters that no font has here ({scripts}): {CONSEQUENCE}"
 
 
-def with_hash(settings: Mapping[str, Any]) -> dict[str, Any]:
+def add_hash(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings and a hash over them."""
     digest = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:16]
     return {**settings, "hash": digest}
@@ -165,7 +169,7 @@ def version(name: str) -> str:
     return rrvf.__version__ if name == "rrvf" else metadata.version(name)
 
 
-def unscored(item: Item, names: Iterable[str], error: HarnessError) -> SampleResult:
+def make_unscored(item: Item, names: Iterable[str], error: HarnessError) -> SampleResult:
     """We failed: no number anywhere."""
     sample, completion = item
     return SampleResult(

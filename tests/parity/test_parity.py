@@ -23,7 +23,7 @@ from rrvf.benchmarks.chartmimic import ChartMimic
 from rrvf.errors import HarnessError
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.scorers import SCORERS
-from rrvf.scorers.scorer import score_each, usable
+from rrvf.scorers.scorer import is_usable, score_each
 from rrvf.types import Drawing, Sample, Score
 from tests.parity import oracle
 
@@ -146,7 +146,7 @@ def differences_of(name: str, outcome: Mapping[str, Any], ours: Ours | None) -> 
         score = ours.scores[scorer]
         if scorer == "text" and name in DRAWS_NO_PDF:
             ok = score.value == 1 and outcome[scorer]["f1"] == 0
-        elif not usable(ours.target):
+        elif not is_usable(ours.target):
             # Officially an empty log, which is worth 0; the fault is not the model's.
             ok = score.value is None and outcome[scorer]["f1"] == 0
         else:

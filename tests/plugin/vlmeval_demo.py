@@ -26,7 +26,7 @@ from rrvf.agent import AgentSettings
 from rrvf.benchmarks.predictions import load_predictions, read_tsv
 from rrvf.replies import extract_code
 from rrvf.run_folder import read_summary
-from rrvf.scorers.model_judge import bounded
+from rrvf.scorers.model_judge import bound_picture
 from tests.chat_server import ChatServer, Reply, Request, answer
 from vlmeval_plugin.sources import DEMO_CHARTS, PAGES, PLOTS, Source, table
 
@@ -58,7 +58,7 @@ def recorded() -> dict[bytes, str]:
         answers = load_predictions(source.data().parent / "predictions.jsonl")
         for _, row in read_tsv(path):
             picture = path.parent / "images" / name / str(row["image_path"])
-            shown = bounded(picture.read_bytes(), AgentSettings.of("python").max_pixels)
+            shown = bound_picture(picture.read_bytes(), AgentSettings.of("python").max_pixels)
             found[shown] = answers[str(row["index"])]
     return found
 

@@ -15,7 +15,7 @@ from rrvf.kinds.kind import Drawn
 from rrvf.replies import extract_code
 from rrvf.rewards import Rewarder, RewardSettings
 from rrvf.scorers.judge import Judge
-from rrvf.scoring import Item, Outcome, judged
+from rrvf.scoring import Item, Outcome, judge_pictures
 from rrvf.types import Column, Sample, SampleResult, Score
 from tests.episodes import TARGET, FakeCanvas, ScriptedTeacher
 from training.chat_tokens import ChatTokens, Tokens
@@ -77,7 +77,7 @@ class FakeBench(Bench):
         drawn = self.draw(sample, code)
         ok = drawn.status == "ok"
         value = LIKENESS.get(code.split()[-1], 0.0) if ok else 0.0
-        seen = judged(self.judge, drawn.status, TARGET, drawn.png)
+        seen = judge_pictures(self.judge, drawn.status, TARGET, drawn.png)
         scores = {"execution": Score(float(ok)), "likeness": Score(value), **seen}
         pictures = {} if drawn.png is None else {"rendering": drawn.png}
         return Outcome(
