@@ -309,11 +309,13 @@ def _to_page(rendering: Drawn) -> PageRendering:
     )
 
 
-def find_differences(chosen: Mapping[str, Score], other: Mapping[str, Score]) -> dict[str, float]:
+def find_differences(
+    scores: Mapping[str, Score], other_scores: Mapping[str, Score]
+) -> dict[str, float]:
     """Values of the other mode, where they are not those of the chosen one."""
     values: dict[str, float] = {}
-    for name, score in ((name, chosen[name]) for name in other):
-        value = other[name].value
+    for name, score in ((name, scores[name]) for name in other_scores):
+        value = other_scores[name].value
         if value is not None and (score.value is None or abs(value - score.value) > TOLERANCE):
             values[name] = value
     return values

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from rrvf.bench import Scoring
 from rrvf.benchmarks.benchmark import count_unscored
-from rrvf.benchmarks.predictions import lost
+from rrvf.benchmarks.predictions import explain_loss
 from rrvf.by_turn import summarize_episodes
 from rrvf.episodes import LoopScoring, chats_in
 from rrvf.errors import HarnessError, SetupError, boundary
@@ -28,7 +28,7 @@ def score_item(item: Item, scoring: Scoring) -> Outcome:
     """Draw one answer and its reference, and compare them; our own failures become unscored."""
     try:
         with boundary(f"scoring {item[0].id}"):
-            if why := lost(item[1]):
+            if why := explain_loss(item[1]):
                 raise HarnessError(why)
             outcome = _with_names(scoring.score(item))
             # What a scorer from elsewhere puts into its details may be no JSON.

@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from rrvf.benchmarks.predictions import load_predictions, lost, sample_id
+from rrvf.benchmarks.predictions import explain_loss, load_predictions, sample_id
 from rrvf.chat import Answer, Chat, EmptyAnswerError, Message, Picture, TooLongError
 from rrvf.chat.faults import is_too_long
 from rrvf.chat.question import spelled_out
@@ -218,7 +218,7 @@ class RecordedPolicy:
         said = sum(message.role == "assistant" for message in messages)
         turns = self.turns.get(sample_id, ())
         text = turns[said] if said < len(turns) else ""
-        if why := lost(text):
+        if why := explain_loss(text):
             raise HarnessError(why)
         return Completion(text, "stop")
 

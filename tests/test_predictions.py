@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from rrvf.benchmarks.predictions import load_predictions, lost, match
+from rrvf.benchmarks.predictions import explain_loss, load_predictions, match
 from rrvf.errors import DataError
 from rrvf.page_replies import extract_html
 from rrvf.replies import all_python_blocks
@@ -205,14 +205,14 @@ def test_an_answer_that_could_not_be_had_is_no_answer_of_the_model_s(
     quoted = '```python\nplt.title("Failed to obtain answer via API.")\n```'
     rows = (("index", "prediction"), (1, failed), (2, skipped), (3, quoted), (4, "x"), (5, None))
     found = load_predictions(cells(tmp_path / f"p{suffix}", rows))
-    why = {name: lost(text) for name, text in found.items()}
+    why = {name: explain_loss(text) for name, text in found.items()}
     assert [name for name, reason in why.items() if reason is None] == ["3", "4"]
     assert str(why["1"]).startswith("Failed to obtain answer via API. The server is gone. (")
     assert "out of memory" in str(why["2"])
     assert "--reuse" in str(why["1"])
     assert not any("\n" in str(reason) for reason in why.values())
-    assert lost(None) is None
-    assert lost("") is None
+    assert explain_loss(None) is None
+    assert explain_loss("") is None
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_what_a_spreadsheet_cut_off_is_lost(tmp_path: Path, suffix: str, is_lost
     rows = (("index", "prediction"), (1, "x" * 32_767), (2, "x" * 32_766))
     found = load_predictions(cells(tmp_path / f"p{suffix}", rows))
     assert found["2"] == "x" * 32_766
-    assert ("PRED_FORMAT=tsv" in str(lost(found["1"]))) == is_lost
+    assert ("PRED_FORMAT=tsv" in str(explain_loss(found["1"]))) == is_lost
     assert (found["1"] == "x" * 32_767) != is_lost
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rrvf.agent import AgentSettings, run_episode
-from rrvf.benchmarks.predictions import load_predictions, lost
+from rrvf.benchmarks.predictions import explain_loss, load_predictions
 from rrvf.by_turn import summarize_episodes
 from rrvf.chat import Chat, ChatSettings, Message, TooLongError
 from rrvf.errors import HarnessError
@@ -224,9 +224,9 @@ def test_only_the_lines_that_vlmevalkit_writes_are_lost_answers(
 ) -> None:
     path = tmp_path / "model_data.json"
     path.write_text(json.dumps([{"index": 1, "prediction": text}]))
-    assert (lost(load_predictions(path)["1"]) is not None) == is_lost
+    assert (explain_loss(load_predictions(path)["1"]) is not None) == is_lost
     path.write_text(json.dumps([{"id": "1", "prediction": text}]))
-    assert lost(load_predictions(path)["1"]) is None, "not a file of VLMEvalKit's"
+    assert explain_loss(load_predictions(path)["1"]) is None, "not a file of VLMEvalKit's"
 
 
 # ------------------------------------------------------------------- what a policy does to a server

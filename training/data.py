@@ -32,7 +32,7 @@ from rrvf.benchmarks import chartmimic, find_benchmark, plot2code, websight
 from rrvf.benchmarks.benchmark import LoadOptions
 from rrvf.benchmarks.chartmimic import ChartMimic
 from rrvf.benchmarks.own import load_samples
-from rrvf.benchmarks.pictures import load_pictures, picture_names
+from rrvf.benchmarks.pictures import list_picture_names, load_pictures
 from rrvf.benchmarks.plot2code import Plot2Code
 from rrvf.benchmarks.websight import WebSight
 from rrvf.benchmarks.websight_download import Config, HubSlice, fetch
@@ -508,7 +508,7 @@ def _names_a_subset(parts: Iterable[str]) -> bool:
 def _holds_a_subset(spec: DataSpec) -> bool:
     """As :func:`_named_so`, or a folder of that name lies below."""
     folder = Path(spec.place)
-    below = (name.split("/") for name in picture_names(folder)) if folder.is_dir() else ()
+    below = (name.split("/") for name in list_picture_names(folder)) if folder.is_dir() else ()
     return _named_so(spec) or any(_names_a_subset(parts) for parts in below)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from rrvf.bench import Scoring
-from rrvf.benchmarks.predictions import lost
+from rrvf.benchmarks.predictions import explain_loss
 from rrvf.episodes import chats_in
 from rrvf.errors import UserError
 from rrvf.evaluate import score_predictions
@@ -67,7 +67,7 @@ def evaluate(
         items = [item for item in every if item[0].id in rows]
         if not items:
             raise UserError(f"{predictions}: none of its rows is a sample of {source.name}")
-        reasons = [f"{item[0].id}: {why}" for item in items if (why := lost(item[1]))]
+        reasons = [f"{item[0].id}: {why}" for item in items if (why := explain_loss(item[1]))]
         if reasons:
             log.warning("%d answers are left unscored, such as %s", len(reasons), reasons[0])
         if thoughts := tell_thoughts(items):

@@ -14,7 +14,7 @@ from rrvf.dotted import suggest
 from rrvf.errors import UserError
 
 BENCHMARKS: Mapping[str, type[Benchmark]] = {
-    each.name: each for each in (ChartMimic, Plot2Code, WebSight, *PICTURES.values())
+    benchmark.name: benchmark for benchmark in (ChartMimic, Plot2Code, WebSight, *PICTURES.values())
 }
 
 

@@ -104,13 +104,15 @@ def compute_metrics(
     table: dict[str, float | None] = {}
     for column in columns:
         if column.mean_of:
-            table[column.key] = _mean_all([table[key] for key in column.mean_of])
+            table[column.key] = _average([table[key] for key in column.mean_of])
         else:
-            chosen = [one for one in results if column.over == "all" or one.status == "ok"]
-            table[column.key] = mean_score(chosen, column.scorer, column.scale)
-    shown = {column.scorer for column in columns} | {"execution"}
+            counted_results = [
+                result for result in results if column.over == "all" or result.status == "ok"
+            ]
+            table[column.key] = mean_score(counted_results, column.scorer, column.scale)
+    shown_scorers = {column.scorer for column in columns} | {"execution"}
     names = dict.fromkeys(name for result in results for name in result.scores)
-    return table | {name: mean_score(results, name) for name in names if name not in shown}
+    return table | {name: mean_score(results, name) for name in names if name not in shown_scorers}
 
 
 def mean_score(results: Sequence[SampleResult], scorer: str, scale: float = 100.0) -> float | None:
@@ -130,6 +132,6 @@ def count_unscored(results: Sequence[SampleResult]) -> dict[str, int]:
     return counts
 
 
-def _mean_all(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None
+def _average(values: Sequence[float | None]) -> float | None:
+    numbers = [value for value in values if value is not None]
+    return sum(numbers) / len(numbers) if numbers and len(numbers) == len(values) else None

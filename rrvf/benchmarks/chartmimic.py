@@ -121,26 +121,26 @@ def load_samples(
         DataError: On anything that cannot be used; one line that names the mend.
     """
     if task is not None and task not in TASKS:
-        raise DataError(f'unknown task "{task}".{_suggestion(task, TASKS)}')
+        raise DataError(f'unknown task "{task}".{_suggest(task, TASKS)}')
     if limit is not None and limit < 1:
         raise DataError(f"a limit of {limit} leaves no samples; give at least 1")
-    source = _find(data)
+    source = _find_source(data)
     if source.is_dir():
-        samples = _from_folder(_subset_folder(source, subset, task), task)
+        samples = _load_folder(_find_subset_folder(source, subset, task), task)
     elif subset is not None:
         raise DataError(f"{source}: a table is one subset already; leave --subset out")
     else:
-        samples = _from_table(source, task)
+        samples = _load_table(source, task)
     return samples[:limit]
 
 
 def lmu_root() -> Path:
     """VLMEvalKit's data folder: ``$LMUData`` where that exists, else ``~/LMUData``."""
-    named = os.environ.get("LMUData")  # noqa: SIM112 - VLMEvalKit spells it so
-    return Path(named) if named and Path(named).exists() else Path.home() / "LMUData"
+    setting = os.environ.get("LMUData")  # noqa: SIM112 - VLMEvalKit spells it so
+    return Path(setting) if setting and Path(setting).exists() else Path.home() / "LMUData"
 
 
-def _find(data: Path) -> Path:
+def _find_source(data: Path) -> Path:
     if data.exists():
         return data
     if len(data.parts) == 1:
@@ -150,102 +150,108 @@ def _find(data: Path) -> Path:
     tables = [path.stem for path in lmu_root().glob("ChartMimic*.tsv")]
     raise DataError(
         f"{data}: no such folder, file, or table in {lmu_root()}."
-        f"{_suggestion(data.name, tables)} To download the data: {_DOWNLOAD}"
+        f"{_suggest(data.name, tables)} To download the data: {_DOWNLOAD}"
     )
 
 
-def _subset_folder(root: Path, subset: str | None, task: str | None) -> Path:
+def _find_subset_folder(root: Path, subset: str | None, task: str | None) -> Path:
     """The folder of scripts meant by ``root`` and ``subset``."""
-    flat = bool(_scripts(root))
-    if flat and subset in (None, root.resolve().name):
+    is_flat = bool(_list_scripts(root))
+    if is_flat and subset in (None, root.resolve().name):
         return root
-    found = _subsets(root)
+    subsets = _find_subsets(root)
     if subset is None:
-        fitting = [name for name in found if task is None or _task_of(found[name]) == task]
-        if len(fitting) > 1:
-            raise DataError(f"{root}: several subsets; add --subset and one of {_listed(fitting)}")
-        if not fitting:
-            raise DataError(_nothing_in(root, found))
-        return found[fitting[0]]
-    named = [name for name, folder in found.items() if subset in (name, folder.name)]
-    if len(named) > 1:
-        raise DataError(f'{root}: "{subset}" may be one of {_listed(named)}; name it in full')
-    if not named:
-        known = {*found, *(folder.name for folder in found.values())}
+        fitting_names = [
+            name for name in subsets if task is None or _task_of(subsets[name]) == task
+        ]
+        if len(fitting_names) > 1:
+            raise DataError(
+                f"{root}: several subsets; add --subset and one of {_join(fitting_names)}"
+            )
+        if not fitting_names:
+            raise DataError(_explain_nothing(root, subsets))
+        return subsets[fitting_names[0]]
+    matches = [name for name, folder in subsets.items() if subset in (name, folder.name)]
+    if len(matches) > 1:
+        raise DataError(f'{root}: "{subset}" may be one of {_join(matches)}; name it in full')
+    if not matches:
+        known_names = {*subsets, *(folder.name for folder in subsets.values())}
         raise DataError(
-            f'{root}: no subset "{subset}".{_suggestion(subset, known)} '
-            + (f"Available: {_listed(found)}" if found else "It holds no subsets at all")
+            f'{root}: no subset "{subset}".{_suggest(subset, known_names)} '
+            + (f"Available: {_join(subsets)}" if subsets else "It holds no subsets at all")
         )
-    return found[named[0]]
+    return subsets[matches[0]]
 
 
-def _subsets(root: Path) -> dict[str, Path]:
+def _find_subsets(root: Path) -> dict[str, Path]:
     """Name -> folder, for folders in ``root`` or one level down that are named as subsets are."""
     folders = [*root.glob("*/"), *root.glob("*/*/")]
-    named = [folder for folder in folders if _SUBSET_NAME.fullmatch(folder.name)]
-    names = {folder.relative_to(root).as_posix(): folder for folder in named if folder.is_dir()}
-    return {name: names[name] for name in sorted(names, key=_natural)}
+    subset_folders = [folder for folder in folders if _SUBSET_NAME.fullmatch(folder.name)]
+    names = {
+        folder.relative_to(root).as_posix(): folder for folder in subset_folders if folder.is_dir()
+    }
+    return {name: names[name] for name in sorted(names, key=_natural_key)}
 
 
-def _nothing_in(root: Path, found: Mapping[str, Path]) -> str:
-    if found:
-        return f"{root}: no subset of that task; available: {_listed(found)}"
+def _explain_nothing(root: Path, subsets: Mapping[str, Path]) -> str:
+    if subsets:
+        return f"{root}: no subset of that task; available: {_join(subsets)}"
     tables = sorted(path.name for path in root.glob("*.tsv"))
     if tables:
-        return f"{root}: no <id>.py in it, but tables; name one of {_listed(tables)}"
+        return f"{root}: no <id>.py in it, but tables; name one of {_join(tables)}"
     return f"{root}: no <id>.py in it and no subset folder. To download the data: {_DOWNLOAD}"
 
 
-def _scripts(folder: Path) -> list[Path]:
+def _list_scripts(folder: Path) -> list[Path]:
     paths = [
         path
         for path in folder.glob("*.py")
         if path.is_file() and not path.name.startswith(".") and not LEFTOVER.search(path.stem)
     ]
-    return sorted(paths, key=lambda path: _natural(path.stem))
+    return sorted(paths, key=lambda path: _natural_key(path.stem))
 
 
-def _from_folder(folder: Path, task: str | None) -> list[Sample]:
-    scripts = _scripts(folder)
+def _load_folder(folder: Path, task: str | None) -> list[Sample]:
+    scripts = _list_scripts(folder)
     if not scripts:
         raise DataError(f"{folder}: no <id>.py in it. To download the data: {_DOWNLOAD}")
     task = task or _task_of(folder)
     return [
         Sample(
             id=script.stem,
-            reference_code=_reference(script),
-            image=_existing(script.with_suffix(".png")),
+            reference_code=_read_reference(script),
+            image=_find_existing(script.with_suffix(".png")),
             task=task,
-            tags=_tags(script),
+            tags=_make_tags(script),
         )
         for script in scripts
     ]
 
 
-def _from_table(table: Path, task: str | None) -> list[Sample]:
+def _load_table(table: Path, task: str | None) -> list[Sample]:
     rows = list(read_tsv(table))
-    missing = [name for name in _COLUMNS if name not in (rows[0][1] if rows else {})]
-    if missing:
-        problem = f"lacks the columns {_listed(missing)}" if rows else "has no rows"
+    missing_columns = [name for name in _COLUMNS if name not in (rows[0][1] if rows else {})]
+    if missing_columns:
+        problem = f"lacks the columns {_join(missing_columns)}" if rows else "has no rows"
         raise DataError(f"{table}: {problem}; a table of VLMEvalKit for ChartMimic is needed")
-    files = _file_root(table)
-    samples = [_from_row(table, place, row, files) for place, row in rows]
-    repeated = [name for name, n in Counter(sample.id for sample in samples).items() if n > 1]
-    if repeated:
-        raise DataError(f"{table}: more than one row with the index {_listed(repeated)}")
-    chosen = [sample for sample in samples if task in (None, sample.task)]
-    if not chosen:
+    files = _find_file_root(table)
+    samples = [_read_row(table, place, row, files) for place, row in rows]
+    repeated_ids = [name for name, n in Counter(sample.id for sample in samples).items() if n > 1]
+    if repeated_ids:
+        raise DataError(f"{table}: more than one row with the index {_join(repeated_ids)}")
+    task_samples = [sample for sample in samples if task in (None, sample.task)]
+    if not task_samples:
         raise DataError(f'{table}: no row of the task "{task}"; leave --task out')
-    return chosen
+    return task_samples
 
 
-def _file_root(table: Path) -> Path:
+def _find_file_root(table: Path) -> Path:
     """The folder that the table's paths start from."""
     own, official = (root / "images" / "ChartMimic" for root in (table.parent, lmu_root()))
     return own if own.is_dir() and not official.is_dir() else official
 
 
-def _from_row(table: Path, place: str, row: Row, files: Path) -> Sample:
+def _read_row(table: Path, place: str, row: Row, files: Path) -> Sample:
     index, code = row["index"], row["ground_truth_figure_code"]
     if not isinstance(index, str) or not isinstance(code, str):
         raise DataError(f"{table}: {place} needs both index and ground_truth_figure_code")
@@ -255,33 +261,33 @@ def _from_row(table: Path, place: str, row: Row, files: Path) -> Sample:
             f'{table}: {place} names the script "{code[:80]}", no file below {files}; set LMUData '
             f"to the folder that holds images/ChartMimic, or download the data: {_DOWNLOAD}"
         )
-    task = _row_task(table, place, str(row["task"]))
+    task = _read_task(table, place, str(row["task"]))
     image = file_inside(files, str(script.with_suffix(".png").absolute()))
     if image is None and task == "direct" and row["input_figure"]:
         image = file_inside(files, str(row["input_figure"]))
     return Sample(
         id=index,
-        reference_code=_reference(script),
+        reference_code=_read_reference(script),
         image=image,
         prompt=str(row["question"] or ""),
         task=task,
-        tags=_tags(script),
+        tags=_make_tags(script),
     )
 
 
-def _row_task(table: Path, place: str, value: str) -> str:
+def _read_task(table: Path, place: str, value: str) -> str:
     """As in VLMEvalKit, the word counts wherever it stands, and ``customized`` counts first."""
     for task in ("customized", "direct"):
         if task in value.lower():
             return task
-    raise DataError(f'{table}: {place} has the task "{value}"; it must be one of {_listed(TASKS)}')
+    raise DataError(f'{table}: {place} has the task "{value}"; it must be one of {_join(TASKS)}')
 
 
 def _task_of(folder: Path) -> str:
     return "customized" if folder.resolve().name.startswith("customized") else "direct"
 
 
-def _tags(script: Path) -> dict[str, str]:
+def _make_tags(script: Path) -> dict[str, str]:
     category = re.fullmatch(r"(.+)_\d+", script.stem)
     return {
         "category": category[1] if category else "other",
@@ -289,7 +295,7 @@ def _tags(script: Path) -> dict[str, str]:
     }
 
 
-def _reference(script: Path) -> str:
+def _read_reference(script: Path) -> str:
     try:
         code = script.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -301,19 +307,19 @@ def _reference(script: Path) -> str:
     return code
 
 
-def _existing(path: Path) -> Path | None:
+def _find_existing(path: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def _natural(name: str) -> list[str | int]:
+def _natural_key(name: str) -> list[str | int]:
     """Sort key in which ``bar_9`` comes before ``bar_10``."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
-def _suggestion(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, sorted(known), n=1)
-    return f' Did you mean "{close[0]}"?' if close else ""
+def _suggest(name: str, known_names: Iterable[str]) -> str:
+    matches = difflib.get_close_matches(name, sorted(known_names), n=1)
+    return f' Did you mean "{matches[0]}"?' if matches else ""
 
 
-def _listed(names: Iterable[str]) -> str:
+def _join(names: Iterable[str]) -> str:
     return ", ".join(names)

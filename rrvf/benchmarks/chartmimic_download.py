@@ -83,10 +83,10 @@ def _is_finished(target: Path, source: str) -> bool:
     if not target.exists():
         return False
     note = target / _SOURCE
-    found = note.read_text(encoding="utf-8").strip() if note.is_file() else "files of other origin"
-    if found == source:
+    origin = note.read_text(encoding="utf-8").strip() if note.is_file() else "files of other origin"
+    if origin == source:
         return True
-    raise DataError(f"{target}: holds {found}, not {source}; move it away or name another folder")
+    raise DataError(f"{target}: holds {origin}, not {source}; move it away or name another folder")
 
 
 def _fetch(name: str, revision: str) -> Path:
@@ -112,16 +112,16 @@ def _fetch(name: str, revision: str) -> Path:
     except HarnessError as error:
         cause = error.__cause__
         # "Not in the local cache" is a kind of "not found" too, but it means that the hub is away.
-        absent = isinstance(cause, not_found) and not isinstance(cause, LocalEntryNotFoundError)
-        if not absent:
-            raise SetupError(_when_offline(name, revision)) from error
+        is_absent = isinstance(cause, not_found) and not isinstance(cause, LocalEntryNotFoundError)
+        if not is_absent:
+            raise SetupError(_explain_offline(name, revision)) from error
         raise SetupError(
             f"the Hugging Face hub has no {name} in {REPOSITORY} at {revision}; "
             "name another --revision, for instance main"
         ) from error
 
 
-def _when_offline(name: str, revision: str) -> str:
+def _explain_offline(name: str, revision: str) -> str:
     url = f"https://huggingface.co/datasets/{REPOSITORY}/resolve/{revision}/{name}"
     return (
         f"cannot fetch {name} from the Hugging Face hub: check the network and HF_HUB_OFFLINE, or "
@@ -147,8 +147,8 @@ def unpack(archive: Path, folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
     """
     try:
         with gzip.open(archive, "rb") as stream:
-            guarded = cast("IO[bytes]", _Guarded(stream, archive, max_bytes))
-            with tarfile.open(fileobj=guarded, mode="r:") as tar:
+            guarded_file = cast("IO[bytes]", _GuardedFile(stream, archive, max_bytes))
+            with tarfile.open(fileobj=guarded_file, mode="r:") as tar:
                 _unpack_members(tar, archive, folder, max_bytes)
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{archive}: damaged ({error}); delete it and fetch it again") from error
@@ -158,7 +158,7 @@ def unpack(archive: Path, folder: Path, *, max_bytes: int = MAX_BYTES) -> None:
         raise DataError(f"{archive}: cannot be unpacked: {error}") from error
 
 
-class _Guarded:
+class _GuardedFile:
     """A readable file that refuses to be read in huge pieces, or much further than is allowed."""
 
     def __init__(self, stream: gzip.GzipFile, archive: Path, max_bytes: int) -> None:
@@ -180,23 +180,23 @@ class _Guarded:
 
 
 def _unpack_members(tar: tarfile.TarFile, archive: Path, folder: Path, max_bytes: int) -> None:
-    left = max_bytes
+    bytes_left = max_bytes
     folder.mkdir(parents=True)
     for number, member in enumerate(tar, start=1):
         if number > _MAX_MEMBERS:
             raise DataError(f"{archive}: refused, more than {_MAX_MEMBERS} entries")
-        path = folder / _inside(archive, member.name, PurePosixPath())
+        path = folder / _resolve(archive, member.name, PurePosixPath())
         if member.isdir():
             path.mkdir(parents=True, exist_ok=True)
             continue
-        with _content(tar, member, archive, folder) as content:
+        with _open_content(tar, member, archive, folder) as content:
             path.parent.mkdir(parents=True, exist_ok=True)
-            left -= _copy(content, path, left)
-        if left < 0:
+            bytes_left -= _copy(content, path, bytes_left)
+        if bytes_left < 0:
             raise DataError(f"{archive}: refused, it unpacks to more than {max_bytes} bytes")
 
 
-def _inside(archive: Path, name: str, start: PurePosixPath) -> PurePosixPath:
+def _resolve(archive: Path, name: str, start: PurePosixPath) -> PurePosixPath:
     """Where ``name``, seen from the folder ``start``, lies; refused if that is outside."""
     parts: list[str] = list(start.parts)
     for part in PurePosixPath(name).parts:
@@ -209,13 +209,13 @@ def _inside(archive: Path, name: str, start: PurePosixPath) -> PurePosixPath:
     return PurePosixPath(*parts)
 
 
-def _content(
+def _open_content(
     tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path, folder: Path
 ) -> IO[bytes]:
     if member.issym() or member.islnk():
         # A symbolic link starts from its own folder, a hard link from the archive's.
         start = PurePosixPath(member.name).parent if member.issym() else PurePosixPath()
-        return (folder / _inside(archive, member.linkname, start)).open("rb")
+        return (folder / _resolve(archive, member.linkname, start)).open("rb")
     stream = tar.extractfile(member) if member.isfile() else None
     if stream is None:
         raise DataError(f"{archive}: refused, its entry {member.name!r} is no file, folder or link")
@@ -224,12 +224,12 @@ def _content(
 
 def _copy(content: IO[bytes], path: Path, limit: int) -> int:
     """Copy until the limit is passed; return how much was copied."""
-    copied = 0
+    n_copied = 0
     with path.open("wb") as file:
-        while copied <= limit and (piece := content.read(2**20)):
+        while n_copied <= limit and (piece := content.read(2**20)):
             file.write(piece)
-            copied += len(piece)
-    return copied
+            n_copied += len(piece)
+    return n_copied
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

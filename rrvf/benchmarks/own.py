@@ -24,42 +24,46 @@ def open_own_benchmark(name: str) -> Benchmark:
     Raises:
         UserError: There is none, or what it says cannot be; one line.
     """
-    own = find_object(name, "benchmark")
-    if not isinstance(own, type) or not issubclass(own, Benchmark):
+    own_class = find_object(name, "benchmark")
+    if not isinstance(own_class, type) or not issubclass(own_class, Benchmark):
         raise UserError(f"benchmark {name!r} is no subclass of rrvf.benchmarks.benchmark.Benchmark")
-    for problem in _find_problems(own):
+    for problem in _find_problems(own_class):
         raise UserError(f"benchmark {name!r} {problem}")
-    named = {"name": name, "title": getattr(own, "title", own.__name__), "__doc__": own.__doc__}
+    attributes = {
+        "name": name,
+        "title": getattr(own_class, "title", own_class.__name__),
+        "__doc__": own_class.__doc__,
+    }
     try:
         # Runs remember it by the name that finds it again.
-        return type(own.__name__, (own,), named)()
+        return type(own_class.__name__, (own_class,), attributes)()
     except Exception as error:  # whatever a stranger's class raises
-        raise UserError(f"benchmark {name!r} cannot be made: {_line(error)}") from error
+        raise UserError(f"benchmark {name!r} cannot be made: {_describe_error(error)}") from error
 
 
-def _find_problems(own: type[Benchmark]) -> Iterator[str]:
+def _find_problems(own_class: type[Benchmark]) -> Iterator[str]:
     parts = ("kind", "columns", "scorers")
-    if missing := [part for part in parts if not hasattr(own, part)]:
-        yield f"does not say its {', '.join(missing)}"
+    if missing_parts := [part for part in parts if not hasattr(own_class, part)]:
+        yield f"does not say its {', '.join(missing_parts)}"
         return
-    if own.kind not in KINDS:
-        yield f"has the kind {own.kind!r}; give one of {', '.join(KINDS)}"
+    if own_class.kind not in KINDS:
+        yield f"has the kind {own_class.kind!r}; give one of {', '.join(KINDS)}"
         return
-    scorers: Any = own.scorers
+    scorers: Any = own_class.scorers
     if isinstance(scorers, str) or not scorers:
         yield "needs scorers: a tuple of names, as in ('execution', 'text')"
-    if own.rubric not in RUBRICS:
-        yield f"has the rubric {own.rubric!r}; give one of {', '.join(RUBRICS)}"
-    yield from _find_problems_of_columns(own)
+    if own_class.rubric not in RUBRICS:
+        yield f"has the rubric {own_class.rubric!r}; give one of {', '.join(RUBRICS)}"
+    yield from _find_problems_of_columns(own_class)
 
 
-def _find_problems_of_columns(own: type[Benchmark]) -> Iterator[str]:
-    columns: Any = own.columns
+def _find_problems_of_columns(own_class: type[Benchmark]) -> Iterator[str]:
+    columns: Any = own_class.columns
     if isinstance(columns, str) or not all(isinstance(column, Column) for column in columns):
         yield "needs columns: a tuple of rrvf.types.Column"
         return
     keys: set[str] = set()
-    scorers = {*own.scorers, *KINDS[own.kind].SCORERS, *VIEWS, *JUDGES}
+    scorers = {*own_class.scorers, *KINDS[own_class.kind].SCORERS, *VIEWS, *JUDGES}
     for column in cast("Sequence[Column]", columns):
         if column.key in keys:
             yield f"has two columns {column.key!r}"
@@ -83,17 +87,19 @@ def load_samples(benchmark: Benchmark, data: str, options: LoadOptions) -> list[
     except (RrvfError, OSError):
         raise
     except Exception as error:  # whatever a stranger's loader raises
-        raise UserError(f"{benchmark.name} cannot load {data}: {_line(error)}") from error
-    if other := next((each for each in samples if not isinstance(each, Sample)), None):
-        raise UserError(f"{benchmark.name} must load rrvf.types.Sample, not {type(other).__name__}")
+        raise UserError(f"{benchmark.name} cannot load {data}: {_describe_error(error)}") from error
+    if stranger := next((sample for sample in samples if not isinstance(sample, Sample)), None):
+        raise UserError(
+            f"{benchmark.name} must load rrvf.types.Sample, not {type(stranger).__name__}"
+        )
     if not samples:
         raise DataError(f"{data}: no samples in it for {benchmark.name}; check --data")
     counts = Counter(sample.id for sample in samples)
-    repeated = [name for name, number in counts.items() if number > 1]
-    if repeated:
-        raise DataError(f"{data}: more than one sample named {repeated[0]!r}; ids must differ")
+    repeated_ids = [name for name, number in counts.items() if number > 1]
+    if repeated_ids:
+        raise DataError(f"{data}: more than one sample named {repeated_ids[0]!r}; ids must differ")
     return samples
 
 
-def _line(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"

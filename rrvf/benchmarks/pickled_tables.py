@@ -49,14 +49,14 @@ class _Reader(pickle.Unpickler):
             UnpicklingError: It is none of :data:`_DATA`.
         """
         if (module, name) == ("_codecs", "encode"):  # how protocol 2 writes bytes
-            return _latin_1
+            return _encode_latin_1
         if name not in _DATA.get(module, ()):
-            shown = f"{module}.{name}"[:80]
-            raise pickle.UnpicklingError(f"it holds {shown}, which is more than data")
+            full_name = f"{module}.{name}"[:80]
+            raise pickle.UnpicklingError(f"it holds {full_name}, which is more than data")
         return super().find_class(module, name)
 
 
-def _latin_1(text: str, encoding: str) -> bytes:
+def _encode_latin_1(text: str, encoding: str) -> bytes:
     if encoding not in ("latin1", "latin-1"):
         raise pickle.UnpicklingError(f"it holds bytes as {encoding[:40]}")
     return text.encode("latin-1")
@@ -76,14 +76,14 @@ def read_pickled(path: Path, data: bytes) -> Iterator[tuple[str, Mapping[str, ob
         DataError: It holds something else, or is no pickle.
         SetupError: It holds a DataFrame, and pandas is not installed.
     """
-    for number, row in enumerate(_rows(path, _loaded(path, data)), start=1):
+    for number, row in enumerate(_list_rows(path, _load(path, data)), start=1):
         if not isinstance(row, dict):
             raise DataError(f"{path}: row {number} is no dictionary; save the table as .tsv")
         cells = cast("dict[object, object]", row)
-        yield f"row {number}", {str(name): _bare(value) for name, value in cells.items()}
+        yield f"row {number}", {str(name): _to_python(value) for name, value in cells.items()}
 
 
-def _loaded(path: Path, data: bytes) -> object:
+def _load(path: Path, data: bytes) -> object:
     try:
         return _Reader(io.BytesIO(data)).load()
     except ImportError as error:
@@ -97,18 +97,18 @@ def _loaded(path: Path, data: bytes) -> object:
         ) from error
 
 
-def _rows(path: Path, value: object) -> list[object]:
+def _list_rows(path: Path, value: object) -> list[object]:
     if isinstance(value, dict):
         answers = cast("dict[object, object]", value)
         return [{"index": key, "prediction": answer} for key, answer in answers.items()]
     if isinstance(value, list):
         return cast("list[object]", value)
     if type(value).__module__ == "pandas.core.frame":
-        return _records(path, value)
+        return _to_records(path, value)
     raise DataError(f"{path}: holds a {type(value).__name__}, no table; save it as .tsv or .jsonl")
 
 
-def _records(path: Path, value: object) -> list[object]:
+def _to_records(path: Path, value: object) -> list[object]:
     import pandas as pd
 
     frame: Any = value
@@ -120,7 +120,7 @@ def _records(path: Path, value: object) -> list[object]:
         raise DataError(f"{path}: not a whole DataFrame; save it as .tsv or .jsonl") from error
 
 
-def _bare(value: object) -> object:
+def _to_python(value: object) -> object:
     """A scalar of numpy as Python's own."""
     if type(value).__module__ == "numpy" and hasattr(value, "item"):
         return cast("Any", value).item()

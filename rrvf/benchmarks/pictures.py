@@ -52,7 +52,7 @@ class PagePictures(ChartPictures):
 
 
 PICTURES: Mapping[str, type[Benchmark]] = {
-    each.kind: each for each in (ChartPictures, FigurePictures, PagePictures)
+    benchmark.kind: benchmark for benchmark in (ChartPictures, FigurePictures, PagePictures)
 }
 """Kind -> the benchmark of pictures of that kind."""
 
@@ -70,7 +70,7 @@ def load_pictures(folder: Path) -> list[Sample]:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; name the folder that holds the pictures")
-    names = sorted(picture_names(folder))
+    names = sorted(list_picture_names(folder))
     if not names:
         raise DataError(f"{folder}: no .png, .jpg or .jpeg in it or below; name another folder")
     for name in names:
@@ -79,12 +79,12 @@ def load_pictures(folder: Path) -> list[Sample]:
     return [Sample(name, image=folder / name) for name in names]
 
 
-def picture_names(folder: Path) -> Iterator[str]:
+def list_picture_names(folder: Path) -> Iterator[str]:
     """Paths of the pictures below a folder, hidden ones left out."""
     for path in folder.rglob("*"):
         name = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in name.parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+        is_hidden = any(part.startswith(".") for part in name.parts)
+        if path.suffix.lower() in SUFFIXES and not is_hidden and path.is_file():
             yield name.as_posix()
 
 

@@ -95,21 +95,21 @@ def load_samples(
         DataError: On anything that cannot be used; one line that names the mend.
     """
     if subset is not None and subset not in SUBSET_SIZES:
-        raise DataError(f'unknown subset "{subset}".{_suggestion(subset, SUBSET_SIZES)}')
+        raise DataError(f'unknown subset "{subset}".{_suggest(subset, SUBSET_SIZES)}')
     if task not in TASKS:
-        raise DataError(f'unknown task "{task}".{_suggestion(task, TASKS)}')
+        raise DataError(f'unknown task "{task}".{_suggest(task, TASKS)}')
     if limit is not None and limit < 1:
         raise DataError(f"a limit of {limit} leaves no samples; give at least 1")
-    metadata = _metadata(data, subset)
+    metadata = _find_metadata(data, subset)
     samples = [
-        _sample(metadata, number, place, row, task)
-        for number, (place, row) in enumerate(_rows(metadata))
+        _make_sample(metadata, number, place, row, task)
+        for number, (place, row) in enumerate(_read_rows(metadata))
     ]
     if not samples:
         raise DataError(f"{metadata}: no rows in it; restore it from the data set")
-    repeated = [name for name, n in Counter(sample.id for sample in samples).items() if n > 1]
-    if repeated:
-        raise DataError(f"{metadata}: more than one row named {repeated[0]}; names must differ")
+    repeated_ids = [name for name, n in Counter(sample.id for sample in samples).items() if n > 1]
+    if repeated_ids:
+        raise DataError(f"{metadata}: more than one row named {repeated_ids[0]}; names must differ")
     return samples[:limit]
 
 
@@ -119,10 +119,10 @@ def require_drawable(samples: Iterable[Sample]) -> None:
     Raises:
         SetupError: Their references are written with plotly.
     """
-    others = {sample.tags["subset"] for sample in samples} - {DRAWN}
-    if others:
+    other_subsets = {sample.tags["subset"] for sample in samples} - {DRAWN}
+    if other_subsets:
         raise SetupError(
-            f"{min(others)}: cannot be scored, for this renderer draws matplotlib only; "
+            f"{min(other_subsets)}: cannot be scored, for this renderer draws matplotlib only; "
             f"score --subset {DRAWN}"
         )
 
@@ -130,26 +130,26 @@ def require_drawable(samples: Iterable[Sample]) -> None:
 # --- where the rows are ---------------------------------------------------------------------------
 
 
-def _metadata(data: Path, subset: str | None) -> Path:
+def _find_metadata(data: Path, subset: str | None) -> Path:
     if data.is_file():
-        found = [data]
+        paths = [data]
     elif data.is_dir():
-        found = [path for path in _below(data) if path.is_file()]
+        paths = [path for path in _find_below(data) if path.is_file()]
     else:
         raise DataError(f"{data}: no such folder or file. To download the data: {_DOWNLOAD}")
-    if not found:
+    if not paths:
         raise DataError(f"{data}: no {_METADATA} in it. To download the data: {_DOWNLOAD}")
-    wanted = subset or (DRAWN if len(found) > 1 else _subset_of(found[0]))
-    fitting = [path for path in found if _subset_of(path) == wanted]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        raise DataError(f"{data}: several files fit; name one of {_listed(fitting)}")
-    available = _listed(sorted({_subset_of(path) for path in found}))
-    raise DataError(f'{data}: no subset "{wanted}" in it; available: {available}')
+    subset_name = subset or (DRAWN if len(paths) > 1 else _subset_of(paths[0]))
+    fitting_paths = [path for path in paths if _subset_of(path) == subset_name]
+    if len(fitting_paths) == 1:
+        return fitting_paths[0]
+    if fitting_paths:
+        raise DataError(f"{data}: several files fit; name one of {_join(fitting_paths)}")
+    names = _join(sorted({_subset_of(path) for path in paths}))
+    raise DataError(f'{data}: no subset "{subset_name}" in it; available: {names}')
 
 
-def _below(root: Path) -> list[Path]:
+def _find_below(root: Path) -> list[Path]:
     """The file in ``root`` itself, else those up to three levels down."""
     if (root / _METADATA).exists():
         return [root / _METADATA]
@@ -166,17 +166,17 @@ def _subset_of(metadata: Path) -> str:
 # --- rows -----------------------------------------------------------------------------------------
 
 
-def _rows(metadata: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+def _read_rows(metadata: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
     try:
         with metadata.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
-                    yield f"line {number}", _row(metadata, f"line {number}", line)
+                    yield f"line {number}", _parse_row(metadata, f"line {number}", line)
     except OSError as error:
         raise DataError(f"{metadata}: cannot be read: {error.strerror}") from error
 
 
-def _row(metadata: Path, place: str, line: bytes) -> Mapping[str, object]:
+def _parse_row(metadata: Path, place: str, line: bytes) -> Mapping[str, object]:
     try:
         value: object = json.loads(line.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -189,19 +189,19 @@ def _row(metadata: Path, place: str, line: bytes) -> Mapping[str, object]:
     return cast("dict[str, object]", value)
 
 
-def _sample(
+def _make_sample(
     metadata: Path, number: int, place: str, row: Mapping[str, object], task: str
 ) -> Sample:
-    where = f"{metadata}: {place}"
-    code = _string(where, row, "code")
+    location = f"{metadata}: {place}"
+    code = _read_string(location, row, "code")
     if not code.strip():
-        raise DataError(f'{where} has no "code"; restore it from the data set')
-    name = _string(where, row, "file_name")
+        raise DataError(f'{location} has no "code"; restore it from the data set')
+    name = _read_string(location, row, "file_name")
     prompt = PROMPT
     if task == "conditional":
-        instruction = _string(where, row, "instruction").strip()
+        instruction = _read_string(location, row, "instruction").strip()
         if not instruction:
-            raise DataError(f'{where} has no "instruction", which the task "conditional" needs')
+            raise DataError(f'{location} has no "instruction", which the task "conditional" needs')
         prompt = f"{instruction}\n\n{PROMPT}"
     return Sample(
         id=Path(name).stem or str(number),
@@ -213,19 +213,19 @@ def _sample(
     )
 
 
-def _string(where: str, row: Mapping[str, object], name: str) -> str:
+def _read_string(location: str, row: Mapping[str, object], name: str) -> str:
     """A member of a row; empty where it is missing or null."""
     value = row.get(name)
     if value is not None and not isinstance(value, str):
-        raise DataError(f'{where}: "{name}" is not a string')
+        raise DataError(f'{location}: "{name}" is not a string')
     return value or ""
 
 
-def _suggestion(name: str, known: Sequence[str] | Mapping[str, int]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    hint = f' Did you mean "{close[0]}"?' if close else ""
-    return f"{hint} Available: {_listed(known)}"
+def _suggest(name: str, known_names: Sequence[str] | Mapping[str, int]) -> str:
+    matches = difflib.get_close_matches(name, list(known_names), n=1)
+    hint = f' Did you mean "{matches[0]}"?' if matches else ""
+    return f"{hint} Available: {_join(known_names)}"
 
 
-def _listed(names: Iterable[object]) -> str:
+def _join(names: Iterable[object]) -> str:
     return ", ".join(map(str, names))

@@ -63,33 +63,35 @@ def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, s
 
     Returns:
         Sample id -> completion. Rows whose prediction is missing, null or an empty cell are left
-        out: the model gave no answer. What a spreadsheet has cut off is :func:`lost`, as is what
-        VLMEvalKit wrote into a file of its own (named by ``index``) in place of an answer.
+        out: the model gave no answer. :func:`explain_loss` tells what a spreadsheet has cut off, and
+        what VLMEvalKit wrote into a file of its own (named by ``index``) in place of an answer.
 
     Raises:
         DataError: On a file that is missing, empty, malformed, or names an id twice.
         SetupError: On ``.xlsx`` where ``openpyxl``, on ``.pkl`` where pandas is not installed.
     """
     if path.is_dir():
-        return _from_folder(path)
-    kind, data = _opened(path)
+        return _load_folder(path)
+    kind, data = _read_file(path)
     rows = list(_READERS[kind](path, data))
     if not rows:
         raise DataError(f"{path}: no predictions in it; one row a sample is needed")
-    id_key = id_column or _id_key(path, kind, rows)
+    id_key = id_column or _find_id_key(path, kind, rows)
     if not any("prediction" in row for _, row in rows):
-        raise DataError(f'{path}: no "prediction" in it, only {_listed(rows[0][1])}')
-    identified = [(sample_id(path, place, row, id_key), place, row) for place, row in rows]
-    counts = Counter(name for name, _, _ in identified)
-    repeated = [name for name, count in counts.items() if count > 1]
-    if repeated:
-        raise DataError(f"{path}: more than one prediction for {_listed(repeated)}; keep one each")
+        raise DataError(f'{path}: no "prediction" in it, only {_join(rows[0][1])}')
+    named_rows = [(sample_id(path, place, row, id_key), place, row) for place, row in rows]
+    counts = Counter(name for name, _, _ in named_rows)
+    repeated_ids = [name for name, count in counts.items() if count > 1]
+    if repeated_ids:
+        raise DataError(
+            f"{path}: more than one prediction for {_join(repeated_ids)}; keep one each"
+        )
     predictions: dict[str, str] = {}
-    for name, place, row in identified:
-        completion = _completion(path, kind, place, row)
+    for name, place, row in named_rows:
+        completion = _read_completion(path, kind, place, row)
         if completion is not None:
-            own = id_key == "index" and kind != ".jsonl"
-            predictions[name] = _marked(completion) if own else completion
+            is_own = id_key == "index" and kind != ".jsonl"
+            predictions[name] = _mark_loss(completion) if is_own else completion
     return predictions
 
 
@@ -102,7 +104,7 @@ class LostAnswer(str):
     __slots__ = ()
 
 
-def lost(completion: str | None) -> str | None:
+def explain_loss(completion: str | None) -> str | None:
     """Why there is no answer to score, through no fault of the model; ``None`` where there is one.
 
     Args:
@@ -134,13 +136,13 @@ def match(
     Raises:
         DataError: On predictions that belong to no sample.
     """
-    known = {sample.id for sample in samples}
-    unknown = [sample_id for sample_id in predictions if sample_id not in known]
-    if unknown and not partial_ok_limit:
+    known_ids = {sample.id for sample in samples}
+    unknown_ids = [sample_id for sample_id in predictions if sample_id not in known_ids]
+    if unknown_ids and not partial_ok_limit:
         raise DataError(
-            f"{len(unknown)} of {len(predictions)} predictions belong to no sample: "
-            f"{_listed(unknown)}; the data has {len(known)} samples, such as "
-            f"{_listed([sample.id for sample in samples[:3]])}: check --data and --subset"
+            f"{len(unknown_ids)} of {len(predictions)} predictions belong to no sample: "
+            f"{_join(unknown_ids)}; the data has {len(known_ids)} samples, such as "
+            f"{_join([sample.id for sample in samples[:3]])}: check --data and --subset"
         )
     return [(sample, predictions.get(sample.id)) for sample in samples]
 
@@ -158,15 +160,15 @@ def read_tsv(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def _read_tsv(path: Path, data: bytes) -> Iterator[tuple[str, Row]]:
-    return _separated(path, data, "\t", "tab")
+    return _read_separated(path, data, "\t", "tab")
 
 
 def _read_csv(path: Path, data: bytes) -> Iterator[tuple[str, Row]]:
-    return _separated(path, data, ",", "comma")
+    return _read_separated(path, data, ",", "comma")
 
 
-def _separated(path: Path, data: bytes, sign: str, name: str) -> Iterator[tuple[str, Row]]:
-    text = io.StringIO(_decoded(path, data, "the file"), newline="")
+def _read_separated(path: Path, data: bytes, sign: str, name: str) -> Iterator[tuple[str, Row]]:
+    text = io.StringIO(_decode(path, data, "the file"), newline="")
     # The limit belongs to the whole process; a table may hold pictures of megabytes in a cell.
     limit = csv.field_size_limit(sys.maxsize)
     try:
@@ -175,10 +177,10 @@ def _separated(path: Path, data: bytes, sign: str, name: str) -> Iterator[tuple[
         raise DataError(f"{path}: not a table of {name}-separated values: {error}") from error
     finally:
         csv.field_size_limit(limit)
-    yield from _as_records((cell or None for cell in row) for row in rows if row)
+    yield from _to_records((cell or None for cell in row) for row in rows if row)
 
 
-def _as_records(rows: Iterable[Iterable[object]]) -> Iterator[tuple[str, Row]]:
+def _to_records(rows: Iterable[Iterable[object]]) -> Iterator[tuple[str, Row]]:
     """The first row names the columns; empty rows are left out."""
     header: list[str] | None = None
     for number, cells in enumerate(rows, start=1):
@@ -190,22 +192,22 @@ def _as_records(rows: Iterable[Iterable[object]]) -> Iterator[tuple[str, Row]]:
             yield f"row {number}", dict(zip(header, values, strict=False))
 
 
-def _opened(path: Path) -> tuple[str, bytes]:
+def _read_file(path: Path) -> tuple[str, bytes]:
     """The kind of a file, as a suffix, and its contents."""
     if not path.exists():
         raise DataError(f"{path}: no such file; check the path of the predictions")
-    packed = path.suffix.lower() == ".gz"
-    kind = Path(path.stem if packed else path.name).suffix.lower()
+    is_packed = path.suffix.lower() == ".gz"
+    kind = Path(path.stem if is_packed else path.name).suffix.lower()
     if kind not in _READERS:
         raise DataError(
-            f"{path}: unknown kind of file; predictions are one of {_listed(_READERS)}, perhaps "
+            f"{path}: unknown kind of file; predictions are one of {_join(_READERS)}, perhaps "
             "with .gz behind it, or a folder of <id>.py or <id>.html"
         )
-    data = _unpacked(path) if packed else path.read_bytes()
-    return _kind_inside(kind, data), data
+    data = _unpack(path) if is_packed else path.read_bytes()
+    return _find_kind(kind, data), data
 
 
-def _unpacked(path: Path) -> bytes:
+def _unpack(path: Path) -> bytes:
     try:
         with gzip.open(path) as file:
             data = file.read(_MOST_BYTES + 1)
@@ -216,7 +218,7 @@ def _unpacked(path: Path) -> bytes:
     return data
 
 
-def _kind_inside(kind: str, data: bytes) -> str:
+def _find_kind(kind: str, data: bytes) -> str:
     """What a file named as JSON lines is by its first line: a table may have been packed so."""
     first = data[:1000].partition(b"\n")[0].removeprefix(b"\xef\xbb\xbf").strip()
     if kind != ".jsonl" or first.startswith((b"{", b"[")) or b"prediction" not in first:
@@ -224,19 +226,19 @@ def _kind_inside(kind: str, data: bytes) -> str:
     return ".tsv" if b"\t" in first else ".csv" if b"," in first else kind
 
 
-def _from_folder(folder: Path) -> dict[str, str]:
+def _load_folder(folder: Path) -> dict[str, str]:
     """Answers that are files of code, as the benchmarks' own scripts take them."""
     files = sorted(path for path in folder.iterdir() if _is_answer(path))
     if not files:
         raise DataError(
             f"{folder}: this is a folder without <id>.py or <id>.html; name the file of predictions"
         )
-    repeated = [name for name, n in Counter(path.stem for path in files).items() if n > 1]
-    if repeated:
+    repeated_ids = [name for name, n in Counter(path.stem for path in files).items() if n > 1]
+    if repeated_ids:
         raise DataError(
-            f"{folder}: both .py and .html for {_listed(repeated)}; keep those of the benchmark"
+            f"{folder}: both .py and .html for {_join(repeated_ids)}; keep those of the benchmark"
         )
-    return {path.stem: _answer(path) for path in files}
+    return {path.stem: _read_answer(path) for path in files}
 
 
 def _is_answer(path: Path) -> bool:
@@ -247,26 +249,26 @@ def _is_answer(path: Path) -> bool:
     return path.suffix == ".html"
 
 
-def _answer(path: Path) -> str:
+def _read_answer(path: Path) -> str:
     data = path.read_bytes()
     if path.suffix == ".html":
         return Code(decode_html(data))
-    return Code(_decoded(path, data, "it"))
+    return Code(_decode(path, data, "it"))
 
 
 def _read_jsonl(path: Path, data: bytes) -> Iterator[tuple[str, Row]]:
     for number, line in enumerate(data.split(b"\n"), start=1):
-        text = _decoded(path, line, f"line {number}")
+        text = _decode(path, line, f"line {number}")
         if text.strip():
-            yield f"line {number}", _json_object(path, text, f"line {number}")
+            yield f"line {number}", _parse_object(path, text, f"line {number}")
 
 
 def _read_json(path: Path, data: bytes) -> Iterator[tuple[str, Row]]:
     """A list of records, as VLMEvalKit writes it."""
-    text = _decoded(path, data, "the file")
+    text = _decode(path, data, "the file")
     if not text.strip():
         return
-    rows = _json_value(path, text, "the file")
+    rows = _parse_json(path, text, "the file")
     if not isinstance(rows, list):
         raise DataError(f"{path}: not a list of records; for one record a line name it .jsonl")
     for number, row in enumerate(cast("list[object]", rows), start=1):
@@ -275,14 +277,14 @@ def _read_json(path: Path, data: bytes) -> Iterator[tuple[str, Row]]:
         yield f"record {number}", cast("dict[str, object]", row)
 
 
-def _decoded(path: Path, data: bytes, place: str) -> str:
+def _decode(path: Path, data: bytes, place: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: {place} is not UTF-8 text; save the file as UTF-8") from error
 
 
-def _json_value(path: Path, text: str, place: str) -> object:
+def _parse_json(path: Path, text: str, place: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -290,8 +292,8 @@ def _json_value(path: Path, text: str, place: str) -> object:
         raise DataError(f"{path}: {place} is not valid JSON: {reason}") from error
 
 
-def _json_object(path: Path, text: str, place: str) -> Row:
-    value = _json_value(path, text, place)
+def _parse_object(path: Path, text: str, place: str) -> Row:
+    value = _parse_json(path, text, place)
     if not isinstance(value, dict):
         raise DataError(f'{path}: {place} is not a JSON object with "id" and "prediction"')
     return cast("dict[str, object]", value)
@@ -306,12 +308,12 @@ def _read_xlsx(path: Path, data: bytes) -> Iterator[tuple[str, Row]]:
         ) from error
     try:
         book: Any = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        rows = [[_cell(value) for value in row] for row in _sheet_rows(book)]
+        rows = [[_read_cell(value) for value in row] for row in _iterate_rows(book)]
         book.close()
     # The library lets through whatever the zip and XML parsers below it raise.
     except Exception as error:
         raise DataError(f"{path}: not a readable Excel workbook ({error})") from error
-    yield from _as_records(rows)
+    yield from _to_records(rows)
 
 
 _READERS: Mapping[str, Callable[[Path, bytes], Iterator[tuple[str, Row]]]] = {
@@ -326,11 +328,11 @@ KINDS = (*_READERS, ".gz")
 """Suffixes of files of predictions."""
 
 
-def _sheet_rows(book: Any) -> Iterator[Sequence[object]]:
+def _iterate_rows(book: Any) -> Iterator[Sequence[object]]:
     return book.worksheets[0].iter_rows(values_only=True)
 
 
-def _cell(value: object) -> object:
+def _read_cell(value: object) -> object:
     """A cell's value, the characters that a spreadsheet escapes put back."""
     if not isinstance(value, str) or "_x" not in value:
         return value
@@ -339,12 +341,12 @@ def _cell(value: object) -> object:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
-def _id_key(path: Path, kind: str, rows: Sequence[tuple[str, Row]]) -> str:
+def _find_id_key(path: Path, kind: str, rows: Sequence[tuple[str, Row]]) -> str:
     names = ("id", "index") if kind == ".jsonl" else ("index", "id")
     for name in names:
         if any(name in row for _, row in rows):
             return name
-    raise DataError(f'{path}: no "{names[0]}" in it, only {_listed(rows[0][1])}')
+    raise DataError(f'{path}: no "{names[0]}" in it, only {_join(rows[0][1])}')
 
 
 def sample_id(path: Path, place: str, row: Row, key: str) -> str:
@@ -363,24 +365,24 @@ def sample_id(path: Path, place: str, row: Row, key: str) -> str:
     raise DataError(f'{path}: {place} has no "{key}" that is a string or a whole number')
 
 
-def _completion(path: Path, kind: str, place: str, row: Row) -> str | None:
+def _read_completion(path: Path, kind: str, place: str, row: Row) -> str | None:
     value = row.get("prediction")
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, str):
-        cut_off = kind == ".xlsx" and len(value) >= CELL
-        return LostAnswer(_CUT_OFF) if cut_off else value
+        is_cut = kind == ".xlsx" and len(value) >= CELL
+        return LostAnswer(_CUT_OFF) if is_cut else value
     raise DataError(f'{path}: {place}: "prediction" is not a string but {type(value).__name__}')
 
 
-def _marked(completion: str) -> str:
+def _mark_loss(completion: str) -> str:
     """Told apart from an answer, where it is what VLMEvalKit writes in place of one."""
     is_lost = _WRITTEN.match(completion) is not None and "```" not in completion
     return LostAnswer(completion) if is_lost else completion
 
 
-def _listed(names: Iterable[str]) -> str:
+def _join(names: Iterable[str]) -> str:
     """Up to ten names in one line."""
-    every = [str(name) for name in names]
-    more = len(every) - _SHOWN
-    return ", ".join(every[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    all_names = [str(name) for name in names]
+    n_more = len(all_names) - _SHOWN
+    return ", ".join(all_names[:_SHOWN]) + (f" and {n_more} more" if n_more > 0 else "")

@@ -99,37 +99,39 @@ def load_samples(data: Path, *, images: bool = False, limit: int | None = None) 
     """
     if limit is not None and limit < 1:
         raise DataError(f"a limit of {limit} leaves no samples; give at least 1")
-    chosen = _hub_slice_of(data)
-    if chosen is not None:
-        data = fetch(chosen, images=images)
-    source = _kind(data)
+    hub_rows = _find_hub_slice(data)
+    if hub_rows is not None:
+        data = fetch(hub_rows, images=images)
+    source = _find_kind(data)
     if source == "folder":
-        return [_page(path) for path in _pages(data)[:limit]]
+        return [_load_page(path) for path in _list_pages(data)[:limit]]
     rows = _read_jsonl(data) if source == "jsonl" else _read_parquet(data, images=images)
-    samples = [_sample(*row, number, images) for number, row in enumerate(islice(rows, limit))]
+    samples = [_make_sample(*row, number, images) for number, row in enumerate(islice(rows, limit))]
     if not samples:
         raise DataError(f"{data}: no rows in it; one row a page is needed")
-    repeated = [name for name, n in Counter(sample.id for sample in samples).items() if n > 1]
-    if repeated:
-        raise DataError(f'{data}: more than one row with the id "{repeated[0]}"; ids must differ')
+    repeated_ids = [name for name, n in Counter(sample.id for sample in samples).items() if n > 1]
+    if repeated_ids:
+        raise DataError(
+            f'{data}: more than one row with the id "{repeated_ids[0]}"; ids must differ'
+        )
     return samples
 
 
 def protocol(data: Path) -> dict[str, Any]:
     """Where the samples are from: the hub's slice in full, or the kind of a file or folder."""
-    chosen = _hub_slice_of(data)
-    return {"data": _kind(data)} if chosen is None else {"data": "hub", **asdict(chosen)}
+    hub_rows = _find_hub_slice(data)
+    return {"data": _find_kind(data)} if hub_rows is None else {"data": "hub", **asdict(hub_rows)}
 
 
-def _hub_slice_of(data: Path) -> HubSlice | None:
+def _find_hub_slice(data: Path) -> HubSlice | None:
     return None if data.exists() else hub_slice(str(data))
 
 
-def _kind(data: Path) -> Literal["folder", "jsonl", "parquet"]:
+def _find_kind(data: Path) -> Literal["folder", "jsonl", "parquet"]:
     if data.is_dir():
-        if _pages(data):
+        if _list_pages(data):
             return "folder"
-        if _parquet_files(data):
+        if _list_parquet_files(data):
             return "parquet"
         raise DataError(
             f"{data}: neither <id>.html nor .parquet files in this folder; name the folder that "
@@ -150,38 +152,38 @@ def _kind(data: Path) -> Literal["folder", "jsonl", "parquet"]:
 # --- folders --------------------------------------------------------------------------------------
 
 
-def _pages(folder: Path) -> list[Path]:
+def _list_pages(folder: Path) -> list[Path]:
     paths = (path for path in folder.glob("*.html") if path.is_file())
-    return sorted((path for path in paths if path.name[0] != "."), key=_natural)
+    return sorted((path for path in paths if path.name[0] != "."), key=_natural_key)
 
 
-def _natural(path: Path) -> list[str | int]:
+def _natural_key(path: Path) -> list[str | int]:
     """Sort key in which ``page_9`` comes before ``page_10``."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.stem)]
 
 
-def _page(path: Path) -> Sample:
+def _load_page(path: Path) -> Sample:
     try:
         html = decode_html(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    beside = (path.with_name(path.stem + suffix) for suffix in _PICTURES)
-    image = next((_checked(picture) for picture in beside if picture.is_file()), None)
-    return Sample(path.stem, _usable(html, str(path)), image, PROMPT)
+    pictures = (path.with_name(path.stem + suffix) for suffix in _PICTURES)
+    image = next((_check_picture(picture) for picture in pictures if picture.is_file()), None)
+    return Sample(path.stem, _require_page(html, str(path)), image, PROMPT)
 
 
-def _checked(picture: Path) -> Path:
+def _check_picture(picture: Path) -> Path:
     try:
         with picture.open("rb") as file:
-            known = picture_suffix(file.read(12))
+            suffix = picture_suffix(file.read(12))
     except OSError as error:
         raise DataError(f"{picture}: cannot be read: {error.strerror}") from error
-    if known is None:
+    if suffix is None:
         raise DataError(f"{picture}: no PNG, JPEG or WebP; remove it or replace it")
     return picture
 
 
-def _usable(html: str, place: str) -> str:
+def _require_page(html: str, place: str) -> str:
     if not html.strip():
         raise DataError(f"{place}: this page is empty; restore it from the data set or remove it")
     if "\0" in html:
@@ -192,27 +194,34 @@ def _usable(html: str, place: str) -> str:
 # --- rows -----------------------------------------------------------------------------------------
 
 
-def _sample(path: Path, place: str, row: Mapping[str, object], number: int, keep: bool) -> Sample:
+def _make_sample(
+    path: Path, place: str, row: Mapping[str, object], number: int, keep: bool
+) -> Sample:
     """One row; ``keep`` says whether a picture inside it is to be written to the cache."""
-    where = f"{path}: {place}"
+    location = f"{path}: {place}"
     html = next((row[name] for name in _TEXT_NAMES if row.get(name) is not None), None)
     if not isinstance(html, str):
-        raise DataError(f'{where} has no "text" (or "html") that is a string; it holds the page')
+        raise DataError(f'{location} has no "text" (or "html") that is a string; it holds the page')
     value = row.get("id")
     if value is None:
         value = number
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise DataError(f'{where} has an "id" that is neither a string nor a whole number')
-    image = _image(path.parent, where, row.get("image"), keep)
-    return Sample(_paired(str(value)), _usable(_paired(html), where), image, PROMPT)
+        raise DataError(f'{location} has an "id" that is neither a string nor a whole number')
+    image = _find_image(path.parent, location, row.get("image"), keep)
+    return Sample(
+        _replace_surrogates(str(value)),
+        _require_page(_replace_surrogates(html), location),
+        image,
+        PROMPT,
+    )
 
 
-def _paired(text: str) -> str:
+def _replace_surrogates(text: str) -> str:
     """Half a surrogate pair, which JSON may hold, cannot be stored as UTF-8."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _image(folder: Path, where: str, value: object, keep: bool) -> Path | None:
+def _find_image(folder: Path, location: str, value: object, keep: bool) -> Path | None:
     if isinstance(value, dict):  # the hub's layout
         fields = cast("dict[str, object]", value)
         # The path is the name a picture had before it was packed, so it may lead nowhere.
@@ -220,22 +229,24 @@ def _image(folder: Path, where: str, value: object, keep: bool) -> Path | None:
     if value is None or value == "" or value == b"":
         return None
     if isinstance(value, bytes):
-        return keep_picture(value, where) if keep else None
+        return keep_picture(value, location) if keep else None
     if not isinstance(value, str):
-        raise DataError(f'{where} has an "image" that is neither a path nor base64')
+        raise DataError(f'{location} has an "image" that is neither a path nor base64')
     if start := _BASE64.match(value):
-        return keep_picture(_base64(value[start.end() :], where), where) if keep else None
+        return (
+            keep_picture(_decode_base64(value[start.end() :], location), location) if keep else None
+        )
     picture = file_inside(folder, value)
     if picture is None:
-        raise DataError(f'{where} names the image "{value[:80]}", no file in {folder}; mend it')
-    return _checked(picture)
+        raise DataError(f'{location} names the image "{value[:80]}", no file in {folder}; mend it')
+    return _check_picture(picture)
 
 
-def _base64(text: str, where: str) -> bytes:
+def _decode_base64(text: str, location: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise DataError(f"{where}: its image is not valid base64; leave it out") from error
+        raise DataError(f"{location}: its image is not valid base64; leave it out") from error
 
 
 _Place = tuple[Path, str, Mapping[str, object]]
@@ -245,10 +256,10 @@ def _read_jsonl(path: Path) -> Iterator[_Place]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
-                yield path, f"line {number}", _json_object(path, f"line {number}", line)
+                yield path, f"line {number}", _parse_object(path, f"line {number}", line)
 
 
-def _json_object(path: Path, place: str, line: bytes) -> Mapping[str, object]:
+def _parse_object(path: Path, place: str, line: bytes) -> Mapping[str, object]:
     try:
         value: object = json.loads(line.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -261,7 +272,7 @@ def _json_object(path: Path, place: str, line: bytes) -> Mapping[str, object]:
     return cast("dict[str, object]", value)
 
 
-def _parquet_files(folder: Path) -> list[Path]:
+def _list_parquet_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.parquet") if path.name[0] != ".")
 
 
@@ -272,13 +283,13 @@ def _read_parquet(data: Path, *, images: bool) -> Iterator[_Place]:
     except ImportError as error:
         raise SetupError(f"{data}: reading it needs pyarrow: pip install 'rrvf[web]'") from error
     # Neither has annotations.
-    unreadable, opened = cast("Any", pyarrow).ArrowException, cast("Any", parquet).ParquetFile
+    unreadable, open_file = cast("Any", pyarrow).ArrowException, cast("Any", parquet).ParquetFile
     number = 0
-    for path in _parquet_files(data) if data.is_dir() else [data]:
+    for path in _list_parquet_files(data) if data.is_dir() else [data]:
         try:
             # A buffer keeps a group of any size out of memory.
-            with opened(path, buffer_size=2**20) as file:
-                columns = _columns(path, file.schema_arrow.names, images=images)
+            with open_file(path, buffer_size=2**20) as file:
+                columns = _choose_columns(path, file.schema_arrow.names, images=images)
                 for batch in file.iter_batches(_BATCH, columns=columns):
                     for row in batch.to_pylist():
                         yield path, f"row {number}", row
@@ -290,8 +301,8 @@ def _read_parquet(data: Path, *, images: bool) -> Iterator[_Place]:
             ) from error
 
 
-def _columns(path: Path, names: Sequence[str], *, images: bool) -> list[str]:
+def _choose_columns(path: Path, names: Sequence[str], *, images: bool) -> list[str]:
     if not set(_TEXT_NAMES) & set(names):
-        some = ", ".join(names[:10]) or "none"
-        raise DataError(f'{path}: no column "text" (or "html") with the pages; it has {some}')
+        examples = ", ".join(names[:10]) or "none"
+        raise DataError(f'{path}: no column "text" (or "html") with the pages; it has {examples}')
     return [name for name in _COLUMNS if name in names and (images or name != "image")]

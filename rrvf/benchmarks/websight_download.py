@@ -82,14 +82,14 @@ def hub_slice(name: str) -> HubSlice | None:
     return None if config is None else HubSlice(config)
 
 
-def fetch(chosen: HubSlice, *, images: bool = False) -> Path:
+def fetch(hub_rows: HubSlice, *, images: bool = False) -> Path:
     """Bring a slice into the cache, unless it is there already.
 
     All rows before the slice's end stream through, of which only the texts are asked for (tens of
     megabytes for the default slice), or else texts and pictures (gigabytes).
 
     Args:
-        chosen: The rows.
+        hub_rows: The rows.
         images: Keep the data set's own pictures, too.
 
     Returns:
@@ -99,30 +99,30 @@ def fetch(chosen: HubSlice, *, images: bool = False) -> Path:
         SetupError: Where ``datasets`` or the network is missing.
         DataError: Where the split has fewer rows.
     """
-    settings = json.dumps({**asdict(chosen), "images": images}, sort_keys=True)
+    settings = json.dumps({**asdict(hub_rows), "images": images}, sort_keys=True)
     digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
-    path = cache.folder() / "websight" / f"{chosen.config}-{digest}.jsonl"
+    path = cache.folder() / "websight" / f"{hub_rows.config}-{digest}.jsonl"
     if path.is_file():
         return path
-    wanted = chosen.rows()
+    rows = hub_rows.rows()
     lines: dict[int, bytes] = {}
     try:
-        with boundary(f"fetching {chosen.dataset}"):
-            _reach(chosen)
-            for row, values in _stream(chosen, set(wanted), images=images):
-                lines[row] = json.dumps(_entry(row, values, path.parent)).encode("ascii")
+        with boundary(f"fetching {hub_rows.dataset}"):
+            _reach(hub_rows)
+            for row, values in _stream(hub_rows, set(rows), images=images):
+                lines[row] = json.dumps(_make_entry(row, values, path.parent)).encode("ascii")
     except HarnessError as error:
-        raise SetupError(_when_offline(error)) from error
-    if len(lines) < len(wanted):
+        raise SetupError(_explain_offline(error)) from error
+    if len(lines) < len(rows):
         raise DataError(
-            f"{chosen.dataset} {chosen.config}: only {len(lines)} of the {len(wanted)} rows asked "
-            f"for are in {chosen.split}[{chosen.start}:{chosen.stop}]; name another slice"
+            f"{hub_rows.dataset} {hub_rows.config}: only {len(lines)} of the {len(rows)} rows "
+            f"asked for are in {hub_rows.split}[{hub_rows.start}:{hub_rows.stop}]; name another slice"
         )
-    cache.write_atomically(path, b"\n".join(lines[row] for row in wanted) + b"\n")
+    cache.write_atomically(path, b"\n".join(lines[row] for row in rows) + b"\n")
     return path
 
 
-def _reach(chosen: HubSlice) -> None:
+def _reach(hub_rows: HubSlice) -> None:
     """One request, since ``datasets`` alone would try six times and print a warning each time."""
     try:
         import huggingface_hub
@@ -130,11 +130,11 @@ def _reach(chosen: HubSlice) -> None:
         raise SetupError(
             "WebSight from the hub needs huggingface_hub: pip install 'rrvf[web]'"
         ) from error
-    huggingface_hub.HfApi().dataset_info(chosen.dataset, revision=chosen.revision, timeout=30)
+    huggingface_hub.HfApi().dataset_info(hub_rows.dataset, revision=hub_rows.revision, timeout=30)
 
 
 def _stream(
-    chosen: HubSlice, wanted: set[int], *, images: bool
+    hub_rows: HubSlice, rows: set[int], *, images: bool
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield (row, values) of the wanted rows, in the split's order."""
     try:
@@ -145,25 +145,25 @@ def _stream(
         ) from error
     # The package's own annotations are incomplete.
     stream = cast("Any", datasets).load_dataset(
-        chosen.dataset,
-        chosen.config,
-        split=chosen.split,
-        revision=chosen.revision,
+        hub_rows.dataset,
+        hub_rows.config,
+        split=hub_rows.split,
+        revision=hub_rows.revision,
         streaming=True,
         columns=["image", "text"] if images else ["text"],
         batch_size=_BATCH,
     )
     if images:
         stream = stream.cast_column("image", datasets.Image(decode=False))
-    last = max(wanted, default=-1)
-    for row, values in zip(count(chosen.start), stream.skip(chosen.start), strict=False):
-        if row in wanted:
+    last = max(rows, default=-1)
+    for row, values in zip(count(hub_rows.start), stream.skip(hub_rows.start), strict=False):
+        if row in rows:
             yield row, values
         if row >= last:
             return
 
 
-def _entry(row: int, values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _make_entry(row: int, values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     entry: dict[str, Any] = {"id": str(row), "text": values["text"]}
     image: Mapping[str, Any] | None = values.get("image")
     if image and image["bytes"] is not None:
@@ -196,9 +196,9 @@ def keep_picture(data: bytes, place: str) -> Path:
     return path
 
 
-def _when_offline(error: HarnessError) -> str:
-    offline = [name for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE") if os.environ.get(name)]
-    reason = f"{offline[0]} is set" if offline else type(error.__cause__).__name__
+def _explain_offline(error: HarnessError) -> str:
+    variables = [name for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE") if os.environ.get(name)]
+    reason = f"{variables[0]} is set" if variables else type(error.__cause__).__name__
     return (
         f"cannot fetch {REPOSITORY} from the Hugging Face hub ({reason}): check the network, or "
         "set HF_ENDPOINT to a mirror, or download its parquet files elsewhere and name their folder"

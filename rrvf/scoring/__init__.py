@@ -141,11 +141,11 @@ def tell_glyphs(tags: Iterable[Mapping[str, Any]]) -> str | None:
     Args:
         tags: Of every item of a run, by :func:`tag_glyphs`.
     """
-    tagged = [str(item_tags[NO_GLYPHS]) for item_tags in tags if NO_GLYPHS in item_tags]
-    if not tagged:
+    script_names = [str(item_tags[NO_GLYPHS]) for item_tags in tags if NO_GLYPHS in item_tags]
+    if not script_names:
         return None
-    scripts = ", ".join(dict.fromkeys(name for names in tagged for name in names.split(", ")))
-    subject = "1 item holds" if len(tagged) == 1 else f"{len(tagged)} items hold"
+    scripts = ", ".join(dict.fromkeys(name for names in script_names for name in names.split(", ")))
+    subject = "1 item holds" if len(script_names) == 1 else f"{len(script_names)} items hold"
     return f"{subject} characters that no font has here ({scripts}): {CONSEQUENCE}"
 
 
