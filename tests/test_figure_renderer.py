@@ -292,7 +292,7 @@ def test_a_forged_answer_is_an_error_of_the_script(renderer: ChartRenderer) -> N
     code = (
         "import os, sys\nframe = sys._getframe()\n"
         "while 'token' not in frame.f_locals: frame = frame.f_back\n"
-        f"os.write(frame.f_locals['answers'], frame.f_locals['token'] + {written!r})\nos._exit(0)"
+        f"os.write(frame.f_locals['answer_fd'], frame.f_locals['token'] + {written!r})\nos._exit(0)"
     )
     assert failure(renderer, code) == "the process answered with no valid record"
 

@@ -63,8 +63,8 @@ def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, s
 
     Returns:
         Sample id -> completion. Rows whose prediction is missing, null or an empty cell are left
-        out: the model gave no answer. :func:`explain_loss` tells what a spreadsheet has cut off, and
-        what VLMEvalKit wrote into a file of its own (named by ``index``) in place of an answer.
+        out: the model gave no answer. :func:`explain_loss` tells what a spreadsheet has cut off,
+        and what VLMEvalKit wrote into a file of its own (named by ``index``) in place of an answer.
 
     Raises:
         DataError: On a file that is missing, empty, malformed, or names an id twice.
@@ -376,7 +376,7 @@ def _read_completion(path: Path, kind: str, place: str, row: Row) -> str | None:
 
 
 def _mark_loss(completion: str) -> str:
-    """Told apart from an answer, where it is what VLMEvalKit writes in place of one."""
+    """Marked as lost, where it is what VLMEvalKit writes in place of an answer."""
     is_lost = _WRITTEN.match(completion) is not None and "```" not in completion
     return LostAnswer(completion) if is_lost else completion
 

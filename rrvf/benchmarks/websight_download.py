@@ -116,7 +116,8 @@ def fetch(hub_rows: HubSlice, *, images: bool = False) -> Path:
     if len(lines) < len(rows):
         raise DataError(
             f"{hub_rows.dataset} {hub_rows.config}: only {len(lines)} of the {len(rows)} rows "
-            f"asked for are in {hub_rows.split}[{hub_rows.start}:{hub_rows.stop}]; name another slice"
+            f"asked for are in {hub_rows.split}[{hub_rows.start}:{hub_rows.stop}]; "
+            "name another slice"
         )
     cache.write_atomically(path, b"\n".join(lines[row] for row in rows) + b"\n")
     return path

@@ -42,7 +42,7 @@ ARGUMENTS = (
     "--disable-partial-raster",
     "--disable-gpu",
     # Pictures stand still, and those further down are loaded as well.
-    # A browser takes the last of two such arguments: Playwright's mouse is said once more.
+    # A browser takes the last of two such arguments, so Playwright's mouse is named again.
     "--blink-settings=imageAnimationPolicy=2,lazyLoadEnabled=false,primaryHoverType=2,"
     "availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4",
     # No way out even if a request gets past the interception.

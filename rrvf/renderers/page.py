@@ -285,7 +285,7 @@ class _Pool:
         """A session with a new browser.
 
         Raises:
-            HarnessError: It does not start, with a new driver neither.
+            HarnessError: It does not start, nor does it with a new driver.
         """
         try:
             process = await self._launch_browser()

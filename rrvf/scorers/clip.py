@@ -308,16 +308,16 @@ class ClipScorer:
 
     def __call__(self, target: PageRendering, page: PageRendering) -> Score:
         """Score of ``page``; both have a picture."""
-        return _compare(self._embedding(target), self._embedding(page))
+        return _compare(self._embed(target), self._embed(page))
 
     def failed(self, target: PageRendering) -> Score:
         """Score of a page that could not be shown, by the convention chosen."""
         if self.failure == "zero":
             return Score(0.0, {"failure": "zero"})
-        score = _compare(self._embedding(target), self.embedder("black", _make_black))
+        score = _compare(self._embed(target), self.embedder("black", _make_black))
         return Score(score.value, {**score.details, "failure": "black"})
 
-    def _embedding(self, page: PageRendering) -> Floats:
+    def _embed(self, page: PageRendering) -> Floats:
         return self.embedder(*self.view(page))
 
 

@@ -50,7 +50,7 @@ def package(name: str) -> Any:
 
 
 def find_weights(model: str, weights: str | None) -> tuple[Path, Mapping[str, Any]]:
-    """Where the weights lie, fetched from the hub where they lie nowhere yet.
+    """The file of the weights, fetched from the hub where this machine has none.
 
     Args:
         model: Name of an OpenCLIP model.

@@ -12,11 +12,11 @@ Item = TypeVar("Item", bound=Hashable)
 
 
 def f1_score(
-    matched: float, n_generated: int, n_reference: int, details: Mapping[str, Any] | None = None
+    n_matched: float, n_generated: int, n_reference: int, details: Mapping[str, Any] | None = None
 ) -> Score:
-    """F1 of ``matched`` pairs between so many generated and reference items; 0 where undefined."""
-    precision = matched / n_generated if n_generated else 0.0
-    recall = matched / n_reference if n_reference else 0.0
+    """F1 of so many matches between generated and reference items; 0 where undefined."""
+    precision = n_matched / n_generated if n_generated else 0.0
+    recall = n_matched / n_reference if n_reference else 0.0
     total = precision + recall
     f1 = 2 * precision * recall / total if total else 0.0
     figures = {"precision": precision, "recall": recall, "f1": f1}

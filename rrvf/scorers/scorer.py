@@ -21,10 +21,10 @@ Scorer = Callable[..., Score]
 
 NEEDS_NO_TARGET = frozenset({"execution"})
 BROKEN = "the reference cannot be drawn"
-"""How the reason of every score begins that a reference's failure leaves open."""
+"""How the reason begins where a reference's failure leaves a score open."""
 
 
-class Rendered(Protocol):
+class HasStatus(Protocol):
     """What came of some code, of whatever kind."""
 
     @property
@@ -103,7 +103,7 @@ def _find_elsewhere(name: str, known_names: Iterable[str]) -> Scorer:
 
 
 def score_each(
-    scorers: Mapping[str, Scorer], target: Rendered | None, rendering: Rendered, *rules: Any
+    scorers: Mapping[str, Scorer], target: HasStatus | None, rendering: HasStatus, *rules: Any
 ) -> dict[str, Score]:
     """Every requested score of one rendering.
 
@@ -127,8 +127,8 @@ def score_each(
 def _score_with(
     name: str,
     scorer: Scorer,
-    target: Rendered | None,
-    rendering: Rendered,
+    target: HasStatus | None,
+    rendering: HasStatus,
     rules: tuple[Any, ...],
 ) -> Score:
     if rendering.status == "harness_error":
@@ -201,6 +201,6 @@ def no_target(error: str | None = None) -> str:
     return f"{BROKEN}: {error}" if error else BROKEN
 
 
-def is_usable(target: Rendered) -> bool:
+def is_usable(target: HasStatus) -> bool:
     """Whether a reference ran to its end."""
     return target.status == "ok" and getattr(target, "complete", True)

@@ -250,7 +250,7 @@ STOLEN = """
 import os, sys
 frame = sys._getframe()
 while "token" not in frame.f_locals: frame = frame.f_back
-os.write(frame.f_locals["answers"], frame.f_locals["token"] + FRAME)
+os.write(frame.f_locals["answer_fd"], frame.f_locals["token"] + FRAME)
 os._exit(0)
 """
 HUGE = 10**400
@@ -380,7 +380,7 @@ drawing = {"status": "ok", "error": None, "complete": True, "elements": {
 said = {"official": drawing, "fixed": drawing, "needs_texts": False, "blobs": []}
 text = json.dumps(said).encode()
 view = memoryview(frame.f_locals["token"] + struct.pack(">I", len(text)) + text)
-while view: view = view[os.write(frame.f_locals["answers"], view):]
+while view: view = view[os.write(frame.f_locals["answer_fd"], view):]
 os._exit(0)
 """
     official = draw(strongest, body).official

@@ -1,8 +1,8 @@
 """Start the server: ``PYTHON __main__.py FD``.
 
 The package is loaded by its file, under a name of its own: no folder of the host is put on the
-import path, so a script cannot import the host's modules. Nothing is imported before it has been
-noted what a fresh interpreter has imported by itself.
+import path, so a script cannot import the host's modules. What a fresh interpreter has imported by
+itself is noted before anything else is imported.
 """
 
 import sys

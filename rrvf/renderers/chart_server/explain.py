@@ -26,7 +26,7 @@ NO_TMP = "at this level of confinement $TMPDIR, the home and the working folder 
 NO_CALL = "the confinement refuses this system call"
 NO_MODES = "modes of files cannot be changed in the confinement"
 
-# Where a refusal arises -> what is missing. The first that fits says it.
+# Place of a refusal -> what is missing. The first that fits counts.
 
 _PLACES: tuple[tuple[str, str], ...] = (
     (r"/matplotlib/(texmanager|dviread)\.py$", NO_LATEX),

@@ -134,7 +134,7 @@ class Shelf:
         self._bootstrap: Any = sys.modules["_frozen_importlib"]
         self._modules = sys.modules
         self._fresh = frozenset(fresh)
-        self._loaded: dict[str, LoadedModule] = {}
+        self._entries: dict[str, LoadedModule] = {}
         self._stack = [LoadingModule("")]
         self._before: dict[int, Any] = {}
         self._base: dict[int, Any] = {}
@@ -145,7 +145,7 @@ class Shelf:
     def record(self) -> None:
         """From now on, note what every module imports and changes."""
         for name in set(self._modules) - self._fresh:
-            self._loaded[name] = LoadedModule(self._modules[name], (), [])
+            self._entries[name] = LoadedModule(self._modules[name], (), [])
         self._look()
         replacements = {
             "_find_and_load": self._note_request,
@@ -160,7 +160,7 @@ class Shelf:
     def _note_request(self, name: "str", import_: "Any") -> "Any":
         """Stands for ``_find_and_load``: a module was asked for that cannot be seen."""
         self._stack[-1].imports.append(name)
-        if name in self._loaded and name not in self._modules:
+        if name in self._entries and name not in self._modules:
             self._reveal(name)
             return self._modules[name]
         return self._functions["_find_and_load"](name, import_)
@@ -175,8 +175,8 @@ class Shelf:
         result = self._functions["_handle_fromlist"](module, names, import_, **options)
         for name in names:
             full = f"{getattr(module, '__name__', '')}.{name}"
-            loaded = self._loaded.get(full)
-            if loaded is not None and attributes_of(module).get(name) is loaded.module:
+            entry = self._entries.get(full)
+            if entry is not None and attributes_of(module).get(name) is entry.module:
                 self._stack[-1].imports.append(full)
                 self._reveal(full)
         return result
@@ -187,7 +187,7 @@ class Shelf:
         self._attribute_changes()
         snapshot = dict(self._modules)
         self._stack.append(loading)
-        for name in self._loaded:
+        for name in self._entries:
             self._modules.pop(name, None)
         try:
             module = self._functions["_load_unlocked"](spec)
@@ -209,24 +209,24 @@ class Shelf:
     def _keep(self, loading: "LoadingModule", snapshot: "dict[str, Any]") -> None:
         """The module has been executed; what it put beside itself comes and goes with it."""
         names_under_way = {other.name for other in self._stack}
-        for name in self._modules.keys() - snapshot.keys() - self._loaded.keys() - names_under_way:
+        for name in self._modules.keys() - snapshot.keys() - self._entries.keys() - names_under_way:
             if name != loading.name and not name.startswith(SHARED_BY_CYTHON):
-                self._loaded[name] = LoadedModule(self._modules[name], (loading.name,), [])
+                self._entries[name] = LoadedModule(self._modules[name], (loading.name,), [])
                 loading.imports.append(name)
         module = self._modules.get(loading.name)
         if module is not None:
-            self._loaded[loading.name] = LoadedModule(module, loading.imports, loading.changes)
+            self._entries[loading.name] = LoadedModule(module, loading.imports, loading.changes)
 
     def _reveal(self, name: "str") -> None:
         """Make a module and what it imports visible again, nothing more."""
         pending = [name]
         while pending:
             module_name = pending.pop()
-            loaded = self._loaded.get(module_name)
-            if loaded is None or module_name in self._modules:
+            entry = self._entries.get(module_name)
+            if entry is None or module_name in self._modules:
                 continue
-            self._modules[module_name] = loaded.module
-            pending += reversed(loaded.imports)
+            self._modules[module_name] = entry.module
+            pending += reversed(entry.imports)
             if "." in module_name:
                 pending.append(module_name.rpartition(".")[0])
 
@@ -236,10 +236,10 @@ class Shelf:
         pending = [name]
         while pending:
             module_name = pending.pop()
-            loaded = self._loaded.get(module_name)
-            if loaded is not None and module_name not in names:
+            entry = self._entries.get(module_name)
+            if entry is not None and module_name not in names:
                 names.add(module_name)
-                pending += (*loaded.imports, module_name.rpartition(".")[0])
+                pending += (*entry.imports, module_name.rpartition(".")[0])
         return names
 
     # ------------------------------------------------------------------------ registries
@@ -247,8 +247,8 @@ class Shelf:
     def _find_registry(self, number: "int") -> "Any":
         """A registry, ``None`` where its module is not loaded."""
         name, path = REGISTRIES[number]
-        loaded = self._loaded.get(name)
-        registry = loaded.module if loaded is not None else self._modules.get(name)
+        entry = self._entries.get(name)
+        registry = entry.module if entry is not None else self._modules.get(name)
         for attribute in path.split("."):
             registry = getattr(registry, attribute, None)
         return registry if isinstance(registry, dict | list) else None
@@ -294,26 +294,26 @@ class Shelf:
         for name, function in self._functions.items():
             setattr(self._bootstrap, name, function)
         modules = {
-            name: loaded for name, loaded in self._loaded.items() if name.partition(".")[0] != own
+            name: entry for name, entry in self._entries.items() if name.partition(".")[0] != own
         }
         store = Store(modules, registries)
-        self._loaded.clear()
+        self._entries.clear()
         self._bootstrap._find_and_load = make_finder(store, self._bootstrap._find_and_load)
         return store
 
     def _take_off(self) -> None:
         """No package keeps a module as an attribute that was not loaded with it."""
         companions: dict[str, set[str]] = {}
-        for name, loaded in self._loaded.items():
+        for name, entry in self._entries.items():
             owner, _, attribute = name.rpartition(".")
             if owner not in companions:
                 companions[owner] = self._list_loaded_with(owner)
             if name in companions[owner]:
                 continue
-            package = self._loaded.get(owner)
+            package = self._entries.get(owner)
             holder = package.module if package is not None else self._modules.get(owner)
-            if attributes_of(holder).get(attribute) is loaded.module:
-                loaded.owner, loaded.attribute = holder, attribute
+            if attributes_of(holder).get(attribute) is entry.module:
+                entry.owner, entry.attribute = holder, attribute
                 delattr(holder, attribute)
 
 
@@ -325,26 +325,26 @@ class Store:
     names lie side by side.
 
     Args:
-        loaded: The modules by name.
+        entries: The modules by name.
         registries: The registries that they change, by number.
     """
 
-    def __init__(self, loaded: "dict[str, LoadedModule]", registries: "dict[int, Any]") -> None:
+    def __init__(self, entries: "dict[str, LoadedModule]", registries: "dict[int, Any]") -> None:
         self._modules = sys.modules
         self._registries = registries
         self._path, self._finders = list(sys.path), list(sys.meta_path)
         self._settings = settings_folder()
-        self._names = [name.encode().decode() for name in loaded]
+        self._names = [name.encode().decode() for name in entries]
         self._numbers = {name: number for number, name in enumerate(self._names)}
-        self._stored_modules = [entry.module for entry in loaded.values()]
+        self._stored_modules = [entry.module for entry in entries.values()]
         self._special_modules = {
             number: entry
-            for number, entry in enumerate(loaded.values())
+            for number, entry in enumerate(entries.values())
             if entry.changes or entry.owner is not None or self._names[number] in AT_IMPORT
         }
         self._given_flags = bytearray(len(self._names))
         starts, imports = [0], list[int]()
-        for name, entry in loaded.items():
+        for name, entry in entries.items():
             names = [name.rpartition(".")[0], *entry.imports]
             imports += [
                 self._numbers[import_name]
@@ -393,21 +393,21 @@ class Store:
         for number, is_given in enumerate(self._given_flags):
             if is_given:
                 del self._modules[self._names[number]]
-                loaded = self._special_modules.get(number)
-                if loaded is not None and loaded.owner is not None:
-                    delattr(loaded.owner, loaded.attribute)
+                entry = self._special_modules.get(number)
+                if entry is not None and entry.owner is not None:
+                    delattr(entry.owner, entry.attribute)
         self._given_flags[:] = bytes(len(self._given_flags))
 
-    def _finish(self, loaded: "LoadedModule") -> None:
+    def _finish(self, entry: "LoadedModule") -> None:
         """What a module imports is there; its own changes, and its place in its package."""
-        for number, change in loaded.changes:
+        for number, change in entry.changes:
             change.apply(self._find_registry(number))
             forget_filters()
-        if loaded.owner is not None:
-            setattr(loaded.owner, loaded.attribute, loaded.module)
-        at_import = AT_IMPORT.get(loaded.module.__name__)
+        if entry.owner is not None:
+            setattr(entry.owner, entry.attribute, entry.module)
+        at_import = AT_IMPORT.get(entry.module.__name__)
         if at_import is not None:
-            at_import(loaded.module, settings_folder() != self._settings)
+            at_import(entry.module, settings_folder() != self._settings)
 
     def _find_registry(self, number: "int") -> "Any":
         """A registry; a script may have put a copy in its place for a while."""
