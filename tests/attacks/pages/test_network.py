@@ -301,7 +301,7 @@ def unguarded(session: Any) -> Any:
             return opened
 
         async def _answer(self, route: Any) -> None:
-            if route.request.url == page_session.ADDRESS and not self._delivered:
+            if route.request.url == page_session.ADDRESS and not self._is_delivered:
                 await super()._answer(route)
             else:
                 await route.continue_()
