@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from rrvf.bench import differences, open_bench
+from rrvf.bench import find_differences, open_bench
 from rrvf.benchmarks.chartmimic import ChartMimic
 from rrvf.errors import DataError, SetupError, UserError
 from rrvf.evaluate import item_key, score_item, score_predictions
@@ -199,7 +199,7 @@ def test_a_scorer_by_dotted_path(tmp_path: Path, own_scorers: str) -> None:
 def test_differences_name_what_the_other_mode_says() -> None:
     chosen = {"text": Score(0.5), "color": Score(1.0), "type": Score(None), "layout": Score(0.0)}
     other = {"text": Score(1.0), "color": Score(1.0), "type": Score(0.0), "layout": Score(None)}
-    assert differences(chosen, other) == {"text": 1.0, "type": 0.0}
+    assert find_differences(chosen, other) == {"text": 1.0, "type": 0.0}
 
 
 def test_the_key_of_an_item_knows_answer_reference_and_task() -> None:

@@ -98,11 +98,11 @@ class LingeringSession(Session):
     happened: Callable[[], bool] = staticmethod(lambda: False)
     """Whether it need not wait on, asked every few milliseconds."""
 
-    async def _take_rendering(self, opened: Any) -> PageRendering:
+    async def _take_rendering(self, tab: Any) -> PageRendering:
         until = time.monotonic() + self.seconds
         while time.monotonic() < until and not self.happened():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        return await super()._take_rendering(opened)
+        return await super()._take_rendering(tab)
 
 
 @pytest.fixture(scope="session")
