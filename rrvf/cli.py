@@ -94,7 +94,7 @@ def demo(
     runs: list[Path] = []
     for run in demo_runs(workers, chart_python, browser, confinement):
         try:
-            with run.prepared() as (items, scoring):
+            with run.open() as (items, scoring):
                 _run(items, scoring, out / run.folder, workers)
                 runs.append(out / run.folder)
                 if run.episode is not None:
@@ -306,7 +306,7 @@ def doctor(
     wrong = False
     for finding in examine(chart_python, browser, confinement):
         mark = {True: "ok", False: "!!", None: "  "}[finding.ok]
-        typer.echo(f"{mark} {finding.what + ':':<20} {finding.found}")
+        typer.echo(f"{mark} {finding.what + ':':<20} {finding.answer}")
         wrong = wrong or finding.ok is False
     raise typer.Exit(1 if wrong else 0)
 

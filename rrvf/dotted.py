@@ -31,7 +31,7 @@ def find_object(name: str, what: str) -> Any:
         sys.path.remove("")
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
+def suggest(name: str, names: Iterable[str]) -> str:
     """``Did you mean ...?`` with a blank before it; empty where nothing is near."""
-    near = get_close_matches(name, list(known), n=1)
+    near = get_close_matches(name, list(names), n=1)
     return f" Did you mean {near[0]}?" if near else ""
