@@ -27,7 +27,7 @@ from rrvf.episodes import LoopScoring, Trajectories
 from rrvf.evaluate import score_predictions
 from rrvf.kinds.kind import RendererOptions
 from rrvf.policies import RecordedPolicy
-from rrvf.runs import Prepared
+from rrvf.runs import OpenRun
 from rrvf.scorers.likeness import NAME as LIKENESS
 from rrvf.scorers.likeness import LikenessJudge
 from rrvf.scoring import Item
@@ -54,7 +54,7 @@ class DemoRun:
     title: str
     folder: str
     episode: str | None
-    open: Callable[[], AbstractContextManager[Prepared]]
+    open: Callable[[], AbstractContextManager[OpenRun]]
 
 
 def demo_runs(
@@ -70,17 +70,17 @@ def demo_runs(
     )
 
     @contextmanager
-    def open_charts() -> Generator[Prepared]:
+    def open_charts() -> Generator[OpenRun]:
         with open_bench(ChartMimic(), options, judge=LikenessJudge()) as bench:
             yield demo_items(), bench
 
     @contextmanager
-    def open_figures() -> Generator[Prepared]:
+    def open_figures() -> Generator[OpenRun]:
         with open_bench(Plot2Code(), options, judge=LikenessJudge()) as bench:
             yield demo_figures(), bench
 
     @contextmanager
-    def open_pages() -> Generator[Prepared]:
+    def open_pages() -> Generator[OpenRun]:
         page_options = replace(options, seconds=None)
         with open_bench(
             WebSight(), page_options, scorers=PAGE_SCORERS, judge=LikenessJudge()

@@ -35,8 +35,8 @@ from rrvf.episodes import LoopScoring
 from rrvf.errors import HarnessError, RrvfError, SetupError, UserError, boundary
 from rrvf.evaluate import score_item
 from rrvf.renderers import cache
-from rrvf.run_folder import token
-from rrvf.runs import JudgeOptions, LoopOptions, RunOptions, episodes, prepared
+from rrvf.run_folder import ensure_token
+from rrvf.runs import JudgeOptions, LoopOptions, RunOptions, open_episodes, open_run
 from rrvf.scoring import Item, Outcome, unscored
 from rrvf.trajectories import Trajectory
 from rrvf.types import Sample
@@ -136,7 +136,7 @@ def _first_line(error: object) -> str:
 # --------------------------------------------------------------------------- from options
 
 
-def on_ray(
+def build_executor(
     benchmark: str,
     options: RunOptions,
     loop: LoopOptions | None = None,
@@ -161,7 +161,7 @@ def on_ray(
             )
     if any(cost is not None for cost in costs):
         raise UserError("a limit of cost is kept by one process; leave it out with --executor ray")
-    run = None if loop is None or out is None else token(out)
+    run = None if loop is None or out is None else ensure_token(out)
     told = (_for_slot(options), _loop_for_slot(options, loop), run)
     build = partial(scoring_on_node, benchmark, *told)
     return RayExecutor(build, address)
@@ -206,12 +206,12 @@ def scoring_on_node(
         run: Names the run whose answers of a policy are kept here.
     """
     if loop is None:
-        with prepared(benchmark, options) as (_, scoring):
+        with open_run(benchmark, options) as (_, scoring):
             yield scoring
         return
     # Every item brings the place for its trajectory with it.
     answers = cache.folder() / "runs" / (run or secrets.token_hex(16))
-    with episodes(benchmark, options, loop, Path(os.devnull), answers) as (_, scoring):
+    with open_episodes(benchmark, options, loop, Path(os.devnull), answers) as (_, scoring):
         yield scoring
 
 
@@ -286,13 +286,13 @@ class Slot:
 
     def score(self, parcel: Parcel) -> Parts | Refusal:
         """Score one item, playing its episode first where that is how this is scored."""
-        kept = InMemory(parcel.played)
+        trajectories = InMemory(parcel.played)
         scoring = self._scoring
         if isinstance(scoring, LoopScoring):
-            scoring = replace(scoring, kept=kept)
+            scoring = replace(scoring, trajectories=trajectories)
         try:
             with _unpacked(parcel) as item:
-                return Parts(score_item(item, scoring), kept.added)
+                return Parts(score_item(item, scoring), trajectories.added)
         except UserError as error:
             return Refusal(f"{platform.node()}: {error}")
 
@@ -438,7 +438,7 @@ class _Crew:
     def _parcel(self, item: Item) -> Parcel:
         sample = item[0]
         loop = self._loop
-        played = None if loop is None else loop.kept.find(sample.id, loop.key(sample))
+        played = None if loop is None else loop.trajectories.find(sample.id, loop.key(sample))
         return Parcel(item, _image(sample), played)
 
     # ------------------------------------------------------------------- taking up
@@ -482,7 +482,7 @@ class _Crew:
     def _taken(self, parts: Parts, item: Item) -> Outcome:
         if parts.played is not None and self._loop is not None:
             with boundary("writing a trajectory"):
-                self._loop.kept.add(parts.played, self._loop.key(item[0]))
+                self._loop.trajectories.add(parts.played, self._loop.key(item[0]))
         return parts.outcome
 
     def _lost(self, member: _Member, task: _Task | None, error: Exception) -> list[Outcome]:
