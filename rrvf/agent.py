@@ -44,8 +44,8 @@ from rrvf.render_tool import (
     CHART_TOOL,
     PAGE_TOOL,
     RenderTool,
-    native_calls,
-    with_ids,
+    add_ids,
+    read_native_calls,
 )
 from rrvf.replies import (
     Reply,
@@ -255,7 +255,7 @@ class Episode:
             completion = replace(completion, text=closed(text))
             text = with_closed_thought(completion.text)
         reply = parse_reply(text)
-        calls = native_calls(completion.tool_calls) or list(reply.tool_calls)
+        calls = read_native_calls(completion.tool_calls) or list(reply.tool_calls)
         speech = spoken(completion.text, self.settings.tool.language)
         answer = self._find_answer(reply, calls, speech)
         action: Action = "answer" if answer is not None else "call" if calls else "none"
@@ -294,7 +294,7 @@ class Episode:
             self._end_reason = "max_turns"
         elif self.tokens_left() <= 0:
             self._end_reason = "token_budget"
-        native = with_ids(completion.tool_calls, len(self._turns))
+        native = add_ids(completion.tool_calls, len(self._turns))
         text = (completion.text,) if completion.text else ()
         self._messages.append(Message("assistant", text, native))
         self._requests = [self._read_call(number, call) for number, call in enumerate(calls)]
