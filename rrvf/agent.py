@@ -49,12 +49,12 @@ from rrvf.render_tool import (
 )
 from rrvf.replies import (
     Reply,
-    closed,
+    close_thought,
     extract_code,
-    fenced,
+    extract_spoken,
+    fence,
     parse_reply,
-    spoken,
-    with_closed_thought,
+    restore_closing_tag,
 )
 from rrvf.scorers.model_judge import bounded
 from rrvf.scorers.rubrics import Prompt
@@ -252,11 +252,11 @@ class Episode:
             raise ValueError("the episode is over")
         text = completion.text
         if completion.finish_reason != "length":
-            completion = replace(completion, text=closed(text))
-            text = with_closed_thought(completion.text)
+            completion = replace(completion, text=restore_closing_tag(text))
+            text = close_thought(completion.text)
         reply = parse_reply(text)
         calls = read_native_calls(completion.tool_calls) or list(reply.tool_calls)
-        speech = spoken(completion.text, self.settings.tool.language)
+        speech = extract_spoken(completion.text, self.settings.tool.language)
         answer = self._find_answer(reply, calls, speech)
         action: Action = "answer" if answer is not None else "call" if calls else "none"
         turn = Turn(
@@ -390,7 +390,7 @@ class Episode:
             for observation in observations
             if observation.status == "ok" and observation.code is not None
         ]
-        return fenced(codes[-1], self.settings.tool.language) if codes else None
+        return fence(codes[-1], self.settings.tool.language) if codes else None
 
 
 # ------------------------------------------------------------------------------------ the loop

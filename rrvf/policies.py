@@ -22,7 +22,7 @@ from typing import Any, Protocol, cast
 from rrvf.benchmarks.predictions import load_predictions, lost, sample_id
 from rrvf.chat import Answer, Chat, EmptyAnswerError, Message, Picture, TooLongError
 from rrvf.chat.faults import is_too_long
-from rrvf.chat.question import spelled_out
+from rrvf.chat.question import spell_out
 from rrvf.checkpoints import checkpoint_key, local_checkpoint
 from rrvf.errors import DataError, HarnessError, SetupError, boundary
 from rrvf.scoring import content_key
@@ -546,7 +546,7 @@ def to_parts(messages: Sequence[Message], *, inline: bool = False) -> list[dict[
 
 def _to_part(part: str | Picture, *, inline: bool) -> dict[str, Any]:
     if isinstance(part, str):
-        return {"type": "text", "text": spelled_out(part)}
+        return {"type": "text", "text": spell_out(part)}
     if not inline:
         return {"type": "image"}
     address = "data:image/png;base64," + base64.b64encode(part.png).decode("ascii")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rrvf.chat import ToolCall as NativeCall
-from rrvf.replies import unfenced
+from rrvf.replies import unfence
 from rrvf.types import Language
 from rrvf.written_calls import ToolCall, read_native
 
@@ -60,7 +60,7 @@ class RenderTool:
             code = call.arguments.get(name)
             if isinstance(code, str) and code.strip():
                 is_block = code.lstrip().startswith("```")
-                return unfenced(code, self.language) if is_block else code, ""
+                return unfence(code, self.language) if is_block else code, ""
         return None, f'the call has no "{self.argument}" that is a string of code'
 
 

@@ -31,7 +31,7 @@ from rrvf.bench import Bench
 from rrvf.by_turn import score_turns
 from rrvf.dotted import find_object
 from rrvf.errors import HarnessError, UserError, boundary
-from rrvf.replies import extract_code, parse_reply, spoken, with_closed_thought
+from rrvf.replies import close_thought, extract_code, extract_spoken, parse_reply
 from rrvf.scoring import Outcome, unscored
 from rrvf.trajectories import Completion, Trajectory, Turn
 from rrvf.types import EpisodeResult, Language, Sample, SampleResult, Score
@@ -223,7 +223,7 @@ def _calls_well(turn: Turn) -> bool:
 
 
 def _answers_well(turn: Turn, language: Language) -> bool:
-    reply = parse_reply(with_closed_thought(turn.completion.text))
+    reply = parse_reply(close_thought(turn.completion.text))
     if not turn.thought or reply.answer is None or reply.tool_calls or reply.text:
         return False
     return f"```{language}" in reply.answer and bool(extract_code(reply.answer, language))
@@ -317,8 +317,8 @@ class Rewarder:
 
 def as_trajectory(sample: Sample, completion: str, language: Language) -> Trajectory:
     """A reply of a single turn, without the loop, as an episode of one turn."""
-    reply = parse_reply(with_closed_thought(completion))
-    answer = spoken(completion, language)
+    reply = parse_reply(close_thought(completion))
+    answer = extract_spoken(completion, language)
     turn = Turn(Completion(completion, "stop"), "answer", reply.think, answer)
     return Trajectory(sample.id, (turn,), "answered", answer)
 
