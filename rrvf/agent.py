@@ -310,7 +310,7 @@ class Episode:
         return Observation("no_code", problem[:_MOST_ERROR]) if code is None else code
 
     def observe(self, observations: Sequence[Observation]) -> None:
-        """Tell the policy what came of what it asked for.
+        """Tell the policy what came of its calls.
 
         Args:
             observations: One for each request, in their order.
@@ -465,7 +465,7 @@ def _step(
 def respond(
     request: ToolRequest, sample: Sample, canvas: Canvas, teacher: Teacher, episode: Episode
 ) -> Observation:
-    """Render what was asked for and have it commented on.
+    """Render the code of a request and get comments on it.
 
     Raises:
         HarnessError: It cannot be rendered, through no fault of the code.

@@ -75,13 +75,13 @@ def read_results(results: Sequence[SampleResult]) -> Samples:
     """The scores of results; several episodes of one sample belong together."""
     names = dict.fromkeys(name for result in results for name in result.scores)
     values = {name: np.array([_value(result, name) for result in results]) for name in names}
-    repeated = any("repeat" in result.tags for result in results)
+    is_repeated = any("repeat" in result.tags for result in results)
     return Samples(
         tuple(result.sample_id for result in results),
         np.array([result.status == "ok" for result in results], dtype=np.bool_),
         values,
         tuple(result.tags.get("sample", result.sample_id) for result in results)
-        if repeated
+        if is_repeated
         else (),
     )
 

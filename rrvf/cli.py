@@ -195,8 +195,8 @@ def rescore(
     from rrvf.runs import JudgeOptions
     from rrvf.scoring import thoughts_cut
 
-    here, there = out.resolve(), run.resolve()
-    if here.is_relative_to(there) or there.is_relative_to(here):
+    new_folder, old_folder = out.resolve(), run.resolve()
+    if new_folder.is_relative_to(old_folder) or old_folder.is_relative_to(new_folder):
         raise UserError(
             f"--out {out} and {run} lie in each other; the run stays as it is: name another --out"
         )
@@ -314,7 +314,7 @@ def doctor(
     has_fault = False
     for finding in examine(chart_python, browser, confinement):
         mark = {True: "ok", False: "!!", None: "  "}[finding.ok]
-        typer.echo(f"{mark} {finding.what + ':':<20} {finding.answer}")
+        typer.echo(f"{mark} {finding.subject + ':':<20} {finding.answer}")
         has_fault = has_fault or finding.ok is False
     raise typer.Exit(1 if has_fault else 0)
 
@@ -341,7 +341,7 @@ def _find_start(run: RunFlags, out: Path) -> float:
 def _read_options(
     run: RunFlags, judge: JudgeFlags, out: Path, predictions: Path | None = None
 ) -> RunOptions:
-    """What the library is told of a run; the scorers come with commas."""
+    """The library's options of a run; the scorers come with commas."""
     from rrvf.runs import JudgeOptions, RunOptions
 
     values = read_values(run)

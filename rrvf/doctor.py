@@ -31,7 +31,7 @@ MEANING = {
 class Finding:
     """One line of the examination; ``ok`` is ``None`` where nothing is wrong with any answer."""
 
-    what: str
+    subject: str
     answer: str
     ok: bool | None = None
 
@@ -86,21 +86,21 @@ def _examine_official_packages(python: Path) -> Finding:
 def _examine_threads(environment: Mapping[str, Any]) -> Finding:
     if environment["threads"] == "kernel":
         return Finding("threads of a script", "counted by the kernel, for each script", ok=True)
-    why = (
+    reason = (
         "scripts are given no uid and no user namespace of their own here: the server counts 20 "
         "times a second, and where others of this user take all threads an item is unscored"
     )
-    return Finding("threads of a script", why, ok=False)
+    return Finding("threads of a script", reason, ok=False)
 
 
 def _examine_places(environment: Mapping[str, Any]) -> Finding:
     if environment["private"]:
         return Finding("a script's own", f"home, {', '.join(environment['private'])}", ok=True)
-    why = (
+    reason = (
         "home and $TMPDIR; no /tmp, no entry among the users and no semaphores: these need mount "
         "namespaces, which this machine does not allow or --confinement left out"
     )
-    return Finding("a script's own", why)
+    return Finding("a script's own", reason)
 
 
 def _examine_pages(browser: Path | None, confinement: str | None) -> Iterator[Finding]:
@@ -116,11 +116,11 @@ def _examine_pages(browser: Path | None, confinement: str | None) -> Iterator[Fi
     yield Finding("Tailwind", environment["tailwind"] or "not installed; run: rrvf setup-browser")
 
 
-def _examine_glyphs(what: str, medium: Medium) -> Finding:
+def _examine_glyphs(subject: str, medium: Medium) -> Finding:
     scripts = list_unwritable(medium)
     if not scripts:
-        return Finding(what, f"glyphs for {', '.join(SCRIPTS)}")
-    return Finding(what, f"no glyphs for {', '.join(scripts)}: {CONSEQUENCE}")
+        return Finding(subject, f"glyphs for {', '.join(SCRIPTS)}")
+    return Finding(subject, f"no glyphs for {', '.join(scripts)}: {CONSEQUENCE}")
 
 
 def _examine_clip() -> Finding:

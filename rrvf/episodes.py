@@ -132,15 +132,15 @@ class LoopScoring:
         episode = self._describe(sample, trajectory, outcome.result)
         return replace(outcome, result=replace(outcome.result, episode=episode))
 
-    def key(self, sample: Sample, *, recorded: bool = True) -> str:
+    def key(self, sample: Sample, *, use_recording: bool = True) -> str:
         """Identifies what an episode is made from: the sample, and what is recorded of it.
 
         Args:
             sample: To be answered.
-            recorded: Look at the recording; else as if there were nothing of the sample in it.
+            use_recording: Look at the recording; else as if there were nothing of the sample in it.
         """
         recording = ""
-        if recorded and isinstance(self.policy, RecordedPolicy):
+        if use_recording and isinstance(self.policy, RecordedPolicy):
             recording = self.policy.key(sample.id)
         return item_key_of_episode(sample, recording)
 
@@ -195,7 +195,7 @@ def chats_in(scoring: Scoring) -> dict[str, Chat]:
 
 
 def list_remarks(folder: Path) -> Iterator[str]:
-    """What is to be said of a run's replies, one line each: thoughts, and answers among them."""
+    """Remarks on a run's replies, one line each: thoughts, and answers among them."""
     turns = [turn for turns in _read_last_turns(folder / TRAJECTORIES).values() for turn in turns]
     if line := thoughts_line(sum(_answers_after_thoughts(turn) for turn in turns)):
         yield line

@@ -28,8 +28,8 @@ def score_item(item: Item, scoring: Scoring) -> Outcome:
     """Draw one answer and its reference, and compare them; our own failures become unscored."""
     try:
         with boundary(f"scoring {item[0].id}"):
-            if why := lost(item[1]):
-                raise HarnessError(why)
+            if reason := lost(item[1]):
+                raise HarnessError(reason)
             outcome = _name_modules(scoring.score(item))
             # What a scorer from elsewhere puts into its details may be no JSON.
             json.dumps(to_json(outcome.result), allow_nan=False)
@@ -76,9 +76,9 @@ def score_predictions(
 
     Only this process writes, wherever items are scored: by ``executor``, else in threads here.
 
-    Whether it ends, is closed early or is interrupted: ``summary.json`` then tells what there is.
-    Who may leave early closes it (:func:`contextlib.closing`); what is under way then ends with
-    the renderer, which is of no use afterwards.
+    However it ends, ``summary.json`` then tells what there is. A caller that may leave early closes
+    the generator (:func:`contextlib.closing`): what is under way then ends with the renderer, which
+    is of no use afterwards.
 
     Args:
         items: What to score.
@@ -100,7 +100,7 @@ def score_predictions(
         record = _flatten({**settings, "asked": identities, "told": options or {}})
         folder = RunFolder(out, record, keys, unanswered_keys)
     with folder:
-        results = dict(folder.done)
+        results = dict(folder.results)
         try:
             yield from results.values()
             todo = [item for item in items if item[0].id not in results]
@@ -129,12 +129,12 @@ def _unanswered_key(item: Item, scoring: Scoring) -> str:
     """The same where there is no answer to the sample."""
     sample, _ = item
     if isinstance(scoring, LoopScoring):
-        return scoring.key(sample, recorded=False)
+        return scoring.key(sample, use_recording=False)
     return item_key((sample, None))
 
 
 def _identify_chats(scoring: Scoring) -> tuple[dict[str, Any], SetupError | None]:
-    """Who is asked in a run, by their parts in it; and why somebody cannot be, if so.
+    """The identity of everybody who is asked in a run, by part; and the first error on the way.
 
     A finished run is read without anybody there.
     """
@@ -169,7 +169,7 @@ def _write(outcome: Outcome, folder: RunFolder) -> SampleResult:
 def run_in_threads(items: Sequence[Item], scoring: Scoring, workers: int) -> Generator[Outcome]:
     """The executor of one machine: outcomes as they are finished, a bounded number under way."""
     queue = iter(items)
-    # Who waits for an answer keeps no renderer busy: those bound themselves.
+    # An item that waits for an answer keeps no renderer busy; renderers bound themselves.
     threads = workers + scoring.waiting()
     with ThreadPoolExecutor(threads, thread_name_prefix="score") as pool:
         futures: set[Future[Outcome]] = set()

@@ -125,8 +125,8 @@ def _label(run: Measured) -> str:
 
 def _caveat(runs: Sequence[Measured]) -> str:
     """Bars side by side look comparable."""
-    same = all(run.setting == runs[0].setting for run in runs)
-    return "" if same else "\nnot one setting: not to be ranked"
+    is_same = all(run.setting == runs[0].setting for run in runs)
+    return "" if is_same else "\nnot one setting: not to be ranked"
 
 
 # -------------------------------------------------------------------------------- by metric
@@ -201,8 +201,8 @@ def draw_by_turn(table: PublishedTable, runs: Sequence[Measured]) -> Any:
     figure, panels = _create_figure(max(3.2, 2.1 * len(columns)), 2.9, max(1, len(columns)))
     for axes, column in zip(panels, columns, strict=False):
         for i, run, turns in series:
-            carried = [(turn["turn"], _read_carried(turn, column.key)) for turn in turns]
-            points = [(x, y * _find_scale(table, column.key)) for x, y in carried if y is not None]
+            scores = [(turn["turn"], _read_carried(turn, column.key)) for turn in turns]
+            points = [(x, y * _find_scale(table, column.key)) for x, y in scores if y is not None]
             axes.plot(
                 *zip(*points, strict=True), color=COLORS[i], marker=MARKERS[i], label=_label(run)
             )

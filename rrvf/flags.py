@@ -260,8 +260,8 @@ def expand_groups(command: Callable[..., None]) -> Callable[..., None]:
     groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
-        own = parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=hints[name])
-        parameters += _list_parameters(name, groups[name]) if name in groups else [own]
+        option = parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=hints[name])
+        parameters += _list_parameters(name, groups[name]) if name in groups else [option]
 
     @functools.wraps(command)
     def flat(**arguments: Any) -> None:

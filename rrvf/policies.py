@@ -218,8 +218,8 @@ class RecordedPolicy:
         n_replies = sum(message.role == "assistant" for message in messages)
         turns = self.turns.get(sample_id, ())
         text = turns[n_replies] if n_replies < len(turns) else ""
-        if why := lost(text):
-            raise HarnessError(why)
+        if reason := lost(text):
+            raise HarnessError(reason)
         return Completion(text, "stop")
 
 

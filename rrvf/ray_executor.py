@@ -330,16 +330,16 @@ def describe_setup(scoring: Scoring) -> dict[str, Any]:
     }
 
 
-def find_difference(here: object, there: object, name: str = "") -> str | None:
+def find_difference(local: object, remote: object, name: str = "") -> str | None:
     """The first setting that differs, with both values; ``None`` where all are the same."""
-    if isinstance(here, Mapping) and isinstance(there, Mapping):
-        ours, theirs = cast("Mapping[str, Any]", here), cast("Mapping[str, Any]", there)
+    if isinstance(local, Mapping) and isinstance(remote, Mapping):
+        ours, theirs = cast("Mapping[str, Any]", local), cast("Mapping[str, Any]", remote)
         for key in {**ours, **theirs}:
             text = find_difference(ours.get(key), theirs.get(key), f"{name}.{key}".lstrip("."))
             if text:
                 return text
         return None
-    return None if here == there else f"{name}: {there!r} there, {here!r} here"
+    return None if local == remote else f"{name}: {remote!r} there, {local!r} here"
 
 
 # --------------------------------------------------------------------------- in this process
@@ -380,7 +380,7 @@ class _Crew:
         self._loop = scoring if isinstance(scoring, LoopScoring) else None
         self._expected = describe_setup(scoring)
         self._workers = workers
-        # Who waits for an answer keeps no renderer busy.
+        # An item that waits for an answer keeps no renderer busy.
         self._threads = 1 + math.ceil(scoring.waiting() / workers)
         self._n_left = len(items)
         self._queue = deque(_Task(item) for item in items)
@@ -488,7 +488,7 @@ class _Crew:
     def _handle_loss(self, member: _Member, task: _Task | None, error: Exception) -> list[Outcome]:
         """A slot is gone: its items go elsewhere, or are given up."""
         self._members.remove(member)
-        for ref in [ref for ref, (its, _) in self._under_way.items() if its is member]:
+        for ref in [ref for ref, (owner, _) in self._under_way.items() if owner is member]:
             del self._under_way[ref]
         with suppress(Exception):  # it may be alive and out of reach
             self._ray.kill(member.actor)

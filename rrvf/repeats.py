@@ -63,15 +63,15 @@ def summarize_repeats(results: Sequence[SampleResult], columns: Sequence[Column]
             groups.setdefault(result.tags[SAMPLE], []).append(result)
     if not groups:
         return {}
-    most = max(map(len, groups.values()))
+    n_episodes = max(map(len, groups.values()))
     best = [_best_of(name, group) for name, group in groups.items()]
     bounds = intervals(columns, read_results(results))
     return {
-        "n": most,
+        "n": n_episodes,
         "n_samples": len(groups),
         "intervals": {name: [interval.low, interval.high] for name, interval in bounds.items()},
         "best_of": compute_metrics(columns, best),
-        "pass_at": {str(k): _pass_at(k, list(groups.values())) for k in _sizes(most)},
+        "pass_at": {str(k): _pass_at(k, list(groups.values())) for k in _sizes(n_episodes)},
     }
 
 
@@ -86,9 +86,10 @@ def _best_of(name: str, group: Sequence[SampleResult]) -> SampleResult:
     return SampleResult(name, example.status, None, 0.0, scores)
 
 
-def _sizes(most: int) -> list[int]:
+def _sizes(n_episodes: int) -> list[int]:
     """1, 2, 4 and so on, and all of them."""
-    return sorted({most, *(2**power for power in range(most.bit_length()) if 2**power <= most)})
+    powers = [2**power for power in range(n_episodes.bit_length())]
+    return sorted({n_episodes, *(power for power in powers if power <= n_episodes)})
 
 
 def _pass_at(k: int, groups: Sequence[Sequence[SampleResult]]) -> float | None:

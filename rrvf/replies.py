@@ -110,14 +110,14 @@ class _Parts:
     texts: list[str] = field(default_factory=list[str])
 
     def add(self, name: str, content: str) -> None:
-        """One element of the protocol."""
+        """Add one element of the protocol."""
         if name == "tool_call":
             self.calls += read_calls(content)
         else:
             (self.thoughts if name == "think" else self.answers).append(content)
 
     def turn_into_thoughts(self, text: str) -> None:
-        """All that was found so far."""
+        """Take all that was found so far as thoughts."""
         self.thoughts.append(text)
         self.calls.clear()
         self.answers.clear()
@@ -232,8 +232,8 @@ def _mark_other_tags(call: ToolCall) -> ToolCall:
 
 def _read_untagged_calls(text: str) -> tuple[ToolCall, ...]:
     """Calls without any tag: the whole text, or its only block, if that is one of JSON."""
-    before, opening, rest = text.partition("```json")
-    if opening and before.strip() and "```" not in before:
+    prefix, opening, rest = text.partition("```json")
+    if opening and prefix.strip() and "```" not in prefix:
         block, _, after = rest.partition("```")
         return () if "```" in after else read_untagged(block.strip())
     return read_untagged(text)
@@ -270,9 +270,9 @@ def _find_action_in_open_thought(text: str) -> int | None:
 
 def _find_open_tag(text: str, start: int = 0) -> re.Match[str] | None:
     """The tag that is still open at the end; tags do not nest."""
-    before, closing, _ = text[start:].partition("</think>")
-    if closing and "<think>" not in before:  # the chat template opened these thoughts
-        start += len(before) + len(closing)
+    prefix, closing, _ = text[start:].partition("</think>")
+    if closing and "<think>" not in prefix:  # the chat template opened these thoughts
+        start += len(prefix) + len(closing)
     literals = _find_literal_thoughts(text)
     while tag := _find_next_tag(_ELEMENT, text, start, literals):
         closing = f"</{tag[1]}>"
@@ -542,8 +542,8 @@ def _offset(code: str, statement: ast.stmt) -> int:
     breaks = re.finditer(r"\r\n?|\n", code)
     starts = [0, *(line_break.end() for line_break in breaks)]
     start = starts[statement.lineno - 1]
-    before = code[start:].encode("utf-8")[: statement.col_offset]
-    return start + len(before.decode("utf-8"))
+    prefix = code[start:].encode("utf-8")[: statement.col_offset]
+    return start + len(prefix.decode("utf-8"))
 
 
 def part_two(reference_code: str) -> str | None:

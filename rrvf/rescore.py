@@ -187,11 +187,11 @@ def _require_same(run: Rescoring, keys: Mapping[str, str]) -> None:
     Raises:
         DataError: There are some.
     """
-    changed = [name for name, key in keys.items() if key != run.keys.get(name, key)]
-    if changed:
+    changed_ids = [name for name, key in keys.items() if key != run.keys.get(name, key)]
+    if changed_ids:
         raise DataError(
-            f"{run.folder}: {len(changed)} of its samples are others in this data, such as "
-            f"{changed[0]}; give the --data of that run"
+            f"{run.folder}: {len(changed_ids)} of its samples are others in this data, such as "
+            f"{changed_ids[0]}; give the --data of that run"
         )
 
 

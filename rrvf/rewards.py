@@ -139,8 +139,8 @@ def reward_of(
     for name in settings.vision:
         score = result.scores.get(name)
         if score is None or score.value is None:
-            why = "it was not asked for" if score is None else score.details.get("reason", "")
-            return Reward(None, reason=f"{name}: {why}")
+            reason = "it was not asked for" if score is None else score.details.get("reason", "")
+            return Reward(None, reason=f"{name}: {reason}")
         if not math.isfinite(score.value):
             return Reward(None, reason=f"{name}: {score.value} is no score")
     vision = _average(settings.vision, result.scores)
@@ -162,7 +162,7 @@ def reward_of(
 
 
 def _call_term(name: str, term: Term, result: SampleResult, trajectory: Trajectory) -> float | str:
-    """What a term says; where it raises, or says what is no number, why there is none."""
+    """The value of a term; a reason where it raises, or returns what is no number."""
     try:
         value = term(result, trajectory)
     except Exception as error:  # whatever a stranger's term raises
@@ -175,8 +175,8 @@ def _call_term(name: str, term: Term, result: SampleResult, trajectory: Trajecto
 def _average(weights: Mapping[str, float], scores: Mapping[str, Score]) -> float:
     if len(weights) == 1:  # the score itself, bit for bit
         return scores[next(iter(weights))].value or 0.0
-    weighted = (weight * (scores[name].value or 0.0) for name, weight in weights.items())
-    return sum(weighted) / sum(weights.values())
+    products = (weight * (scores[name].value or 0.0) for name, weight in weights.items())
+    return sum(products) / sum(weights.values())
 
 
 def _score_format(

@@ -60,7 +60,8 @@ class RunFolder:
         path: Made if it does not exist.
         settings: What moves scores; a folder begun with other settings is refused.
         keys: Sample id -> key of what its line is made from.
-        unanswered: Sample id -> key of its line where there was no answer, which may come later.
+        unanswered_keys: Sample id -> key of its line where there was no answer, which may come
+            later.
 
     Raises:
         OtherRunError: The folder holds a run with other settings.
@@ -74,16 +75,16 @@ class RunFolder:
         path: Path,
         settings: Mapping[str, Any],
         keys: Mapping[str, str],
-        unanswered: Mapping[str, str] | None = None,
+        unanswered_keys: Mapping[str, str] | None = None,
     ) -> None:
         self.path = path
-        self._keys, self._unanswered = keys, unanswered or {}
+        self._keys, self._unanswered_keys = keys, unanswered_keys or {}
         self._lock = _lock_folder(path)
         try:
             _check_settings(path, settings)
-            self.done: dict[str, SampleResult] = self._take_up()
+            self.results: dict[str, SampleResult] = self._take_up()
             self._handle = os.open(path / RESULTS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-            if self.done.keys() != keys.keys():
+            if self.results.keys() != keys.keys():
                 (path / SUMMARY).unlink(missing_ok=True)
         except BaseException:
             os.close(self._lock)
@@ -137,18 +138,18 @@ class RunFolder:
         self._check_samples([result.sample_id for _, (result, _) in entries if result is not None])
         self._check_answers([(result, key) for _, (result, key) in entries if result is not None])
         lines: dict[str, bytes] = {}
-        done: dict[str, SampleResult] = {}
+        results: dict[str, SampleResult] = {}
         for line, (result, key) in entries:
             if result is not None and not _is_ours(result) and key == self._keys[result.sample_id]:
                 lines[result.sample_id] = line
-                done[result.sample_id] = result
+                results[result.sample_id] = result
         clean = b"".join(line + b"\n" for line in lines.values())
         if clean != raw:
             write_atomically(path, clean)
-        return done
+        return results
 
     def _check_samples(self, ids: Sequence[str]) -> None:
-        """Results of samples that are not asked for now must not get lost on the way."""
+        """Refuse results of samples that are not asked for now: they must not get lost."""
         strangers = sorted({sample_id for sample_id in ids if sample_id not in self._keys})
         if strangers:
             raise DataError(
@@ -158,12 +159,12 @@ class RunFolder:
             )
 
     def _check_answers(self, entries: Sequence[tuple[SampleResult, object]]) -> None:
-        """Nor those of other answers; there, nothing was answered, nothing is lost."""
+        """Refuse results of other answers; where nothing was answered, nothing can get lost."""
         ids = [
             result.sample_id
             for result, key in entries
             if key != self._keys[result.sample_id]
-            and key != self._unanswered.get(result.sample_id)
+            and key != self._unanswered_keys.get(result.sample_id)
             and not _is_ours(result)
         ]
         if ids:
@@ -202,18 +203,18 @@ def require_apart(out: Path, data: str | Path | None, predictions: Path | None =
     Raises:
         UserError: ``out`` is one of them or lies inside, or the data lie inside ``out``.
     """
-    here = out.resolve()
+    out_path = out.resolve()
     for option, path in (("--data", data), ("--predictions", predictions)):
         if path is None or not Path(path).is_dir():
             continue
-        there = Path(path).resolve()
-        if here.is_relative_to(there):
-            where = "is" if here == there else "lies inside"
+        data_path = Path(path).resolve()
+        if out_path.is_relative_to(data_path):
+            relation = "is" if out_path == data_path else "lies inside"
             raise UserError(
-                f"--out {out} {where} {option} {path}, where the files of the run would be taken "
-                "for more of it; name another --out"
+                f"--out {out} {relation} {option} {path}, where the files of the run would be "
+                "taken for more of it; name another --out"
             )
-        if option == "--data" and there.is_relative_to(here):
+        if option == "--data" and data_path.is_relative_to(out_path):
             raise UserError(f"--data {path} lies inside --out {out}; name another --out")
 
 
@@ -227,7 +228,7 @@ def _parse(line: bytes) -> tuple[SampleResult | None, object]:
 
 
 def _is_ours(result: SampleResult) -> bool:
-    """A value that is missing may be had on another try."""
+    """Whether the failure is ours: another try may give a value that is missing."""
     is_missing = any(score.value is None for score in result.scores.values())
     turns = result.episode.by_turn if result.episode is not None else None
     is_missing |= any(None in turn.scores.values() for turn in turns or ())
@@ -255,22 +256,22 @@ def _lock_folder(path: Path) -> int:
 def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
     """Refuse to mix two runs; note the settings in a new one."""
     file = path / SETTINGS
-    now = json.loads(json.dumps(settings))
+    new = json.loads(json.dumps(settings))
     if not file.exists():
         if (path / RESULTS).exists():
             raise DataError(f"{path}: holds results of an unknown run; name another --out")
-        write_atomically(file, (json.dumps(now, indent=2) + "\n").encode())
+        write_atomically(file, (json.dumps(new, indent=2) + "\n").encode())
         return
     try:
-        before = json.loads(file.read_bytes())
-        lines = _list_differences(before, now)
+        old = json.loads(file.read_bytes())
+        lines = _list_differences(old, new)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{file}: cannot be read; name another --out") from error
     if lines:
         raise OtherRunError(_describe_refusal(path, lines), lines)
-    facts = {name: now[name] for name in _ASKED if {"name", "served"} & {*now.get(name, ())}}
-    if {**before, **facts} != before:
-        write_atomically(file, (json.dumps({**before, **facts}, indent=2) + "\n").encode())
+    facts = {name: new[name] for name in _ASKED if {"name", "served"} & {*new.get(name, ())}}
+    if {**old, **facts} != old:
+        write_atomically(file, (json.dumps({**old, **facts}, indent=2) + "\n").encode())
 
 
 def read_fresh_start(path: Path) -> float:
@@ -336,58 +337,62 @@ def _describe_refusal(path: Path, lines: Sequence[str]) -> str:
     return f"{head}, or say by {flags} that it is the same one"
 
 
-def _list_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _list_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """A line for each setting that is another now, those of the protocol first."""
-    there, here = dict(before), dict(now)
+    old_leaves, new_leaves = dict(old), dict(new)
     for name in _ASKED:
-        there[name], here[name] = _make_comparable(before.get(name) or {}, now.get(name) or {})
-    there, here = _flatten(there), _flatten(here)
-    same_names = _find_same_content(there, here)
+        old_leaves[name], new_leaves[name] = _make_comparable(
+            old.get(name) or {}, new.get(name) or {}
+        )
+    old_leaves, new_leaves = _flatten(old_leaves), _flatten(new_leaves)
+    same_names = _find_same_content(old_leaves, new_leaves)
     names = [
         name
-        for name in {**there, **here}
+        for name in {**old_leaves, **new_leaves}
         if not name.endswith(".hash") and not name.startswith(TOLD)
     ]
     changed_names = [
-        name for name in names if name not in same_names and there.get(name) != here.get(name)
+        name
+        for name in names
+        if name not in same_names and old_leaves.get(name) != new_leaves.get(name)
     ]
     counts = Counter(map(_leaf, names))
     return [
         f"{_leaf(name) if counts[_leaf(name)] == 1 and not name.startswith('asked.') else name}: "
-        f"{_shorten(there.get(name))} there, {_shorten(here.get(name))} now"
+        f"{_shorten(old_leaves.get(name))} there, {_shorten(new_leaves.get(name))} now"
         for name in sorted(changed_names, key=lambda name: not name.startswith("protocol."))
     ]
 
 
 def _make_comparable(
-    there: Mapping[str, Any], here: Mapping[str, Any]
+    old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What of somebody who is asked has to be the same: the name, else the address and the server.
+    """What has to be the same of two identities: the name, else the address and the server.
 
-    Who gives a name now says that it is the same one as before. What the server says is compared
+    A name that is given now says that it is the same one as before. What servers say is compared
     where it is known of both.
     """
-    if "name" in here and "name" not in there:
+    if "name" in new and "name" not in old:
         return {}, {}
     names = ["address"]
-    if "name" in there:
+    if "name" in old:
         names = ["name"]
-    elif "served" in there and "served" in here:
+    elif "served" in old and "served" in new:
         names = ["address", "served"]
-    there, here = (
-        {name: identity[name] for name in names if name in identity} for identity in (there, here)
+    old, new = (
+        {name: identity[name] for name in names if name in identity} for identity in (old, new)
     )
-    return there, here
+    return old, new
 
 
-def _find_same_content(there: Mapping[str, Any], here: Mapping[str, Any]) -> set[str]:
-    """What a policy is called matters not where its content is known.
+def _find_same_content(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
+    """Names of settings that may differ: what a policy is called, where its content is known.
 
     A recording is compared item by item, since it may grow.
     """
-    if there.get(_CONTENT) is None or here.get(_CONTENT) is None:
+    if old.get(_CONTENT) is None or new.get(_CONTENT) is None:
         return set()
-    grows = there.get(_BACKEND) == here.get(_BACKEND) == "recorded"
+    grows = old.get(_BACKEND) == new.get(_BACKEND) == "recorded"
     return {_POLICY, _CONTENT} if grows else {_POLICY}
 
 

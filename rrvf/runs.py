@@ -376,11 +376,11 @@ class LoopOptions:
             raise UserError("--policy names no model")
         return "endpoint"
 
-    def _refuse(self, names: Sequence[str], why: str) -> None:
+    def _refuse(self, names: Sequence[str], reason: str) -> None:
         for name in names:
             value = getattr(self, name)
             if value is not None and value is not False:
-                raise UserError(f"--{_flag_name(name)} is of no use {why}")
+                raise UserError(f"--{_flag_name(name)} is of no use {reason}")
 
     def sampling(self) -> dict[str, Any]:
         """What is said of sampling besides the temperature."""
@@ -444,8 +444,8 @@ def _build_rules(loop: LoopOptions, language: Language) -> AgentSettings:
     )
     if loop.policy_prompt is None:
         return rules
-    own = own_prompt(loop.policy_prompt, needs="system")
-    return replace(rules, prompt=replace(own, user=own.user or rules.prompt.user))
+    prompt = own_prompt(loop.policy_prompt, needs="system")
+    return replace(rules, prompt=replace(prompt, user=prompt.user or rules.prompt.user))
 
 
 def _choose_tool(loop: LoopOptions, language: Language) -> RenderTool:
@@ -491,8 +491,8 @@ def _load_checkpoint(loop: LoopOptions, source: Literal["transformers", "vllm"])
 
 
 def _read_teacher_prompt(loop: LoopOptions, language: Language) -> Prompt:
-    own = loop.teacher_prompt
-    return teacher_prompt(language) if own is None else own_prompt(own)
+    path = loop.teacher_prompt
+    return teacher_prompt(language) if path is None else own_prompt(path)
 
 
 def _read_teacher_settings(loop: LoopOptions) -> ChatSettings | None:

@@ -261,9 +261,9 @@ def _read_observation(
     )
 
 
-def _check_choice(value: object, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise ValueError(f"{value!r} is none of {', '.join(allowed)}")
+def _check_choice(value: object, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise ValueError(f"{value!r} is none of {', '.join(choices)}")
     return cast("str", value)
 
 

@@ -87,8 +87,8 @@ def read_calls(raw: str) -> tuple[ToolCall, ...]:
         return (ToolCall(None, {}, raw, f"the call is not valid JSON: {error}"),)
     if not values:
         return (ToolCall(None, {}, raw, "the call is not a JSON object"),)
-    several = ("several calls in one tag",) if len(values) > 1 else ()
-    return tuple(_read_call(raw, replace(value, odd=(*several, *value.odd))) for value in values)
+    remarks = ("several calls in one tag",) if len(values) > 1 else ()
+    return tuple(_read_call(raw, replace(value, odd=(*remarks, *value.odd))) for value in values)
 
 
 def read_native(name: str, arguments: str) -> ToolCall:
@@ -152,11 +152,11 @@ _Arguments = tuple[dict[str, Any], tuple[str, ...], str | None]
 def _read_arguments(call: Mapping[str, Any]) -> _Arguments:
     odd: tuple[str, ...] = ()
     value = call.get("arguments", call.get("parameters"))
-    others = {name: item for name, item in call.items() if name not in _NO_ARGUMENTS}
+    rest = {name: item for name, item in call.items() if name not in _NO_ARGUMENTS}
     if "arguments" not in call and "parameters" in call:
         odd = ('"parameters" instead of "arguments"',)
     elif "arguments" not in call:
-        value, odd = others, ("the arguments beside the name",) if others else ()
+        value, odd = rest, ("the arguments beside the name",) if rest else ()
     if isinstance(value, dict):
         return cast("dict[str, Any]", value), odd, None
     if not isinstance(value, str):
@@ -280,8 +280,8 @@ def _complete_json(text: str) -> list[_Value]:
             raise ValueError("a string without an end, or brackets that do not match")
     if not 0 < len(brackets) <= _MOST_MISSING:
         raise ValueError("no bracket is missing, or too many are")
-    whole = text + "".join(reversed(brackets))
-    return [_Value(json.loads(whole, strict=False), ("a bracket too few at the end",))]
+    full_text = text + "".join(reversed(brackets))
+    return [_Value(json.loads(full_text, strict=False), ("a bracket too few at the end",))]
 
 
 def _double_backslashes(text: str) -> list[_Value]:

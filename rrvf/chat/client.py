@@ -186,8 +186,8 @@ class Chat:
         with self._identity_lock:
             if self._identity is None:
                 identity = self.address()
-                served = None if identity.name is not None else self._ask_facts()
-                self._identity = replace(identity, served=served)
+                facts = None if identity.name is not None else self._ask_facts()
+                self._identity = replace(identity, served=facts)
             return self._identity
 
     def estimate(
@@ -239,7 +239,7 @@ class Chat:
             raise
 
     def _find_owner(self) -> dict[str, Any]:
-        """Whose answers are looked for; where that is not known, nobody's."""
+        """Under whom answers are kept; where that is not known, under a name that nobody has."""
         if self._folder is None:
             return {}
         identity = self.identity()
@@ -318,17 +318,17 @@ class Chat:
         """A usable answer from the server, within the cost limit."""
         self._check()
         limit = body.get("max_completion_tokens") or body.get("max_tokens") or OUTPUT_TOKENS
-        expected = self.estimate(1, messages, limit)
+        estimate = self.estimate(1, messages, limit)
         try:
-            self._ledger.reserve(expected)
+            self._ledger.reserve(estimate)
         except UserError as error:
             raise self._stop(error) from None
         try:
             answer = self._insist(body)
         except BaseException:
-            self._ledger.settle(expected, None)
+            self._ledger.settle(estimate, None)
             raise
-        self._ledger.settle(expected, answer)
+        self._ledger.settle(estimate, answer)
         if answer.finish_reason == "content_filter":
             raise WithheldAnswerError(f"{self._endpoint.name} withheld the answer (content filter)")
         return answer

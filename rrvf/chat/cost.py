@@ -142,34 +142,34 @@ class Ledger:
         with self._lock:
             self._counts[name] += 1
 
-    def reserve(self, expected: Estimate) -> None:
+    def reserve(self, estimate: Estimate) -> None:
         """Set money aside for a question that is about to be asked.
 
         Raises:
             UserError: It might go over the limit; nothing is set aside then.
         """
         with self._lock:
-            total = self._paid_cost + self._reserved_cost + (expected.cost or 0.0)
+            total = self._paid_cost + self._reserved_cost + (estimate.cost or 0.0)
             if self._max_cost is not None and total > self._max_cost:
                 raise UserError(
                     f"the next question may bring the cost to ${total:.4f}, more than the "
                     f"${self._max_cost:g} allowed (${self._paid_cost:.4f} spent); raise the limit "
                     "(--max-cost and its like) and run the same command again to go on from here"
                 )
-            self._reserved_cost += expected.cost or 0.0
+            self._reserved_cost += estimate.cost or 0.0
 
-    def settle(self, expected: Estimate, answer: Answer | None) -> None:
+    def settle(self, estimate: Estimate, answer: Answer | None) -> None:
         """Replace what :meth:`reserve` set aside by what the answer cost, if there was one."""
         with self._lock:
-            self._reserved_cost -= expected.cost or 0.0
+            self._reserved_cost -= estimate.cost or 0.0
             if answer is None:
                 return
             input_tokens, output_tokens = answer.input_tokens, answer.output_tokens
             self._input_tokens += input_tokens or 0
             self._output_tokens += output_tokens or 0
             cost = self.price(
-                expected.input_tokens if input_tokens is None else input_tokens,
-                expected.output_tokens if output_tokens is None else output_tokens,
+                estimate.input_tokens if input_tokens is None else input_tokens,
+                estimate.output_tokens if output_tokens is None else output_tokens,
             )
             self._paid_cost += cost or 0.0
 

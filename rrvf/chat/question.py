@@ -189,15 +189,15 @@ def read_answer(reply: object) -> Answer:
     Raises:
         ValueError: It holds none; says what is wrong with it.
     """
-    whole = _require_mapping(reply, "reply")
-    choices = whole.get("choices")
+    fields = _require_mapping(reply, "reply")
+    choices = fields.get("choices")
     if not isinstance(choices, list) or not choices:
-        error = whole.get("error")
+        error = fields.get("error")
         raise ValueError(f"a reply without choices{f': {error}' if error else ''}")
     choice = _require_mapping(cast("list[object]", choices)[0], "choice")
     message = _require_mapping(choice.get("message"), "message")
     reason = choice.get("finish_reason")
-    counts = whole.get("usage")
+    counts = fields.get("usage")
     usage = cast("dict[str, object]", counts) if isinstance(counts, dict) else {}
     return Answer(
         text=_read_text(message.get("content")) or _read_text(message.get("refusal")),
@@ -209,9 +209,9 @@ def read_answer(reply: object) -> Answer:
     )
 
 
-def _require_mapping(value: object, what: str) -> Mapping[str, object]:
+def _require_mapping(value: object, name: str) -> Mapping[str, object]:
     if not isinstance(value, dict):
-        raise ValueError(f"a {what} that is no JSON object")
+        raise ValueError(f"a {name} that is no JSON object")
     return cast("dict[str, object]", value)
 
 

@@ -203,14 +203,14 @@ def _build_unpacker(packing: str) -> Callable[[bytes, int], bytes]:
     """What turns a chunk into at most so many bytes."""
     name = packing.strip().lower()
     if name in ("", "identity"):
-        return lambda chunk, most: chunk
+        return lambda chunk, limit: chunk
     if name not in ("gzip", "x-gzip", "deflate"):
         raise ValueError(f"a reply packed as {name[:40]!r}")
     decoder = zlib.decompressobj(_ANY_ZLIB)
 
-    def unpack(chunk: bytes, most: int) -> bytes:
+    def unpack(chunk: bytes, limit: int) -> bytes:
         try:
-            return decoder.decompress(chunk, most)
+            return decoder.decompress(chunk, limit)
         except zlib.error as error:
             raise ValueError(f"a reply that cannot be unpacked: {error}") from error
 
