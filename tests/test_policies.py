@@ -233,7 +233,7 @@ def questions(policy: Counting, texts: Sequence[str], limits: Sequence[int]) -> 
         futures = [pool.submit(one, texts[0], limits[0])]
         assert wait_for(lambda: policy.batches == [[texts[0]]])
         futures += [pool.submit(one, *asked) for asked in zip(texts[1:], limits[1:], strict=True)]
-        assert wait_for(lambda: len(policy._waiting) == len(texts) - 1)
+        assert wait_for(lambda: len(policy._queue) == len(texts) - 1)
         policy.may_go.set()
         return [future.result(60) for future in futures]
 

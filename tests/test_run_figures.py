@@ -14,11 +14,11 @@ from rrvf.errors import DataError
 from rrvf.figures import (
     COLORS,
     MOST_SERIES,
-    by_turn,
     count_failures,
     draw_by_failure,
     draw_by_metric,
     draw_by_tag,
+    draw_by_turn,
     write_figures,
 )
 from rrvf.tables import read_runs
@@ -96,7 +96,7 @@ def test_a_rating_is_drawn_on_the_scale_of_the_others(tmp_path: Path) -> None:
 
 def test_lines_are_what_all_episodes_had_after_a_turn(tmp_path: Path) -> None:
     run = full_run(tmp_path / "run", episodes=turns(20.0, None, 35.0))
-    figure = by_turn(CHARTMIMIC, read_runs([run]))
+    figure = draw_by_turn(CHARTMIMIC, read_runs([run]))
     [axes] = figure.axes
     [line] = axes.get_lines()
     assert list(zip(line.get_xdata(), line.get_ydata(), strict=True)) == [(1, 20), (3, 35)]
