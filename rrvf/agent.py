@@ -44,22 +44,22 @@ from rrvf.render_tool import (
     CHART_TOOL,
     PAGE_TOOL,
     RenderTool,
-    native_calls,
-    with_ids,
+    add_ids,
+    read_native_calls,
 )
 from rrvf.replies import (
     Reply,
-    closed,
+    close_thought,
     extract_code,
-    fenced,
+    extract_spoken,
+    fence,
     parse_reply,
-    spoken,
-    with_closed_thought,
+    restore_closing_tag,
 )
 from rrvf.scorers.model_judge import bound_picture
 from rrvf.scorers.rubrics import Prompt
 from rrvf.scoring import NO_PICTURE
-from rrvf.teacher import Teacher, feedback, shipped_prompt, size_of
+from rrvf.teacher import Teacher, get_feedback, shipped_prompt, size_of
 from rrvf.trajectories import Action, Completion, Observation, StopReason, Trajectory, Turn
 from rrvf.types import Language, Sample
 from rrvf.written_calls import ToolCall
@@ -214,30 +214,30 @@ class Episode:
     error: str | None = None
     _turns: list[Turn] = field(default_factory=list[Turn])
     _messages: list[Message] = field(default_factory=list[Message], repr=False)
-    _asked: list[str | Observation] = field(default_factory=list[str | Observation], repr=False)
-    _ends: StopReason | None = None
+    _requests: list[str | Observation] = field(default_factory=list[str | Observation], repr=False)
+    _end_reason: StopReason | None = None
     _final: str | None = None
 
     def __post_init__(self) -> None:
         text = self.prompt or self.settings.prompt.user
-        if not self._single():
+        if not self._is_single():
             self._messages.append(Message("system", (self.settings.system(),)))
-        self._messages.append(Message("user", (text, self._picture(self.target))))
+        self._messages.append(Message("user", (text, self._to_picture(self.target))))
 
     def messages(self) -> list[Message]:
         """What the policy is shown next."""
         return list(self._messages)
 
     @property
-    def began(self) -> bool:
+    def has_begun(self) -> bool:
         """Whether the policy has had a turn."""
         return bool(self._turns)
 
     def tokens_left(self) -> int:
         """How long the next completion may be."""
         limit = self.settings.max_tokens
-        left = self.settings.turn_tokens
-        return left if limit is None else min(left, limit - self._tokens())
+        turn_limit = self.settings.turn_tokens
+        return turn_limit if limit is None else min(turn_limit, limit - self._count_tokens())
 
     # --------------------------------------------------------------------------- a turn
 
@@ -252,12 +252,12 @@ class Episode:
             raise ValueError("the episode is over")
         text = completion.text
         if completion.finish_reason != "length":
-            completion = replace(completion, text=closed(text))
-            text = with_closed_thought(completion.text)
+            completion = replace(completion, text=restore_closing_tag(text))
+            text = close_thought(completion.text)
         reply = parse_reply(text)
-        calls = native_calls(completion.tool_calls) or list(reply.tool_calls)
-        said = spoken(completion.text, self.settings.tool.language)
-        answer = self._answer(reply, calls, said)
+        calls = read_native_calls(completion.tool_calls) or list(reply.tool_calls)
+        speech = extract_spoken(completion.text, self.settings.tool.language)
+        answer = self._find_answer(reply, calls, speech)
         action: Action = "answer" if answer is not None else "call" if calls else "none"
         turn = Turn(
             completion,
@@ -269,90 +269,91 @@ class Episode:
         )
         self._turns.append(turn)
         if answer is not None:
-            self._final = said
+            self._final = speech
             self.end("answered")
         elif not calls:
             self.end("token_budget" if completion.finish_reason == "length" else "no_action")
         else:
-            return self._called(completion, calls)
+            return self._take_calls(completion, calls)
         return []
 
-    def _answer(self, reply: Reply, calls: Sequence[ToolCall], said: str) -> str | None:
+    def _find_answer(self, reply: Reply, calls: Sequence[ToolCall], speech: str) -> str | None:
         """The text that is the answer; ``None`` where there is none."""
-        if self._single() and said.strip():
+        if self._is_single() and speech.strip():
             # Without a tool, whatever was written is meant as the answer.
-            return said if reply.answer is None else reply.answer
+            return speech if reply.answer is None else reply.answer
         if reply.answer is not None or calls:
             return reply.answer
-        return said if reply.text and _holds_code(said, self.settings.tool.language) else None
+        return speech if reply.text and _holds_code(speech, self.settings.tool.language) else None
 
-    def _single(self) -> bool:
+    def _is_single(self) -> bool:
         return self.settings.max_turns == 1
 
-    def _called(self, completion: Completion, calls: Sequence[ToolCall]) -> list[ToolRequest]:
+    def _take_calls(self, completion: Completion, calls: Sequence[ToolCall]) -> list[ToolRequest]:
         if len(self._turns) >= self.settings.max_turns:
-            self._ends = "max_turns"
+            self._end_reason = "max_turns"
         elif self.tokens_left() <= 0:
-            self._ends = "token_budget"
-        native = with_ids(completion.tool_calls, len(self._turns))
+            self._end_reason = "token_budget"
+        native = add_ids(completion.tool_calls, len(self._turns))
         text = (completion.text,) if completion.text else ()
         self._messages.append(Message("assistant", text, native))
-        self._asked = [self._read(number, call) for number, call in enumerate(calls)]
-        comment = self._ends is None
-        return [ToolRequest(code, comment) for code in self._asked if isinstance(code, str)]
+        self._requests = [self._read_call(number, call) for number, call in enumerate(calls)]
+        comment = self._end_reason is None
+        return [ToolRequest(code, comment) for code in self._requests if isinstance(code, str)]
 
-    def _read(self, number: int, call: ToolCall) -> str | Observation:
+    def _read_call(self, number: int, call: ToolCall) -> str | Observation:
         """The code to render, or why there is none."""
-        most = self.settings.max_calls
-        if number >= most:
-            return Observation("no_code", f"not run: at most {most} calls a turn")
+        limit = self.settings.max_calls
+        if number >= limit:
+            return Observation("no_code", f"not run: at most {limit} calls a turn")
         code, problem = self.settings.tool.code_of(call)
         return Observation("no_code", problem[:_MOST_ERROR]) if code is None else code
 
     def observe(self, observations: Sequence[Observation]) -> None:
-        """Tell the policy what came of what it asked for.
+        """Tell the policy what came of its calls.
 
         Args:
             observations: One for each request, in their order.
         """
-        if len(observations) != sum(isinstance(one, str) for one in self._asked):
+        if len(observations) != sum(isinstance(code, str) for code in self._requests):
             raise ValueError("one observation a request is needed")
-        waiting = iter(observations)
-        seen = [next(waiting) if isinstance(one, str) else one for one in self._asked]
-        self._turns[-1] = replace(self._turns[-1], observations=tuple(seen))
-        self._asked = []
-        if self._ends is not None:
-            self.end(self._ends)
+        rest = iter(observations)
+        by_call = [next(rest) if isinstance(call, str) else call for call in self._requests]
+        self._turns[-1] = replace(self._turns[-1], observations=tuple(by_call))
+        self._requests = []
+        if self._end_reason is not None:
+            self.end(self._end_reason)
         else:
-            self._messages += self._responses(seen)
+            self._messages += self._build_responses(by_call)
 
-    def _responses(self, seen: Sequence[Observation]) -> list[Message]:
+    def _build_responses(self, observations: Sequence[Observation]) -> list[Message]:
         native = self._messages[-1].tool_calls
-        pictures = [self._shown(one) for one in seen]
+        attachments = [self._attach(observation) for observation in observations]
         if not native:
             parts: list[str | Picture] = []
-            for one, shown in zip(seen, pictures, strict=True):
-                parts += [f"<tool_response>{_response(one)}</tool_response>", *shown]
+            for observation, pictures in zip(observations, attachments, strict=True):
+                text = _format_response(observation)
+                parts += [f"<tool_response>{text}</tool_response>", *pictures]
             return [Message("user", tuple(parts))]
         # Endpoints take no pictures in the messages that answer their own calls.
         messages = [
-            Message("tool", (_response(one),), tool_call_id=call.id)
-            for call, one in zip(native, seen, strict=True)
+            Message("tool", (_format_response(observation),), tool_call_id=call.id)
+            for call, observation in zip(native, observations, strict=True)
         ]
-        attached = [picture for shown in pictures for picture in shown]
-        if attached:
-            messages.append(Message("user", ("What your code renders to:", *attached)))
+        all_pictures = [picture for pictures in attachments for picture in pictures]
+        if all_pictures:
+            messages.append(Message("user", ("What your code renders to:", *all_pictures)))
         return messages
 
-    def _shown(self, seen: Observation) -> list[Picture]:
-        if not seen.attached or seen.picture is None:
+    def _attach(self, observation: Observation) -> list[Picture]:
+        if not observation.attached or observation.picture is None:
             return []
-        return [self._picture(seen.picture)]
+        return [self._to_picture(observation.picture)]
 
-    def _picture(self, png: bytes) -> Picture:
-        return Picture(widened(bound_picture(png, self.settings.max_pixels)))
+    def _to_picture(self, png: bytes) -> Picture:
+        return Picture(widen(bound_picture(png, self.settings.max_pixels)))
 
-    def _tokens(self) -> int:
+    def _count_tokens(self) -> int:
         return sum(_n_tokens(turn.completion) for turn in self._turns)
 
     # -------------------------------------------------------------------------- the end
@@ -373,19 +374,23 @@ class Episode:
             self.sample_id,
             tuple(self._turns),
             self.stop_reason,
-            self._scored(),
+            self._choose_completion(),
             self.error,
             seconds,
             self.repeat,
         )
 
-    def _scored(self) -> str | None:
+    def _choose_completion(self) -> str | None:
         failed = self.stop_reason in ("policy_error", "harness_error")
         if self.stop_reason == "answered" or failed or self.settings.unanswered == "nothing":
             return self._final
-        seen = (one for turn in self._turns for one in turn.observations)
-        codes = [one.code for one in seen if one.status == "ok" and one.code is not None]
-        return fenced(codes[-1], self.settings.tool.language) if codes else None
+        observations = [observation for turn in self._turns for observation in turn.observations]
+        codes = [
+            observation.code
+            for observation in observations
+            if observation.status == "ok" and observation.code is not None
+        ]
+        return fence(codes[-1], self.settings.tool.language) if codes else None
 
 
 # ------------------------------------------------------------------------------------ the loop
@@ -407,7 +412,7 @@ def run_episode(
     Raises:
         UserError: Nothing can be asked or drawn any more; every other episode meets the same.
     """
-    began = time.monotonic()
+    start = time.monotonic()
     try:
         with boundary(f"preparing {sample.id}"):
             target = canvas.target(sample)
@@ -415,18 +420,18 @@ def run_episode(
     except HarnessError as error:
         return Trajectory(sample.id, (), "harness_error", error=str(error), repeat=repeat)
     while episode.stop_reason is None:
-        if settings.max_seconds is not None and time.monotonic() - began >= settings.max_seconds:
+        if settings.max_seconds is not None and time.monotonic() - start >= settings.max_seconds:
             episode.end("time_budget")
             break
         _step(episode, policy, sample, canvas, teacher)
-    return episode.trajectory(time.monotonic() - began)
+    return episode.trajectory(time.monotonic() - start)
 
 
 def _step(
     episode: Episode, policy: Policy, sample: Sample, canvas: Canvas, teacher: Teacher
 ) -> None:
     """One turn."""
-    asked = time.monotonic()
+    start = time.monotonic()
     try:
         with boundary(f"asking the policy about {sample.id}"):
             completion = policy.reply(
@@ -438,7 +443,7 @@ def _step(
             )
     except TooLongError as error:
         # What it wrote and was shown fills the context; a first question is of our making.
-        if episode.began:
+        if episode.has_begun:
             episode.end("token_budget")
         else:
             episode.end("policy_error", str(error))
@@ -448,7 +453,7 @@ def _step(
         return
     try:
         with boundary(f"rendering for {sample.id}"):
-            requests = episode.take(completion, time.monotonic() - asked)
+            requests = episode.take(completion, time.monotonic() - start)
             if episode.stop_reason is None:
                 episode.observe(
                     [respond(request, sample, canvas, teacher, episode) for request in requests]
@@ -460,49 +465,49 @@ def _step(
 def respond(
     request: ToolRequest, sample: Sample, canvas: Canvas, teacher: Teacher, episode: Episode
 ) -> Observation:
-    """Render what was asked for and have it commented on.
+    """Render the code of a request and get comments on it.
 
     Raises:
         HarnessError: It cannot be rendered, through no fault of the code.
     """
-    drawn = canvas.draw(sample, request.code)
-    if drawn.status != "ok" or drawn.png is None:
-        text = (drawn.error or NO_PICTURE)[:_MOST_ERROR]
-        status = "code_error" if drawn.status == "ok" else drawn.status
-        return Observation(status, text, request.code, seconds=drawn.seconds)
+    rendering = canvas.draw(sample, request.code)
+    if rendering.status != "ok" or rendering.png is None:
+        text = (rendering.error or NO_PICTURE)[:_MOST_ERROR]
+        status = "code_error" if rendering.status == "ok" else rendering.status
+        return Observation(status, text, request.code, seconds=rendering.seconds)
     if not request.comment:
-        return Observation("ok", "", request.code, drawn.png, seconds=drawn.seconds)
-    said = feedback(teacher, episode.target, drawn.png)
+        return Observation("ok", "", request.code, rendering.png, seconds=rendering.seconds)
+    feedback = get_feedback(teacher, episode.target, rendering.png)
     return Observation(
         status="ok",
-        text=said.text,
+        text=feedback.text,
         code=request.code,
-        picture=drawn.png,
-        attached=episode.settings.attach_rendering or said.teacher != "asked",
-        teacher=said.teacher,
-        seconds=drawn.seconds,
-        teacher_seconds=said.seconds,
+        picture=rendering.png,
+        attached=episode.settings.attach_rendering or feedback.teacher != "asked",
+        teacher=feedback.teacher,
+        seconds=rendering.seconds,
+        teacher_seconds=feedback.seconds,
     )
 
 
 # ------------------------------------------------------------------------------------ pictures
 
 
-def widened(png: bytes) -> bytes:
+def widen(png: bytes) -> bytes:
     """A picture that is a mere stripe gets white beside it.
 
     Qwen's preparation of pictures refuses those whose sides differ 200 times, and what code draws
     must not be able to end its episode.
     """
     width, height = size_of(png)
-    short = math.ceil(max(width, height) / _MOST_STRETCHED)
-    if min(width, height) >= short:
+    min_side = math.ceil(max(width, height) / _MOST_STRETCHED)
+    if min(width, height) >= min_side:
         return png
     from PIL import Image
 
     out = io.BytesIO()
     with Image.open(io.BytesIO(png)) as picture:
-        paper = Image.new("RGB", (max(width, short), max(height, short)), "white")
+        paper = Image.new("RGB", (max(width, min_side), max(height, min_side)), "white")
         paper.paste(picture.convert("RGB"), (0, 0))
     paper.save(out, "PNG")
     return out.getvalue()
@@ -511,9 +516,9 @@ def widened(png: bytes) -> bytes:
 # --------------------------------------------------------------------------------------- texts
 
 
-def _response(seen: Observation) -> str:
-    head = "---Comments:" if seen.status == "ok" else "---Error:"
-    return f"{head}\n{_RESPONSE_TAG.sub('', seen.text)}"
+def _format_response(observation: Observation) -> str:
+    head = "---Comments:" if observation.status == "ok" else "---Error:"
+    return f"{head}\n{_RESPONSE_TAG.sub('', observation.text)}"
 
 
 def _holds_code(text: str, language: Language) -> bool:

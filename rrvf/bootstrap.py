@@ -41,12 +41,12 @@ class Samples:
     values: Mapping[str, Floats]
     owners: tuple[str, ...] = ()
 
-    def at(self, chosen: Sequence[int]) -> Samples:
+    def at(self, indices: Sequence[int]) -> Samples:
         """Some of them, in the order given."""
-        places = np.array(chosen, dtype=np.intp)
+        places = np.array(indices, dtype=np.intp)
         values = {name: column[places] for name, column in self.values.items()}
-        owners = tuple(self.owners[i] for i in chosen) if self.owners else ()
-        return Samples(tuple(self.ids[i] for i in chosen), self.passed[places], values, owners)
+        owners = tuple(self.owners[i] for i in indices) if self.owners else ()
+        return Samples(tuple(self.ids[i] for i in indices), self.passed[places], values, owners)
 
     def average(self) -> Samples:
         """One value for each owner: the mean of its episodes that have one."""
@@ -67,21 +67,21 @@ class Samples:
         """How often each of them counts in each resample, shape (resamples, n)."""
         owners = self.owners or self.ids
         numbers = {owner: number for number, owner in enumerate(dict.fromkeys(owners))}
-        drawn = resamples(len(numbers))
-        return drawn if not self.owners else drawn[:, [numbers[owner] for owner in owners]]
+        counts = resamples(len(numbers))
+        return counts if not self.owners else counts[:, [numbers[owner] for owner in owners]]
 
 
 def read_results(results: Sequence[SampleResult]) -> Samples:
     """The scores of results; several episodes of one sample belong together."""
     names = dict.fromkeys(name for result in results for name in result.scores)
     values = {name: np.array([_value(result, name) for result in results]) for name in names}
-    repeated = any("repeat" in result.tags for result in results)
+    is_repeated = any("repeat" in result.tags for result in results)
     return Samples(
         tuple(result.sample_id for result in results),
         np.array([result.status == "ok" for result in results], dtype=np.bool_),
         values,
         tuple(result.tags.get("sample", result.sample_id) for result in results)
-        if repeated
+        if is_repeated
         else (),
     )
 
@@ -139,8 +139,8 @@ def intervals(columns: Sequence[Column], samples: Samples) -> dict[str, Interval
     if len(samples.ids) < 2:
         return {}
     table = figures_by_row(columns, samples, samples.resample())
-    found = {name: interval(row) for name, row in table.items()}
-    return {name: told for name, told in found.items() if told is not None}
+    bounds = {name: interval(row) for name, row in table.items()}
+    return {name: ends for name, ends in bounds.items() if ends is not None}
 
 
 def resamples(n: int, count: int = RESAMPLES, seed: int = SEED) -> Floats:
@@ -149,23 +149,23 @@ def resamples(n: int, count: int = RESAMPLES, seed: int = SEED) -> Floats:
     return generator.multinomial(n, np.full(n, 1 / n), size=count).astype(np.float64)
 
 
-def interval(drawn: Floats) -> Interval | None:
+def interval(values: Floats) -> Interval | None:
     """Between the percentiles; ``None`` where no resample has a value."""
-    known = drawn[~np.isnan(drawn)]
-    if known.size == 0:
+    numbers = values[~np.isnan(values)]
+    if numbers.size == 0:
         return None
     tail = 100 * (1 - LEVEL) / 2
-    low, high = np.percentile(known, [tail, 100 - tail])
+    low, high = np.percentile(numbers, [tail, 100 - tail])
     return Interval(float(low), float(high))
 
 
 def _mean(column: Column, samples: Samples, weights: Floats) -> Floats:
-    nothing = np.full(len(samples.ids), np.nan)
-    values = samples.values.get(column.scorer, nothing)
-    counted = ~np.isnan(values)
+    blanks = np.full(len(samples.ids), np.nan)
+    values = samples.values.get(column.scorer, blanks)
+    mask = ~np.isnan(values)
     if column.over == "ran":
-        counted &= samples.passed
-    total = weights @ np.where(counted, values, 0.0)
-    number = weights @ counted.astype(np.float64)
+        mask &= samples.passed
+    total = weights @ np.where(mask, values, 0.0)
+    number = weights @ mask.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         return column.scale * total / number

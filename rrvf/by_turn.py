@@ -33,8 +33,8 @@ Metrics = Callable[[Sequence[SampleResult]], Mapping[str, float | None]]
 
 def summarize_episodes(results: Sequence[SampleResult], metrics: Metrics) -> dict[str, Any]:
     """The ``episodes`` of a ``summary.json``; empty where no loop was played."""
-    played = [result for result in results if result.episode is not None]
-    episodes = [result.episode for result in played if result.episode is not None]
+    loop_results = [result for result in results if result.episode is not None]
+    episodes = [result.episode for result in loop_results if result.episode is not None]
     if not episodes:
         return {}
     lengths = Counter(episode.n_turns for episode in episodes)
@@ -46,29 +46,34 @@ def summarize_episodes(results: Sequence[SampleResult], metrics: Metrics) -> dic
         "turns": {str(length): lengths[length] for length in sorted(lengths)},
         "stop_reasons": dict(Counter(episode.stop_reason for episode in episodes)),
         "teacher": dict(teacher),
-        "by_turn": _by_turn(played, metrics),
+        "by_turn": _summarize_turns(loop_results, metrics),
     }
 
 
-def _by_turn(results: Sequence[SampleResult], metrics: Metrics) -> list[dict[str, Any]]:
+def _summarize_turns(results: Sequence[SampleResult], metrics: Metrics) -> list[dict[str, Any]]:
     turns = [(result, result.episode.by_turn) for result in results if result.episode is not None]
-    whole = [(result, entries) for result, entries in turns if entries is not None]
-    scored = [entries for _, entries in whole]
-    shown = [entry for entries in scored for entry in entries]
-    names = list(dict.fromkeys(name for entry in shown for name in entry.scores))
-    n_turns = max((entry.turn for entry in shown), default=0)
-    carried = [list(_carried(entries, _open(one, names), n_turns)) for one, entries in whole]
+    pairs = [(result, entries) for result, entries in turns if entries is not None]
+    entry_lists = [entries for _, entries in pairs]
+    all_entries = [entry for entries in entry_lists for entry in entries]
+    names = list(dict.fromkeys(name for entry in all_entries for name in entry.scores))
+    n_turns = max((entry.turn for entry in all_entries), default=0)
+    histories = [
+        list(_carry_scores(entries, _find_unknown(result, names), n_turns))
+        for result, entries in pairs
+    ]
     rows: list[dict[str, Any]] = []
     for turn in range(1, n_turns + 1):
-        own = [_last_of(entries, turn) for entries in scored]
-        there = [_result(entry.status, entry.scores) for entry in own if entry is not None]
+        last_entries = [_last_of(entries, turn) for entries in entry_lists]
+        turn_results = [
+            _to_result(entry.status, entry.scores) for entry in last_entries if entry is not None
+        ]
         rows.append(
             {
                 "turn": turn,
-                "n": len(there),
-                "n_carried": len(scored),
-                "metrics": _measured(metrics(there)),
-                "carried": _measured(metrics([states[turn - 1] for states in carried])),
+                "n": len(turn_results),
+                "n_carried": len(entry_lists),
+                "metrics": _drop_unmeasured(metrics(turn_results)),
+                "carried": _drop_unmeasured(metrics([history[turn - 1] for history in histories])),
             }
         )
     return rows
@@ -78,36 +83,38 @@ def _last_of(entries: Sequence[TurnScores], turn: int) -> TurnScores | None:
     return next((entry for entry in reversed(entries) if entry.turn == turn), None)
 
 
-def _open(result: SampleResult, names: Sequence[str]) -> dict[str, bool]:
+def _find_unknown(result: SampleResult, names: Sequence[str]) -> dict[str, bool]:
     """Score -> whether it is left out of an episode at every turn."""
     entries = result.episode.by_turn if result.episode is not None else None
     if entries:
         return {name: entries[0].scores.get(name) is None for name in names}
-    final = result.scores
-    return {name: name in final and final[name].value is None for name in names}
+    scores = result.scores
+    return {name: name in scores and scores[name].value is None for name in names}
 
 
-def _carried(
-    entries: Sequence[TurnScores], unknown: Mapping[str, bool], n_turns: int
+def _carry_scores(
+    entries: Sequence[TurnScores], is_unknown: Mapping[str, bool], n_turns: int
 ) -> Iterator[SampleResult]:
     """An episode as it stood after each turn."""
     status: Status = "no_code"
-    known: dict[str, float | None] = {name: None if out else 0.0 for name, out in unknown.items()}
+    scores: dict[str, float | None] = {
+        name: None if unknown else 0.0 for name, unknown in is_unknown.items()
+    }
     for turn in range(1, n_turns + 1):
         entry = _last_of(entries, turn)
         if entry is not None:
             status = entry.status
-            told = {name: value for name, value in entry.scores.items() if value is not None}
-            known |= {name: value for name, value in told.items() if not unknown[name]}
-        yield _result(status, known)
+            new_scores = {name: value for name, value in entry.scores.items() if value is not None}
+            scores |= {name: value for name, value in new_scores.items() if not is_unknown[name]}
+        yield _to_result(status, scores)
 
 
-def _result(status: Status, scores: Mapping[str, float | None]) -> SampleResult:
+def _to_result(status: Status, scores: Mapping[str, float | None]) -> SampleResult:
     """As the benchmark's rule takes it."""
     return SampleResult("", status, None, 0.0, {name: Score(v) for name, v in scores.items()})
 
 
-def _measured(table: Mapping[str, float | None]) -> dict[str, float]:
+def _drop_unmeasured(table: Mapping[str, float | None]) -> dict[str, float]:
     return {name: value for name, value in table.items() if value is not None}
 
 
@@ -125,27 +132,27 @@ def score_turns(
         trajectory: The episode.
         final: The result of its answer.
     """
-    free = _without_paid_judge(bench)
-    names = free.names()
-    known = {_only_code(trajectory.completion, bench.language): final}
-    scored: list[TurnScores] = []
-    for turn, written in enumerate(trajectory.turns, start=1):
-        for call, seen in enumerate(written.observations, start=1):
-            if seen.code is None:
+    free_bench = _drop_paid_judge(bench)
+    names = free_bench.names()
+    results = {_only_code(trajectory.completion, bench.language): final}
+    scores: list[TurnScores] = []
+    for number, turn in enumerate(trajectory.turns, start=1):
+        for call, observation in enumerate(turn.observations, start=1):
+            if observation.code is None:
                 continue
-            code = seen.code.strip("\n")
-            if code not in known:
-                known[code] = _score_code(free, sample, seen.code)
-            scored.append(_turn_scores(turn, call, known[code], names))
+            code = observation.code.strip("\n")
+            if code not in results:
+                results[code] = _score_code(free_bench, sample, observation.code)
+            scores.append(_to_turn_scores(number, call, results[code], names))
     if trajectory.stop_reason == "answered":
-        scored.append(_turn_scores(len(trajectory.turns), None, final, names))
-    return tuple(scored)
+        scores.append(_to_turn_scores(len(trajectory.turns), None, final, names))
+    return tuple(scores)
 
 
-def _without_paid_judge(bench: Bench) -> Bench:
+def _drop_paid_judge(bench: Bench) -> Bench:
     """A model as judge is paid; an embedded one is not."""
-    paid = bench.judge is not None and bench.judge.name == "gpt"
-    return replace(bench, judge=None) if paid else bench
+    is_paid = bench.judge is not None and bench.judge.name == "gpt"
+    return replace(bench, judge=None) if is_paid else bench
 
 
 def _only_code(reply: str | None, language: Language) -> str | None:
@@ -167,7 +174,7 @@ def _score_code(bench: Bench, sample: Sample, code: str) -> SampleResult:
         return make_unscored(item, bench.names(), error)
 
 
-def _turn_scores(
+def _to_turn_scores(
     turn: int, call: int | None, result: SampleResult, names: Sequence[str]
 ) -> TurnScores:
     values = {name: result.scores[name].value for name in names}

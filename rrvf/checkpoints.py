@@ -35,13 +35,13 @@ def checkpoint_key(folder: Path) -> str:
     Raises:
         DataError: A file cannot be read.
     """
-    whole = hashlib.sha256()
+    digest = hashlib.sha256()
     try:
-        for part in _told(folder):
-            whole.update(struct.pack(">Q", len(part)) + part)
+        for part in _read_parts(folder):
+            digest.update(struct.pack(">Q", len(part)) + part)
     except OSError as error:
         raise DataError(f"{error.filename}: no checkpoint to read: {error.strerror}") from error
-    return whole.hexdigest()[:24]
+    return digest.hexdigest()[:24]
 
 
 def local_checkpoint(model: str) -> Path | None:
@@ -55,33 +55,33 @@ def local_checkpoint(model: str) -> Path | None:
         return None
 
 
-def _told(folder: Path) -> Iterator[bytes]:
-    for path in sorted(_files(folder, _TEXTS)):
+def _read_parts(folder: Path) -> Iterator[bytes]:
+    for path in sorted(_find_files(folder, _TEXTS)):
         yield os.fsencode(path.name)
         yield path.read_bytes()
-    for path in sorted(_files(folder, _WEIGHTS)):
+    for path in sorted(_find_files(folder, _WEIGHTS)):
         if path.name not in _NOT_WEIGHTS:
             yield os.fsencode(path.name)
             with path.open("rb") as file:
-                yield from _told_parts(path, file)
+                yield from _read_weights(path, file)
 
 
-def _files(folder: Path, patterns: tuple[str, ...]) -> set[Path]:
+def _find_files(folder: Path, patterns: tuple[str, ...]) -> set[Path]:
     return {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
 
 
-def _told_parts(path: Path, file: BinaryIO) -> Iterator[bytes]:
+def _read_weights(path: Path, file: BinaryIO) -> Iterator[bytes]:
     """Size, header and both ends of a file of weights."""
     size = os.fstat(file.fileno()).st_size
     yield struct.pack(">Q", size)
     if path.suffix == ".safetensors":
-        yield _header(file, size)
+        yield _read_header(file, size)
     yield file.read(EDGE)
     file.seek(max(0, size - EDGE))
     yield file.read(EDGE)
 
 
-def _header(file: BinaryIO, size: int) -> bytes:
+def _read_header(file: BinaryIO, size: int) -> bytes:
     """The names, types and places of tensors, however the file spells them.
 
     The weights begin behind it. What is no header is left to be read as weights.
@@ -90,8 +90,8 @@ def _header(file: BinaryIO, size: int) -> bytes:
     length = int.from_bytes(head, "little")
     if len(head) == 8 and length <= min(size, _MOST_HEADER):
         try:
-            told = json.loads(file.read(length))
-            return json.dumps(told, sort_keys=True).encode("utf-8")
+            header = json.loads(file.read(length))
+            return json.dumps(header, sort_keys=True).encode("utf-8")
         except (ValueError, RecursionError):
             pass
     file.seek(0)

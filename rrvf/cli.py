@@ -28,8 +28,8 @@ from rrvf.flags import (
     SeveralValues,
     TeacherFlags,
     Workers,
-    grouped,
-    said,
+    expand_groups,
+    read_values,
 )
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def demo(
     runs: list[Path] = []
     for run in demo_runs(workers, chart_python, browser, confinement):
         try:
-            with run.prepared() as (items, scoring):
+            with run.open() as (items, scoring):
                 _run(items, scoring, out / run.folder, workers)
                 runs.append(out / run.folder)
                 if run.episode is not None:
@@ -109,7 +109,7 @@ def demo(
 
 
 @app.command()
-@grouped
+@expand_groups
 def score(
     benchmark: Benchmark,
     predictions: Annotated[Path, typer.Option(help=Answers)],
@@ -124,22 +124,22 @@ def score(
     Ends with status 3 where nothing at all could be scored.
     """
     from rrvf.run_folder import require_apart
-    from rrvf.runs import prepared
+    from rrvf.runs import open_run
     from rrvf.scoring import tell_thoughts
 
     require_apart(out, run.data, predictions)
 
-    options = _options(run, judge, out, predictions)
-    where = None if executor == "local" else _on_ray(benchmark, options, None, ray_address)
-    with prepared(benchmark, options) as (items, scoring):
-        _tell_missing(items, scoring)
+    options = _read_options(run, judge, out, predictions)
+    on_ray = None if executor == "local" else _build_executor(benchmark, options, None, ray_address)
+    with open_run(benchmark, options) as (items, scoring):
+        _tell_unanswered(items, scoring)
         _tell(tell_thoughts(items))
-        results = _run(items, scoring, out, run.workers, where, options.to_json())
+        results = _run(items, scoring, out, run.workers, on_ray, options.to_json())
     _report(out, results)
 
 
 @app.command("eval")
-@grouped
+@expand_groups
 def evaluate(
     benchmark: Benchmark,
     out: Out,
@@ -155,25 +155,27 @@ def evaluate(
 
     Ends with status 3 where nothing at all could be scored.
     """
-    from rrvf.episodes import remarks
+    from rrvf.episodes import list_remarks
     from rrvf.run_folder import require_apart
-    from rrvf.runs import LoopOptions, episodes
+    from rrvf.runs import LoopOptions, open_episodes
 
     require_apart(out, run.data)
 
-    since = _since(run, out)
-    loop = LoopOptions(**said(policy, episode, teacher), since=since)
-    options = _options(run, judge, out)
-    where = None if executor == "local" else _on_ray(benchmark, options, loop, ray_address, out)
-    with episodes(benchmark, options, loop, out) as (items, scoring):
-        _tell_missing(items, scoring)
-        results = _run(items, scoring, out, run.workers, where, options.to_json())
-    _tell(*remarks(out))
+    since = _find_start(run, out)
+    loop = LoopOptions(**read_values(policy, episode, teacher), since=since)
+    options = _read_options(run, judge, out)
+    on_ray = (
+        None if executor == "local" else _build_executor(benchmark, options, loop, ray_address, out)
+    )
+    with open_episodes(benchmark, options, loop, out) as (items, scoring):
+        _tell_unanswered(items, scoring)
+        results = _run(items, scoring, out, run.workers, on_ray, options.to_json())
+    _tell(*list_remarks(out))
     _report(out, results)
 
 
 @app.command()
-@grouped
+@expand_groups
 def rescore(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     out: Out,
@@ -187,31 +189,37 @@ def rescore(
 
     Ends with status 3 where nothing at all could be scored.
     """
-    from rrvf.episodes import remarks
-    from rrvf.rescore import read_run, rescored
-    from rrvf.run_folder import begun_fresh, require_apart
+    from rrvf.episodes import list_remarks
+    from rrvf.rescore import open_rescored, read_run
+    from rrvf.run_folder import read_fresh_start, require_apart
     from rrvf.runs import JudgeOptions
     from rrvf.scoring import tell_thoughts
 
-    here, there = out.resolve(), run.resolve()
-    if here.is_relative_to(there) or there.is_relative_to(here):
+    new_folder, old_folder = out.resolve(), run.resolve()
+    if new_folder.is_relative_to(old_folder) or old_folder.is_relative_to(new_folder):
         raise UserError(
             f"--out {out} and {run} lie in each other; the run stays as it is: name another --out"
         )
-    before = read_run(run)
-    if not before.finished:
-        _tell(f"{run} is unfinished: only the {len(before.ids())} samples in it are scored again")
-    changes = {name: value for name, value in said(again).items() if value is not None}
+    old_run = read_run(run)
+    if not old_run.finished:
+        _tell(f"{run} is unfinished: only the {len(old_run.ids())} samples in it are scored again")
+    changes = {name: value for name, value in read_values(again).items() if value is not None}
     if again.scorers is not None:
-        changes["scorers"] = _names(again.scorers)
-    judges = JudgeOptions(**said(judge), since=begun_fresh(out) if fresh else 0.0)
-    this_machine: dict[str, Any] = {"workers": workers, "confinement": confinement, "judge": judges}
-    options = replace(before.options, **changes, **this_machine)
+        changes["scorers"] = _split_names(again.scorers)
+    judge_options = JudgeOptions(
+        **read_values(judge), since=read_fresh_start(out) if fresh else 0.0
+    )
+    this_machine: dict[str, Any] = {
+        "workers": workers,
+        "confinement": confinement,
+        "judge": judge_options,
+    }
+    options = replace(old_run.options, **changes, **this_machine)
     require_apart(out, options.data)
-    with rescored(before, options, out) as (items, scoring):
+    with open_rescored(old_run, options, out) as (items, scoring):
         _tell(tell_thoughts(items))
-        results = _run(items, scoring, out, workers, told=options.to_json())
-    _tell(*remarks(out))
+        results = _run(items, scoring, out, workers, options=options.to_json())
+    _tell(*list_remarks(out))
     _report(out, results)
 
 
@@ -303,12 +311,12 @@ def doctor(
     """Tell what this machine offers: confinement, packages, fonts, browser, CLIP weights."""
     from rrvf.doctor import examine
 
-    wrong = False
+    has_fault = False
     for finding in examine(chart_python, browser, confinement):
         mark = {True: "ok", False: "!!", None: "  "}[finding.ok]
-        typer.echo(f"{mark} {finding.what + ':':<20} {finding.found}")
-        wrong = wrong or finding.ok is False
-    raise typer.Exit(1 if wrong else 0)
+        typer.echo(f"{mark} {finding.subject + ':':<20} {finding.answer}")
+        has_fault = has_fault or finding.ok is False
+    raise typer.Exit(1 if has_fault else 0)
 
 
 @app.command("setup-browser")
@@ -323,53 +331,53 @@ def setup_browser() -> None:
 # ---------------------------------------------------------------------------- shared parts
 
 
-def _since(run: RunFlags, out: Path) -> float:
+def _find_start(run: RunFlags, out: Path) -> float:
     """From when on answers count that were kept: always, or since a fresh run began."""
-    from rrvf.run_folder import begun_fresh
+    from rrvf.run_folder import read_fresh_start
 
-    return begun_fresh(out) if run.fresh else 0.0
+    return read_fresh_start(out) if run.fresh else 0.0
 
 
-def _options(
+def _read_options(
     run: RunFlags, judge: JudgeFlags, out: Path, predictions: Path | None = None
 ) -> RunOptions:
-    """What the library is told of a run; the scorers come with commas."""
+    """The library's options of a run; the scorers come with commas."""
     from rrvf.runs import JudgeOptions, RunOptions
 
-    values = said(run)
+    values = read_values(run)
     del values["fresh"]
     if run.scorers is not None:
-        values["scorers"] = _names(run.scorers)
-    judges = JudgeOptions(**said(judge), since=_since(run, out))
-    return RunOptions(predictions=predictions, judge=judges, **values)
+        values["scorers"] = _split_names(run.scorers)
+    judge_options = JudgeOptions(**read_values(judge), since=_find_start(run, out))
+    return RunOptions(predictions=predictions, judge=judge_options, **values)
 
 
-def _names(listed: str) -> tuple[str, ...]:
+def _split_names(text: str) -> tuple[str, ...]:
     """What stands between commas."""
-    return tuple(name for name in map(str.strip, listed.split(",")) if name)
+    return tuple(name for name in map(str.strip, text.split(",")) if name)
 
 
-def _tell_missing(items: Sequence[Item], scoring: Scoring) -> None:
-    from rrvf.runs import without_answer
+def _tell_unanswered(items: Sequence[Item], scoring: Scoring) -> None:
+    from rrvf.runs import find_unanswered
 
-    missing = without_answer(items, scoring)
-    if missing:
-        some = ", ".join(missing[:10]) + (", ..." if len(missing) > 10 else "")
+    ids = find_unanswered(items, scoring)
+    if ids:
+        examples = ", ".join(ids[:10]) + (", ..." if len(ids) > 10 else "")
         _tell(
-            f"no prediction for {len(missing)} of {len(items)} samples, counted as no_code: {some}"
+            f"no prediction for {len(ids)} of {len(items)} samples, counted as no_code: {examples}"
         )
 
 
-def _on_ray(
+def _build_executor(
     benchmark: str,
     options: RunOptions,
     loop: LoopOptions | None,
     address: str | None,
     out: Path | None = None,
 ) -> Executor:
-    from rrvf.ray_executor import on_ray
+    from rrvf.ray_executor import build_executor
 
-    return on_ray(benchmark, options, loop, address, out)
+    return build_executor(benchmark, options, loop, address, out)
 
 
 def _run(
@@ -378,57 +386,57 @@ def _run(
     out: Path,
     workers: int,
     executor: Executor | None = None,
-    told: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Sequence[SampleResult]:
     """Score with a progress bar, then print the table and what there is to say about it."""
     from rrvf.evaluate import score_predictions
     from rrvf.renderers.official_packages import count_missing_packages
     from rrvf.report import explain_unscored, format_table
     from rrvf.run_folder import read_summary
-    from rrvf.runs import spent
+    from rrvf.runs import list_costs
     from rrvf.scoring import tell_broken, tell_glyphs
 
-    def costs() -> Iterator[str]:
+    def read_costs() -> Iterator[str]:
         # On a cluster every slot asks for itself, and nothing was asked from here.
-        return iter(()) if executor else spent(scoring)
+        return iter(()) if executor else list_costs(scoring)
 
     judge = scoring.judge
     _tell(*scoring.lacks(), judge.expected(len(items)) if judge else None)
     try:
         with (
-            _terminable(),
+            _stop_on_sigterm(),
             # Ray tells of lost nodes on stdout, which is for the table.
             redirect_stdout(sys.stderr if executor else sys.stdout),
-            closing(score_predictions(items, scoring, out, workers, executor, told)) as results,
+            closing(score_predictions(items, scoring, out, workers, executor, options)) as stream,
         ):
-            finished = list(_progress(results, len(items)))
+            results = list(_progress(stream, len(items)))
     except KeyboardInterrupt as stop:
-        _tell(*costs())
+        _tell(*read_costs())
         typer.echo(f"stopped; what is done stands in {out}, the same command goes on", err=True)
-        raise typer.Exit(TERMINATED if isinstance(stop, _Terminated) else INTERRUPTED) from None
-    _tell(*costs())
+        raise typer.Exit(TERMINATED if isinstance(stop, _Termination) else INTERRUPTED) from None
+    _tell(*read_costs())
     typer.echo(format_table(read_summary(out)))
     for line in filter(
         None,
         (
-            *explain_unscored(finished),
-            tell_broken(finished),
-            *count_missing_packages(finished),
-            tell_glyphs(result.tags for result in finished),
+            *explain_unscored(results),
+            tell_broken(results),
+            *count_missing_packages(results),
+            tell_glyphs(result.tags for result in results),
         ),
     ):
         typer.echo(_one_line(line))
-    return finished
+    return results
 
 
 def _draw_left_out(folder: Path, workers: int) -> None:
     """Draw what a run was told to leave out; without them the report is still one."""
     from rrvf.redraw import draw_left_out, find_left_out
 
-    found = find_left_out(folder)
-    if found is None:
+    left_out = find_left_out(folder)
+    if left_out is None:
         return
-    run, names = found
+    run, names = left_out
     try:
         for _ in _progress(draw_left_out(run, names, workers), len(names), "drawing"):
             pass
@@ -446,22 +454,22 @@ def _report(out: Path, results: Sequence[SampleResult]) -> None:
         raise typer.Exit(NOTHING_SCORED)
 
 
-class _Terminated(KeyboardInterrupt):
+class _Termination(KeyboardInterrupt):
     """The system, or a scheduler, ends the process: as if its user had interrupted it."""
 
 
 @contextmanager
-def _terminable() -> Generator[None]:
+def _stop_on_sigterm() -> Generator[None]:
     """SIGTERM stops a run as Ctrl-C does, so that its summary is written."""
 
     def stop(*_: object) -> NoReturn:
-        raise _Terminated
+        raise _Termination
 
-    before = signal.signal(signal.SIGTERM, stop)
+    handler = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _tell(*lines: str | None) -> None:
@@ -474,7 +482,7 @@ def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _progress(results: Iterator[T], total: int, doing: str = "scoring") -> Iterator[T]:
+def _progress(results: Iterator[T], total: int, label: str = "scoring") -> Iterator[T]:
     """A bar on stderr with the rate and the time left; nothing where no terminal shows it."""
     from rich.console import Console
     from rich.progress import (
@@ -490,7 +498,7 @@ def _progress(results: Iterator[T], total: int, doing: str = "scoring") -> Itera
         yield from results
         return
     columns: list[Any] = [
-        *(TextColumn(doing), BarColumn(), MofNCompleteColumn()),
+        *(TextColumn(label), BarColumn(), MofNCompleteColumn()),
         *(TextColumn("{task.fields[rate]}"), TimeRemainingColumn()),
     ]
     with Progress(*columns, console=console, transient=True) as bar:
@@ -502,7 +510,7 @@ def _progress(results: Iterator[T], total: int, doing: str = "scoring") -> Itera
 
 
 @contextmanager
-def _told_in_one_line() -> Generator[None]:
+def _report_errors() -> Generator[None]:
     """A user's mistake is a line, not a traceback."""
     try:
         yield
@@ -522,6 +530,6 @@ def main() -> NoReturn:
     """The ``rrvf`` command."""
     # Threads of torch that spin while they wait take many times as long on busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with _told_in_one_line():
+    with _report_errors():
         app()
     sys.exit(0)

@@ -27,14 +27,14 @@ def decode_html(data: bytes) -> str:
     """
     for mark, encoding in _BOMS:
         if data.startswith(mark):
-            return _unified(data[len(mark) :].decode(encoding, "replace"))
+            return _unify_breaks(data[len(mark) :].decode(encoding, "replace"))
     try:
-        return _unified(data.decode("utf-8"))
+        return _unify_breaks(data.decode("utf-8"))
     except UnicodeDecodeError:
-        declared = _CHARSET.search(data[:1024])
-        name = declared[1].decode("ascii", "replace").lower() if declared else ""
-        return _unified(data.decode(name if _LEGACY.fullmatch(name) else "cp1252", "replace"))
+        declaration = _CHARSET.search(data[:1024])
+        name = declaration[1].decode("ascii", "replace").lower() if declaration else ""
+        return _unify_breaks(data.decode(name if _LEGACY.fullmatch(name) else "cp1252", "replace"))
 
 
-def _unified(text: str) -> str:
+def _unify_breaks(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")

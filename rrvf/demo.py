@@ -22,12 +22,12 @@ from rrvf.benchmarks.plot2code import Plot2Code
 from rrvf.benchmarks.predictions import load_predictions, match
 from rrvf.benchmarks.websight import WebSight
 from rrvf.chat import Chat, ChatSettings
-from rrvf.demo_teacher import MODEL, recorded_teacher
+from rrvf.demo_teacher import MODEL, serve_comments
 from rrvf.episodes import LoopScoring, Trajectories
 from rrvf.evaluate import score_predictions
 from rrvf.kinds.kind import RendererOptions
 from rrvf.policies import RecordedPolicy
-from rrvf.runs import Prepared
+from rrvf.runs import OpenRun
 from rrvf.scorers.likeness import NAME as LIKENESS
 from rrvf.scorers.likeness import LikenessJudge
 from rrvf.scoring import Item
@@ -48,13 +48,13 @@ class DemoRun:
         title: For a person.
         folder: Where its run lies below the demo's folder.
         episode: The recording to play afterwards, with the same renderer; it is a run of its own.
-        prepared: Gives items and scoring, the renderer running as long as the context lasts.
+        open: Gives items and scoring, the renderer running as long as the context lasts.
     """
 
     title: str
     folder: str
     episode: str | None
-    prepared: Callable[[], AbstractContextManager[Prepared]]
+    open: Callable[[], AbstractContextManager[OpenRun]]
 
 
 def demo_runs(
@@ -70,24 +70,26 @@ def demo_runs(
     )
 
     @contextmanager
-    def charts() -> Generator[Prepared]:
+    def open_charts() -> Generator[OpenRun]:
         with open_bench(ChartMimic(), options, judge=LikenessJudge()) as bench:
             yield demo_items(), bench
 
     @contextmanager
-    def figures() -> Generator[Prepared]:
+    def open_figures() -> Generator[OpenRun]:
         with open_bench(Plot2Code(), options, judge=LikenessJudge()) as bench:
             yield demo_figures(), bench
 
     @contextmanager
-    def pages() -> Generator[Prepared]:
-        patient = replace(options, seconds=None)
-        with open_bench(WebSight(), patient, scorers=PAGE_SCORERS, judge=LikenessJudge()) as bench:
+    def open_pages() -> Generator[OpenRun]:
+        page_options = replace(options, seconds=None)
+        with open_bench(
+            WebSight(), page_options, scorers=PAGE_SCORERS, judge=LikenessJudge()
+        ) as bench:
             yield demo_pages(), bench
 
-    yield DemoRun("ChartMimic", ".", "charts", charts)
-    yield DemoRun("Plot2Code", Plot2Code.name, None, figures)
-    yield DemoRun("WebSight", WebSight.name, "pages", pages)
+    yield DemoRun("ChartMimic", ".", "charts", open_charts)
+    yield DemoRun("Plot2Code", Plot2Code.name, None, open_figures)
+    yield DemoRun("WebSight", WebSight.name, "pages", open_pages)
 
 
 def play_episode(name: str, items: Sequence[Item], bench: Bench, out: Path) -> str:
@@ -102,11 +104,11 @@ def play_episode(name: str, items: Sequence[Item], bench: Bench, out: Path) -> s
     Returns:
         How it went, in a line.
     """
-    recorded = resources.files("rrvf") / "demo_data" / "episodes" / f"{name}.jsonl"
-    entry = json.loads(recorded.read_text("utf-8"))
+    recording = resources.files("rrvf") / "demo_data" / "episodes" / f"{name}.jsonl"
+    entry = json.loads(recording.read_text("utf-8"))
     [sample] = [sample for sample, _ in items if sample.id == entry["id"]]
     with (
-        _recorded(entry, bench, Trajectories(out)) as loop,
+        _open_loop(entry, bench, Trajectories(out)) as loop,
         closing(score_predictions([(sample, None)], loop, out, workers=1)) as results,
     ):
         [result] = results
@@ -122,18 +124,20 @@ def play_episode(name: str, items: Sequence[Item], bench: Bench, out: Path) -> s
 
 
 @contextmanager
-def _recorded(entry: Mapping[str, Any], bench: Bench, kept: Trajectories) -> Generator[LoopScoring]:
+def _open_loop(
+    entry: Mapping[str, Any], bench: Bench, trajectories: Trajectories
+) -> Generator[LoopScoring]:
     """The loop with a recorded policy and a server that has the teacher's recorded comments."""
     policy = RecordedPolicy({entry["id"]: entry["turns"]}, "recorded turns, no model")
-    with recorded_teacher(entry["comments"]) as url:
+    with serve_comments(entry["comments"]) as url:
         # On this machine: no key, and nothing that many attempts would mend.
-        asked = ChatSettings(
+        chat_settings = ChatSettings(
             MODEL, url, key_variable="RRVF_DEMO_HAS_NO_KEY", attempts=2, name="recorded"
         )
-        with Chat(asked) as chat:
+        with Chat(chat_settings) as chat:
             teacher = ModelTeacher(chat, teacher_prompt(bench.language))
             settings = AgentSettings.of(bench.language)
-            yield LoopScoring(bench, policy, teacher, settings, kept, concurrency=1)
+            yield LoopScoring(bench, policy, teacher, settings, trajectories, concurrency=1)
 
 
 def _mean(scores: Mapping[str, float | None]) -> float:
@@ -144,20 +148,20 @@ def _mean(scores: Mapping[str, float | None]) -> float:
 
 def demo_items() -> list[Item]:
     """The demo's charts with their answers."""
-    return _bundled("charts", ChartMimic())
+    return _load_bundled("charts", ChartMimic())
 
 
 def demo_figures() -> list[Item]:
     """The demo's figures with their answers."""
-    return _bundled("plots", Plot2Code())
+    return _load_bundled("plots", Plot2Code())
 
 
 def demo_pages() -> list[Item]:
     """The demo's web pages with their answers."""
-    return _bundled("pages", WebSight())
+    return _load_bundled("pages", WebSight())
 
 
-def _bundled(name: str, benchmark: Benchmark) -> list[Item]:
+def _load_bundled(name: str, benchmark: Benchmark) -> list[Item]:
     with resources.as_file(resources.files("rrvf") / "demo_data" / name) as folder:
         samples = benchmark.load(str(Path(folder) / "references"), LoadOptions())
         return match(samples, load_predictions(Path(folder) / "predictions.jsonl"))

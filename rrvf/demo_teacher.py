@@ -16,7 +16,7 @@ MODEL = "recorded comments, no model"
 
 
 @contextmanager
-def recorded_teacher(comments: Sequence[str]) -> Generator[str]:
+def serve_comments(comments: Sequence[str]) -> Generator[str]:
     """Serve as long as the context lasts; a new question gets the next comment.
 
     A question that is asked again gets the same comment, one too many a refusal.
@@ -45,14 +45,14 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, comments: Sequence[str]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self._comments = comments
-        self._asked: list[bytes] = []
+        self._questions: list[bytes] = []
         self._lock = threading.Lock()
 
     def comment_on(self, question: bytes) -> str | None:
         with self._lock:
-            if question not in self._asked:
-                self._asked.append(question)
-            number = self._asked.index(question)
+            if question not in self._questions:
+                self._questions.append(question)
+            number = self._questions.index(question)
         return self._comments[number] if number < len(self._comments) else None
 
 
@@ -63,7 +63,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         comment = self.server.comment_on(self.rfile.read(int(self.headers["Content-Length"])))
         status = 400 if comment is None else 200
-        body = json.dumps(_refusal() if comment is None else _completion(comment)).encode()
+        body = json.dumps(
+            _build_refusal() if comment is None else _build_completion(comment)
+        ).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -74,11 +76,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing to standard error."""
 
 
-def _completion(text: str) -> dict[str, object]:
+def _build_completion(text: str) -> dict[str, object]:
     message = {"role": "assistant", "content": text}
     choice = {"index": 0, "finish_reason": "stop", "message": message}
     return {"object": "chat.completion", "model": MODEL, "choices": [choice]}
 
 
-def _refusal() -> dict[str, object]:
+def _build_refusal() -> dict[str, object]:
     return {"error": {"message": "no comment was recorded for this question", "code": None}}

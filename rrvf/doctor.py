@@ -29,10 +29,10 @@ MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the examination; ``ok`` is ``None`` where nothing is wrong with either answer."""
+    """One line of the examination; ``ok`` is ``None`` where nothing is wrong with any answer."""
 
-    what: str
-    found: str
+    subject: str
+    answer: str
     ok: bool | None = None
 
 
@@ -43,94 +43,96 @@ def examine(
     yield Finding("rrvf", f"{__version__} on Python {platform.python_version()}")
     yield Finding("cache folder", str(cache.folder()))
     try:
-        yield from _charts(python, confinement)
+        yield from _examine_charts(python, confinement)
     except (RrvfError, OSError) as error:
         yield Finding("charts", str(error), ok=False)
     try:
-        yield from _pages(browser, confinement)
+        yield from _examine_pages(browser, confinement)
     except (RrvfError, OSError) as error:
         yield Finding("browser", f"{error} (not needed for charts)", ok=False)
-    yield _clip()
-    yield _package("vlmeval", "ms-vlmeval", "only the live comparison with the official scorer")
+    yield _examine_clip()
+    yield _examine_package(
+        "vlmeval", "ms-vlmeval", "only the live comparison with the official scorer"
+    )
 
 
-def _charts(python: Path | None, confinement: str | None) -> Iterator[Finding]:
+def _examine_charts(python: Path | None, confinement: str | None) -> Iterator[Finding]:
     with ChartRenderer(python, confinement=confinement) as renderer:
-        said = renderer.environment
-    versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
-    yield Finding("charts drawn by", said["executable"], ok=True)
-    yield Finding("plotting packages", versions, ok=not said["missing"])
-    if said["missing"]:
-        yield Finding("missing packages", ", ".join(said["missing"]), ok=False)
-    yield _official(Path(said["executable"]))
-    level = said["level"]
+        environment = renderer.environment
+    versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
+    yield Finding("charts drawn by", environment["executable"], ok=True)
+    yield Finding("plotting packages", versions, ok=not environment["missing"])
+    if environment["missing"]:
+        yield Finding("missing packages", ", ".join(environment["missing"]), ok=False)
+    yield _examine_official_packages(Path(environment["executable"]))
+    level = environment["level"]
     yield Finding("confinement", f"{level} ({MEANING[level]})", level in ("namespaces", "landlock"))
-    yield Finding("scripts run as", said["user"])
-    yield _threads(said)
-    yield _places(said)
-    yield Finding("fonts", f"{said['n_fonts']} families (hash {said['fonts_hash']})")
-    yield _without_glyphs("fonts of charts", "chart")
+    yield Finding("scripts run as", environment["user"])
+    yield _examine_threads(environment)
+    yield _examine_places(environment)
+    yield Finding("fonts", f"{environment['n_fonts']} families (hash {environment['fonts_hash']})")
+    yield _examine_glyphs("fonts of charts", "chart")
 
 
-def _official(python: Path) -> Finding:
+def _examine_official_packages(python: Path) -> Finding:
     """What scripts of ChartMimic may import beside the plotting packages."""
-    missing = find_missing_packages(python)
-    if not missing:
+    names = find_missing_packages(python)
+    if not names:
         return Finding("official packages", "all there")
-    found = f"without {', '.join(missing)}; scripts that import them fail here: {INSTALL}"
-    return Finding("official packages", found)
+    answer = f"without {', '.join(names)}; scripts that import them fail here: {INSTALL}"
+    return Finding("official packages", answer)
 
 
-def _threads(said: Mapping[str, Any]) -> Finding:
-    if said["threads"] == "kernel":
+def _examine_threads(environment: Mapping[str, Any]) -> Finding:
+    if environment["threads"] == "kernel":
         return Finding("threads of a script", "counted by the kernel, for each script", ok=True)
-    why = (
+    reason = (
         "scripts are given no uid and no user namespace of their own here: the server counts 20 "
         "times a second, and where others of this user take all threads an item is unscored"
     )
-    return Finding("threads of a script", why, ok=False)
+    return Finding("threads of a script", reason, ok=False)
 
 
-def _places(said: Mapping[str, Any]) -> Finding:
-    if said["private"]:
-        return Finding("a script's own", f"home, {', '.join(said['private'])}", ok=True)
-    why = (
+def _examine_places(environment: Mapping[str, Any]) -> Finding:
+    if environment["private"]:
+        return Finding("a script's own", f"home, {', '.join(environment['private'])}", ok=True)
+    reason = (
         "home and $TMPDIR; no /tmp, no entry among the users and no semaphores: these need mount "
         "namespaces, which this machine does not allow or --confinement left out"
     )
-    return Finding("a script's own", why)
+    return Finding("a script's own", reason)
 
 
-def _pages(browser: Path | None, confinement: str | None) -> Iterator[Finding]:
+def _examine_pages(browser: Path | None, confinement: str | None) -> Iterator[Finding]:
     with PageRenderer(browser, 1, confinement=confinement) as renderer:
-        said = renderer.environment
-    reached = said["confinement"]
-    layers = ", ".join(f"{name} {'on' if on else 'off'}" for name, on in reached.items())
-    yield Finding("browser", said["browser"], ok=True)
-    yield Finding("browser confinement", layers, ok=reached["sandbox"] or reached["files"])
-    fonts = said["fonts"]
+        environment = renderer.environment
+    states = environment["confinement"]
+    layers = ", ".join(f"{name} {'on' if on else 'off'}" for name, on in states.items())
+    yield Finding("browser", environment["browser"], ok=True)
+    yield Finding("browser confinement", layers, ok=states["sandbox"] or states["files"])
+    fonts = environment["fonts"]
     yield Finding("browser fonts", f"{fonts['count']} files (hash {fonts['hash']})")
-    yield _without_glyphs("fonts of pages", "page")
-    yield Finding("Tailwind", said["tailwind"] or "not installed; run: rrvf setup-browser")
+    yield _examine_glyphs("fonts of pages", "page")
+    yield Finding("Tailwind", environment["tailwind"] or "not installed; run: rrvf setup-browser")
 
 
-def _without_glyphs(what: str, medium: Medium) -> Finding:
+def _examine_glyphs(subject: str, medium: Medium) -> Finding:
     scripts = list_unwritable(medium)
     if not scripts:
-        return Finding(what, f"glyphs for {', '.join(SCRIPTS)}")
-    return Finding(what, f"no glyphs for {', '.join(scripts)}: {CONSEQUENCE}")
+        return Finding(subject, f"glyphs for {', '.join(SCRIPTS)}")
+    return Finding(subject, f"no glyphs for {', '.join(scripts)}: {CONSEQUENCE}")
 
 
-def _clip() -> Finding:
+def _examine_clip() -> Finding:
     """Weights that are here; nothing is downloaded to find out."""
-    named = os.environ.get(WEIGHTS_VARIABLE)
-    if named:
-        found = Path(named).is_file()
-        return Finding("CLIP weights", named if found else f"{named}: no such file", ok=found)
+    path = os.environ.get(WEIGHTS_VARIABLE)
+    if path:
+        exists = Path(path).is_file()
+        return Finding("CLIP weights", path if exists else f"{path}: no such file", ok=exists)
     return Finding("CLIP weights", f"by {WEIGHTS_VARIABLE}, --clip-weights, or from the network")
 
 
-def _package(module: str, distribution: str, purpose: str) -> Finding:
+def _examine_package(module: str, distribution: str, purpose: str) -> Finding:
     try:
         return Finding(module, metadata.version(distribution))
     except metadata.PackageNotFoundError:

@@ -11,12 +11,12 @@ from typing import Any
 from rrvf.errors import UserError
 
 
-def find_object(name: str, what: str) -> Any:
+def find_object(name: str, purpose: str) -> Any:
     """The object behind ``my.module:object``, looked for in the working folder, too.
 
     Args:
         name: Dotted path, a colon, and the object's name.
-        what: It is for, for the message.
+        purpose: What the object is for, for the message.
 
     Raises:
         UserError: It cannot be imported.
@@ -26,12 +26,12 @@ def find_object(name: str, what: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except Exception as error:  # whatever a stranger's module raises when it is imported
-        raise UserError(f"{what} {name!r} cannot be imported: {error}") from error
+        raise UserError(f"{purpose} {name!r} cannot be imported: {error}") from error
     finally:
         sys.path.remove("")
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
+def suggest(name: str, names: Iterable[str]) -> str:
     """``Did you mean ...?`` with a blank before it; empty where nothing is near."""
-    near = get_close_matches(name, list(known), n=1)
+    near = get_close_matches(name, list(names), n=1)
     return f" Did you mean {near[0]}?" if near else ""

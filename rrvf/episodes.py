@@ -54,7 +54,7 @@ class LoopScoring:
         policy: Who plays.
         teacher: Who comments.
         settings: The rules of an episode.
-        kept: Where trajectories are kept.
+        trajectories: Where they are kept.
         concurrency: Episodes that may wait for the policy or the teacher at the same time.
         score_turns: Score the code of every turn as well, by all scorers but a judge that is paid.
     """
@@ -63,7 +63,7 @@ class LoopScoring:
     policy: Policy
     teacher: Teacher
     settings: AgentSettings
-    kept: Trajectories
+    trajectories: Trajectories
     concurrency: int = 16
     score_turns: bool = True
     _closed: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
@@ -123,58 +123,58 @@ class LoopScoring:
         """
         sample, _ = item
         key = self.key(sample)
-        trajectory = self.kept.find(sample.id, key) or self._played(sample, key)
+        trajectory = self.trajectories.find(sample.id, key) or self._play(sample, key)
         if trajectory.failed:
             error = HarnessError(trajectory.error or trajectory.stop_reason)
             outcome = Outcome(make_unscored((sample, None), self.names(), error))
         else:
             outcome = self.bench.score((sample, trajectory.completion))
-        episode = self._told(sample, trajectory, outcome.result)
+        episode = self._describe(sample, trajectory, outcome.result)
         return replace(outcome, result=replace(outcome.result, episode=episode))
 
-    def key(self, sample: Sample, *, recorded: bool = True) -> str:
+    def key(self, sample: Sample, *, use_recording: bool = True) -> str:
         """Identifies what an episode is made from: the sample, and what is recorded of it.
 
         Args:
             sample: To be answered.
-            recorded: Look at the recording; else as if there were nothing of the sample in it.
+            use_recording: Look at the recording; else as if there were nothing of the sample in it.
         """
-        said = ""
-        if recorded and isinstance(self.policy, RecordedPolicy):
-            said = self.policy.key(sample.id)
-        return item_key_of_episode(sample, said)
+        recording = ""
+        if use_recording and isinstance(self.policy, RecordedPolicy):
+            recording = self.policy.key(sample.id)
+        return item_key_of_episode(sample, recording)
 
-    def _played(self, sample: Sample, key: str) -> Trajectory:
+    def _play(self, sample: Sample, key: str) -> Trajectory:
         trajectory = run_episode(
             *(self.policy, sample, self.bench, self.teacher, self.settings), repeat_of(sample)
         )
         if trajectory.failed and self._closed.is_set():
             raise HarnessError("the run was stopped")
-        self.kept.add(trajectory, key)
+        self.trajectories.add(trajectory, key)
         return trajectory
 
-    def _told(
+    def _describe(
         self,
         sample: Sample,
         trajectory: Trajectory,
         final: SampleResult,
     ) -> EpisodeResult:
         parts = {part: trajectory.n_teacher(part) for part in get_args(TeacherPart)}
-        scored = self.score_turns and not trajectory.failed
+        is_scored = self.score_turns and not trajectory.failed
         return EpisodeResult(
             stop_reason=trajectory.stop_reason,
             n_turns=len(trajectory.turns),
             teacher={part: number for part, number in parts.items() if number},
-            by_turn=score_turns(self.bench, sample, trajectory, final) if scored else None,
+            by_turn=score_turns(self.bench, sample, trajectory, final) if is_scored else None,
         )
 
 
-def item_key_of_episode(sample: Sample, said: str = "") -> str:
+def item_key_of_episode(sample: Sample, recording: str = "") -> str:
     """Identifies what an episode is made from: the sample, and what is recorded of it."""
-    return content_key(item_key((sample, None)), sample.prompt, _picture_key(sample), said)
+    return content_key(item_key((sample, None)), sample.prompt, _hash_picture(sample), recording)
 
 
-def _picture_key(sample: Sample) -> str:
+def _hash_picture(sample: Sample) -> str:
     try:
         return hashlib.sha256(sample.image.read_bytes()).hexdigest() if sample.image else ""
     except OSError:
@@ -194,9 +194,9 @@ def chats_in(scoring: Scoring) -> dict[str, Chat]:
     return chats
 
 
-def remarks(folder: Path) -> Iterator[str]:
-    """What is to be said of a run's replies, one line each: thoughts, and answers among them."""
-    turns = [turn for turns in _last_turns(folder / TRAJECTORIES).values() for turn in turns]
+def list_remarks(folder: Path) -> Iterator[str]:
+    """Remarks on a run's replies, one line each: thoughts, and answers among them."""
+    turns = [turn for turns in _read_last_turns(folder / TRAJECTORIES).values() for turn in turns]
     if line := tell_n_thoughts(sum(_answers_after_thoughts(turn) for turn in turns)):
         yield line
     notes = Counter(turn["note"] for turn in turns if turn.get("note"))
@@ -204,14 +204,14 @@ def remarks(folder: Path) -> Iterator[str]:
         yield f"{number} of {len(turns)} replies: {note}"
 
 
-def _last_turns(path: Path) -> dict[str, list[dict[str, Any]]]:
+def _read_last_turns(path: Path) -> dict[str, list[dict[str, Any]]]:
     """Sample -> the turns of its last episode, as they are recorded."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    turns_by_sample: dict[str, list[dict[str, Any]]] = {}
     for line in path.read_bytes().splitlines() if path.exists() else []:
         with suppress(ValueError, KeyError, TypeError):
             entry: Any = json.loads(line)
-            found[str(entry["sample_id"])] = [dict(turn) for turn in entry["turns"]]
-    return found
+            turns_by_sample[str(entry["sample_id"])] = [dict(turn) for turn in entry["turns"]]
+    return turns_by_sample
 
 
 def _answers_after_thoughts(turn: Mapping[str, Any]) -> bool:
@@ -257,8 +257,8 @@ class Trajectories:
                 lines.seek(self._places[sample_id])
                 entry = json.loads(lines.readline())
             if key is None or entry["key"] == key:
-                found = from_json(entry, self._picture)
-                return None if found.failed else found
+                trajectory = from_json(entry, self._read_picture)
+                return None if trajectory.failed else trajectory
         return None
 
     def add(self, trajectory: Trajectory, key: str) -> None:
@@ -270,8 +270,8 @@ class Trajectories:
             handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
             try:
                 size = os.fstat(handle).st_size
-                torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
-                os.write(handle, (("\n" if torn else "") + line).encode())
+                is_torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+                os.write(handle, (("\n" if is_torn else "") + line).encode())
             finally:
                 os.close(handle)
 
@@ -282,7 +282,7 @@ class Trajectories:
             write_atomically(path, png)
         return name
 
-    def _picture(self, name: str) -> bytes:
+    def _read_picture(self, name: str) -> bytes:
         if Path(name).name != name:
             raise ValueError(f"{name!r} is no picture's name")
         return (self.folder / PICTURES / name).read_bytes()

@@ -58,13 +58,13 @@ class TooLargeError(ValueError):
 
 
 @contextmanager
-def boundary(doing: str) -> Generator[None]:
+def boundary(activity: str) -> Generator[None]:
     """Turn an unexpected failure inside into a :class:`HarnessError` that says what was under way.
 
     A full disk is the exception: every later sample would fail alike, so it stops the run.
 
     Args:
-        doing: What the code inside does, as in ``"scoring bar_4"``.
+        activity: What the code inside does, as in ``"scoring bar_4"``.
 
     Raises:
         UserError: On "no space left", and whatever user error the code inside raised.
@@ -77,9 +77,9 @@ def boundary(doing: str) -> Generator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(
-                f"no space left while {doing}; free some space and run the same command again "
+                f"no space left while {activity}; free some space and run the same command again "
                 "to go on from here"
             ) from error
-        raise HarnessError(f"{doing}: {type(error).__name__}: {error}") from error
+        raise HarnessError(f"{activity}: {type(error).__name__}: {error}") from error
     except Exception as error:
-        raise HarnessError(f"{doing}: {type(error).__name__}: {error}") from error
+        raise HarnessError(f"{activity}: {type(error).__name__}: {error}") from error

@@ -28,9 +28,9 @@ def score_item(item: Item, scoring: Scoring) -> Outcome:
     """Draw one answer and its reference, and compare them; our own failures become unscored."""
     try:
         with boundary(f"scoring {item[0].id}"):
-            if why := explain_loss(item[1]):
-                raise HarnessError(why)
-            outcome = _with_names(scoring.score(item))
+            if reason := explain_loss(item[1]):
+                raise HarnessError(reason)
+            outcome = _name_modules(scoring.score(item))
             # What a scorer from elsewhere puts into its details may be no JSON.
             json.dumps(to_json(outcome.result), allow_nan=False)
             return outcome
@@ -38,7 +38,7 @@ def score_item(item: Item, scoring: Scoring) -> Outcome:
         return Outcome(make_unscored(item, scoring.names(), error))
 
 
-def _with_names(outcome: Outcome) -> Outcome:
+def _name_modules(outcome: Outcome) -> Outcome:
     """The same outcome, whose error names a module that the official environment has."""
     error = name_missing_package(outcome.result.error)
     return replace(outcome, result=replace(outcome.result, error=error))
@@ -70,15 +70,15 @@ def score_predictions(
     out: Path,
     workers: int = 2,
     executor: Executor | None = None,
-    told: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Generator[SampleResult]:
     """Score every item, writing as it goes; items that the folder already holds come first.
 
     Only this process writes, wherever items are scored: by ``executor``, else in threads here.
 
-    Whether it ends, is closed early or is interrupted: ``summary.json`` then tells what there is.
-    Who may leave early closes it (:func:`contextlib.closing`); what is under way then ends with
-    the renderer, which is of no use afterwards.
+    However it ends, ``summary.json`` then tells what there is. A caller that may leave early closes
+    the generator (:func:`contextlib.closing`): what is under way then ends with the renderer, which
+    is of no use afterwards.
 
     Args:
         items: What to score.
@@ -86,31 +86,31 @@ def score_predictions(
         out: Folder of the run.
         workers: Executions at the same time.
         executor: Where items are scored.
-        told: What the run was told, for who scores it again; plain JSON.
+        options: What the run was told, for who scores it again; plain JSON.
 
     Raises:
         DataError: ``out`` holds another run, or cannot be written.
         UserError: Another process writes there, or no space left.
     """
     keys = {item[0].id: _key(item, scoring) for item in items}
-    unanswered = {item[0].id: _unanswered_key(item, scoring) for item in items}
+    unanswered_keys = {item[0].id: _unanswered_key(item, scoring) for item in items}
     settings = {"protocol": scoring.protocol(), "environment": scoring.environment()}
-    asked, nobody_there = _asked(scoring)
+    identities, setup_error = _identify_chats(scoring)
     with boundary(f"opening {out}"):
-        every = _flat({**settings, "asked": asked, "told": told or {}})
-        folder = RunFolder(out, every, keys, unanswered)
+        record = _flatten({**settings, "asked": identities, "told": options or {}})
+        folder = RunFolder(out, record, keys, unanswered_keys)
     with folder:
-        results = dict(folder.done)
+        results = dict(folder.results)
         try:
             yield from results.values()
             todo = [item for item in items if item[0].id not in results]
-            if todo and nobody_there is not None and executor is None:
-                raise nobody_there
-            outcomes = (executor or in_threads)(todo, scoring, workers)
+            if todo and setup_error is not None and executor is None:
+                raise setup_error
+            outcomes = (executor or run_in_threads)(todo, scoring, workers)
             with closing(outcomes):
                 for outcome in outcomes:
                     with boundary("writing results"):
-                        result = _written(outcome, folder)
+                        result = _write(outcome, folder)
                     results[result.sample_id] = result
                     yield result
         finally:
@@ -128,63 +128,64 @@ def _key(item: Item, scoring: Scoring) -> str:
 def _unanswered_key(item: Item, scoring: Scoring) -> str:
     """The same where there is no answer to the sample."""
     sample, _ = item
-    loop = isinstance(scoring, LoopScoring)
-    return scoring.key(sample, recorded=False) if loop else item_key((sample, None))
+    if isinstance(scoring, LoopScoring):
+        return scoring.key(sample, use_recording=False)
+    return item_key((sample, None))
 
 
-def _asked(scoring: Scoring) -> tuple[dict[str, Any], SetupError | None]:
-    """Who is asked in a run, by their parts in it; and why somebody cannot be, if so.
+def _identify_chats(scoring: Scoring) -> tuple[dict[str, Any], SetupError | None]:
+    """The identity of everybody who is asked in a run, by part; and the first error on the way.
 
     A finished run is read without anybody there.
     """
-    asked: dict[str, Any] = {}
-    missing: SetupError | None = None
+    identities: dict[str, Any] = {}
+    setup_error: SetupError | None = None
     for part, chat in chats_in(scoring).items():
-        who = chat.address()
+        identity = chat.address()
         try:
-            who = chat.identity()
+            identity = chat.identity()
         except SetupError as error:
-            missing = missing or error
-        asked[part] = who.to_json()
+            setup_error = setup_error or error
+        identities[part] = identity.to_json()
         if chat.settings.since:
-            asked["fresh"] = chat.settings.since
-    return asked, missing
+            identities["fresh"] = chat.settings.since
+    return identities, setup_error
 
 
-def _flat(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _flatten(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Settings by dotted name, so that a difference can be named."""
     return {
         f"{part}.{name}": value for part, inner in settings.items() for name, value in inner.items()
     }
 
 
-def _written(outcome: Outcome, folder: RunFolder) -> SampleResult:
+def _write(outcome: Outcome, folder: RunFolder) -> SampleResult:
     names = {kind: folder.add_picture(data) for kind, data in outcome.pictures.items()}
     result = replace(outcome.result, pictures=names)
     folder.append(result)
     return result
 
 
-def in_threads(items: Sequence[Item], scoring: Scoring, workers: int) -> Generator[Outcome]:
+def run_in_threads(items: Sequence[Item], scoring: Scoring, workers: int) -> Generator[Outcome]:
     """The executor of one machine: outcomes as they are finished, a bounded number under way."""
-    waiting = iter(items)
-    # Who waits for an answer keeps no renderer busy: those bound themselves.
+    queue = iter(items)
+    # An item that waits for an answer keeps no renderer busy; renderers bound themselves.
     threads = workers + scoring.count_waiting()
     with ThreadPoolExecutor(threads, thread_name_prefix="score") as pool:
-        running: set[Future[Outcome]] = set()
+        futures: set[Future[Outcome]] = set()
         try:
             while True:
-                for item in waiting:
-                    running.add(pool.submit(score_item, item, scoring))
-                    if len(running) >= 2 * threads:
+                for item in queue:
+                    futures.add(pool.submit(score_item, item, scoring))
+                    if len(futures) >= 2 * threads:
                         break
-                if not running:
+                if not futures:
                     return
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
+                ready, futures = wait(futures, return_when=FIRST_COMPLETED)
+                for future in ready:
                     yield future.result()
         except BaseException:
-            for future in running:
+            for future in futures:
                 future.cancel()
             # What is drawn, or waits for a server, would hold up the exit for minutes.
             scoring.close()

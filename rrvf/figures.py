@@ -74,31 +74,31 @@ def write_figures(folders: Sequence[Path], out: Path) -> list[Path]:
         mpl: Any = importlib.import_module("matplotlib")
     except ImportError as error:
         raise SetupError("figures need matplotlib: pip install 'rrvf[chart]'") from error
-    written: list[Path] = []
+    paths: list[Path] = []
     with mpl.rc_context(dict(_STYLE)):
         for benchmark, runs in by_benchmark.items():
-            for name, figure in _figures(runs[0].table(), runs):
-                written += _saved(figure, out, f"{_file_name(benchmark)}-{name}")
-    return written
+            for name, figure in _draw_figures(runs[0].table(), runs):
+                paths += _save(figure, out, f"{_file_name(benchmark)}-{name}")
+    return paths
 
 
 def _file_name(benchmark: str) -> str:
     return re.sub(r"[^\w.-]+", "-", benchmark)
 
 
-def _figures(table: PublishedTable, runs: Sequence[Measured]) -> Iterator[tuple[str, Any]]:
+def _draw_figures(table: PublishedTable, runs: Sequence[Measured]) -> Iterator[tuple[str, Any]]:
     if any(run.metrics.get(column.key) is not None for run in runs for column in table.columns):
-        yield "metrics", by_metric(table, runs)
-    if any(_turns(run) for run in runs):
-        yield "turns", by_turn(table, runs)
+        yield "metrics", draw_by_metric(table, runs)
+    if any(_read_turns(run) for run in runs):
+        yield "turns", draw_by_turn(table, runs)
     for tag in TAGS:
-        if any(_tagged(run, tag) for run in runs):
-            yield tag, by_tag(table, runs, tag)
-    if any(failures(run) for run in runs):
-        yield "failures", by_failure(runs)
+        if any(_group_by_tag(run, tag) for run in runs):
+            yield tag, draw_by_tag(table, runs, tag)
+    if any(count_failures(run) for run in runs):
+        yield "failures", draw_by_failure(runs)
 
 
-def _saved(figure: Any, out: Path, name: str) -> list[Path]:
+def _save(figure: Any, out: Path, name: str) -> list[Path]:
     paths = [out / f"{name}.svg", out / f"{name}.png"]
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ def _saved(figure: Any, out: Path, name: str) -> list[Path]:
     return paths
 
 
-def _new(width: float, height: float, n_axes: int = 1) -> tuple[Any, Any]:
+def _create_figure(width: float, height: float, n_axes: int = 1) -> tuple[Any, Any]:
     """A figure without pyplot, which would keep it."""
     from matplotlib.figure import Figure
 
@@ -125,18 +125,18 @@ def _label(run: Measured) -> str:
 
 def _caveat(runs: Sequence[Measured]) -> str:
     """Bars side by side look comparable."""
-    same = all(run.setting == runs[0].setting for run in runs)
-    return "" if same else "\nnot one setting: not to be ranked"
+    is_same = all(run.setting == runs[0].setting for run in runs)
+    return "" if is_same else "\nnot one setting: not to be ranked"
 
 
 # -------------------------------------------------------------------------------- by metric
 
 
-def by_metric(table: PublishedTable, runs: Sequence[Measured]) -> Any:
+def draw_by_metric(table: PublishedTable, runs: Sequence[Measured]) -> Any:
     """Grouped bars, with intervals; a rating from 1 to 10 is drawn ten times as high."""
     columns = [c for c in table.columns if any(run.metrics.get(c.key) is not None for run in runs)]
-    scales = [_percent(table, column.key) for column in columns]
-    figure, [axes] = _new(max(5.0, 1.1 * len(columns) + 1), 3.4)
+    scales = [_find_scale(table, column.key) for column in columns]
+    figure, [axes] = _create_figure(max(5.0, 1.1 * len(columns) + 1), 3.4)
     width = 0.8 / len(runs)
     for i, run in enumerate(runs):
         for j, (column, scale) in enumerate(zip(columns, scales, strict=True)):
@@ -147,15 +147,18 @@ def by_metric(table: PublishedTable, runs: Sequence[Measured]) -> Any:
             axes.bar(
                 x, value * scale, width * 0.92, color=COLORS[i], hatch=HATCHES[i], edgecolor="white"
             )
-            if told := run.intervals.get(column.key):
-                ends = [[max(0.0, value - told.low) * scale], [max(0.0, told.high - value) * scale]]
+            if bounds := run.intervals.get(column.key):
+                ends = [
+                    [max(0.0, value - bounds.low) * scale],
+                    [max(0.0, bounds.high - value) * scale],
+                ]
                 axes.errorbar(x, value * scale, ends, color="#222222", linewidth=0.9, capsize=2)
-    _series_legend(axes, runs)
+    _add_series_legend(axes, runs)
     labels = [f"{c.label} {c.sub}".strip() for c in columns]
-    told = [
+    tick_labels = [
         f"{label} ×10" if scale > 1 else label for label, scale in zip(labels, scales, strict=True)
     ]
-    axes.set_xticks(range(len(columns)), told)
+    axes.set_xticks(range(len(columns)), tick_labels)
     axes.grid(visible=False, axis="x")
     axes.set_ylim(0, 100)
     axes.set_ylabel("score")
@@ -165,12 +168,12 @@ def by_metric(table: PublishedTable, runs: Sequence[Measured]) -> Any:
     return figure
 
 
-def _percent(table: PublishedTable, key: str) -> float:
+def _find_scale(table: PublishedTable, key: str) -> float:
     """What brings a figure to 0..100: ratings may go up to 10."""
     return 100 / next(column.most for column in table.columns if column.key == key)
 
 
-def _series_legend(axes: Any, runs: Sequence[Measured]) -> None:
+def _add_series_legend(axes: Any, runs: Sequence[Measured]) -> None:
     from matplotlib.patches import Patch
 
     handles = [
@@ -185,21 +188,23 @@ def _series_legend(axes: Any, runs: Sequence[Measured]) -> None:
 # ---------------------------------------------------------------------------------- by turn
 
 
-def by_turn(table: PublishedTable, runs: Sequence[Measured]) -> Any:
+def draw_by_turn(table: PublishedTable, runs: Sequence[Measured]) -> Any:
     """Each metric after each turn: what all episodes had by then, one line a run."""
-    played = [(i, run, _turns(run)) for i, run in enumerate(runs) if _turns(run)]
-    keys = [
+    series = [(i, run, _read_turns(run)) for i, run in enumerate(runs) if _read_turns(run)]
+    columns = [
         column
         for column in table.columns
-        if any(_carried(turn, column.key) is not None for _, _, turns in played for turn in turns)
+        if any(
+            _read_carried(turn, column.key) is not None for _, _, turns in series for turn in turns
+        )
     ]
-    figure, panels = _new(max(3.2, 2.1 * len(keys)), 2.9, max(1, len(keys)))
-    for axes, column in zip(panels, keys, strict=False):
-        for i, run, turns in played:
-            told = [(turn["turn"], _carried(turn, column.key)) for turn in turns]
-            known = [(x, y * _percent(table, column.key)) for x, y in told if y is not None]
+    figure, panels = _create_figure(max(3.2, 2.1 * len(columns)), 2.9, max(1, len(columns)))
+    for axes, column in zip(panels, columns, strict=False):
+        for i, run, turns in series:
+            scores = [(turn["turn"], _read_carried(turn, column.key)) for turn in turns]
+            points = [(x, y * _find_scale(table, column.key)) for x, y in scores if y is not None]
             axes.plot(
-                *zip(*known, strict=True), color=COLORS[i], marker=MARKERS[i], label=_label(run)
+                *zip(*points, strict=True), color=COLORS[i], marker=MARKERS[i], label=_label(run)
             )
         axes.set_title(f"{column.label} {column.sub}".strip(), fontsize=9)
         axes.set_xlabel("turn")
@@ -217,31 +222,31 @@ def by_turn(table: PublishedTable, runs: Sequence[Measured]) -> Any:
     return figure
 
 
-def _turns(run: Measured) -> list[Json]:
+def _read_turns(run: Measured) -> list[Json]:
     turns = mapping(mapping(run.run.summary).get("episodes")).get("by_turn")
     entries = cast("list[Any]", turns) if isinstance(turns, list) else []
     return [turn for entry in entries if number((turn := mapping(entry)).get("turn")) is not None]
 
 
-def _carried(turn: Json, key: str) -> float | None:
+def _read_carried(turn: Json, key: str) -> float | None:
     return number(mapping(turn.get("carried")).get(key))
 
 
 # ----------------------------------------------------------------------------------- by tag
 
 
-def by_tag(table: PublishedTable, runs: Sequence[Measured], tag: str) -> Any:
+def draw_by_tag(table: PublishedTable, runs: Sequence[Measured], tag: str) -> Any:
     """A row a label: the mean of the scores of its samples, failures as 0, one marker a run."""
-    scorers = _averaged(table, runs)
-    means = [_means_by_tag(run, scorers, tag) for run in runs]
-    names = sorted({name for told in means for name in told}, key=_natural)
-    figure, [axes] = _new(6.2, 0.24 * len(names) + 1.2)
-    for i, (run, told) in enumerate(zip(runs, means, strict=True)):
-        rows = [(told[name][0], y) for y, name in enumerate(names) if name in told]
+    scorers = _find_scorers(table, runs)
+    means = [_average_by_tag(run, scorers, tag) for run in runs]
+    names = sorted({name for by_label in means for name in by_label}, key=_natural)
+    figure, [axes] = _create_figure(6.2, 0.24 * len(names) + 1.2)
+    for i, (run, by_label) in enumerate(zip(runs, means, strict=True)):
+        rows = [(by_label[name][0], y) for y, name in enumerate(names) if name in by_label]
         if rows:
-            look = {"color": COLORS[i], "marker": MARKERS[i], "linestyle": ""}
-            axes.plot(*zip(*rows, strict=True), label=_label(run), **look)
-    counts = [max(told[name][1] for told in means if name in told) for name in names]
+            style = {"color": COLORS[i], "marker": MARKERS[i], "linestyle": ""}
+            axes.plot(*zip(*rows, strict=True), label=_label(run), **style)
+    counts = [max(by_label[name][1] for by_label in means if name in by_label) for name in names]
     axes.set_yticks(
         range(len(names)), [f"{n} ({count})" for n, count in zip(names, counts, strict=True)]
     )
@@ -253,7 +258,7 @@ def by_tag(table: PublishedTable, runs: Sequence[Measured], tag: str) -> Any:
     return figure
 
 
-def _tagged(run: Measured, tag: str) -> dict[str, list[int]]:
+def _group_by_tag(run: Measured, tag: str) -> dict[str, list[int]]:
     """Label -> places of its samples."""
     places: dict[str, list[int]] = {}
     for place, line in enumerate(run.run.lines):
@@ -263,21 +268,23 @@ def _tagged(run: Measured, tag: str) -> dict[str, list[int]]:
     return places
 
 
-def _averaged(table: PublishedTable, runs: Sequence[Measured]) -> list[str]:
+def _find_scorers(table: PublishedTable, runs: Sequence[Measured]) -> list[str]:
     """Scores that every run has, without the judge's and the mere fact of execution."""
     names = [c.key for c in table.columns if c.primary and c.key not in ("gpt", "exec_rate")]
     return [name for name in names if all(name in run.samples.values for run in runs)]
 
 
-def _means_by_tag(run: Measured, scorers: Sequence[str], tag: str) -> dict[str, tuple[float, int]]:
-    found: dict[str, tuple[float, int]] = {}
-    for label, places in _tagged(run, tag).items():
+def _average_by_tag(
+    run: Measured, scorers: Sequence[str], tag: str
+) -> dict[str, tuple[float, int]]:
+    means: dict[str, tuple[float, int]] = {}
+    for label, places in _group_by_tag(run, tag).items():
         part = run.samples.at(places)
         values = [mean_of(Column(name, name, name), part) for name in scorers]
-        known = [value for value in values if value is not None]
-        if known:
-            found[label] = (sum(known) / len(known), len(places))
-    return found
+        numbers = [value for value in values if value is not None]
+        if numbers:
+            means[label] = (sum(numbers) / len(numbers), len(places))
+    return means
 
 
 def _natural(name: str) -> list[tuple[bool, int, str]]:
@@ -289,31 +296,31 @@ def _natural(name: str) -> list[tuple[bool, int, str]]:
 # ------------------------------------------------------------------------------- by failure
 
 
-def by_failure(runs: Sequence[Measured]) -> Any:
+def draw_by_failure(runs: Sequence[Measured]) -> Any:
     """A bar a run: the share of its samples that failed, by kind."""
-    counts = [failures(run) for run in runs]
+    counts = [count_failures(run) for run in runs]
     total = sum(counts, Counter[str]())
     kinds = [kind for kind, _ in total.most_common(MOST_KINDS)]
-    rest = len(total) > MOST_KINDS
-    figure, [axes] = _new(6.4, 0.45 * len(runs) + 1.6)
-    for y, (run, told) in enumerate(zip(runs, counts, strict=True)):
-        shown = {kind: told[kind] for kind in kinds}
-        if rest:
-            shown["other"] = sum(told.values()) - sum(shown.values())
-        left = 0.0
-        for i, number_ in enumerate(shown.values()):
-            share = 100 * number_ / max(1, len(run.samples.ids))
+    has_rest = len(total) > MOST_KINDS
+    figure, [axes] = _create_figure(6.4, 0.45 * len(runs) + 1.6)
+    for y, (run, counter) in enumerate(zip(runs, counts, strict=True)):
+        bars = {kind: counter[kind] for kind in kinds}
+        if has_rest:
+            bars["other"] = sum(counter.values()) - sum(bars.values())
+        offset = 0.0
+        for i, count in enumerate(bars.values()):
+            share = 100 * count / max(1, len(run.samples.ids))
             axes.barh(
                 y,
                 share,
-                left=left,
+                left=offset,
                 height=0.6,
                 color=COLORS[i],
                 hatch=HATCHES[i],
                 edgecolor="white",
             )
-            left += share
-    _kinds_legend(axes, [*kinds, *(["other"] if rest else [])], total)
+            offset += share
+    _add_kinds_legend(axes, [*kinds, *(["other"] if has_rest else [])], total)
     axes.set_yticks(range(len(runs)), [_label(run) for run in runs])
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
@@ -322,28 +329,28 @@ def by_failure(runs: Sequence[Measured]) -> Any:
     return figure
 
 
-def failures(run: Measured) -> Counter[str]:
+def count_failures(run: Measured) -> Counter[str]:
     """Kind -> number of samples: the exception where the code raised one, else the status."""
     kinds: Counter[str] = Counter()
     for line in run.run.lines:
         status = line.get("status")
         if status in STATUSES and status != "ok":
-            kinds[_kind(status, line.get("error"))] += 1
+            kinds[_classify(status, line.get("error"))] += 1
     return kinds
 
 
-def _kind(status: str, error: object) -> str:
-    raised = re.match(r"[A-Za-z_]\w{0,40}(?=:|$)", error) if isinstance(error, str) else None
-    if status == "code_error" and raised and raised[0].endswith(("Error", "Exception", "Exit")):
-        return raised[0]
+def _classify(status: str, error: object) -> str:
+    match = re.match(r"[A-Za-z_]\w{0,40}(?=:|$)", error) if isinstance(error, str) else None
+    if status == "code_error" and match and match[0].endswith(("Error", "Exception", "Exit")):
+        return match[0]
     return status.replace("_", " ")
 
 
-def _kinds_legend(axes: Any, kinds: Sequence[str], total: Mapping[str, int]) -> None:
+def _add_kinds_legend(axes: Any, kinds: Sequence[str], total: Mapping[str, int]) -> None:
     from matplotlib.patches import Patch
 
-    shown = sum(total[kind] for kind in kinds if kind in total)
-    counts = {**total, "other": sum(total.values()) - shown}
+    n_shown = sum(total[kind] for kind in kinds if kind in total)
+    counts = {**total, "other": sum(total.values()) - n_shown}
     handles = [
         Patch(
             facecolor=COLORS[i],

@@ -1,8 +1,9 @@
 """Options of the command line that several commands share, and those that belong together.
 
-A group is a dataclass with an option a field. :func:`grouped` lets a command take a whole group as
-one argument while Typer sees the options. Groups import nothing of the library, so that ``--help``
-is instant; :func:`said` hands their values to the library's options, which have the same names.
+A group is a dataclass with an option a field. :func:`expand_groups` lets a command take a whole
+group as one argument while Typer sees the options. Groups import nothing of the library, so that
+``--help`` is instant; :func:`read_values` hands their values to the library's options, which have
+the same names.
 """
 
 from __future__ import annotations
@@ -231,7 +232,7 @@ class TeacherFlags:
 class SeveralValues(TyperCommand):
     """A command some of whose options take all the words up to the next option."""
 
-    several = frozenset({"--runs"})
+    flags = frozenset({"--runs"})
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """``--runs A B`` means ``--runs A --runs B``."""
@@ -240,7 +241,7 @@ class SeveralValues(TyperCommand):
         while rest:
             word = rest.pop(0)
             values = list(takewhile(lambda value: not value.startswith("-"), rest))
-            if word in self.several and values:
+            if word in self.flags and values:
                 words += [part for value in values for part in (word, value)]
                 del rest[: len(values)]
             else:
@@ -248,33 +249,33 @@ class SeveralValues(TyperCommand):
         return super().parse_args(ctx, words)
 
 
-def said(*groups: Any) -> dict[str, Any]:
+def read_values(*groups: Any) -> dict[str, Any]:
     """The values of some groups by the names of their fields."""
     return {field.name: getattr(group, field.name) for group in groups for field in fields(group)}
 
 
-def grouped(command: Callable[..., None]) -> Callable[..., None]:
+def expand_groups(command: Callable[..., None]) -> Callable[..., None]:
     """A command whose arguments may be groups, as Typer wants it: every option an argument."""
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
-        own = parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=hints[name])
-        parameters += _options(name, groups[name]) if name in groups else [own]
+        option = parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=hints[name])
+        parameters += _list_parameters(name, groups[name]) if name in groups else [option]
 
     @functools.wraps(command)
-    def flat(**given: Any) -> None:
+    def flat(**arguments: Any) -> None:
         for name, kind in groups.items():
-            values = {field.name: given.pop(f"{name}_{field.name}") for field in fields(kind)}
-            given[name] = kind(**values)
-        command(**given)
+            values = {field.name: arguments.pop(f"{name}_{field.name}") for field in fields(kind)}
+            arguments[name] = kind(**values)
+        command(**arguments)
 
     flat.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     vars(flat)["__signature__"] = inspect.Signature(parameters)
     return flat
 
 
-def _options(name: str, group: Any) -> Iterator[inspect.Parameter]:
+def _list_parameters(name: str, group: Any) -> Iterator[inspect.Parameter]:
     """A parameter for each field of a group."""
     hints = get_type_hints(group, include_extras=True)
     for field in fields(group):
@@ -283,11 +284,11 @@ def _options(name: str, group: Any) -> Iterator[inspect.Parameter]:
             f"{name}_{field.name}",
             inspect.Parameter.KEYWORD_ONLY,
             default=inspect.Parameter.empty if field.default is MISSING else field.default,
-            annotation=Annotated[kind, _named(option, field.name, kind, group.PANEL)],
+            annotation=Annotated[kind, _name_option(option, field.name, kind, group.PANEL)],
         )
 
 
-def _named(option: OptionInfo, name: str, kind: Any, panel: str) -> OptionInfo:
+def _name_option(option: OptionInfo, name: str, kind: Any, panel: str) -> OptionInfo:
     """An option with its name and the panel of the help in which it stands."""
     option = copy.copy(option)
     flag = name.replace("_", "-")

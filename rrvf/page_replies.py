@@ -32,7 +32,7 @@ def extract_html(completion: str) -> str | None:
     """The page a reply amounts to.
 
     Args:
-        completion: Any string; of a tagged one what is :func:`rrvf.replies.spoken`.
+        completion: Any string; of a tagged one what is :func:`rrvf.replies.extract_spoken`.
 
     Returns:
         The last block that is a document; else the last ```` ```html ```` block, else the last
@@ -43,7 +43,7 @@ def extract_html(completion: str) -> str | None:
     """
     if isinstance(completion, Code):
         return str(completion) if _TAG.search(completion) else None
-    text = replies.spoken(completion, "html")
+    text = replies.extract_spoken(completion, "html")
     blocks = list(replies.fenced_blocks(text))
     pages = [code for name, code in blocks if _is_whole(name, code)]
     pages = pages or [code for name, code in blocks if _is_part(name, code)]
@@ -52,17 +52,17 @@ def extract_html(completion: str) -> str | None:
     if pages:
         return pages[-1]
     if _WHOLE.search(text):
-        return _unfenced_page(text)
+        return _find_unfenced_page(text)
     code = replies.last_block(text, "html")
-    return code if code is not None and _TAG.search(code) else _unfenced_page(text)
+    return code if code is not None and _TAG.search(code) else _find_unfenced_page(text)
 
 
 def _is_whole(name: str, code: str) -> bool:
     """Whether a block is a document; one of another language only if it begins as one."""
     if not _BODY.search(code):
         return False
-    named = name in replies.LANGUAGE_NAMES["html"]
-    return bool(_DOCUMENT.search(code) if named else _DOCUMENT.match(_uncommented(code)))
+    is_html = name in replies.LANGUAGE_NAMES["html"]
+    return bool(_DOCUMENT.search(code) if is_html else _DOCUMENT.match(_skip_comments(code)))
 
 
 def _is_begun(name: str, code: str) -> bool:
@@ -72,11 +72,11 @@ def _is_begun(name: str, code: str) -> bool:
 
 def _is_part(name: str, code: str) -> bool:
     """Whether a block is a document without its outermost tag."""
-    named = name in ("", *replies.LANGUAGE_NAMES["html"])
-    return named and _PART.match(_uncommented(code)) is not None
+    is_html = name in ("", *replies.LANGUAGE_NAMES["html"])
+    return is_html and _PART.match(_skip_comments(code)) is not None
 
 
-def _uncommented(code: str) -> str:
+def _skip_comments(code: str) -> str:
     """Code from its first tag on that is no comment."""
     at = len(code) - len(code.lstrip())
     while code.startswith(("<!--", "<?xml"), at):
@@ -88,28 +88,28 @@ def _uncommented(code: str) -> str:
     return code[at:]
 
 
-def _unfenced_page(text: str) -> str | None:
+def _find_unfenced_page(text: str) -> str | None:
     """A document in the midst of a text, or elements that begin a line and are closed."""
     start = _DOCUMENT.search(text)
     if start is not None:
-        return _up_to_last(_DOCUMENT_END, text, start.start())
+        return _cut_after_last(_DOCUMENT_END, text, start.start())
     line = _LINE.search(text)
     part = _PART.search(text)
     if part is not None and (
         _CUT_OFF.match(text, part.start()) or _PART_END.search(text, part.end())
     ):
         begin = part.start() if line is None else min(part.start(), line.start(1))
-        return _up_to_last(_PART_END, text, begin)
-    if line is None or not _closed_later(line[2], text, line.end()):
+        return _cut_after_last(_PART_END, text, begin)
+    if line is None or not _is_closed_later(line[2], text, line.end()):
         return None
-    return _up_to_last(_ANY_END, text, line.start(1))
+    return _cut_after_last(_ANY_END, text, line.start(1))
 
 
-def _closed_later(name: str, text: str, start: int) -> bool:
+def _is_closed_later(name: str, text: str, start: int) -> bool:
     return re.search(rf"</{name}\s{{0,20}}>", text[start:], re.IGNORECASE) is not None
 
 
-def _up_to_last(ending: re.Pattern[str], text: str, start: int) -> str:
+def _cut_after_last(ending: re.Pattern[str], text: str, start: int) -> str:
     """From the start to the last ending, or all there is without one."""
     ends = [match.end() for match in ending.finditer(text, start)]
     return text[start : ends[-1] if ends else None].rstrip()

@@ -22,7 +22,7 @@ from typing import Any, Protocol, cast
 from rrvf.benchmarks.predictions import explain_loss, load_predictions, sample_id
 from rrvf.chat import Answer, Chat, EmptyAnswerError, Message, Picture, TooLongError
 from rrvf.chat.faults import is_too_long
-from rrvf.chat.question import spelled_out
+from rrvf.chat.question import spell_out
 from rrvf.checkpoints import checkpoint_key, local_checkpoint
 from rrvf.errors import DataError, HarnessError, SetupError, boundary
 from rrvf.scoring import content_key
@@ -121,28 +121,28 @@ class EndpointPolicy:
                 stop=list(stop),
                 thoughts_count=True,
                 **tools,
-                **_seeded(self.parameters, repeat),
+                **_add_seed(self.parameters, repeat),
             )
         except EmptyAnswerError as error:
             answer = error.answer
         return Completion(
-            _as_generated(answer),
+            _join_thoughts(answer),
             answer.finish_reason or "stop",
             answer.tool_calls,
             answer.input_tokens,
             answer.output_tokens,
             answer.cached,
-            _note(answer),
+            _find_note(answer),
         )
 
 
-def _seeded(parameters: Mapping[str, Any], repeat: int) -> dict[str, Any]:
+def _add_seed(parameters: Mapping[str, Any], repeat: int) -> dict[str, Any]:
     """Another seed for each of several episodes, which would all be one otherwise."""
     seed = parameters.get("seed")
     return {**parameters, "seed": seed + repeat} if isinstance(seed, int) else dict(parameters)
 
 
-def _as_generated(answer: Answer) -> str:
+def _join_thoughts(answer: Answer) -> str:
     """Text and thoughts as the model wrote them, before the server took them apart.
 
     So thoughts count for the format and are shown again in the next turn, whether the server has a
@@ -156,10 +156,10 @@ def _as_generated(answer: Answer) -> str:
     return f"<think>{thought}</think>{answer.text}"
 
 
-def _note(answer: Answer) -> str | None:
+def _find_note(answer: Answer) -> str | None:
     """What tells a server's set-up from a model that says nothing."""
-    said = answer.text.strip() or answer.tool_calls
-    if said or not answer.thought or answer.finish_reason == "length":
+    has_reply = answer.text.strip() or answer.tool_calls
+    if has_reply or not answer.thought or answer.finish_reason == "length":
         return None
     return ALL_REASONING
 
@@ -188,7 +188,7 @@ class RecordedPolicy:
         """
         lines = path.read_bytes().splitlines() if path.suffix == ".jsonl" and path.exists() else []
         if lines and b'"turns"' in lines[0]:
-            return cls(dict(_recorded(path, lines)), path.name)
+            return cls(dict(_read_recorded(path, lines)), path.name)
         predictions = load_predictions(path)
         return cls({name: (text,) for name, text in predictions.items()}, path.name)
 
@@ -215,16 +215,16 @@ class RecordedPolicy:
         max_tokens: int,
     ) -> Completion:
         """The next recorded completion."""
-        said = sum(message.role == "assistant" for message in messages)
+        n_replies = sum(message.role == "assistant" for message in messages)
         turns = self.turns.get(sample_id, ())
-        text = turns[said] if said < len(turns) else ""
-        if why := explain_loss(text):
-            raise HarnessError(why)
+        text = turns[n_replies] if n_replies < len(turns) else ""
+        if reason := explain_loss(text):
+            raise HarnessError(reason)
         return Completion(text, "stop")
 
 
-def _recorded(path: Path, lines: Sequence[bytes]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    seen: set[str] = set()
+def _read_recorded(path: Path, lines: Sequence[bytes]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    names: set[str] = set()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -236,9 +236,9 @@ def _recorded(path: Path, lines: Sequence[bytes]) -> Iterator[tuple[str, tuple[s
             name, turns = "", (None,)
         if not all(isinstance(turn, str) for turn in turns):
             raise DataError(f'{path}: line {number} has no "id" and "turns", a list of strings')
-        if name in seen:
+        if name in names:
             raise DataError(f"{path}: line {number} records {name} again; keep one line each")
-        seen.add(name)
+        names.add(name)
         yield name, cast("tuple[str, ...]", turns)
 
 
@@ -246,13 +246,13 @@ def _recorded(path: Path, lines: Sequence[bytes]) -> Iterator[tuple[str, tuple[s
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class BatchRequest:
     """One conversation that waits for a batch."""
 
     messages: Sequence[Message]
     stop: tuple[str, ...]
     max_tokens: int
-    done: Future[Completion] = field(default_factory=Future[Completion])
+    future: Future[Completion] = field(default_factory=Future[Completion])
 
 
 class BatchPolicy:
@@ -267,11 +267,11 @@ class BatchPolicy:
 
     def __init__(self, batch_size: int = 8) -> None:
         self._batch_size = batch_size
-        self._waiting: list[Asked] = []
+        self._queue: list[BatchRequest] = []
         self._list_lock = threading.Lock()
-        self._generating = threading.Lock()
+        self._generate_lock = threading.Lock()
 
-    def generate(self, batch: Sequence[Asked]) -> Sequence[Completion]:
+    def generate(self, batch: Sequence[BatchRequest]) -> Sequence[Completion]:
         """Completions of conversations with the same limits, in their order."""
         raise NotImplementedError
 
@@ -285,49 +285,49 @@ class BatchPolicy:
         max_tokens: int,
     ) -> Completion:
         """Take part in the next batch."""
-        mine = Asked(messages, tuple(stop), max_tokens)
+        request = BatchRequest(messages, tuple(stop), max_tokens)
         with self._list_lock:
-            self._waiting.append(mine)
-        while not mine.done.done():
-            with self._generating:
-                if not mine.done.done():
+            self._queue.append(request)
+        while not request.future.done():
+            with self._generate_lock:
+                if not request.future.done():
                     self._run(self._next_batch())
-        return mine.done.result()
+        return request.future.result()
 
-    def _next_batch(self) -> list[Asked]:
+    def _next_batch(self) -> list[BatchRequest]:
         """Those who have waited longest, as far as their limits agree."""
         with self._list_lock:
-            first = self._waiting[0]
+            first = self._queue[0]
             batch = [
-                one
-                for one in self._waiting
-                if (one.stop, one.max_tokens) == (first.stop, first.max_tokens)
+                request
+                for request in self._queue
+                if (request.stop, request.max_tokens) == (first.stop, first.max_tokens)
             ][: self._batch_size]
-            self._waiting = [one for one in self._waiting if one not in batch]
+            self._queue = [request for request in self._queue if request not in batch]
         return batch
 
-    def _run(self, batch: Sequence[Asked]) -> None:
+    def _run(self, batch: Sequence[BatchRequest]) -> None:
         """Generate for a batch; where that fails, for each of it alone.
 
         One conversation that cannot be continued must not take the others along.
         """
         try:
             with boundary("generating"):
-                for one, completion in zip(batch, self.generate(batch), strict=True):
-                    one.done.set_result(completion)
+                for request, completion in zip(batch, self.generate(batch), strict=True):
+                    request.future.set_result(completion)
         except Exception as error:
-            left = [one for one in batch if not one.done.done()]
+            rest = [request for request in batch if not request.future.done()]
             if len(batch) > 1:
-                for one in left:
-                    self._run([one])
+                for request in rest:
+                    self._run([request])
                 return
             too_long = isinstance(error, HarnessError) and is_too_long(str(error))
-            for one in left:
-                one.done.set_exception(TooLongError(str(error)) if too_long else error)
+            for request in rest:
+                request.future.set_exception(TooLongError(str(error)) if too_long else error)
         except BaseException:
-            for one in batch:
-                if not one.done.done():
-                    one.done.set_exception(HarnessError("interrupted"))
+            for request in batch:
+                if not request.future.done():
+                    request.future.set_exception(HarnessError("interrupted"))
             raise
 
 
@@ -373,13 +373,15 @@ class TransformersPolicy(BatchPolicy):
             self._processor: Any = hub.AutoProcessor.from_pretrained(model)
             self._model: Any = hub.AutoModelForImageTextToText.from_pretrained(model, dtype=dtype)
         except (OSError, ValueError, ImportError) as error:
-            raise SetupError(f"{model}: not a checkpoint to load: {_line(error)}") from error
-        self._content = _content(model)
+            raise SetupError(f"{model}: not a checkpoint to load: {_first_words(error)}") from error
+        self._content = _find_content(model)
         self._processor.tokenizer.padding_side = "left"  # answers are written to the right
         try:
             self._model = self._model.to(self._device).eval()
         except (RuntimeError, AssertionError) as error:  # torch has no better one for this
-            raise SetupError(f"device {self._device!r} cannot be used: {_line(error)}") from error
+            raise SetupError(
+                f"device {self._device!r} cannot be used: {_first_words(error)}"
+            ) from error
 
     def protocol(self) -> Mapping[str, Any]:
         """The checkpoint with a hash of it, and how it generates."""
@@ -393,55 +395,59 @@ class TransformersPolicy(BatchPolicy):
             "parameters": self._parameters,
         }
 
-    def generate(self, batch: Sequence[Asked]) -> Sequence[Completion]:
+    def generate(self, batch: Sequence[BatchRequest]) -> Sequence[Completion]:
         """One call of the model for all."""
         import torch
 
-        inputs: Any = self._inputs(batch)
-        sampled = self._temperature > 0
-        sampling = {"temperature": self._temperature, **self._parameters} if sampled else {}
+        inputs: Any = self._prepare_inputs(batch)
+        is_sampled = self._temperature > 0
+        sampling = {"temperature": self._temperature, **self._parameters} if is_sampled else {}
         with torch.inference_mode():
             tokens: Any = self._model.generate(
                 **inputs,
                 max_new_tokens=batch[0].max_tokens,
-                do_sample=sampled,
+                do_sample=is_sampled,
                 **sampling,
                 stop_strings=list(batch[0].stop) or None,
                 tokenizer=self._processor.tokenizer,
             )
-        n_given = inputs["input_ids"].shape[1]
+        n_prompt_tokens = inputs["input_ids"].shape[1]
         return [
-            self._completion(one, row, int(mask.sum()))
-            for one, row, mask in zip(
-                batch, tokens[:, n_given:].tolist(), inputs["attention_mask"], strict=True
+            self._to_completion(request, row, int(mask.sum()))
+            for request, row, mask in zip(
+                batch, tokens[:, n_prompt_tokens:].tolist(), inputs["attention_mask"], strict=True
             )
         ]
 
-    def _inputs(self, batch: Sequence[Asked]) -> Any:
-        conversations = [to_parts(one.messages) for one in batch]
+    def _prepare_inputs(self, batch: Sequence[BatchRequest]) -> Any:
+        conversations = [to_parts(request.messages) for request in batch]
         texts = [
-            self._processor.apply_chat_template(parts, tokenize=False, add_generation_prompt=True)
+            self._processor.apply_chat_template(
+                parts, tokenize=False, add_generation_prompt_tokens=True
+            )
             for parts in conversations
         ]
-        pictures = [_opened(one.messages) for one in batch]
+        pictures = [_open_pictures(request.messages) for request in batch]
         # Without any picture the processor wants None.
         images = pictures if any(pictures) else None
         inputs = self._processor(text=texts, images=images, padding=True, return_tensors="pt")
         return inputs.to(self._device)
 
-    def _completion(self, asked: Asked, tokens: list[int], n_given: int) -> Completion:
+    def _to_completion(
+        self, request: BatchRequest, tokens: list[int], n_prompt_tokens: int
+    ) -> Completion:
         tokenizer = self._processor.tokenizer
         ends = self._model.generation_config.eos_token_id
         ends = set(cast("list[int]", ends) if isinstance(ends, list) else [ends])
         ends.add(tokenizer.pad_token_id)
         length = next((at for at, token in enumerate(tokens) if token in ends), len(tokens))
         text = tokenizer.decode(tokens[:length], skip_special_tokens=True)
-        stopped = _cut(text, asked.stop)
-        full = length >= asked.max_tokens and stopped is None
+        cut_text = _cut(text, request.stop)
+        is_full = length >= request.max_tokens and cut_text is None
         return Completion(
-            text=text if stopped is None else stopped,
-            finish_reason="length" if full else "stop",
-            input_tokens=n_given,
+            text=text if cut_text is None else cut_text,
+            finish_reason="length" if is_full else "stop",
+            input_tokens=n_prompt_tokens,
             output_tokens=length,
         )
 
@@ -481,7 +487,7 @@ class VllmPolicy(BatchPolicy):
         self._parameters = dict(parameters or {})
         pictures = {"limit_mm_per_prompt": {"image": _MOST_PICTURES}}
         self._model: Any = self._vllm.LLM(model=model, **{**pictures, **(options or {})})
-        self._content = _content(model)
+        self._content = _find_content(model)
 
     def protocol(self) -> Mapping[str, Any]:
         """The checkpoint with a hash of it, and how it generates."""
@@ -494,7 +500,7 @@ class VllmPolicy(BatchPolicy):
             "parameters": self._parameters,
         }
 
-    def generate(self, batch: Sequence[Asked]) -> Sequence[Completion]:
+    def generate(self, batch: Sequence[BatchRequest]) -> Sequence[Completion]:
         """One call of vLLM for all."""
         sampling = self._vllm.SamplingParams(
             temperature=self._temperature,
@@ -503,7 +509,7 @@ class VllmPolicy(BatchPolicy):
             include_stop_str_in_output=True,
             **self._parameters,
         )
-        conversations = [to_parts(one.messages, inline=True) for one in batch]
+        conversations = [to_parts(request.messages, inline=True) for request in batch]
         outputs = self._model.chat(conversations, sampling, use_tqdm=False)
         return [
             Completion(
@@ -532,28 +538,28 @@ def to_parts(messages: Sequence[Message], *, inline: bool = False) -> list[dict[
     return [
         {
             "role": message.role,
-            "content": [_part(part, inline=inline) for part in message.parts],
+            "content": [_to_part(part, inline=inline) for part in message.parts],
         }
         for message in messages
     ]
 
 
-def _part(part: str | Picture, *, inline: bool) -> dict[str, Any]:
+def _to_part(part: str | Picture, *, inline: bool) -> dict[str, Any]:
     if isinstance(part, str):
-        return {"type": "text", "text": spelled_out(part)}
+        return {"type": "text", "text": spell_out(part)}
     if not inline:
         return {"type": "image"}
     address = "data:image/png;base64," + base64.b64encode(part.png).decode("ascii")
     return {"type": "image_url", "image_url": {"url": address}}
 
 
-def _content(model: str) -> str | None:
+def _find_content(model: str) -> str | None:
     """What tells a checkpoint from others of its name; ``None`` where it is not to be found."""
     folder = local_checkpoint(model)
     return None if folder is None else checkpoint_key(folder)
 
 
-def _opened(messages: Sequence[Message]) -> list[Any]:
+def _open_pictures(messages: Sequence[Message]) -> list[Any]:
     """The pictures of a conversation, in their order."""
     from PIL import Image
 
@@ -567,9 +573,9 @@ def _opened(messages: Sequence[Message]) -> list[Any]:
 
 def _cut(text: str, stop: Sequence[str]) -> str | None:
     """The text up to the first stop string, with it; ``None`` where it has none."""
-    ends = [text.find(one) + len(one) for one in stop if one in text]
+    ends = [text.find(string) + len(string) for string in stop if string in text]
     return text[: min(ends)] if ends else None
 
 
-def _line(error: Exception) -> str:
+def _first_words(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__

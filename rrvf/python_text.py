@@ -15,7 +15,7 @@ _PARSE_LOCK = threading.Lock()
 
 def parse_module(code: str) -> ast.Module | None:
     """The syntax tree of a script, or ``None``; remarks on odd escapes are not shown."""
-    tree = _parsed(code, "exec")
+    tree = _parse(code, "exec")
     return tree if isinstance(tree, ast.Module) else None
 
 
@@ -25,7 +25,7 @@ def parse_literal(text: str) -> object:
     Raises:
         ValueError: It is none.
     """
-    tree = _parsed(text.strip(), "eval")
+    tree = _parse(text.strip(), "eval")
     if tree is None:
         raise ValueError("not a Python literal")
     try:
@@ -35,7 +35,7 @@ def parse_literal(text: str) -> object:
         raise ValueError("not a Python literal") from error
 
 
-def _parsed(text: str, mode: str) -> ast.AST | None:
+def _parse(text: str, mode: str) -> ast.AST | None:
     if len(text) > _MAX_PARSED:
         return None
     with _PARSE_LOCK, warnings.catch_warnings():

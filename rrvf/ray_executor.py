@@ -35,8 +35,8 @@ from rrvf.episodes import LoopScoring
 from rrvf.errors import HarnessError, RrvfError, SetupError, UserError, boundary
 from rrvf.evaluate import score_item
 from rrvf.renderers import cache
-from rrvf.run_folder import token
-from rrvf.runs import JudgeOptions, LoopOptions, RunOptions, episodes, prepared
+from rrvf.run_folder import ensure_token
+from rrvf.runs import JudgeOptions, LoopOptions, RunOptions, open_episodes, open_run
 from rrvf.scoring import Item, Outcome, make_unscored
 from rrvf.trajectories import Trajectory
 from rrvf.types import Sample
@@ -80,7 +80,7 @@ class RayExecutor:
         """
         if not items:
             return
-        with _connected(self.address) as ray:
+        with _connect(self.address) as ray:
             crew = _Crew(ray, self.build, scoring, items, workers)
             try:
                 yield from crew.outcomes()
@@ -89,7 +89,7 @@ class RayExecutor:
 
 
 @contextmanager
-def _connected(address: str | None) -> Generator[Any]:
+def _connect(address: str | None) -> Generator[Any]:
     """The module ``ray``, connected; a connection that is there already is used and left."""
     # Under "uv run" Ray would copy the working folder, whatever lies in it, to every node.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
@@ -101,12 +101,12 @@ def _connected(address: str | None) -> Generator[Any]:
     if module.is_initialized():
         yield module
         return
-    found = _found(address)
+    cluster = _find_cluster(address)
     try:
-        module.init(found, log_to_driver=False, logging_level=logging.ERROR)
+        module.init(cluster, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # another version of Ray or Python there, and the like
         raise SetupError(
-            f"{found}: the Ray cluster cannot be used: {_first_line(error)}"
+            f"{cluster}: the Ray cluster cannot be used: {_first_line(error)}"
         ) from error
     try:
         yield module
@@ -114,11 +114,11 @@ def _connected(address: str | None) -> Generator[Any]:
         module.shutdown()
 
 
-def _found(address: str | None) -> str:
+def _find_cluster(address: str | None) -> str:
     """The address of a cluster that answers: Ray itself would wait for one for ever."""
-    noted = Path(os.environ.get("RAY_TMPDIR") or "/tmp", "ray", "ray_current_cluster")
+    note = Path(os.environ.get("RAY_TMPDIR") or "/tmp", "ray", "ray_current_cluster")
     with suppress(OSError):
-        address = address or os.environ.get("RAY_ADDRESS") or noted.read_text().strip()
+        address = address or os.environ.get("RAY_ADDRESS") or note.read_text().strip()
     if not address:
         raise SetupError(NO_CLUSTER.format(address="on this machine"))
     host, _, port = address.rpartition(":")
@@ -136,7 +136,7 @@ def _first_line(error: object) -> str:
 # --------------------------------------------------------------------------- from options
 
 
-def on_ray(
+def build_executor(
     benchmark: str,
     options: RunOptions,
     loop: LoopOptions | None = None,
@@ -161,35 +161,35 @@ def on_ray(
             )
     if any(cost is not None for cost in costs):
         raise UserError("a limit of cost is kept by one process; leave it out with --executor ray")
-    run = None if loop is None or out is None else token(out)
-    told = (_for_slot(options), _loop_for_slot(options, loop), run)
-    build = partial(scoring_on_node, benchmark, *told)
+    run = None if loop is None or out is None else ensure_token(out)
+    arguments = (_fit_to_slot(options), _fit_loop_to_slot(options, loop), run)
+    build = partial(scoring_on_node, benchmark, *arguments)
     return RayExecutor(build, address)
 
 
-def _for_slot(options: RunOptions) -> RunOptions:
+def _fit_to_slot(options: RunOptions) -> RunOptions:
     judge = options.judge
     if judge is not None:
-        judge = _absolute(replace(judge, concurrency=-(-judge.concurrency // options.workers)))
+        judge = _make_absolute(replace(judge, concurrency=-(-judge.concurrency // options.workers)))
     weights = options.clip_weights
     if weights is not None and Path(weights).is_file():
         weights = str(Path(weights).absolute())
-    own = replace(options, workers=1, judge=judge, clip_weights=weights)
-    return _absolute(replace(own, data=None, predictions=None, limit=None))
+    slot_options = replace(options, workers=1, judge=judge, clip_weights=weights)
+    return _make_absolute(replace(slot_options, data=None, predictions=None, limit=None))
 
 
-def _loop_for_slot(options: RunOptions, loop: LoopOptions | None) -> LoopOptions | None:
+def _fit_loop_to_slot(options: RunOptions, loop: LoopOptions | None) -> LoopOptions | None:
     if loop is None:
         return None
     policy = str(Path(loop.policy).absolute()) if loop.source() == "recorded" else loop.policy
     share = -(-loop.concurrency // options.workers)
-    return _absolute(replace(loop, policy=policy, concurrency=share))
+    return _make_absolute(replace(loop, policy=policy, concurrency=share))
 
 
-def _absolute(options: _Options) -> _Options:
+def _make_absolute(options: _Options) -> _Options:
     """The same, its paths no matter of the working folder."""
-    given = {one.name: getattr(options, one.name) for one in fields(options)}
-    paths = {name: path.absolute() for name, path in given.items() if isinstance(path, Path)}
+    values = {option.name: getattr(options, option.name) for option in fields(options)}
+    paths = {name: path.absolute() for name, path in values.items() if isinstance(path, Path)}
     return replace(options, **paths)
 
 
@@ -206,12 +206,12 @@ def scoring_on_node(
         run: Names the run whose answers of a policy are kept here.
     """
     if loop is None:
-        with prepared(benchmark, options) as (_, scoring):
+        with open_run(benchmark, options) as (_, scoring):
             yield scoring
         return
     # Every item brings the place for its trajectory with it.
     answers = cache.folder() / "runs" / (run or secrets.token_hex(16))
-    with episodes(benchmark, options, loop, Path(os.devnull), answers) as (_, scoring):
+    with open_episodes(benchmark, options, loop, Path(os.devnull), answers) as (_, scoring):
         yield scoring
 
 
@@ -252,17 +252,17 @@ class Refusal:
 class InMemory:
     """Stands for :class:`rrvf.episodes.Trajectories`; what was played is taken home."""
 
-    before: Trajectory | None = None
-    added: Trajectory | None = None
+    old: Trajectory | None = None
+    new: Trajectory | None = None
 
     def find(self, sample_id: str, key: str) -> Trajectory | None:
         """The episode that was played before; who sent it has looked at the key."""
-        found = self.before is not None and self.before.sample_id == sample_id
-        return self.before if found else None
+        is_same = self.old is not None and self.old.sample_id == sample_id
+        return self.old if is_same else None
 
     def add(self, trajectory: Trajectory, key: str) -> None:
         """Keep the episode that was played now."""
-        self.added = trajectory
+        self.new = trajectory
 
 
 # ---------------------------------------------------------------------------------- on a node
@@ -280,19 +280,19 @@ class Slot:
         try:
             with boundary("opening a renderer"):
                 self._scoring = self._open.enter_context(self._build())
-                return platform.node(), moves_scores(self._scoring)
+                return platform.node(), describe_setup(self._scoring)
         except RrvfError as error:
             return Refusal(f"{platform.node()}: {error}")
 
     def score(self, parcel: Parcel) -> Parts | Refusal:
         """Score one item, playing its episode first where that is how this is scored."""
-        kept = InMemory(parcel.played)
+        trajectories = InMemory(parcel.played)
         scoring = self._scoring
         if isinstance(scoring, LoopScoring):
-            scoring = replace(scoring, kept=kept)
+            scoring = replace(scoring, trajectories=trajectories)
         try:
-            with _unpacked(parcel) as item:
-                return Parts(score_item(item, scoring), kept.added)
+            with _unpack(parcel) as item:
+                return Parts(score_item(item, scoring), trajectories.new)
         except UserError as error:
             return Refusal(f"{platform.node()}: {error}")
 
@@ -305,7 +305,7 @@ class Slot:
 
 
 @contextmanager
-def _unpacked(parcel: Parcel) -> Generator[Item]:
+def _unpack(parcel: Parcel) -> Generator[Item]:
     """The item, its picture a file on this node."""
     sample, completion = parcel.item
     if parcel.image is None or sample.image is None:
@@ -317,7 +317,7 @@ def _unpacked(parcel: Parcel) -> Generator[Item]:
         yield replace(sample, image=image), completion
 
 
-def moves_scores(scoring: Scoring) -> dict[str, Any]:
+def describe_setup(scoring: Scoring) -> dict[str, Any]:
     """What must be the same wherever items of one run are scored.
 
     Where the data are from is left out, and with it the hash: only one process reads them.
@@ -330,16 +330,16 @@ def moves_scores(scoring: Scoring) -> dict[str, Any]:
     }
 
 
-def difference(here: object, there: object, name: str = "") -> str | None:
+def find_difference(local: object, remote: object, name: str = "") -> str | None:
     """The first setting that differs, with both values; ``None`` where all are the same."""
-    if isinstance(here, Mapping) and isinstance(there, Mapping):
-        ours, theirs = cast("Mapping[str, Any]", here), cast("Mapping[str, Any]", there)
+    if isinstance(local, Mapping) and isinstance(remote, Mapping):
+        ours, theirs = cast("Mapping[str, Any]", local), cast("Mapping[str, Any]", remote)
         for key in {**ours, **theirs}:
-            found = difference(ours.get(key), theirs.get(key), f"{name}.{key}".lstrip("."))
-            if found:
-                return found
+            text = find_difference(ours.get(key), theirs.get(key), f"{name}.{key}".lstrip("."))
+            if text:
+                return text
         return None
-    return None if here == there else f"{name}: {there!r} there, {here!r} here"
+    return None if local == remote else f"{name}: {remote!r} there, {local!r} here"
 
 
 # --------------------------------------------------------------------------- in this process
@@ -378,42 +378,42 @@ class _Crew:
         self._build = build
         self._scoring = scoring
         self._loop = scoring if isinstance(scoring, LoopScoring) else None
-        self._expected = moves_scores(scoring)
+        self._expected = describe_setup(scoring)
         self._workers = workers
-        # Who waits for an answer keeps no renderer busy.
+        # An item that waits for an answer keeps no renderer busy.
         self._threads = 1 + math.ceil(scoring.count_waiting() / workers)
-        self._left = len(items)
-        self._todo = deque(_Task(item) for item in items)
+        self._n_left = len(items)
+        self._queue = deque(_Task(item) for item in items)
         self._suspects: deque[_Task] = deque()
         self._members: list[_Member] = []
         self._under_way: dict[Any, tuple[_Member, _Task | None]] = {}
-        self._stillborn = 0
+        self._n_stillborn = 0
 
     def outcomes(self) -> Iterator[Outcome]:
         """Every item's, as they are finished."""
-        while self._left:
+        while self._n_left:
             self._fill()
-            for outcome in self._next():
-                self._left -= 1
+            for outcome in self._take_next():
+                self._n_left -= 1
                 yield outcome
 
     def close(self) -> None:
         """End every slot, and what it has under way."""
-        closing = [member.actor.close.remote() for member in self._members if member.is_open]
-        if closing:
-            self._ray.wait(closing, num_returns=len(closing), timeout=_CLOSING_SECONDS)
+        refs = [member.actor.close.remote() for member in self._members if member.is_open]
+        if refs:
+            self._ray.wait(refs, num_returns=len(refs), timeout=_CLOSING_SECONDS)
         for member in self._members:
             self._ray.kill(member.actor)
 
     # ------------------------------------------------------------------- giving out
 
     def _fill(self) -> None:
-        while len(self._members) < min(self._workers, self._left):
+        while len(self._members) < min(self._workers, self._n_left):
             self._hire()
         for member in self._members:
-            while member.is_open and (task := self._task_for(member)):
+            while member.is_open and (task := self._choose_task(member)):
                 member.tasks.append(task)
-                ref = member.actor.score.remote(self._parcel(task.item))
+                ref = member.actor.score.remote(self._pack(task.item))
                 self._under_way[ref] = member, task
 
     def _hire(self) -> None:
@@ -427,23 +427,23 @@ class _Crew:
         self._members.append(member)
         self._under_way[member.actor.open.remote()] = member, None
 
-    def _task_for(self, member: _Member) -> _Task | None:
+    def _choose_task(self, member: _Member) -> _Task | None:
         if self._suspects and not member.tasks:
             return self._suspects.popleft()
-        alone = any(_is_suspect(task) for task in member.tasks)
-        if alone or len(member.tasks) >= self._threads or not self._todo:
+        is_alone = any(_is_suspect(task) for task in member.tasks)
+        if is_alone or len(member.tasks) >= self._threads or not self._queue:
             return None
-        return self._todo.popleft()
+        return self._queue.popleft()
 
-    def _parcel(self, item: Item) -> Parcel:
+    def _pack(self, item: Item) -> Parcel:
         sample = item[0]
         loop = self._loop
-        played = None if loop is None else loop.kept.find(sample.id, loop.key(sample))
-        return Parcel(item, _image(sample), played)
+        trajectory = None if loop is None else loop.trajectories.find(sample.id, loop.key(sample))
+        return Parcel(item, _read_image(sample), trajectory)
 
     # ------------------------------------------------------------------- taking up
 
-    def _next(self) -> Iterable[Outcome]:
+    def _take_next(self) -> Iterable[Outcome]:
         """Wait for something to come back; what that amounts to."""
         ready, _ = self._ray.wait(list(self._under_way), timeout=_PATIENCE_SECONDS)
         if not ready:
@@ -453,63 +453,63 @@ class _Crew:
         ref = ready[0]
         member, task = self._under_way.pop(ref)
         try:
-            said = self._ray.get(ref)
+            reply = self._ray.get(ref)
         except self._ray.exceptions.RayTaskError as error:  # it came back, with an exception
             if task is None:
-                raise SetupError(f"a node cannot score: {_cause(error)}") from error
+                raise SetupError(f"a node cannot score: {_describe_cause(error)}") from error
             member.tasks.remove(task)
-            return (self._given_up(task, _cause(error)),)
+            return (self._give_up(task, _describe_cause(error)),)
         except self._ray.exceptions.RayError as error:
-            return self._lost(member, task, error)
-        if isinstance(said, Refusal):
-            raise UserError(said.message)
+            return self._handle_loss(member, task, error)
+        if isinstance(reply, Refusal):
+            raise UserError(reply.message)
         if task is None:
-            self._opened(member, *said)
+            self._accept(member, *reply)
             return ()
         member.tasks.remove(task)
-        return (self._taken(said, task.item),)
+        return (self._take_parts(reply, task.item),)
 
-    def _opened(self, member: _Member, node: str, found: Mapping[str, Any]) -> None:
-        differs = difference(self._expected, found)
-        if differs:
+    def _accept(self, member: _Member, node: str, setup: Mapping[str, Any]) -> None:
+        difference = find_difference(self._expected, setup)
+        if difference:
             raise SetupError(
-                f"the node {node} would score otherwise than this machine ({differs}); give all "
+                f"the node {node} would score otherwise than this machine ({difference}); give all "
                 "nodes the same packages, fonts and confinement"
             )
         member.is_open = True
-        self._stillborn = 0
+        self._n_stillborn = 0
 
-    def _taken(self, parts: Parts, item: Item) -> Outcome:
+    def _take_parts(self, parts: Parts, item: Item) -> Outcome:
         if parts.played is not None and self._loop is not None:
             with boundary("writing a trajectory"):
-                self._loop.kept.add(parts.played, self._loop.key(item[0]))
+                self._loop.trajectories.add(parts.played, self._loop.key(item[0]))
         return parts.outcome
 
-    def _lost(self, member: _Member, task: _Task | None, error: Exception) -> list[Outcome]:
+    def _handle_loss(self, member: _Member, task: _Task | None, error: Exception) -> list[Outcome]:
         """A slot is gone: its items go elsewhere, or are given up."""
         self._members.remove(member)
-        for ref in [ref for ref, (its, _) in self._under_way.items() if its is member]:
+        for ref in [ref for ref, (owner, _) in self._under_way.items() if owner is member]:
             del self._under_way[ref]
         with suppress(Exception):  # it may be alive and out of reach
             self._ray.kill(member.actor)
         if task is None:
-            self._stillborn += 1
-            if self._stillborn >= LOSSES:
+            self._n_stillborn += 1
+            if self._n_stillborn >= LOSSES:
                 raise SetupError(
                     "no slot could be opened in the Ray cluster; is the same rrvf installed on "
                     f"every node? ({_first_line(error)})"
                 ) from error
-        given_up: list[Outcome] = []
-        for lost in member.tasks:
-            lost.losses += 1
-            if lost.losses >= LOSSES:
+        outcomes: list[Outcome] = []
+        for orphan in member.tasks:
+            orphan.losses += 1
+            if orphan.losses >= LOSSES:
                 reason = f"it was under way {LOSSES} times when a slot was lost: "
-                given_up.append(self._given_up(lost, reason + _first_line(error)))
+                outcomes.append(self._give_up(orphan, reason + _first_line(error)))
             else:
-                (self._suspects if _is_suspect(lost) else self._todo).appendleft(lost)
-        return given_up
+                (self._suspects if _is_suspect(orphan) else self._queue).appendleft(orphan)
+        return outcomes
 
-    def _given_up(self, task: _Task, reason: str) -> Outcome:
+    def _give_up(self, task: _Task, reason: str) -> Outcome:
         error = HarnessError(f"scoring {task.item[0].id}: {reason}")
         return Outcome(make_unscored(task.item, self._scoring.names(), error))
 
@@ -518,13 +518,13 @@ def _is_suspect(task: _Task) -> bool:
     return task.losses == LOSSES - 1
 
 
-def _image(sample: Sample) -> bytes | None:
+def _read_image(sample: Sample) -> bytes | None:
     """A picture that cannot be read fails where it is used, as it would here."""
     with suppress(OSError):
         return None if sample.image is None else sample.image.read_bytes()
     return None
 
 
-def _cause(error: Any) -> str:
+def _describe_cause(error: Any) -> str:
     cause = error.cause
     return f"{type(cause).__name__}: {_first_line(cause)}"

@@ -60,23 +60,23 @@ def draw_left_out(run: Rescoring, names: tuple[str, ...], workers: int) -> Gener
         UserError: The samples are not where they were, or this machine lacks something.
     """
     options = replace(run.options, scorers=("execution",), judge=None, workers=workers)
-    drawn: dict[str, Names] = {}
+    names_by_sample: dict[str, Names] = {}
     with open_again(run, options) as (samples, bench), ThreadPoolExecutor(workers) as pool:
-        under_way = {
+        futures = {
             pool.submit(_draw, run, samples[name], bench): name for name in names if name in samples
         }
         try:
-            for future in as_completed(under_way):
-                drawn[under_way[future]] = future.result()
-                yield under_way[future]
+            for future in as_completed(futures):
+                names_by_sample[futures[future]] = future.result()
+                yield futures[future]
         except BaseException:
-            for future in under_way:
+            for future in futures:
                 future.cancel()
             bench.close()
             raise
         finally:
             with boundary(f"writing to {run.folder}"):
-                name_pictures(run.folder, drawn)
+                name_pictures(run.folder, names_by_sample)
 
 
 def _draw(run: Rescoring, sample: Sample, bench: Bench) -> Names:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rrvf.chat import ToolCall as NativeCall
-from rrvf.replies import unfenced
+from rrvf.replies import unfence
 from rrvf.types import Language
 from rrvf.written_calls import ToolCall, read_native
 
@@ -59,8 +59,8 @@ class RenderTool:
         for name in (self.argument, *self.arguments):
             code = call.arguments.get(name)
             if isinstance(code, str) and code.strip():
-                block = code.lstrip().startswith("```")
-                return unfenced(code, self.language) if block else code, ""
+                is_block = code.lstrip().startswith("```")
+                return unfence(code, self.language) if is_block else code, ""
         return None, f'the call has no "{self.argument}" that is a string of code'
 
 
@@ -74,12 +74,12 @@ PAGE_TOOL = RenderTool("html_render_and_compare_tool", "html_code", "html")
 # ---------------------------------------------------------------------------------------- calls
 
 
-def native_calls(calls: Sequence[NativeCall]) -> list[ToolCall]:
+def read_native_calls(calls: Sequence[NativeCall]) -> list[ToolCall]:
     """Native calls, read by the same rules as written ones."""
     return [read_native(call.name, call.arguments) for call in calls]
 
 
-def with_ids(calls: Sequence[NativeCall], turn: int) -> tuple[NativeCall, ...]:
+def add_ids(calls: Sequence[NativeCall], turn: int) -> tuple[NativeCall, ...]:
     """Calls as they can be sent back and answered one by one.
 
     A server may give no ids, and refuses a conversation in which a call has a name that no tool can

@@ -24,13 +24,13 @@ def repeat_items(items: Sequence[Item], repeats: int) -> list[Item]:
     if repeats == 1:
         return list(items)
     return [
-        (_repeated(sample, number), completion)
+        (_repeat_sample(sample, number), completion)
         for sample, completion in items
         for number in range(1, repeats + 1)
     ]
 
 
-def _repeated(sample: Sample, number: int) -> Sample:
+def _repeat_sample(sample: Sample, number: int) -> Sample:
     tags = {**sample.tags, SAMPLE: sample.id, REPEAT: str(number)}
     return replace(sample, id=f"{sample.id}#{number}", tags=tags)
 
@@ -63,15 +63,15 @@ def summarize_repeats(results: Sequence[SampleResult], columns: Sequence[Column]
             groups.setdefault(result.tags[SAMPLE], []).append(result)
     if not groups:
         return {}
-    most = max(map(len, groups.values()))
+    n_episodes = max(map(len, groups.values()))
     best = [_best_of(name, group) for name, group in groups.items()]
     bounds = intervals(columns, read_results(results))
     return {
-        "n": most,
+        "n": n_episodes,
         "n_samples": len(groups),
-        "intervals": {name: [told.low, told.high] for name, told in bounds.items()},
+        "intervals": {name: [interval.low, interval.high] for name, interval in bounds.items()},
         "best_of": compute_metrics(columns, best),
-        "pass_at": {str(k): _pass_at(k, list(groups.values())) for k in _sizes(most)},
+        "pass_at": {str(k): _pass_at(k, list(groups.values())) for k in _sizes(n_episodes)},
     }
 
 
@@ -79,16 +79,17 @@ def _best_of(name: str, group: Sequence[SampleResult]) -> SampleResult:
     """The best value of each score, whichever episode has it."""
     scores: dict[str, Score] = {}
     for scorer in dict.fromkeys(scorer for result in group for scorer in result.scores):
-        values = [one.scores[scorer].value for one in group if scorer in one.scores]
-        known = [value for value in values if value is not None]
-        scores[scorer] = Score(max(known) if known else None)
-    ran = next((result for result in group if result.status == "ok"), group[0])
-    return SampleResult(name, ran.status, None, 0.0, scores)
+        values = [result.scores[scorer].value for result in group if scorer in result.scores]
+        numbers = [value for value in values if value is not None]
+        scores[scorer] = Score(max(numbers) if numbers else None)
+    example = next((result for result in group if result.status == "ok"), group[0])
+    return SampleResult(name, example.status, None, 0.0, scores)
 
 
-def _sizes(most: int) -> list[int]:
+def _sizes(n_episodes: int) -> list[int]:
     """1, 2, 4 and so on, and all of them."""
-    return sorted({most, *(2**power for power in range(most.bit_length()) if 2**power <= most)})
+    powers = [2**power for power in range(n_episodes.bit_length())]
+    return sorted({n_episodes, *(power for power in powers if power <= n_episodes)})
 
 
 def _pass_at(k: int, groups: Sequence[Sequence[SampleResult]]) -> float | None:
@@ -99,8 +100,8 @@ def _pass_at(k: int, groups: Sequence[Sequence[SampleResult]]) -> float | None:
     """
     chances: list[float] = []
     for group in groups:
-        scored = [one for one in group if one.status != "harness_error"]
-        n, c = len(scored), sum(one.status == "ok" for one in scored)
+        results = [result for result in group if result.status != "harness_error"]
+        n, c = len(results), sum(result.status == "ok" for result in results)
         if n >= k:
             chances.append(1.0 - math.comb(n - c, k) / math.comb(n, k))
     return 100.0 * sum(chances) / len(chances) if chances else None

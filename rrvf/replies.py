@@ -1,7 +1,7 @@
 """What a model wrote: thoughts, tool calls, the answer, and the code in it.
 
-Whoever scores a reply reads :func:`spoken`: thoughts are cut off, and where the reply names its
-answer by the tag, that is what counts. Then the benchmark's own rule finds the code.
+Whoever scores a reply reads :func:`extract_spoken`: thoughts are cut off, and where the reply names
+its answer by the tag, that is what counts. Then the benchmark's own rule finds the code.
 ChartMimic's scorer must see what the official one sees, quirks included (:func:`prepare_official`,
 whose rule is that of VLMEvalKit's ``dataset/chartmimic.py``), or the code the model meant
 (:func:`prepare_fixed`). Plot2Code has a rule of its own (:func:`all_python_blocks`), and so have
@@ -110,15 +110,15 @@ class _Parts:
     texts: list[str] = field(default_factory=list[str])
 
     def add(self, name: str, content: str) -> None:
-        """One element of the protocol."""
+        """Add one element of the protocol."""
         if name == "tool_call":
             self.calls += read_calls(content)
         else:
             (self.thoughts if name == "think" else self.answers).append(content)
 
-    def were_thoughts(self, written: str) -> None:
-        """All that was found so far."""
-        self.thoughts.append(written)
+    def turn_into_thoughts(self, text: str) -> None:
+        """Take all that was found so far as thoughts."""
+        self.thoughts.append(text)
         self.calls.clear()
         self.answers.clear()
         self.texts.clear()
@@ -138,59 +138,59 @@ def parse_reply(completion: str) -> Reply:
     Returns:
         The parts; a tool call that cannot be read is kept, with its ``error``.
     """
-    parts = _parts(completion)
+    parts = _take_apart(completion)
     text = "\n".join(parts.texts).strip()
     if not parts.calls and not parts.answers:
-        parts.calls += _untagged_calls(text)
+        parts.calls += _read_untagged_calls(text)
     return Reply(
-        think="\n".join(one.strip() for one in parts.thoughts) if parts.thoughts else None,
+        think="\n".join(thought.strip() for thought in parts.thoughts) if parts.thoughts else None,
         tool_calls=tuple(parts.calls),
         answer=parts.answers[-1].strip() if parts.answers else None,
         text=text,
     )
 
 
-def _parts(completion: str) -> _Parts:
+def _take_apart(completion: str) -> _Parts:
     parts = _Parts()
-    position = since = _end_of_open_thought(completion)
+    position = thought_start = _find_end_of_open_thought(completion)
     if position:
         parts.thoughts.append(completion[: position - len("</think>")])
-    pattern, literals = _TAG, _literal_thoughts(completion)
-    while tag := _next_tag(pattern, completion, position, literals):
+    pattern, literals = _TAG, _find_literal_thoughts(completion)
+    while tag := _find_next_tag(pattern, completion, position, literals):
         parts.texts.append(completion[position : tag.start()])
         name: str | None = tag[1]
         position = tag.end()
         if name == "/think":
-            parts.were_thoughts(completion[since : tag.start()])
+            parts.turn_into_thoughts(completion[thought_start : tag.start()])
         elif name is None:
             position, closed_by_tag = _add_other_call(parts, completion, tag)
             pattern = pattern if closed_by_tag else _PROTOCOL_TAG
         else:
-            content, closing, found = _until(completion, position, f"</{name}>")
-            if name == "answer" and parts.answers and not found:
+            content, closing, is_closed = _read_until(completion, position, f"</{name}>")
+            if name == "answer" and parts.answers and not is_closed:
                 parts.texts.append(tag[0])  # mentioned after the answer
                 continue
             parts.add(name, content)
             position += len(content) + len(closing)
-        since = position if name in ("think", "/think") else since
+        thought_start = position if name in ("think", "/think") else thought_start
     parts.texts.append(completion[position:])
     return parts
 
 
-def _literal_thoughts(text: str) -> frozenset[int]:
+def _find_literal_thoughts(text: str) -> frozenset[int]:
     """Where code says ``<think>``: in a block, and never closed."""
-    last, in_block, found = text.rfind("</think>"), False, set[int]()
+    last, in_block, places = text.rfind("</think>"), False, set[int]()
     if text.find("<think>", last + 1) < 0:
         return frozenset()
     for sign in _FENCE_OR_THOUGHT.finditer(text):
         if sign[0] == "```":
             in_block = not in_block
         elif in_block and sign.start() > last:
-            found.add(sign.start())
-    return frozenset(found)
+            places.add(sign.start())
+    return frozenset(places)
 
 
-def _next_tag(
+def _find_next_tag(
     pattern: re.Pattern[str], text: str, start: int, literals: frozenset[int]
 ) -> re.Match[str] | None:
     """The next tag that is no literal."""
@@ -200,7 +200,7 @@ def _next_tag(
     return tag
 
 
-def _until(text: str, start: int, closing: str) -> tuple[str, str, bool]:
+def _read_until(text: str, start: int, closing: str) -> tuple[str, str, bool]:
     """What stands before a closing tag, the tag, and whether it is there."""
     end = text.find(closing, start)
     return (text[start:], "", False) if end < 0 else (text[start:end], closing, True)
@@ -212,32 +212,34 @@ def _add_other_call(parts: _Parts, completion: str, tag: re.Match[str]) -> tuple
     Returns:
         Where reading goes on, and whether the tag is closed: if not, no later one is, either.
     """
-    function = tag[0].startswith("<function=")
-    start = tag.start() if function else tag.end()
-    content, closing, found = _until(completion, start, "</function>" if function else "</tools>")
-    calls = read_calls(content + closing if function else content)
+    is_function = tag[0].startswith("<function=")
+    start = tag.start() if is_function else tag.end()
+    content, closing, is_closed = _read_until(
+        completion, start, "</function>" if is_function else "</tools>"
+    )
+    calls = read_calls(content + closing if is_function else content)
     end = start + len(content) + len(closing)
     if all(call.error is None for call in calls):
-        parts.calls += [_in_other_tags(call) for call in calls]
-        return end, found
-    parts.texts.append(completion[tag.start() : end if found else tag.end()])
-    return (end if found else tag.end()), found
+        parts.calls += [_mark_other_tags(call) for call in calls]
+        return end, is_closed
+    parts.texts.append(completion[tag.start() : end if is_closed else tag.end()])
+    return (end if is_closed else tag.end()), is_closed
 
 
-def _in_other_tags(call: ToolCall) -> ToolCall:
+def _mark_other_tags(call: ToolCall) -> ToolCall:
     return replace(call, malformed=call.malformed or "another tag than <tool_call>")
 
 
-def _untagged_calls(text: str) -> tuple[ToolCall, ...]:
+def _read_untagged_calls(text: str) -> tuple[ToolCall, ...]:
     """Calls without any tag: the whole text, or its only block, if that is one of JSON."""
-    before, opening, rest = text.partition("```json")
-    if opening and before.strip() and "```" not in before:
+    prefix, opening, rest = text.partition("```json")
+    if opening and prefix.strip() and "```" not in prefix:
         block, _, after = rest.partition("```")
         return () if "```" in after else read_untagged(block.strip())
     return read_untagged(text)
 
 
-def _end_of_open_thought(completion: str) -> int:
+def _find_end_of_open_thought(completion: str) -> int:
     closing = completion.find("</think>")
     if closing < 0 or "<think>" in completion[:closing]:
         return 0
@@ -247,32 +249,32 @@ def _end_of_open_thought(completion: str) -> int:
 # --------------------------------------------------------------------------- thoughts and answers
 
 
-def closed(text: str) -> str:
+def restore_closing_tag(text: str) -> str:
     """A completion with the closing tag that a stop string cut off."""
-    tag = _open_tag(text, _after_open_thought(text) or 0)
+    tag = _find_open_tag(text, _find_action_in_open_thought(text) or 0)
     return text if tag is None or tag[1] == "think" else f"{text}</{tag[1]}>"
 
 
-def with_closed_thought(text: str) -> str:
+def close_thought(text: str) -> str:
     """Thoughts that were never closed end where a call or an answer begins."""
-    start = _after_open_thought(text)
+    start = _find_action_in_open_thought(text)
     return text if start is None else f"{text[:start]}</think>{text[start:]}"
 
 
-def _after_open_thought(text: str) -> int | None:
+def _find_action_in_open_thought(text: str) -> int | None:
     """Where a call or an answer begins inside of thoughts that were never closed."""
-    tag = _open_tag(text)
+    tag = _find_open_tag(text)
     action = _ACTION.search(text, tag.end()) if tag is not None and tag[1] == "think" else None
     return None if action is None else action.start()
 
 
-def _open_tag(text: str, start: int = 0) -> re.Match[str] | None:
+def _find_open_tag(text: str, start: int = 0) -> re.Match[str] | None:
     """The tag that is still open at the end; tags do not nest."""
-    before, closing, _ = text[start:].partition("</think>")
-    if closing and "<think>" not in before:  # the chat template opened these thoughts
-        start += len(before) + len(closing)
-    literals = _literal_thoughts(text)
-    while tag := _next_tag(_ELEMENT, text, start, literals):
+    prefix, closing, _ = text[start:].partition("</think>")
+    if closing and "<think>" not in prefix:  # the chat template opened these thoughts
+        start += len(prefix) + len(closing)
+    literals = _find_literal_thoughts(text)
+    while tag := _find_next_tag(_ELEMENT, text, start, literals):
         closing = f"</{tag[1]}>"
         end = text.find(closing, tag.end())
         if end < 0:
@@ -281,7 +283,7 @@ def _open_tag(text: str, start: int = 0) -> re.Match[str] | None:
     return None
 
 
-def spoken(completion: str, language: Language) -> str:
+def extract_spoken(completion: str, language: Language) -> str:
     """What of a reply is scored, whatever the command: the answer, without any thoughts.
 
     Thoughts are cut off first: what stands before the last ``</think>``, as VLMEvalKit does with
@@ -296,44 +298,44 @@ def spoken(completion: str, language: Language) -> str:
     Returns:
         A text without thoughts and ``<answer>``; reading it again changes nothing.
     """
-    text = _spoken_once(completion, language)
+    text = _extract_spoken_once(completion, language)
     # A fence that was put around an answer may make a thought of what stood in a fence before.
-    return text if text == completion else _spoken_once(text, language)
+    return text if text == completion else _extract_spoken_once(text, language)
 
 
-def _spoken_once(completion: str, language: Language) -> str:
+def _extract_spoken_once(completion: str, language: Language) -> str:
     if not any(tag in completion for tag in ("<think>", "</think>", "<answer>")):
         return completion
-    text = with_closed_thought(completion)
+    text = close_thought(completion)
     reply = parse_reply(text)
     if reply.answer is None:
-        text = _after_thoughts(text)
+        text = _cut_thoughts(text)
         reply = parse_reply(text)
     if reply.answer is None:
         return text
     if not reply.answer:
-        return _after_thoughts(reply.text)
+        return _cut_thoughts(reply.text)
     innermost = reply.answer.rpartition("<answer>")[2]
-    return as_scored(_after_thoughts(innermost).strip(), language)
+    return as_scored(_cut_thoughts(innermost).strip(), language)
 
 
 def holds_thoughts(completion: str) -> bool:
-    """Whether :func:`spoken` cuts off any."""
+    """Whether :func:`extract_spoken` cuts off any."""
     return not isinstance(completion, Code) and bool(parse_reply(completion).think)
 
 
-def _after_thoughts(text: str) -> str:
+def _cut_thoughts(text: str) -> str:
     if "<think>" not in text and "</think>" not in text:
         return text
     text = text.rpartition("</think>")[2]
-    opening = _next_tag(_OPENING, text, 0, _literal_thoughts(text))
+    opening = _find_next_tag(_OPENING, text, 0, _find_literal_thoughts(text))
     return (text if opening is None else text[: opening.start()]).strip()
 
 
 # ----------------------------------------------------------------------------------------- blocks
 
 
-def fenced(code: str, language: Language) -> str:
+def fence(code: str, language: Language) -> str:
     """Code as a reply that every benchmark reads."""
     return f"```{language}\n{code}\n```"
 
@@ -347,10 +349,10 @@ def as_scored(answer: str, language: Language) -> str:
     _, opening, rest = answer.partition(f"```{language}")
     if (opening and "```" in rest) or not answer or language == "html":
         return answer
-    return fenced(unfenced(answer, language), language)
+    return fence(unfence(answer, language), language)
 
 
-def unfenced(text: str, language: Language) -> str:
+def unfence(text: str, language: Language) -> str:
     """The last block of the language, else the last one of any kind, else all of a text."""
     return last_block(text, language) or text
 
@@ -369,7 +371,7 @@ def extract_code(completion: str, language: Language) -> str | None:
     Returns:
         The code, without the fence; ``None`` where there is none.
     """
-    reply = parse_reply(with_closed_thought(completion))
+    reply = parse_reply(close_thought(completion))
     if reply.answer:
         return last_block(reply.answer, language) or reply.answer
     return last_block(reply.text, language)
@@ -378,8 +380,8 @@ def extract_code(completion: str, language: Language) -> str | None:
 def last_block(text: str, language: Language) -> str | None:
     """The last block of the language that is not empty, else the last one of any kind."""
     blocks = [(name, code) for name, code in fenced_blocks(text) if code.strip()]
-    named = [code for name, code in blocks if name in LANGUAGE_NAMES[language]]
-    return named[-1] if named else blocks[-1][1] if blocks else None
+    in_language = [code for name, code in blocks if name in LANGUAGE_NAMES[language]]
+    return in_language[-1] if in_language else blocks[-1][1] if blocks else None
 
 
 def fenced_blocks(text: str) -> Iterator[tuple[str, str]]:
@@ -394,16 +396,16 @@ def fenced_blocks(text: str) -> Iterator[tuple[str, str]]:
             continue
         rest = (line[opening.end() :] if opening else line).rstrip()
         if rest.endswith("```") or rest.lstrip().startswith("``` "):
-            last = rest.partition("```")[0]
-            yield name, _body([*lines, last] if last.strip() else lines)
+            last_line = rest.partition("```")[0]
+            yield name, _join_lines([*lines, last_line] if last_line.strip() else lines)
             name, lines = None, []
         elif not opening:  # what follows the language's name is no code
             lines.append(line)
     if name is not None:
-        yield name, _body(lines)
+        yield name, _join_lines(lines)
 
 
-def _body(lines: list[str]) -> str:
+def _join_lines(lines: list[str]) -> str:
     code = "\n".join(lines).strip("\r\n")
     # A block inside a list is indented as a whole, which Python would not accept.
     return textwrap.dedent(code) if code[:1].isspace() else code
@@ -429,14 +431,14 @@ def all_python_blocks(completion: str) -> str:
     What follows "```python" in its line is code.
 
     Args:
-        completion: Any string; of a tagged one what is :func:`spoken`.
+        completion: Any string; of a tagged one what is :func:`extract_spoken`.
 
     Returns:
         The code; the whole reply, stripped, where it holds no such block.
     """
     if isinstance(completion, Code):
         return completion.strip()
-    text = spoken(completion, "python")
+    text = extract_spoken(completion, "python")
     blocks = _PYTHON_BLOCK.findall(text)
     return "\n".join(block.strip() for block in blocks) if blocks else text.strip()
 
@@ -448,8 +450,8 @@ def clean_escapes(code: str) -> str:
     four backslashes become one. This mends code that was escaped once too often, and breaks valid
     code that writes ``\\vec`` in a label.
     """
-    for escaped, character in _ESCAPES:
-        code = code.replace(escaped, character)
+    for escape, character in _ESCAPES:
+        code = code.replace(escape, character)
     return code
 
 
@@ -457,23 +459,23 @@ def prepare_official(completion: str, data_block: str | None = None) -> str | No
     """The code that the official scorer of ChartMimic executes, less the ``savefig`` it appends.
 
     Args:
-        completion: The model's raw reply; of a tagged one what is :func:`spoken`.
+        completion: The model's raw reply; of a tagged one what is :func:`extract_spoken`.
         data_block: For a customized sample, what :func:`customized_preamble` returned.
 
     Returns:
         Code whose text ends before its first ``plt.savefig(`` or ``plt.show(``, comments and
         functions included; it may be an empty string. ``None`` where the reply holds no code.
     """
-    code = clean_escapes(_python_code(completion))
+    code = clean_escapes(_find_python_code(completion))
     if not code:
         return None
-    return before_saving(_joined(data_block, code))
+    return before_saving(_join(data_block, code))
 
 
-def _python_code(completion: str) -> str:
+def _find_python_code(completion: str) -> str:
     if isinstance(completion, Code):
         return str(completion)
-    return first_python_fence(spoken(completion, "python"))
+    return first_python_fence(extract_spoken(completion, "python"))
 
 
 def before_saving(code: str) -> str:
@@ -499,21 +501,21 @@ def prepare_fixed(completion: str, data_block: str | None = None) -> str | None:
     Returns:
         Code without the final ``savefig``; ``None`` where the reply holds no code.
     """
-    code = _python_code(completion)
+    code = _find_python_code(completion)
     tree = parse_module(code)
     if tree is None:
         code = clean_escapes(code)
         tree = parse_module(code)
     if tree is None or not code:
         return prepare_official(completion, data_block)
-    return _joined(data_block, code[: _end_of_drawing(tree, code)]).strip()
+    return _join(data_block, code[: _find_end_of_drawing(tree, code)]).strip()
 
 
-def _joined(data_block: str | None, code: str) -> str:
+def _join(data_block: str | None, code: str) -> str:
     return code if data_block is None else f"{data_block}\n{code}"
 
 
-def _end_of_drawing(tree: ast.Module, code: str) -> int:
+def _find_end_of_drawing(tree: ast.Module, code: str) -> int:
     """Offset in ``code`` of the first module-level statement that saves or shows, else its end."""
     for statement in tree.body:
         if isinstance(statement, ast.Expr | ast.Assign | ast.AnnAssign) and _saves(statement):
@@ -540,8 +542,8 @@ def _offset(code: str, statement: ast.stmt) -> int:
     breaks = re.finditer(r"\r\n?|\n", code)
     starts = [0, *(line_break.end() for line_break in breaks)]
     start = starts[statement.lineno - 1]
-    before = code[start:].encode("utf-8")[: statement.col_offset]
-    return start + len(before.decode("utf-8"))
+    prefix = code[start:].encode("utf-8")[: statement.col_offset]
+    return start + len(prefix.decode("utf-8"))
 
 
 def part_two(reference_code: str) -> str | None:

@@ -22,7 +22,7 @@ from rrvf.errors import DataError, HarnessError
 from rrvf.policies import Policy
 from rrvf.repeats import repeat_items, repeat_number
 from rrvf.run_folder import SETTINGS, TOLD, read_results, read_summary
-from rrvf.runs import RunOptions, prepared
+from rrvf.runs import RunOptions, open_run
 from rrvf.scoring import Item, item_key
 from rrvf.teacher import Teacher
 from rrvf.trajectories import Trajectory
@@ -53,8 +53,8 @@ class Rescoring:
 
     def ids(self) -> set[str]:
         """Samples that something is known of: a result, or an episode."""
-        played = Trajectories(self.folder).ids() if self.protocol else set[str]()
-        return {*self.results, *played}
+        episode_ids = Trajectories(self.folder).ids() if self.protocol else set[str]()
+        return {*self.results, *episode_ids}
 
 
 def read_run(folder: Path) -> Rescoring:
@@ -77,16 +77,16 @@ def read_run(folder: Path) -> Rescoring:
         if f"protocol.{part}" in settings
     }
     try:
-        options = _options(settings)
-        whole = all(isinstance(part, dict) for part in loop.values())
-        if not whole or not isinstance(settings.get("told.data", ""), str):
+        options = _read_options(settings)
+        is_whole = all(isinstance(part, dict) for part in loop.values())
+        if not is_whole or not isinstance(settings.get("told.data", ""), str):
             raise TypeError("a part of it is of another kind")
     except (TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{folder / SETTINGS}: damaged ({error}); restore it") from error
-    return Rescoring(folder, benchmark, options, loop, results, keys, _finished(folder))
+    return Rescoring(folder, benchmark, options, loop, results, keys, _is_finished(folder))
 
 
-def _finished(folder: Path) -> bool:
+def _is_finished(folder: Path) -> bool:
     """Whether the run was finished, and all of its lines are there."""
     try:
         summary = read_summary(folder)
@@ -95,25 +95,25 @@ def _finished(folder: Path) -> bool:
         return False
 
 
-def _options(settings: Mapping[str, Any]) -> RunOptions:
+def _read_options(settings: Mapping[str, Any]) -> RunOptions:
     """What the run was told; of a run from before that was recorded, what its protocol tells."""
-    known = {field.name for field in fields(RunOptions)}
-    told: dict[str, Any] = {
+    option_names = {field.name for field in fields(RunOptions)}
+    values: dict[str, Any] = {
         name.removeprefix(TOLD): value
         for name, value in settings.items()
-        if name.startswith(TOLD) and name.removeprefix(TOLD) in known
+        if name.startswith(TOLD) and name.removeprefix(TOLD) in option_names
     }
     for name in ("chart_python", "browser"):
-        if name in told:
-            told[name] = Path(told[name])
-    told = told or _options_of_old(settings)
-    if told.get("scorers") is not None:
-        told["scorers"] = tuple(told["scorers"])
-    every: dict[str, Any] = {"data": None, **told, "predictions": None}
-    return RunOptions(**every)
+        if name in values:
+            values[name] = Path(values[name])
+    values = values or _read_old_options(settings)
+    if values.get("scorers") is not None:
+        values["scorers"] = tuple(values["scorers"])
+    arguments: dict[str, Any] = {"data": None, **values, "predictions": None}
+    return RunOptions(**arguments)
 
 
-def _options_of_old(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _read_old_options(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "mode": settings.get("protocol.mode", "official"),
         "scorers": settings.get("protocol.scorers"),
@@ -147,16 +147,16 @@ def open_again(
             f"{run.folder}: its samples were at {options.data}, and are not; name them by --data"
         )
     # The run may hold fewer samples than its data.
-    with prepared(run.benchmark, replace(options, limit=None)) as (every, bench):
+    with open_run(run.benchmark, replace(options, limit=None)) as (items, bench):
         n_repeats = max((repeat_number(result) for result in run.results.values()), default=1)
-        samples = {sample.id: sample for sample, _ in repeat_items(every, n_repeats)}
-        known = run.ids()
-        match(list(samples.values()), dict.fromkeys(known, ""))
-        yield {name: sample for name, sample in samples.items() if name in known}, bench
+        samples = {sample.id: sample for sample, _ in repeat_items(items, n_repeats)}
+        ids = run.ids()
+        match(list(samples.values()), dict.fromkeys(ids, ""))
+        yield {name: sample for name, sample in samples.items() if name in ids}, bench
 
 
 @contextmanager
-def rescored(
+def open_rescored(
     run: Rescoring, options: RunOptions, out: Path
 ) -> Generator[tuple[Sequence[Item], Scoring]]:
     """The items of a run and how they are scored now; the renderer lives as long as the context.
@@ -172,13 +172,13 @@ def rescored(
     with open_again(run, options) as (samples, bench):
         items = [(sample, None) for sample in samples.values()]
         if not run.protocol:
-            answered = [(sample, run.results[sample.id].completion) for sample, _ in items]
-            _require_same(run, {sample.id: item_key((sample, text)) for sample, text in answered})
-            yield answered, bench
+            answers = [(sample, run.results[sample.id].completion) for sample, _ in items]
+            _require_same(run, {sample.id: item_key((sample, text)) for sample, text in answers})
+            yield answers, bench
             return
         if run.protocol["policy"].get("backend") != "recorded":
             _require_same(run, {sample.id: item_key_of_episode(sample) for sample, _ in items})
-        yield items, _loop(run, bench, out)
+        yield items, _replay_loop(run, bench, out)
 
 
 def _require_same(run: Rescoring, keys: Mapping[str, str]) -> None:
@@ -187,44 +187,44 @@ def _require_same(run: Rescoring, keys: Mapping[str, str]) -> None:
     Raises:
         DataError: There are some.
     """
-    others = [name for name, key in keys.items() if key != run.keys.get(name, key)]
-    if others:
+    changed_ids = [name for name, key in keys.items() if key != run.keys.get(name, key)]
+    if changed_ids:
         raise DataError(
-            f"{run.folder}: {len(others)} of its samples are others in this data, such as "
-            f"{others[0]}; give the --data of that run"
+            f"{run.folder}: {len(changed_ids)} of its samples are others in this data, such as "
+            f"{changed_ids[0]}; give the --data of that run"
         )
 
 
-def _loop(run: Rescoring, bench: Bench, out: Path) -> LoopScoring:
+def _replay_loop(run: Rescoring, bench: Bench, out: Path) -> LoopScoring:
     """The loop as it was played, with nobody left to play it."""
-    rules = {name: told for name, told in run.protocol["loop"].items() if name != "score_turns"}
-    kept = _Replayed(Trajectories(run.folder), Trajectories(out))
+    rules = {name: value for name, value in run.protocol["loop"].items() if name != "score_turns"}
+    trajectories = _Replayed(Trajectories(run.folder), Trajectories(out))
     return LoopScoring(
         bench,
-        cast("Policy", _Told(run.protocol["policy"])),
-        cast("Teacher", _Told(run.protocol.get("teacher", {}))),
-        cast("AgentSettings", _Told(rules)),
-        cast("Trajectories", kept),
+        cast("Policy", _Record(run.protocol["policy"])),
+        cast("Teacher", _Record(run.protocol.get("teacher", {}))),
+        cast("AgentSettings", _Record(rules)),
+        cast("Trajectories", trajectories),
         score_turns=bool(run.protocol["loop"].get("score_turns", True)),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Record:
     """Stands for a policy, a teacher or rules: says what they were, and is never asked."""
 
-    told: Mapping[str, Any]
+    record: Mapping[str, Any]
 
     def protocol(self) -> Mapping[str, Any]:
-        return self.told
+        return self.record
 
 
 @dataclass(frozen=True, slots=True)
 class _Replayed:
     """The episodes of the old run, written into the new one as they are scored."""
 
-    before: Trajectories
-    now: Trajectories
+    old: Trajectories
+    new: Trajectories
 
     def find(self, sample_id: str, key: str) -> Trajectory:
         """The episode of a sample, whatever it was made from.
@@ -232,11 +232,11 @@ class _Replayed:
         Raises:
             HarnessError: There is none, or it failed through no fault of the policy's.
         """
-        kept = self.now.find(sample_id, key)
-        if kept is not None:
-            return kept
-        found = self.before.find(sample_id, None)
-        if found is None:
+        copy = self.new.find(sample_id, key)
+        if copy is not None:
+            return copy
+        trajectory = self.old.find(sample_id, None)
+        if trajectory is None:
             raise HarnessError("the run holds no whole episode of it; play it again by rrvf eval")
-        self.now.add(found, key)
-        return found
+        self.new.add(trajectory, key)
+        return trajectory

@@ -31,7 +31,7 @@ from rrvf.bench import Bench
 from rrvf.by_turn import score_turns
 from rrvf.dotted import find_object
 from rrvf.errors import HarnessError, UserError, boundary
-from rrvf.replies import extract_code, parse_reply, spoken, with_closed_thought
+from rrvf.replies import close_thought, extract_code, extract_spoken, parse_reply
 from rrvf.scoring import Outcome, make_unscored
 from rrvf.trajectories import Completion, Trajectory, Turn
 from rrvf.types import EpisodeResult, Language, Sample, SampleResult, Score
@@ -71,10 +71,10 @@ class RewardSettings:
 
     def protocol(self) -> dict[str, Any]:
         """For the record of a run."""
-        return {name: _plain(getattr(self, name)) for name in self.__slots__}
+        return {name: _to_plain(getattr(self, name)) for name in self.__slots__}
 
 
-def _plain(value: object) -> object:
+def _to_plain(value: object) -> object:
     return dict(value) if isinstance(value, Mapping) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
@@ -139,30 +139,30 @@ def reward_of(
     for name in settings.vision:
         score = result.scores.get(name)
         if score is None or score.value is None:
-            why = "it was not asked for" if score is None else score.details.get("reason", "")
-            return Reward(None, reason=f"{name}: {why}")
+            reason = "it was not asked for" if score is None else score.details.get("reason", "")
+            return Reward(None, reason=f"{name}: {reason}")
         if not math.isfinite(score.value):
             return Reward(None, reason=f"{name}: {score.value} is no score")
-    vision = _mean(settings.vision, result.scores)
-    form = _format(trajectory, result, settings, language)
-    tool = _tool(trajectory, vision, settings)
+    vision = _average(settings.vision, result.scores)
+    form = _score_format(trajectory, result, settings, language)
+    tool = _score_tool(trajectory, vision, settings)
     total = (
         settings.vision_weight * vision
         + settings.format_weight * form
         + settings.tool_weight * tool
     )
-    further: dict[str, float] = {}
+    term_values: dict[str, float] = {}
     for name, term in (terms or {}).items():
         value = _call_term(name, term, result, trajectory)
         if isinstance(value, str):
             return Reward(None, vision, form, tool, value)
-        further[name] = value
+        term_values[name] = value
         total += settings.terms[name] * value
-    return Reward(total, vision, form, tool, terms=further)
+    return Reward(total, vision, form, tool, terms=term_values)
 
 
 def _call_term(name: str, term: Term, result: SampleResult, trajectory: Trajectory) -> float | str:
-    """What a term says; where it raises, or says what is no number, why there is none."""
+    """The value of a term; a reason where it raises, or returns what is no number."""
     try:
         value = term(result, trajectory)
     except Exception as error:  # whatever a stranger's term raises
@@ -172,36 +172,38 @@ def _call_term(name: str, term: Term, result: SampleResult, trajectory: Trajecto
     return float(value)
 
 
-def _mean(weights: Mapping[str, float], scores: Mapping[str, Score]) -> float:
+def _average(weights: Mapping[str, float], scores: Mapping[str, Score]) -> float:
     if len(weights) == 1:  # the score itself, bit for bit
         return scores[next(iter(weights))].value or 0.0
-    weighted = (weight * (scores[name].value or 0.0) for name, weight in weights.items())
-    return sum(weighted) / sum(weights.values())
+    products = (weight * (scores[name].value or 0.0) for name, weight in weights.items())
+    return sum(products) / sum(weights.values())
 
 
-def _format(
+def _score_format(
     trajectory: Trajectory, result: SampleResult, settings: RewardSettings, language: Language
 ) -> float:
-    lost = 0.0
-    if not well_formed(trajectory, language):
-        lost += settings.structure_penalty
+    penalty = 0.0
+    if not is_well_formed(trajectory, language):
+        penalty += settings.structure_penalty
     if result.status != "ok":
-        lost += settings.running_penalty
-    return max(-1.0, -lost)
+        penalty += settings.running_penalty
+    return max(-1.0, -penalty)
 
 
-def _tool(trajectory: Trajectory, vision: float, settings: RewardSettings) -> float:
+def _score_tool(trajectory: Trajectory, vision: float, settings: RewardSettings) -> float:
     if settings.tool_gate is not None and vision <= settings.tool_gate:
         return 0.0
-    return min(successful_calls(trajectory), settings.tool_cap) / settings.tool_cap
+    return min(count_successful_calls(trajectory), settings.tool_cap) / settings.tool_cap
 
 
-def successful_calls(trajectory: Trajectory) -> int:
+def count_successful_calls(trajectory: Trajectory) -> int:
     """Tool calls whose code rendered."""
-    return sum(seen.status == "ok" for turn in trajectory.turns for seen in turn.observations)
+    return sum(
+        observation.status == "ok" for turn in trajectory.turns for observation in turn.observations
+    )
 
 
-def well_formed(trajectory: Trajectory, language: Language) -> bool:
+def is_well_formed(trajectory: Trajectory, language: Language) -> bool:
     """Whether an episode keeps to the protocol.
 
     Every turn thinks first and then either calls, in the protocol's own form, or answers; the
@@ -214,12 +216,14 @@ def well_formed(trajectory: Trajectory, language: Language) -> bool:
 
 
 def _calls_well(turn: Turn) -> bool:
-    understood = not turn.malformed and all(seen.status != "no_code" for seen in turn.observations)
-    return bool(turn.thought) and turn.action == "call" and understood
+    is_understood = not turn.malformed and all(
+        observation.status != "no_code" for observation in turn.observations
+    )
+    return bool(turn.thought) and turn.action == "call" and is_understood
 
 
 def _answers_well(turn: Turn, language: Language) -> bool:
-    reply = parse_reply(with_closed_thought(turn.completion.text))
+    reply = parse_reply(close_thought(turn.completion.text))
     if not turn.thought or reply.answer is None or reply.tool_calls or reply.text:
         return False
     return f"```{language}" in reply.answer and bool(extract_code(reply.answer, language))
@@ -262,12 +266,14 @@ class Rewarder:
                 stacklevel=3,
             )
             object.__setattr__(self, "settings", self.moved or RewardSettings())
-        missing = [name for name in self.settings.vision if name not in self.bench.names()]
-        if "gpt" in missing and self.bench.judge is None:
+        unknown_names = [name for name in self.settings.vision if name not in self.bench.names()]
+        if "gpt" in unknown_names and self.bench.judge is None:
             raise UserError("R_vision is a judge's score, and no judge is named; name one")
-        if missing:
-            measured = ", ".join(self.bench.names())
-            raise UserError(f"R_vision names {', '.join(missing)}; measured are: {measured}")
+        if unknown_names:
+            known_names = ", ".join(self.bench.names())
+            raise UserError(
+                f"R_vision names {', '.join(unknown_names)}; measured are: {known_names}"
+            )
         _ = self.terms  # one that cannot be found is told before anything is played
 
     @functools.cached_property
@@ -287,7 +293,7 @@ class Rewarder:
         else:
             try:
                 with boundary(f"scoring {sample.id}"):
-                    outcome = self._with_turns(sample, trajectory, self.bench.score(item))
+                    outcome = self._add_turns(sample, trajectory, self.bench.score(item))
             except (HarnessError, UserError) as error:
                 # A judge that is gone must not end a training run: its steps are counted there.
                 failure = HarnessError(str(error))
@@ -297,7 +303,7 @@ class Rewarder:
         )
         return Rewarded(trajectory, outcome, reward)
 
-    def _with_turns(self, sample: Sample, trajectory: Trajectory, outcome: Outcome) -> Outcome:
+    def _add_turns(self, sample: Sample, trajectory: Trajectory, outcome: Outcome) -> Outcome:
         """With what every turn was worth, where somebody looks at that."""
         if not self.terms:
             return outcome
@@ -311,8 +317,8 @@ class Rewarder:
 
 def as_trajectory(sample: Sample, completion: str, language: Language) -> Trajectory:
     """A reply of a single turn, without the loop, as an episode of one turn."""
-    reply = parse_reply(with_closed_thought(completion))
-    answer = spoken(completion, language)
+    reply = parse_reply(close_thought(completion))
+    answer = extract_spoken(completion, language)
     turn = Turn(Completion(completion, "stop"), "answer", reply.think, answer)
     return Trajectory(sample.id, (turn,), "answered", answer)
 
@@ -344,18 +350,18 @@ class TrlReward:
         self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any
     ) -> list[float | None]:
         """A reward for each completion; ``None`` where it could not be measured."""
-        samples = _samples(columns, len(completions))
-        texts = [_text(completion) for completion in completions]
+        samples = _read_samples(columns, len(completions))
+        texts = [_read_text(completion) for completion in completions]
         with ThreadPoolExecutor(self.concurrency) as pool:
-            return list(pool.map(self._one, samples, texts))
+            return list(pool.map(self._reward_one, samples, texts))
 
-    def _one(self, sample: Sample, text: str) -> float | None:
+    def _reward_one(self, sample: Sample, text: str) -> float | None:
         return self.rewarder(
             sample, as_trajectory(sample, text, self.rewarder.bench.language)
         ).reward.total
 
 
-def _samples(columns: Mapping[str, Any], n_rows: int) -> list[Sample]:
+def _read_samples(columns: Mapping[str, Any], n_rows: int) -> list[Sample]:
     if "sample" in columns:
         return list(columns["sample"])
     if "reference_code" not in columns:
@@ -365,7 +371,7 @@ def _samples(columns: Mapping[str, Any], n_rows: int) -> list[Sample]:
     return [Sample(str(name), code) for name, code in zip(names, codes, strict=True)]
 
 
-def _text(completion: Any) -> str:
+def _read_text(completion: Any) -> str:
     """A completion of TRL's: a string, or the messages of an assistant."""
     if isinstance(completion, str):
         return completion
@@ -386,14 +392,14 @@ def verl_reward(rewarder: Rewarder) -> Callable[..., dict[str, float]]:
         extra_info: Mapping[str, Any] | None = None,
     ) -> dict[str, float]:
         sample = Sample(str((extra_info or {}).get("index", data_source)), ground_truth)
-        found = rewarder(
+        reward = rewarder(
             sample, as_trajectory(sample, solution_str, rewarder.bench.language)
         ).reward
         parts = {
-            "vision": found.vision or 0.0,
-            "format": found.format or 0.0,
-            "tool": found.tool or 0.0,
+            "vision": reward.vision or 0.0,
+            "format": reward.format or 0.0,
+            "tool": reward.tool or 0.0,
         }
-        return {"score": found.total or 0.0, **parts, "unscored": float(found.total is None)}
+        return {"score": reward.total or 0.0, **parts, "unscored": float(reward.total is None)}
 
     return compute_score

@@ -50,7 +50,7 @@ _FRESH = "asked.fresh"
 _ASKED = tuple(f"asked.{part}" for part in _PARTS)
 _POLICY, _BACKEND = "protocol.policy.policy", "protocol.policy.backend"
 _CONTENT = "protocol.policy.content"
-_SHOWN = 120
+_MOST_SHOWN = 120
 
 
 class RunFolder:
@@ -60,7 +60,8 @@ class RunFolder:
         path: Made if it does not exist.
         settings: What moves scores; a folder begun with other settings is refused.
         keys: Sample id -> key of what its line is made from.
-        unanswered: Sample id -> key of its line where there was no answer, which may come later.
+        unanswered_keys: Sample id -> key of its line where there was no answer, which may come
+            later.
 
     Raises:
         OtherRunError: The folder holds a run with other settings.
@@ -74,16 +75,16 @@ class RunFolder:
         path: Path,
         settings: Mapping[str, Any],
         keys: Mapping[str, str],
-        unanswered: Mapping[str, str] | None = None,
+        unanswered_keys: Mapping[str, str] | None = None,
     ) -> None:
         self.path = path
-        self._keys, self._unanswered = keys, unanswered or {}
-        self._lock = _locked(path)
+        self._keys, self._unanswered_keys = keys, unanswered_keys or {}
+        self._lock = _lock_folder(path)
         try:
             _check_settings(path, settings)
-            self.done: dict[str, SampleResult] = self._take_up()
+            self.results: dict[str, SampleResult] = self._take_up()
             self._handle = os.open(path / RESULTS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-            if self.done.keys() != keys.keys():
+            if self.results.keys() != keys.keys():
                 (path / SUMMARY).unlink(missing_ok=True)
         except BaseException:
             os.close(self._lock)
@@ -100,8 +101,8 @@ class RunFolder:
         """Write one line, whole."""
         line = json.dumps({**to_json(result), "key": self._keys[result.sample_id]}) + "\n"
         size = os.fstat(self._handle).st_size
-        written = os.write(self._handle, line.encode("ascii"))
-        if written != len(line):
+        n_bytes = os.write(self._handle, line.encode("ascii"))
+        if n_bytes != len(line):
             os.ftruncate(self._handle, size)
             raise OSError(errno.ENOSPC, "only part of a line could be written")
 
@@ -133,48 +134,48 @@ class RunFolder:
         """The finished lines of an earlier start; other lines are dropped from the file."""
         path = self.path / RESULTS
         raw = path.read_bytes() if path.exists() else b""
-        read = [(line, _parsed(line)) for line in raw.split(b"\n")]
-        self._check_samples([result.sample_id for _, (result, _) in read if result is not None])
-        self._check_answers([(result, key) for _, (result, key) in read if result is not None])
-        kept: dict[str, bytes] = {}
-        done: dict[str, SampleResult] = {}
-        for line, (result, key) in read:
-            if result is not None and not _ours(result) and key == self._keys[result.sample_id]:
-                kept[result.sample_id] = line
-                done[result.sample_id] = result
-        clean = b"".join(line + b"\n" for line in kept.values())
+        entries = [(line, _parse(line)) for line in raw.split(b"\n")]
+        self._check_samples([result.sample_id for _, (result, _) in entries if result is not None])
+        self._check_answers([(result, key) for _, (result, key) in entries if result is not None])
+        lines: dict[str, bytes] = {}
+        results: dict[str, SampleResult] = {}
+        for line, (result, key) in entries:
+            if result is not None and not _is_ours(result) and key == self._keys[result.sample_id]:
+                lines[result.sample_id] = line
+                results[result.sample_id] = result
+        clean = b"".join(line + b"\n" for line in lines.values())
         if clean != raw:
             write_atomically(path, clean)
-        return done
+        return results
 
-    def _check_samples(self, found: Sequence[str]) -> None:
-        """Results of samples that are not asked for now must not get lost on the way."""
-        others = sorted({sample_id for sample_id in found if sample_id not in self._keys})
-        if others:
+    def _check_samples(self, ids: Sequence[str]) -> None:
+        """Refuse results of samples that are not asked for now: they must not get lost."""
+        strangers = sorted({sample_id for sample_id in ids if sample_id not in self._keys})
+        if strangers:
             raise DataError(
-                f"{self.path}: holds results of {len(others)} samples that are not among the "
-                f"{len(self._keys)} to score now, such as {others[0]}; name another --out, or "
+                f"{self.path}: holds results of {len(strangers)} samples that are not among the "
+                f"{len(self._keys)} to score now, such as {strangers[0]}; name another --out, or "
                 "give the --data and the --limit of that run"
             )
 
-    def _check_answers(self, found: Sequence[tuple[SampleResult, object]]) -> None:
-        """Nor those of other answers; there, nothing was answered, nothing is lost."""
-        others = [
+    def _check_answers(self, entries: Sequence[tuple[SampleResult, object]]) -> None:
+        """Refuse results of other answers; where nothing was answered, nothing can get lost."""
+        ids = [
             result.sample_id
-            for result, key in found
+            for result, key in entries
             if key != self._keys[result.sample_id]
-            and key != self._unanswered.get(result.sample_id)
-            and not _ours(result)
+            and key != self._unanswered_keys.get(result.sample_id)
+            and not _is_ours(result)
         ]
-        if others:
+        if ids:
             raise DataError(
                 f"{self.path}: holds results of other answers; name another --out (of "
-                f"{len(others)} samples the answer or the reference is another now, such as "
-                f"{others[0]})"
+                f"{len(ids)} samples the answer or the reference is another now, such as "
+                f"{ids[0]})"
             )
 
 
-def token(path: Path) -> str:
+def ensure_token(path: Path) -> str:
     """A name of this run that no other has, for what is kept of it elsewhere.
 
     Raises:
@@ -202,22 +203,22 @@ def require_apart(out: Path, data: str | Path | None, predictions: Path | None =
     Raises:
         UserError: ``out`` is one of them or lies inside, or the data lie inside ``out``.
     """
-    here = out.resolve()
-    for option, named in (("--data", data), ("--predictions", predictions)):
-        if named is None or not Path(named).is_dir():
+    out_path = out.resolve()
+    for option, path in (("--data", data), ("--predictions", predictions)):
+        if path is None or not Path(path).is_dir():
             continue
-        there = Path(named).resolve()
-        if here.is_relative_to(there):
-            where = "is" if here == there else "lies inside"
+        data_path = Path(path).resolve()
+        if out_path.is_relative_to(data_path):
+            relation = "is" if out_path == data_path else "lies inside"
             raise UserError(
-                f"--out {out} {where} {option} {named}, where the files of the run would be taken "
-                "for more of it; name another --out"
+                f"--out {out} {relation} {option} {path}, where the files of the run would be "
+                "taken for more of it; name another --out"
             )
-        if option == "--data" and there.is_relative_to(here):
-            raise UserError(f"--data {named} lies inside --out {out}; name another --out")
+        if option == "--data" and data_path.is_relative_to(out_path):
+            raise UserError(f"--data {path} lies inside --out {out}; name another --out")
 
 
-def _parsed(line: bytes) -> tuple[SampleResult | None, object]:
+def _parse(line: bytes) -> tuple[SampleResult | None, object]:
     """The result in a line and its key; ``None`` where it is no whole line."""
     try:
         entry = json.loads(line)
@@ -226,15 +227,15 @@ def _parsed(line: bytes) -> tuple[SampleResult | None, object]:
         return None, None
 
 
-def _ours(result: SampleResult) -> bool:
-    """A value that is missing may be had on another try."""
-    missing = any(score.value is None for score in result.scores.values())
+def _is_ours(result: SampleResult) -> bool:
+    """Whether the failure is ours: another try may give a value that is missing."""
+    is_missing = any(score.value is None for score in result.scores.values())
     turns = result.episode.by_turn if result.episode is not None else None
-    missing |= any(None in turn.scores.values() for turn in turns or ())
-    return missing or result.status == "harness_error"
+    is_missing |= any(None in turn.scores.values() for turn in turns or ())
+    return is_missing or result.status == "harness_error"
 
 
-def _locked(path: Path) -> int:
+def _lock_folder(path: Path) -> int:
     try:
         path.mkdir(parents=True, exist_ok=True)
         handle = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
@@ -255,25 +256,25 @@ def _locked(path: Path) -> int:
 def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
     """Refuse to mix two runs; note the settings in a new one."""
     file = path / SETTINGS
-    now = json.loads(json.dumps(settings))
+    new = json.loads(json.dumps(settings))
     if not file.exists():
         if (path / RESULTS).exists():
             raise DataError(f"{path}: holds results of an unknown run; name another --out")
-        write_atomically(file, (json.dumps(now, indent=2) + "\n").encode())
+        write_atomically(file, (json.dumps(new, indent=2) + "\n").encode())
         return
     try:
-        before = json.loads(file.read_bytes())
-        lines = _differences(before, now)
+        old = json.loads(file.read_bytes())
+        lines = _list_differences(old, new)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{file}: cannot be read; name another --out") from error
     if lines:
-        raise OtherRunError(_refusal(path, lines), lines)
-    learnt = {name: now[name] for name in _ASKED if {"name", "served"} & {*now.get(name, ())}}
-    if {**before, **learnt} != before:
-        write_atomically(file, (json.dumps({**before, **learnt}, indent=2) + "\n").encode())
+        raise OtherRunError(_describe_refusal(path, lines), lines)
+    facts = {name: new[name] for name in _ASKED if {"name", "served"} & {*new.get(name, ())}}
+    if {**old, **facts} != old:
+        write_atomically(file, (json.dumps({**old, **facts}, indent=2) + "\n").encode())
 
 
-def begun_fresh(path: Path) -> float:
+def read_fresh_start(path: Path) -> float:
     """Since when a run with ``--fresh`` takes answers: its beginning, now for a new one.
 
     Returns:
@@ -309,17 +310,17 @@ def name_pictures(path: Path, pictures: Mapping[str, Mapping[str, str]]) -> None
     Raises:
         UserError: Another process writes there.
     """
-    lock = _locked(path)
+    lock = _lock_folder(path)
     try:
         lines = (path / RESULTS).read_bytes().split(b"\n")
-        named = [_with_pictures(line, pictures) for line in lines]
-        write_atomically(path / RESULTS, b"\n".join(named))
+        new_lines = [_add_pictures(line, pictures) for line in lines]
+        write_atomically(path / RESULTS, b"\n".join(new_lines))
     finally:
         os.close(lock)
 
 
-def _with_pictures(line: bytes, pictures: Mapping[str, Mapping[str, str]]) -> bytes:
-    result, _ = _parsed(line)
+def _add_pictures(line: bytes, pictures: Mapping[str, Mapping[str, str]]) -> bytes:
+    result, _ = _parse(line)
     if result is None or result.sample_id not in pictures:
         return line
     entry = json.loads(line)
@@ -327,72 +328,80 @@ def _with_pictures(line: bytes, pictures: Mapping[str, Mapping[str, str]]) -> by
     return json.dumps(entry).encode("ascii")
 
 
-def _refusal(path: Path, lines: Sequence[str]) -> str:
-    line = f"{path}: holds a run with other settings; name another --out"
-    asked = [part for part in _PARTS if any(one.startswith(f"asked.{part}.") for one in lines)]
-    if not asked:
-        return line
-    flags = " and ".join(f"--{part}-name NAME" for part in asked)
-    return f"{line}, or say by {flags} that it is the same one"
+def _describe_refusal(path: Path, lines: Sequence[str]) -> str:
+    head = f"{path}: holds a run with other settings; name another --out"
+    parts = [part for part in _PARTS if any(line.startswith(f"asked.{part}.") for line in lines)]
+    if not parts:
+        return head
+    flags = " and ".join(f"--{part}-name NAME" for part in parts)
+    return f"{head}, or say by {flags} that it is the same one"
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _list_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """A line for each setting that is another now, those of the protocol first."""
-    there, here = dict(before), dict(now)
+    old_leaves, new_leaves = dict(old), dict(new)
     for name in _ASKED:
-        there[name], here[name] = _comparable(before.get(name) or {}, now.get(name) or {})
-    there, here = _leaves(there), _leaves(here)
-    known = _known_by_content(there, here)
-    every = [
+        old_leaves[name], new_leaves[name] = _make_comparable(
+            old.get(name) or {}, new.get(name) or {}
+        )
+    old_leaves, new_leaves = _flatten(old_leaves), _flatten(new_leaves)
+    same_names = _find_same_content(old_leaves, new_leaves)
+    names = [
         name
-        for name in {**there, **here}
+        for name in {**old_leaves, **new_leaves}
         if not name.endswith(".hash") and not name.startswith(TOLD)
     ]
-    changed = [name for name in every if name not in known and there.get(name) != here.get(name)]
-    short = Counter(_leaf(name) for name in every)
+    changed_names = [
+        name
+        for name in names
+        if name not in same_names and old_leaves.get(name) != new_leaves.get(name)
+    ]
+    counts = Counter(map(_leaf, names))
     return [
-        f"{_leaf(name) if short[_leaf(name)] == 1 and not name.startswith('asked.') else name}: "
-        f"{_shown(there.get(name))} there, {_shown(here.get(name))} now"
-        for name in sorted(changed, key=lambda name: not name.startswith("protocol."))
+        f"{_leaf(name) if counts[_leaf(name)] == 1 and not name.startswith('asked.') else name}: "
+        f"{_shorten(old_leaves.get(name))} there, {_shorten(new_leaves.get(name))} now"
+        for name in sorted(changed_names, key=lambda name: not name.startswith("protocol."))
     ]
 
 
-def _comparable(
-    there: Mapping[str, Any], here: Mapping[str, Any]
+def _make_comparable(
+    old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What of somebody who is asked has to be the same: the name, else the address and the server.
+    """What has to be the same of two identities: the name, else the address and the server.
 
-    Who gives a name now says that it is the same one as before. What the server says is compared
+    A name that is given now says that it is the same one as before. What servers say is compared
     where it is known of both.
     """
-    if "name" in here and "name" not in there:
+    if "name" in new and "name" not in old:
         return {}, {}
     names = ["address"]
-    if "name" in there:
+    if "name" in old:
         names = ["name"]
-    elif "served" in there and "served" in here:
+    elif "served" in old and "served" in new:
         names = ["address", "served"]
-    there, here = ({name: one[name] for name in names if name in one} for one in (there, here))
-    return there, here
+    old, new = (
+        {name: identity[name] for name in names if name in identity} for identity in (old, new)
+    )
+    return old, new
 
 
-def _known_by_content(there: Mapping[str, Any], here: Mapping[str, Any]) -> set[str]:
-    """What a policy is called matters not where its content is known.
+def _find_same_content(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
+    """Names of settings that may differ: what a policy is called, where its content is known.
 
     A recording is compared item by item, since it may grow.
     """
-    if there.get(_CONTENT) is None or here.get(_CONTENT) is None:
+    if old.get(_CONTENT) is None or new.get(_CONTENT) is None:
         return set()
-    grows = there.get(_BACKEND) == here.get(_BACKEND) == "recorded"
+    grows = old.get(_BACKEND) == new.get(_BACKEND) == "recorded"
     return {_POLICY, _CONTENT} if grows else {_POLICY}
 
 
-def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings by dotted name."""
     leaves: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, dict):
-            leaves |= _leaves(cast("Mapping[str, Any]", value), f"{prefix}{name}.")
+            leaves |= _flatten(cast("Mapping[str, Any]", value), f"{prefix}{name}.")
         else:
             leaves[f"{prefix}{name}"] = value
     return leaves
@@ -402,11 +411,11 @@ def _leaf(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def _shown(value: object) -> str:
+def _shorten(value: object) -> str:
     if value is None:
         return "nothing"
     text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def to_json(result: SampleResult) -> dict[str, Any]:
@@ -426,25 +435,25 @@ def to_json(result: SampleResult) -> dict[str, Any]:
         "other_mode": dict(result.other_mode),
         "tags": dict(result.tags),
     }
-    if form := _form(result.completion):
+    if form := _find_form(result.completion):
         line["form"] = form
     return line if result.episode is None else line | {"episode": asdict(result.episode)}
 
 
-def _form(completion: str | None) -> str | None:
+def _find_form(completion: str | None) -> str | None:
     """What an answer is that is no plain text."""
     if isinstance(completion, Code):
         return "code"
     return "lost" if isinstance(completion, LostAnswer) else None
 
 
-def _formed(entry: Mapping[str, Any]) -> str | None:
+def _restore_answer(entry: Mapping[str, Any]) -> str | None:
     """The answer as it was taken: code as code, and what could not be had as that."""
     text = entry["completion"]
     if text is None:
         return None
-    before = entry["status"] == "harness_error" and str(entry["error"]).startswith(LOST)
-    form = entry.get("form", "lost" if before and text.startswith(LOST) else None)
+    is_old = entry["status"] == "harness_error" and str(entry["error"]).startswith(LOST)
+    form = entry.get("form", "lost" if is_old and text.startswith(LOST) else None)
     return Code(text) if form == "code" else LostAnswer(text) if form == "lost" else text
 
 
@@ -457,8 +466,8 @@ def from_json(entry: Mapping[str, Any]) -> SampleResult:
     if entry["status"] not in STATUSES or not isinstance(entry["sample_id"], str):
         raise ValueError("no sample's line")
     scores = {
-        name: Score(said["value"], {k: v for k, v in said.items() if k != "value"})
-        for name, said in entry["scores"].items()
+        name: Score(fields["value"], {k: v for k, v in fields.items() if k != "value"})
+        for name, fields in entry["scores"].items()
     }
     return SampleResult(
         sample_id=entry["sample_id"],
@@ -467,15 +476,15 @@ def from_json(entry: Mapping[str, Any]) -> SampleResult:
         seconds=entry["seconds"],
         scores=scores,
         code=entry["code"],
-        completion=_formed(entry),
+        completion=_restore_answer(entry),
         pictures=entry["pictures"],
         other_mode=entry["other_mode"],
         tags=entry["tags"],
-        episode=_episode(entry["episode"]) if "episode" in entry else None,
+        episode=_read_episode(entry["episode"]) if "episode" in entry else None,
     )
 
 
-def _episode(entry: Mapping[str, Any]) -> EpisodeResult:
+def _read_episode(entry: Mapping[str, Any]) -> EpisodeResult:
     turns = entry["by_turn"]
     return EpisodeResult(
         stop_reason=entry["stop_reason"],
@@ -492,9 +501,9 @@ def read_results(path: Path) -> tuple[dict[str, SampleResult], dict[str, object]
         path: Its folder; of several lines of a sample the last whole one counts.
     """
     raw = (path / RESULTS).read_bytes() if (path / RESULTS).exists() else b""
-    read = [(result, key) for result, key in map(_parsed, raw.split(b"\n")) if result is not None]
-    keys = {result.sample_id: key for result, key in read}
-    return {result.sample_id: result for result, _ in read}, keys
+    entries = [(result, key) for result, key in map(_parse, raw.split(b"\n")) if result is not None]
+    keys = {result.sample_id: key for result, key in entries}
+    return {result.sample_id: result for result, _ in entries}, keys
 
 
 def read_summary(path: Path) -> dict[str, Any]:

@@ -66,7 +66,7 @@ _UNUSED: Mapping[Source, Sequence[str]] = {
 _OWN_JUDGE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-Prepared = tuple[Sequence[Item], Bench]
+OpenRun = tuple[Sequence[Item], Bench]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +103,10 @@ class RunOptions:
     def to_json(self) -> dict[str, Any]:
         """What else may be asked of the same samples: all but answers, judge and this machine."""
         left_out = ("predictions", "judge", "recorded", "workers", "confinement")
-        told = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         if self.data is not None and Path(self.data).exists():
-            told["data"] = str(Path(self.data).resolve())
-        return {n: str(v) if isinstance(v, Path) else v for n, v in told.items() if v is not None}
+            values["data"] = str(Path(self.data).resolve())
+        return {n: str(v) if isinstance(v, Path) else v for n, v in values.items() if v is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,12 +143,12 @@ class JudgeOptions:
         if self.model is None:
             for name in ("base_url", "name", "rubric", "prompt", "max_cost"):
                 if getattr(self, name) is not None:
-                    flag = _flag(name if name == "max_cost" else f"judge_{name}")
+                    flag = _flag_name(name if name == "max_cost" else f"judge_{name}")
                     raise UserError(f"--{flag} is of no use without --judge MODEL")
 
 
 @contextmanager
-def judge_for(options: JudgeOptions | None, rubric: str) -> Generator[Judge | None]:
+def open_judge(options: JudgeOptions | None, rubric: str) -> Generator[Judge | None]:
     """The judge that was asked for, its connections open as long as the context lasts.
 
     Args:
@@ -165,7 +165,7 @@ def judge_for(options: JudgeOptions | None, rubric: str) -> Generator[Judge | No
             _log.warning("%s", RENAMED)
         yield LikenessJudge()
     elif options.base_url is None and _OWN_JUDGE.fullmatch(options.model):
-        yield _own_judge(options.model)
+        yield _load_own_judge(options.model)
     else:
         settings = ChatSettings(
             options.model,
@@ -177,11 +177,11 @@ def judge_for(options: JudgeOptions | None, rubric: str) -> Generator[Judge | No
             since=options.since,
         )
         with Chat(settings, cache.folder() / "chat") as chat:
-            chosen = load_rubric(options.rubric or rubric, options.prompt)
-            yield ModelJudge(chat, chosen, options.repeats)
+            judge_rubric = load_rubric(options.rubric or rubric, options.prompt)
+            yield ModelJudge(chat, judge_rubric, options.repeats)
 
 
-def _own_judge(name: str) -> Judge:
+def _load_own_judge(name: str) -> Judge:
     """A judge of the user's own.
 
     Raises:
@@ -193,26 +193,26 @@ def _own_judge(name: str) -> Judge:
     except Exception as error:  # whatever a stranger's class raises
         raise UserError(f"judge {name!r} cannot be made: {error}") from error
     parts = ("name", "concurrency", "protocol", "expected", "spent", "__call__")
-    if missing := [part for part in parts if not hasattr(judge, part)]:
-        raise UserError(f"judge {name!r} lacks {', '.join(missing)}; see rrvf.scorers.judge.Judge")
+    if gaps := [part for part in parts if not hasattr(judge, part)]:
+        raise UserError(f"judge {name!r} lacks {', '.join(gaps)}; see rrvf.scorers.judge.Judge")
     if judge.name in ("gpt", LIKENESS, "execution"):
         raise UserError(f"judge {name!r} names its score {judge.name!r}, which is another's")
     return judge
 
 
 @contextmanager
-def prepared(benchmark: str, options: RunOptions) -> Generator[Prepared]:
+def open_run(name: str, options: RunOptions) -> Generator[OpenRun]:
     """The items to score and the bench; its renderer lives as long as the context.
 
     Args:
-        benchmark: A name, or ``my.module:MyBenchmark``.
+        name: Of the benchmark, or ``my.module:MyBenchmark``.
         options: What the run was told.
 
     Raises:
         UserError: An unknown benchmark, or data and predictions that cannot be used.
     """
-    chosen = find_benchmark(benchmark)
-    items = _answered(_samples(chosen, options), options)
+    benchmark = find_benchmark(name)
+    items = _attach_answers(_load_samples(benchmark, options), options)
     renderer = RendererOptions(
         workers=options.workers,
         seconds=options.timeout,
@@ -225,13 +225,13 @@ def prepared(benchmark: str, options: RunOptions) -> Generator[Prepared]:
         confinement=options.confinement,
     )
     with (
-        judge_for(options.judge, chosen.rubric) as judge,
+        open_judge(options.judge, benchmark.rubric) as judge,
         open_bench(
-            chosen,
+            benchmark,
             renderer,
             scorers=options.scorers,
             judge=judge,
-            clip=_clip_settings(options),
+            clip=_read_clip_settings(options),
             data=options.data,
             pictures=options.pictures,
         ) as bench,
@@ -239,27 +239,27 @@ def prepared(benchmark: str, options: RunOptions) -> Generator[Prepared]:
         yield items, bench
 
 
-def _samples(benchmark: Benchmark, options: RunOptions) -> Sequence[Sample]:
+def _load_samples(benchmark: Benchmark, options: RunOptions) -> Sequence[Sample]:
     if options.data is None:
         return []
-    wanted = LoadOptions(
+    load_options = LoadOptions(
         subset=options.subset,
         task=options.task,
         limit=options.limit,
         images=options.reference == "image" or benchmark.images_only,
     )
-    return load_samples(benchmark, options.data, wanted)
+    return load_samples(benchmark, options.data, load_options)
 
 
-def _answered(samples: Sequence[Sample], options: RunOptions) -> Sequence[Item]:
+def _attach_answers(samples: Sequence[Sample], options: RunOptions) -> Sequence[Item]:
     # A limit may have left samples unread, and who answers them is no mistake then.
-    partial = options.limit is not None and len(samples) <= options.limit
+    is_partial = options.limit is not None and len(samples) <= options.limit
     if options.recorded is not None:
-        match(samples, dict.fromkeys(options.recorded, ""), partial_ok_limit=partial)
+        match(samples, dict.fromkeys(options.recorded, ""), partial_ok_limit=is_partial)
     if options.predictions is None:
         return [(sample, None) for sample in samples[: options.limit]]
     answers = load_predictions(options.predictions)
-    return match(samples, answers, partial_ok_limit=partial)[: options.limit]
+    return match(samples, answers, partial_ok_limit=is_partial)[: options.limit]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,11 +330,11 @@ class LoopOptions:
 
     def __post_init__(self) -> None:
         if self.teacher is None:
-            of_a_teacher = (
+            teacher_options = (
                 *("teacher_base_url", "teacher_name"),
                 *("teacher_max_cost", "teacher_prompt"),
             )
-            self._refuse(of_a_teacher, "without --teacher MODEL")
+            self._refuse(teacher_options, "without --teacher MODEL")
         if (self.tool_name is None) != (self.tool_argument is None):
             raise UserError("--tool-name and --tool-argument go together; give both")
         for name in (self.tool_name, self.tool_argument):
@@ -376,27 +376,27 @@ class LoopOptions:
             raise UserError("--policy names no model")
         return "endpoint"
 
-    def _refuse(self, names: Sequence[str], why: str) -> None:
+    def _refuse(self, names: Sequence[str], reason: str) -> None:
         for name in names:
             value = getattr(self, name)
             if value is not None and value is not False:
-                raise UserError(f"--{_flag(name)} is of no use {why}")
+                raise UserError(f"--{_flag_name(name)} is of no use {reason}")
 
     def sampling(self) -> dict[str, Any]:
         """What is said of sampling besides the temperature."""
-        said = {"top_p": self.top_p, "seed": self.seed}
-        return {name: value for name, value in said.items() if value is not None}
+        values = {"top_p": self.top_p, "seed": self.seed}
+        return {name: value for name, value in values.items() if value is not None}
 
 
-def _flag(name: str) -> str:
+def _flag_name(name: str) -> str:
     return name.replace("_", "-")
 
 
 @contextmanager
-def episodes(
+def open_episodes(
     benchmark: str, options: RunOptions, loop: LoopOptions, out: Path, answers: Path | None = None
 ) -> Generator[tuple[Sequence[Item], LoopScoring]]:
-    """As :func:`prepared`, the answers coming from episodes.
+    """As :func:`open_run`, the answers coming from episodes.
 
     Args:
         benchmark: Its name.
@@ -409,25 +409,30 @@ def episodes(
     Raises:
         UserError: As there; or the policy's file, checkpoint, key or server cannot be used.
     """
-    recorded = RecordedPolicy.load(Path(loop.policy)) if loop.source() == "recorded" else None
-    if recorded is not None and options.data is not None:
-        options = replace(options, recorded=tuple(recorded.turns))
+    recording = RecordedPolicy.load(Path(loop.policy)) if loop.source() == "recorded" else None
+    if recording is not None and options.data is not None:
+        options = replace(options, recorded=tuple(recording.turns))
     with (
-        prepared(benchmark, options) as (items, bench),
-        _policy(loop, bench.language, recorded, answers or out / ANSWERS) as policy,
-        open_teacher(_teacher_chat(loop), _teacher_prompt(loop, bench.language)) as teacher,
+        open_run(benchmark, options) as (items, bench),
+        _open_policy(loop, bench.language, recording, answers or out / ANSWERS) as policy,
+        open_teacher(
+            _read_teacher_settings(loop), _read_teacher_prompt(loop, bench.language)
+        ) as teacher,
     ):
-        rules = _rules(loop, bench.language)
-        kept = Trajectories(out)
-        every = repeat_items(items, loop.repeats)
-        yield every, LoopScoring(bench, policy, teacher, rules, kept, loop.concurrency)
+        rules = _build_rules(loop, bench.language)
+        trajectories = Trajectories(out)
+        repeated_items = repeat_items(items, loop.repeats)
+        yield (
+            repeated_items,
+            LoopScoring(bench, policy, teacher, rules, trajectories, loop.concurrency),
+        )
 
 
-def _rules(loop: LoopOptions, language: Language) -> AgentSettings:
+def _build_rules(loop: LoopOptions, language: Language) -> AgentSettings:
     """The rules of an episode, with the user's prompt and tool where there are any."""
     rules = AgentSettings.of(
         language,
-        tool=_tool(loop, language),
+        tool=_choose_tool(loop, language),
         max_turns=loop.max_turns,
         turn_tokens=loop.max_tokens,
         max_tokens=loop.max_episode_tokens,
@@ -439,11 +444,11 @@ def _rules(loop: LoopOptions, language: Language) -> AgentSettings:
     )
     if loop.policy_prompt is None:
         return rules
-    own = read_own_prompt(loop.policy_prompt, needs="system")
-    return replace(rules, prompt=replace(own, user=own.user or rules.prompt.user))
+    prompt = read_own_prompt(loop.policy_prompt, needs="system")
+    return replace(rules, prompt=replace(prompt, user=prompt.user or rules.prompt.user))
 
 
-def _tool(loop: LoopOptions, language: Language) -> RenderTool:
+def _choose_tool(loop: LoopOptions, language: Language) -> RenderTool:
     tool = CHART_TOOL if language == "python" else PAGE_TOOL
     if loop.tool_name is None or loop.tool_argument is None:
         return tool
@@ -451,18 +456,18 @@ def _tool(loop: LoopOptions, language: Language) -> RenderTool:
 
 
 @contextmanager
-def _policy(
-    loop: LoopOptions, language: Language, recorded: RecordedPolicy | None, answers: Path
+def _open_policy(
+    loop: LoopOptions, language: Language, recording: RecordedPolicy | None, answers: Path
 ) -> Generator[Policy]:
     source = loop.source()
-    if recorded is not None:
-        yield recorded
+    if recording is not None:
+        yield recording
     elif source in ("transformers", "vllm"):
-        yield _checkpoint(loop, source)
+        yield _load_checkpoint(loop, source)
     else:
         # A single turn has no tool.
-        offered = loop.native_tools and loop.max_turns > 1
-        tools = (_tool(loop, language).schema(),) if offered else ()
+        is_offered = loop.native_tools and loop.max_turns > 1
+        tools = (_choose_tool(loop, language).schema(),) if is_offered else ()
         settings = ChatSettings(
             loop.policy,
             loop.base_url,
@@ -476,21 +481,21 @@ def _policy(
             yield EndpointPolicy(chat, loop.temperature, tools, loop.sampling())
 
 
-def _checkpoint(loop: LoopOptions, source: Literal["transformers", "vllm"]) -> Policy:
-    given: dict[str, Any] = {"temperature": loop.temperature, "parameters": loop.sampling()}
+def _load_checkpoint(loop: LoopOptions, source: Literal["transformers", "vllm"]) -> Policy:
+    options: dict[str, Any] = {"temperature": loop.temperature, "parameters": loop.sampling()}
     if loop.batch_size is not None:
-        given["batch_size"] = loop.batch_size
+        options["batch_size"] = loop.batch_size
     if source == "vllm":
-        return VllmPolicy(loop.policy, **given)
-    return TransformersPolicy(loop.policy, device=loop.device, **given)
+        return VllmPolicy(loop.policy, **options)
+    return TransformersPolicy(loop.policy, device=loop.device, **options)
 
 
-def _teacher_prompt(loop: LoopOptions, language: Language) -> Prompt:
-    own = loop.teacher_prompt
-    return teacher_prompt(language) if own is None else read_own_prompt(own)
+def _read_teacher_prompt(loop: LoopOptions, language: Language) -> Prompt:
+    path = loop.teacher_prompt
+    return teacher_prompt(language) if path is None else read_own_prompt(path)
 
 
-def _teacher_chat(loop: LoopOptions) -> ChatSettings | None:
+def _read_teacher_settings(loop: LoopOptions) -> ChatSettings | None:
     if loop.teacher is None:
         return None
     return ChatSettings(
@@ -525,7 +530,7 @@ def open_teacher(settings: ChatSettings | None, prompt: Prompt) -> Generator[Tea
 # ---------------------------------------------------------------------------- who has no answer
 
 
-def without_answer(items: Sequence[Item], scoring: Scoring) -> list[str]:
+def find_unanswered(items: Sequence[Item], scoring: Scoring) -> list[str]:
     """Ids of the samples that a file of answers leaves out."""
     if not isinstance(scoring, LoopScoring):
         return [sample.id for sample, completion in items if completion is None]
@@ -537,24 +542,24 @@ def without_answer(items: Sequence[Item], scoring: Scoring) -> list[str]:
 # ------------------------------------------------------------------------------- what it costs
 
 
-def spent(scoring: Scoring) -> Iterator[str]:
+def list_costs(scoring: Scoring) -> Iterator[str]:
     """A line on what each of policy, teacher and judge was asked and paid so far."""
     for part, chat in chats_in(scoring).items():
         if part != "judge":
-            yield _spent(part, chat.usage())
+            yield _describe_usage(part, chat.usage())
     if scoring.judge is not None and (line := scoring.judge.spent()):
         yield line
 
 
-def _spent(who: str, used: Usage) -> str:
-    cost = "cost unknown" if used.cost is None else f"${used.cost:.2f}"
+def _describe_usage(part: str, usage: Usage) -> str:
+    cost = "cost unknown" if usage.cost is None else f"${usage.cost:.2f}"
     return (
-        f"{who}: {used.paid} answers paid, {used.from_cache} kept from before, "
-        f"{used.failures} failed; {used.input_tokens:,} tokens read, "
-        f"{used.output_tokens:,} written, {cost}"
+        f"{part}: {usage.paid} answers paid, {usage.from_cache} kept from before, "
+        f"{usage.failures} failed; {usage.input_tokens:,} tokens read, "
+        f"{usage.output_tokens:,} written, {cost}"
     )
 
 
-def _clip_settings(options: RunOptions) -> ClipSettings:
+def _read_clip_settings(options: RunOptions) -> ClipSettings:
     settings = ClipSettings(weights=options.clip_weights, failure=options.clip_failure)
     return settings if options.clip_model is None else replace(settings, model=options.clip_model)

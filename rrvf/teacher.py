@@ -68,7 +68,7 @@ class Feedback:
     seconds: float = 0.0
 
 
-def feedback(teacher: Teacher, target: bytes, rendering: bytes) -> Feedback:
+def get_feedback(teacher: Teacher, target: bytes, rendering: bytes) -> Feedback:
     """Have a rendering commented on.
 
     Where the teacher fails, the episode goes on without its comments, and says so.
@@ -79,12 +79,12 @@ def feedback(teacher: Teacher, target: bytes, rendering: bytes) -> Feedback:
         return Feedback(BLANK, "not_asked")
     if not teacher.is_model:
         return Feedback(teacher.comments(target, rendering), "not_asked")
-    began = time.monotonic()
+    start = time.monotonic()
     try:
         text = teacher.comments(target, rendering)
     except HarnessError:
-        return Feedback(NO_COMMENTS, "failed", time.monotonic() - began)
-    return Feedback(text, "asked", time.monotonic() - began)
+        return Feedback(NO_COMMENTS, "failed", time.monotonic() - start)
+    return Feedback(text, "asked", time.monotonic() - start)
 
 
 def is_blank(png: bytes) -> bool:
@@ -137,10 +137,10 @@ class ModelTeacher:
         answer = self.chat.ask(
             [*system, question], temperature=TEMPERATURE, max_tokens=self.max_tokens
         )
-        said = _HEAD.sub("", answer.text.rpartition("</think>")[2]).strip()
-        if not said:
+        comments = _HEAD.sub("", answer.text.rpartition("</think>")[2]).strip()
+        if not comments:
             raise HarnessError("the teacher thought and said nothing")
-        return said[:_MOST_CHARS]
+        return comments[:_MOST_CHARS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +158,12 @@ class PictureOnly:
 
     def comments(self, target: bytes, rendering: bytes) -> str:
         """The sizes of the two pictures."""
-        wanted, made = size_of(target), size_of(rendering)
-        if wanted == made:
-            return f"-**Size**- Both pictures have {_pixels(wanted)}."
-        return f"-**Size**- The reference has {_pixels(wanted)}, the rendering {_pixels(made)}."
+        wanted_size, size = size_of(target), size_of(rendering)
+        if wanted_size == size:
+            return f"-**Size**- Both pictures have {_pixels(wanted_size)}."
+        return (
+            f"-**Size**- The reference has {_pixels(wanted_size)}, the rendering {_pixels(size)}."
+        )
 
 
 def size_of(png: bytes) -> tuple[int, int]:

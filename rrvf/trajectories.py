@@ -137,7 +137,9 @@ class Trajectory:
 
     def n_teacher(self, part: TeacherPart) -> int:
         """Observations in which the teacher had this part."""
-        return sum(seen.teacher == part for turn in self.turns for seen in turn.observations)
+        return sum(
+            observation.teacher == part for turn in self.turns for observation in turn.observations
+        )
 
 
 # ------------------------------------------------------------------------------------ on disk
@@ -162,33 +164,39 @@ def to_json(trajectory: Trajectory, add_picture: Callable[[bytes], str]) -> dict
 
 
 def _turn_to_json(turn: Turn, add_picture: Callable[[bytes], str]) -> dict[str, Any]:
-    written = turn.completion
+    completion = turn.completion
     return {
-        "note": written.note,
-        "finish_reason": written.finish_reason,
-        "input_tokens": written.input_tokens,
-        "output_tokens": written.output_tokens,
-        "completion": written.text,
-        "tool_calls": [call._asdict() for call in written.tool_calls],
-        "cached": written.cached,
+        "note": completion.note,
+        "finish_reason": completion.finish_reason,
+        "input_tokens": completion.input_tokens,
+        "output_tokens": completion.output_tokens,
+        "completion": completion.text,
+        "tool_calls": [call._asdict() for call in completion.tool_calls],
+        "cached": completion.cached,
         "seconds": turn.seconds,
         "action": turn.action,
         "thought": turn.thought,
         "answer": turn.answer,
         "malformed": list(turn.malformed),
         "observations": [
-            {
-                "status": seen.status,
-                "text": seen.text,
-                "code": seen.code,
-                "picture": None if seen.picture is None else add_picture(seen.picture),
-                "attached": seen.attached,
-                "teacher": seen.teacher,
-                "seconds": seen.seconds,
-                "teacher_seconds": seen.teacher_seconds,
-            }
-            for seen in turn.observations
+            _observation_to_json(observation, add_picture) for observation in turn.observations
         ],
+    }
+
+
+def _observation_to_json(
+    observation: Observation, add_picture: Callable[[bytes], str]
+) -> dict[str, Any]:
+    picture = observation.picture
+    return {
+        "status": observation.status,
+        "text": observation.text,
+        "code": observation.code,
+        "picture": None if picture is None else add_picture(picture),
+        "attached": observation.attached,
+        "teacher": observation.teacher,
+        "seconds": observation.seconds,
+        "teacher_seconds": observation.teacher_seconds,
     }
 
 
@@ -204,68 +212,72 @@ def from_json(entry: Mapping[str, Any], read_picture: Callable[[str], bytes]) ->
         OSError: A picture cannot be read.
     """
     return Trajectory(
-        sample_id=_checked(entry["sample_id"], str),
-        turns=tuple(_turn(turn, read_picture) for turn in entry["turns"]),
-        stop_reason=cast("StopReason", _one_of(entry["stop_reason"], STOP_REASONS)),
-        completion=_optional(entry["completion"], str),
-        error=_optional(entry["error"], str),
-        seconds=_number(entry["seconds"]),
-        repeat=_checked(entry["repeat"], int),
+        sample_id=_check(entry["sample_id"], str),
+        turns=tuple(_read_turn(turn, read_picture) for turn in entry["turns"]),
+        stop_reason=cast("StopReason", _check_choice(entry["stop_reason"], STOP_REASONS)),
+        completion=_check_optional(entry["completion"], str),
+        error=_check_optional(entry["error"], str),
+        seconds=_read_number(entry["seconds"]),
+        repeat=_check(entry["repeat"], int),
     )
 
 
-def _turn(entry: Mapping[str, Any], read_picture: Callable[[str], bytes]) -> Turn:
+def _read_turn(entry: Mapping[str, Any], read_picture: Callable[[str], bytes]) -> Turn:
     calls = [ToolCall(call["id"], call["name"], call["arguments"]) for call in entry["tool_calls"]]
     return Turn(
         completion=Completion(
-            text=_checked(entry["completion"], str),
-            finish_reason=_optional(entry["finish_reason"], str),
-            tool_calls=tuple(ToolCall(*(_checked(part, str) for part in call)) for call in calls),
-            input_tokens=_optional(entry["input_tokens"], int),
-            output_tokens=_optional(entry["output_tokens"], int),
-            cached=_checked(entry["cached"], bool),
-            note=_optional(entry.get("note"), str),
+            text=_check(entry["completion"], str),
+            finish_reason=_check_optional(entry["finish_reason"], str),
+            tool_calls=tuple(ToolCall(*(_check(part, str) for part in call)) for call in calls),
+            input_tokens=_check_optional(entry["input_tokens"], int),
+            output_tokens=_check_optional(entry["output_tokens"], int),
+            cached=_check(entry["cached"], bool),
+            note=_check_optional(entry.get("note"), str),
         ),
-        action=cast("Action", _one_of(entry["action"], get_args(Action))),
-        thought=_optional(entry["thought"], str),
-        answer=_optional(entry["answer"], str),
-        observations=tuple(_observation(one, read_picture) for one in entry["observations"]),
-        malformed=tuple(_checked(one, str) for one in entry.get("malformed", ())),
-        seconds=_number(entry["seconds"]),
+        action=cast("Action", _check_choice(entry["action"], get_args(Action))),
+        thought=_check_optional(entry["thought"], str),
+        answer=_check_optional(entry["answer"], str),
+        observations=tuple(
+            _read_observation(observation, read_picture) for observation in entry["observations"]
+        ),
+        malformed=tuple(_check(text, str) for text in entry.get("malformed", ())),
+        seconds=_read_number(entry["seconds"]),
     )
 
 
-def _observation(entry: Mapping[str, Any], read_picture: Callable[[str], bytes]) -> Observation:
-    name = _optional(entry["picture"], str)
+def _read_observation(
+    entry: Mapping[str, Any], read_picture: Callable[[str], bytes]
+) -> Observation:
+    name = _check_optional(entry["picture"], str)
     return Observation(
-        status=cast("Status", _one_of(entry["status"], STATUSES)),
-        text=_checked(entry["text"], str),
-        code=_optional(entry["code"], str),
+        status=cast("Status", _check_choice(entry["status"], STATUSES)),
+        text=_check(entry["text"], str),
+        code=_check_optional(entry["code"], str),
         picture=None if name is None else read_picture(name),
-        attached=_checked(entry["attached"], bool),
-        teacher=cast("TeacherPart", _one_of(entry["teacher"], get_args(TeacherPart))),
-        seconds=_number(entry["seconds"]),
-        teacher_seconds=_number(entry["teacher_seconds"]),
+        attached=_check(entry["attached"], bool),
+        teacher=cast("TeacherPart", _check_choice(entry["teacher"], get_args(TeacherPart))),
+        seconds=_read_number(entry["seconds"]),
+        teacher_seconds=_read_number(entry["teacher_seconds"]),
     )
 
 
-def _one_of(value: object, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise ValueError(f"{value!r} is none of {', '.join(allowed)}")
+def _check_choice(value: object, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise ValueError(f"{value!r} is none of {', '.join(choices)}")
     return cast("str", value)
 
 
-def _checked(value: object, kind: type[_T]) -> _T:
+def _check(value: object, kind: type[_T]) -> _T:
     if not isinstance(value, kind):
         raise TypeError(f"not a {kind.__name__}")
     return value
 
 
-def _optional(value: object, kind: type[_T]) -> _T | None:
-    return None if value is None else _checked(value, kind)
+def _check_optional(value: object, kind: type[_T]) -> _T | None:
+    return None if value is None else _check(value, kind)
 
 
-def _number(value: object) -> float:
+def _read_number(value: object) -> float:
     if not isinstance(value, int | float):
         raise TypeError("not a number")
     return float(value)

@@ -247,8 +247,8 @@ class Score:
         Args:
             reason: One line.
         """
-        why = {} if reason is None else {"reason": reason}
-        return cls(0.0, {"precision": 0.0, "recall": 0.0, "f1": 0.0, **why})
+        extra = {} if reason is None else {"reason": reason}
+        return cls(0.0, {"precision": 0.0, "recall": 0.0, "f1": 0.0, **extra})
 
     @classmethod
     def unscored(cls, reason: str) -> Score:

@@ -80,23 +80,23 @@ def read_calls(raw: str) -> tuple[ToolCall, ...]:
     """
     functions = _FUNCTION.search(raw)
     if functions is not None and not raw[: functions.start()].strip():
-        return tuple(_function_calls(raw))
+        return tuple(_read_functions(raw))
     try:
-        values = [one for value in _read_values(raw) for one in _unwrapped(value)]
+        values = [call for value in _read_values(raw) for call in _unwrap(value)]
     except ValueError as error:
         return (ToolCall(None, {}, raw, f"the call is not valid JSON: {error}"),)
     if not values:
         return (ToolCall(None, {}, raw, "the call is not a JSON object"),)
-    several = ("several calls in one tag",) if len(values) > 1 else ()
-    return tuple(_call(raw, replace(one, odd=(*several, *one.odd))) for one in values)
+    remarks = ("several calls in one tag",) if len(values) > 1 else ()
+    return tuple(_read_call(raw, replace(value, odd=(*remarks, *value.odd))) for value in values)
 
 
 def read_native(name: str, arguments: str) -> ToolCall:
     """A call that an endpoint returned beside the text; ``arguments`` is JSON, or should be."""
     if not name:
         return ToolCall(None, {}, arguments, 'the call has no "name" that is a string')
-    found, odd, error = _text_arguments(arguments)
-    return ToolCall(name, found, arguments, error, _line(odd))
+    values, odd, error = _parse_arguments(arguments)
+    return ToolCall(name, values, arguments, error, _join(odd))
 
 
 def read_untagged(text: str) -> tuple[ToolCall, ...]:
@@ -106,11 +106,11 @@ def read_untagged(text: str) -> tuple[ToolCall, ...]:
     calls = read_calls(text)
     if any(call.error is not None or not call.arguments for call in calls):
         return ()
-    return tuple(replace(call, malformed=_line(("no tag", call.malformed))) for call in calls)
+    return tuple(replace(call, malformed=_join(("no tag", call.malformed))) for call in calls)
 
 
-def _call(raw: str, written: _Value) -> ToolCall:
-    value, odd = written.value, written.odd
+def _read_call(raw: str, entry: _Value) -> ToolCall:
+    value, odd = entry.value, entry.odd
     if not isinstance(value, dict):
         return ToolCall(None, {}, raw, "the call is not a JSON object")
     call = cast("dict[str, Any]", value)
@@ -122,25 +122,25 @@ def _call(raw: str, written: _Value) -> ToolCall:
     name = call.get("name")
     if not isinstance(name, str) or not name:
         return ToolCall(None, {}, raw, 'the call has no "name" that is a string')
-    arguments, more, error = _arguments(call)
-    malformed = _line((*odd, *more)) if error is None else None
+    arguments, more, error = _read_arguments(call)
+    malformed = _join((*odd, *more)) if error is None else None
     return ToolCall(name, arguments, raw, error, malformed)
 
 
-def _line(odd: Sequence[str | None]) -> str | None:
+def _join(odd: Sequence[str | None]) -> str | None:
     return ", ".join(filter(None, odd)) or None
 
 
-def _unwrapped(written: _Value) -> Iterator[_Value]:
+def _unwrap(entry: _Value) -> Iterator[_Value]:
     """The calls of a list, or of OpenAI's ``tool_calls``; any other value by itself."""
-    several = written.value
-    if isinstance(several, dict):
-        several = cast("dict[str, object]", several).get("tool_calls")
-    if not isinstance(several, list):
-        yield written
+    calls = entry.value
+    if isinstance(calls, dict):
+        calls = cast("dict[str, object]", calls).get("tool_calls")
+    if not isinstance(calls, list):
+        yield entry
         return
-    for one in cast("list[object]", several)[:_MOST_OBJECTS]:
-        yield _Value(one, (*written.odd, "a list of calls"))
+    for call in cast("list[object]", calls)[:_MOST_OBJECTS]:
+        yield _Value(call, (*entry.odd, "a list of calls"))
 
 
 # --------------------------------------------------------------------------------- arguments
@@ -149,23 +149,23 @@ _Arguments = tuple[dict[str, Any], tuple[str, ...], str | None]
 """Arguments, what was odd about them, and what is wrong with them."""
 
 
-def _arguments(call: Mapping[str, Any]) -> _Arguments:
+def _read_arguments(call: Mapping[str, Any]) -> _Arguments:
     odd: tuple[str, ...] = ()
     value = call.get("arguments", call.get("parameters"))
-    beside = {name: one for name, one in call.items() if name not in _NO_ARGUMENTS}
+    rest = {name: item for name, item in call.items() if name not in _NO_ARGUMENTS}
     if "arguments" not in call and "parameters" in call:
         odd = ('"parameters" instead of "arguments"',)
     elif "arguments" not in call:
-        value, odd = beside, ("the arguments beside the name",) if beside else ()
+        value, odd = rest, ("the arguments beside the name",) if rest else ()
     if isinstance(value, dict):
         return cast("dict[str, Any]", value), odd, None
     if not isinstance(value, str):
         return {}, odd, '"arguments" is not a JSON object'
-    found, more, error = _text_arguments(value)
-    return found, (*odd, "arguments in a string", *more), error
+    arguments, more, error = _parse_arguments(value)
+    return arguments, (*odd, "arguments in a string", *more), error
 
 
-def _text_arguments(text: str) -> _Arguments:
+def _parse_arguments(text: str) -> _Arguments:
     try:
         values = _read_values(text)
     except ValueError as error:
@@ -186,7 +186,7 @@ def _read_values(text: str) -> list[_Value]:
         ValueError: It is neither; says what is wrong with it as JSON.
     """
     try:
-        return [_inner(_Value(json.loads(text)))]
+        return [_unwrap_string(_Value(json.loads(text)))]
     except RecursionError:
         raise ValueError("out of range") from None
     except json.JSONDecodeError as error:
@@ -195,30 +195,32 @@ def _read_values(text: str) -> list[_Value]:
         raise ValueError("out of range") from None  # an integer of too many digits
     if len(text) > _MOST_REPAIRED:
         raise ValueError(reason)
-    bare, odd = _without_frame(text)
-    for read in (_json_values, _completed_json, _with_backslashes, _python_value):
+    bare, odd = _strip_frame(text)
+    for reader in (_parse_objects, _complete_json, _double_backslashes, _parse_python):
         try:
-            return [_inner(_Value(one.value, (*odd, *one.odd))) for one in read(bare)]
+            return [
+                _unwrap_string(_Value(value.value, (*odd, *value.odd))) for value in reader(bare)
+            ]
         except (ValueError, RecursionError):
             continue
     raise ValueError(reason)
 
 
-def _inner(written: _Value) -> _Value:
+def _unwrap_string(entry: _Value) -> _Value:
     """JSON that was written as a JSON string once more."""
-    text = written.value
+    text = entry.value
     if not isinstance(text, str):
-        return written
+        return entry
     try:
         value: object = json.loads(text, strict=False)
     except (ValueError, RecursionError):
-        return written
+        return entry
     if not isinstance(value, dict):
-        return written
-    return _Value(cast("object", value), (*written.odd, "JSON in a string"))
+        return entry
+    return _Value(cast("object", value), (*entry.odd, "JSON in a string"))
 
 
-def _without_frame(text: str) -> tuple[str, tuple[str, ...]]:
+def _strip_frame(text: str) -> tuple[str, tuple[str, ...]]:
     """What stands in a fence, or before a tag that was meant to close."""
     odd: list[str] = []
     text = text.strip()
@@ -233,7 +235,7 @@ def _without_frame(text: str) -> tuple[str, tuple[str, ...]]:
     return text, tuple(odd)
 
 
-def _json_values(text: str) -> list[_Value]:
+def _parse_objects(text: str) -> list[_Value]:
     """Objects one after the other, their strings with real line breaks and tabs in them."""
     decoder = json.JSONDecoder(strict=False)
     values: list[object] = []
@@ -247,12 +249,12 @@ def _json_values(text: str) -> list[_Value]:
         else:
             value, at = decoder.raw_decode(text, at)
             values.append(value)
-    several = len(values) > 1
-    if not values or (several and not all(isinstance(value, dict) for value in values)):
+    has_several = len(values) > 1
+    if not values or (has_several and not all(isinstance(value, dict) for value in values)):
         raise ValueError("no object, or something else beside it")
     if len(values) > _MOST_OBJECTS:
         raise ValueError("too many objects")
-    if not odd and not several and _has_control(text):
+    if not odd and not has_several and _has_control(text):
         odd = ["line breaks inside of a string"]
     return [_Value(value, tuple(odd)) for value in values]
 
@@ -265,34 +267,35 @@ def _has_control(text: str) -> bool:
     return False
 
 
-def _completed_json(text: str) -> list[_Value]:
+def _complete_json(text: str) -> list[_Value]:
     """An object that lacks brackets at its end, after its last value."""
     if text[-1:] in ("{", "["):
         raise ValueError("cut off before a value")
-    missing: list[str] = []
+    brackets: list[str] = []
     for token in _TOKEN.finditer(text):
         sign = token[0]
         if sign in _BRACKETS:
-            missing.append(_BRACKETS[sign])
-        elif sign == '"' or (sign in "}]" and (not missing or missing.pop() != sign)):
+            brackets.append(_BRACKETS[sign])
+        elif sign == '"' or (sign in "}]" and (not brackets or brackets.pop() != sign)):
             raise ValueError("a string without an end, or brackets that do not match")
-    if not 0 < len(missing) <= _MOST_MISSING:
+    if not 0 < len(brackets) <= _MOST_MISSING:
         raise ValueError("no bracket is missing, or too many are")
-    whole = text + "".join(reversed(missing))
-    return [_Value(json.loads(whole, strict=False), ("a bracket too few at the end",))]
+    full_text = text + "".join(reversed(brackets))
+    return [_Value(json.loads(full_text, strict=False), ("a bracket too few at the end",))]
 
 
-def _with_backslashes(text: str) -> list[_Value]:
+def _double_backslashes(text: str) -> list[_Value]:
     """JSON whose strings have backslashes of their own, as those of formulas."""
-    read = _json_values(_UNKNOWN_ESCAPE.sub(_escaped, text))
-    return [_Value(one.value, ("backslashes that JSON does not know", *one.odd)) for one in read]
+    values = _parse_objects(_UNKNOWN_ESCAPE.sub(_escape, text))
+    odd = "backslashes that JSON does not know"
+    return [_Value(value.value, (odd, *value.odd)) for value in values]
 
 
-def _escaped(escape: re.Match[str]) -> str:
+def _escape(escape: re.Match[str]) -> str:
     return escape[0] if escape[1] in _ESCAPES else "'" if escape[1] == "'" else f"\\{escape[0]}"
 
 
-def _python_value(text: str) -> list[_Value]:
+def _parse_python(text: str) -> list[_Value]:
     """A dictionary as Python writes it."""
     if not text.endswith(("}", "]")):
         raise ValueError("no dictionary")
@@ -305,18 +308,20 @@ def _python_value(text: str) -> list[_Value]:
 # -------------------------------------------------------------------------------- Qwen3-Coder
 
 
-def _function_calls(raw: str) -> Iterator[ToolCall]:
+def _read_functions(raw: str) -> Iterator[ToolCall]:
     """Calls of the form ``<function=NAME><parameter=NAME>text</parameter></function>``."""
-    for name, body in _elements(_FUNCTION, raw, "</function>"):
+    for name, body in _find_elements(_FUNCTION, raw, "</function>"):
         if name:
-            found = _elements(_PARAMETER, body, "</parameter>")
-            arguments = {key: value.removeprefix("\n").removesuffix("\n") for key, value in found}
+            elements = _find_elements(_PARAMETER, body, "</parameter>")
+            arguments = {
+                key: value.removeprefix("\n").removesuffix("\n") for key, value in elements
+            }
             yield ToolCall(name, arguments, raw, None, "tags instead of JSON")
         else:
             yield ToolCall(None, {}, raw, 'the call has no "name" that is a string')
 
 
-def _elements(opening: re.Pattern[str], text: str, closing: str) -> Iterator[tuple[str, str]]:
+def _find_elements(opening: re.Pattern[str], text: str, closing: str) -> Iterator[tuple[str, str]]:
     """Name and content of each element; one that is not closed ends where the next begins."""
     tags = list(opening.finditer(text))[:_MOST_OBJECTS]
     ends = [*(tag.start() for tag in tags), len(text)][1:]

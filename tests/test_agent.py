@@ -23,7 +23,7 @@ from rrvf.policies import EndpointPolicy
 from rrvf.render_tool import CHART_TOOL, PAGE_TOOL, RenderTool
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.renderers.page import PageRenderer
-from rrvf.replies import as_scored, closed, extract_code, prepare_official
+from rrvf.replies import as_scored, extract_code, prepare_official, restore_closing_tag
 from rrvf.teacher import BLANK, NO_COMMENTS, ModelTeacher, PictureOnly, teacher_prompt
 from rrvf.trajectories import STOP_REASONS, Completion, Observation, Trajectory, from_json, to_json
 from rrvf.types import Sample
@@ -528,14 +528,16 @@ def test_every_sequence_of_completions_ends_and_comes_back(
 
 @given(WRITTEN)
 def test_closing_twice_is_closing_once(text: str) -> None:
-    once = closed(text)
+    once = restore_closing_tag(text)
     assert once.startswith(text)
-    assert closed(once) == once
+    assert restore_closing_tag(once) == once
     assert once[len(text) :] in ("", "</tool_call>", "</answer>")
 
 
 def test_a_thought_that_the_template_opened_may_name_a_tag() -> None:
-    assert closed("I <tool_call> next.</think><answer>x").endswith("</think><answer>x</answer>")
+    assert restore_closing_tag("I <tool_call> next.</think><answer>x").endswith(
+        "</think><answer>x</answer>"
+    )
 
 
 def test_what_the_length_cut_off_is_not_mended() -> None:
@@ -546,7 +548,7 @@ def test_what_the_length_cut_off_is_not_mended() -> None:
 
 def test_many_open_thoughts_take_no_time() -> None:
     text = "<think><answer></answer>" * 40_000
-    assert closed(text) == text
+    assert restore_closing_tag(text) == text
 
 
 @given(st.text(max_size=30))

@@ -202,7 +202,7 @@ def test_a_turn_without_a_value_is_tried_again(tmp_path: Path) -> None:
         folder.append(RESULT)
         folder.append(spoilt)
     with RunFolder(tmp_path, {}, keys) as folder:
-        assert folder.done == {"a": RESULT}
+        assert folder.results == {"a": RESULT}
 
 
 def test_a_finished_run_tells_its_turns_and_goes_on_with_the_same(tmp_path: Path) -> None:

@@ -623,7 +623,7 @@ def test_an_option_is_told_to_the_library(
         told.extend(options)
         raise UserError("enough")
 
-    monkeypatch.setattr("rrvf.runs.episodes", noted)
+    monkeypatch.setattr("rrvf.runs.open_episodes", noted)
     rubric = ["--judge", "j", "--judge-repeats", 3, "--judge-key", "K", "--max-cost", 2]
     loop = ["--policy", "p", "--no-attach-rendering", "--key", "L", "--teacher", "t"]
     at = small.index("--predictions")

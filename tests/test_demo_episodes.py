@@ -14,7 +14,7 @@ import pytest
 
 from rrvf.bench import Scoring
 from rrvf.demo import PAGE_SCORERS, demo_items, demo_pages, play_episode
-from rrvf.demo_teacher import recorded_teacher
+from rrvf.demo_teacher import serve_comments
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.renderers.page import PageRenderer
 from rrvf.replies import parse_reply
@@ -157,7 +157,7 @@ def ask(url: str, question: str) -> str:
 
 
 def test_new_questions_get_new_comments_and_repeated_ones_the_same() -> None:
-    with recorded_teacher(["first", "second"]) as url:
+    with serve_comments(["first", "second"]) as url:
         assert url.startswith("http://127.0.0.1:")
         assert [ask(url, one) for one in "aabab"] == ["first", "first", "second", "first", "second"]
         with pytest.raises(urllib.error.HTTPError, match="400"):

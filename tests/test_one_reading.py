@@ -16,7 +16,7 @@ from rrvf.chat import Chat, ChatSettings
 from rrvf.page_replies import extract_html
 from rrvf.policies import EndpointPolicy
 from rrvf.renderers.chart import ChartRenderer
-from rrvf.replies import all_python_blocks, prepare_fixed, prepare_official, spoken
+from rrvf.replies import all_python_blocks, extract_spoken, prepare_fixed, prepare_official
 from rrvf.rewards import as_trajectory
 from rrvf.types import Code, Sample
 from tests.benches import picture_bench
@@ -137,20 +137,20 @@ ANY_TEXT = st.lists(st.sampled_from(TAGS), max_size=14).map("".join) | st.text()
 @example("<answer>```<think>")
 def test_what_is_spoken_is_read_once_and_for_all(text: str) -> None:
     for language in ("python", "html"):
-        once = spoken(text, language)
-        assert spoken(once, language) == once
+        once = extract_spoken(text, language)
+        assert extract_spoken(once, language) == once
         assert "<answer>" not in once or "<tool_call>" in once
-    once = spoken(text, "python")
+    once = extract_spoken(text, "python")
     assert prepare_official(once) == prepare_official(text)
     assert prepare_fixed(once) == prepare_fixed(text)
     assert all_python_blocks(once) == all_python_blocks(text)
-    assert extract_html(spoken(text, "html")) == extract_html(text)
+    assert extract_html(extract_spoken(text, "html")) == extract_html(text)
 
 
 @given(ANY_TEXT)
 def test_a_text_without_thoughts_and_answers_stays_as_it_is(text: str) -> None:
     if not any(tag in text for tag in TAGS[:3]):
-        assert spoken(text, "python") == spoken(text, "html") == text
+        assert extract_spoken(text, "python") == extract_spoken(text, "html") == text
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_text_without_thoughts_and_answers_stays_as_it_is(text: str) -> None:
 def test_long_repetitions_are_read_in_one_pass(piece: str) -> None:
     # With a quadratic step any of these would take hours, not a moment.
     text = piece * (2_000_000 // len(piece))
-    spoken(text, "python")
+    extract_spoken(text, "python")
     extract_html(text)
 
 

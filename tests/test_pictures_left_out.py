@@ -22,7 +22,7 @@ UNKEPT = {"seconds", "pictures"}
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set, answers to it, and runs of them that keep all pictures, those of failures, none."""
+    """A data set, answers to it, and a run for each choice of pictures."""
     folder = tmp_path_factory.mktemp("left_out")
     (folder / "data").mkdir()
     for name, code in REFERENCES.items():

@@ -19,8 +19,8 @@ from rrvf.agent import STOP, AgentSettings, run_episode
 from rrvf.chat import Message, Picture
 from rrvf.errors import DataError, HarnessError, SetupError
 from rrvf.policies import (
-    Asked,
     BatchPolicy,
+    BatchRequest,
     EndpointPolicy,
     RecordedPolicy,
     TransformersPolicy,
@@ -211,7 +211,7 @@ class Counting(BatchPolicy):
         self.batches: list[list[str]] = []
         self.may_go = threading.Event()
 
-    def generate(self, batch: Sequence[Asked]) -> Sequence[Completion]:
+    def generate(self, batch: Sequence[BatchRequest]) -> Sequence[Completion]:
         asked = [str(one.messages[-1].parts[0]) for one in batch]
         self.batches.append(asked)
         self.may_go.wait(60)
@@ -233,7 +233,7 @@ def questions(policy: Counting, texts: Sequence[str], limits: Sequence[int]) -> 
         futures = [pool.submit(one, texts[0], limits[0])]
         assert wait_for(lambda: policy.batches == [[texts[0]]])
         futures += [pool.submit(one, *asked) for asked in zip(texts[1:], limits[1:], strict=True)]
-        assert wait_for(lambda: len(policy._waiting) == len(texts) - 1)
+        assert wait_for(lambda: len(policy._queue) == len(texts) - 1)
         policy.may_go.set()
         return [future.result(60) for future in futures]
 
@@ -289,9 +289,9 @@ def policy(checkpoint: Path) -> TransformersPolicy:
     return TransformersPolicy(str(checkpoint), device="cpu")
 
 
-def asked(*texts: str, max_tokens: int = 12, stop: tuple[str, ...] = STOP) -> list[Asked]:
+def asked(*texts: str, max_tokens: int = 12, stop: tuple[str, ...] = STOP) -> list[BatchRequest]:
     return [
-        Asked([Message("user", (text, Picture(png(color))))], stop, max_tokens)
+        BatchRequest([Message("user", (text, Picture(png(color))))], stop, max_tokens)
         for text, color in zip(texts, ("red", "blue", "green"), strict=False)
     ]
 

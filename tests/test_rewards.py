@@ -28,10 +28,10 @@ from rrvf.rewards import (
     RewardSettings,
     TrlReward,
     as_trajectory,
+    is_well_formed,
     read_mix,
     reward_of,
     verl_reward,
-    well_formed,
 )
 from rrvf.scorers.execution import score_execution
 from rrvf.scorers.judge import Judge
@@ -217,17 +217,18 @@ def test_a_score_beside_the_reward_may_be_missing() -> None:
 def test_what_is_not_the_protocol(last: str) -> None:
     thought = None if "<think>" not in last else "a"
     turns = (*GOOD.turns[:-1], Turn(Completion(last), "answer", thought, "x"))
-    assert well_formed(GOOD, "python")
-    assert not well_formed(replace(GOOD, turns=turns), "python")
+    assert is_well_formed(GOOD, "python")
+    assert not is_well_formed(replace(GOOD, turns=turns), "python")
 
 
 def test_calls_that_were_not_understood_break_the_structure_and_earn_nothing() -> None:
     trajectory = episode_of(CALLS, answer("code"), seen="no_code")
-    assert not well_formed(trajectory, "python")
+    assert not is_well_formed(trajectory, "python")
     found = reward_of(trajectory, result_of(gpt=0.9), RewardSettings(), "python")
     assert (found.format, found.tool) == (-1.0, 0.0)
     failed = episode_of(CALLS, answer("code"), seen="code_error")
-    assert well_formed(failed, "python")  # it was understood; that its code failed is no structure
+    # It was understood; that its code failed is no structure.
+    assert is_well_formed(failed, "python")
     assert reward_of(failed, result_of(gpt=0.9), RewardSettings(), "python").tool == 0.0
 
 

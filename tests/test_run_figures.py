@@ -14,11 +14,11 @@ from rrvf.errors import DataError
 from rrvf.figures import (
     COLORS,
     MOST_SERIES,
-    by_failure,
-    by_metric,
-    by_tag,
-    by_turn,
-    failures,
+    count_failures,
+    draw_by_failure,
+    draw_by_metric,
+    draw_by_tag,
+    draw_by_turn,
     write_figures,
 )
 from rrvf.tables import read_runs
@@ -76,7 +76,7 @@ def test_what_a_run_does_not_hold_is_not_drawn(tmp_path: Path) -> None:
 
 def test_bars_are_the_figures_of_the_table(tmp_path: Path) -> None:
     runs = read_runs([full_run(tmp_path / "a"), full_run(tmp_path / "b")])
-    figure = by_metric(CHARTMIMIC, runs)
+    figure = draw_by_metric(CHARTMIMIC, runs)
     bars = [bar for bar in figure.axes[0].patches if bar.get_height() > 0]
     heights = [round(bar.get_height(), 2) for bar in bars]
     assert heights == [90.98, 70.9, 84.3, 71.82, 61.1] * 2
@@ -89,14 +89,14 @@ def test_a_rating_is_drawn_on_the_scale_of_the_others(tmp_path: Path) -> None:
     metrics = {"exec_rate": 90.0, "text": 40.0, "gpt": 4.5, "text_pass": 50.0, "gpt_pass": 5.0}
     table = summary(1, benchmark="plot2code", metrics=metrics)
     runs = read_runs([write_run(tmp_path / "run", [item("a")], table)])
-    figure = by_metric(published("plot2code"), runs)
+    figure = draw_by_metric(published("plot2code"), runs)
     assert [bar.get_height() for bar in figure.axes[0].patches] == [90, 40, 45, 50, 50]
     assert "GPT-4o Score ×10" in [x.get_text() for x in figure.axes[0].get_xticklabels()]
 
 
 def test_lines_are_what_all_episodes_had_after_a_turn(tmp_path: Path) -> None:
     run = full_run(tmp_path / "run", episodes=turns(20.0, None, 35.0))
-    figure = by_turn(CHARTMIMIC, read_runs([run]))
+    figure = draw_by_turn(CHARTMIMIC, read_runs([run]))
     [axes] = figure.axes
     [line] = axes.get_lines()
     assert list(zip(line.get_xdata(), line.get_ydata(), strict=True)) == [(1, 20), (3, 35)]
@@ -104,20 +104,20 @@ def test_lines_are_what_all_episodes_had_after_a_turn(tmp_path: Path) -> None:
 
 
 def test_points_are_means_by_label(tmp_path: Path) -> None:
-    figure = by_tag(CHARTMIMIC, read_runs([full_run(tmp_path / "run")]), "category")
+    figure = draw_by_tag(CHARTMIMIC, read_runs([full_run(tmp_path / "run")]), "category")
     [axes] = figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["bar (2)", "pie (1)"]
     [points] = axes.get_lines()
     # bar: one answer scored 0.5 everywhere, one failed; pie: failed.
     assert list(points.get_xdata()) == [25.0, 0.0]
-    by_level = by_tag(CHARTMIMIC, read_runs([tmp_path / "run"]), "difficulty")
+    by_level = draw_by_tag(CHARTMIMIC, read_runs([tmp_path / "run"]), "difficulty")
     assert [x.get_text() for x in by_level.axes[0].get_yticklabels()] == ["9 (1)", "10 (1)"]
 
 
 def test_failures_are_counted_by_kind(tmp_path: Path) -> None:
     [run] = read_runs([full_run(tmp_path / "run")])
-    assert failures(run) == {"NameError": 1, "timeout": 1}
-    figure = by_failure([run])
+    assert count_failures(run) == {"NameError": 1, "timeout": 1}
+    figure = draw_by_failure([run])
     widths = [bar.get_width() for bar in figure.axes[0].patches]
     assert widths == pytest.approx([100 / 3] * 2)
 
@@ -125,7 +125,7 @@ def test_failures_are_counted_by_kind(tmp_path: Path) -> None:
 def test_rare_kinds_are_summed_up(tmp_path: Path) -> None:
     lines = [item(f"a{i}", "code_error", error=f"Odd{i}Error: x") for i in range(12)]
     [run] = read_runs([write_run(tmp_path / "run", lines, summary(12))])
-    figure = by_failure([run])
+    figure = draw_by_failure([run])
     widths = [bar.get_width() for bar in figure.axes[0].patches]
     assert len(widths) == len(COLORS)
     assert sum(widths) == pytest.approx(100)
@@ -136,8 +136,9 @@ def test_runs_of_other_settings_are_marked(tmp_path: Path) -> None:
         full_run(tmp_path / "a"),
         full_run(tmp_path / "b", protocol={"mode": "fixed", "benchmark": "chartmimic"}),
     ])  # fmt: skip
-    assert "not one setting" in by_metric(CHARTMIMIC, runs).axes[0].get_title(loc="left")
-    assert "not one setting" not in by_metric(CHARTMIMIC, runs[:1]).axes[0].get_title(loc="left")
+    assert "not one setting" in draw_by_metric(CHARTMIMIC, runs).axes[0].get_title(loc="left")
+    single = draw_by_metric(CHARTMIMIC, runs[:1])
+    assert "not one setting" not in single.axes[0].get_title(loc="left")
 
 
 def test_colours_are_distinct_and_too_many_runs_refused(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_line_read_back_is_the_result() -> None:
 def test_done_lines_are_taken_up(tmp_path: Path) -> None:
     write(tmp_path, RESULT)
     with opened(tmp_path) as folder:
-        assert folder.done == {"a": RESULT}
+        assert folder.results == {"a": RESULT}
 
 
 def test_lines_are_ascii_and_whole_at_once(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_torn_or_strange_line_is_dropped(tmp_path: Path, tail: bytes) -> None:
     whole = file.read_bytes()
     file.write_bytes(whole + tail)
     with opened(tmp_path) as folder:
-        assert list(folder.done) == ["a"]
+        assert list(folder.results) == ["a"]
         folder.append(replace(RESULT, sample_id="b"))
     assert file.read_bytes().startswith(whole)
     assert set(lines_of(tmp_path)) == {"a", "b"}
@@ -126,7 +126,7 @@ def test_a_line_that_does_not_fit_is_made_anew(tmp_path: Path, change: dict[str,
     file = write(tmp_path, RESULT)
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}) + "\n")
     with opened(tmp_path) as folder:
-        assert folder.done == {}
+        assert folder.results == {}
     assert file.read_bytes() == b""
 
 
@@ -142,13 +142,13 @@ def test_an_answer_takes_the_place_of_none(tmp_path: Path) -> None:
     write(tmp_path, RESULT, replace(RESULT, sample_id="b", completion=None))
     keys = {"a": "key a", "b": "answered now"}
     with RunFolder(tmp_path, SETTINGS, keys, {"b": "key b"}) as folder:
-        assert list(folder.done) == ["a"]
+        assert list(folder.results) == ["a"]
 
 
 def test_an_answer_takes_the_place_of_our_own_failure(tmp_path: Path) -> None:
     write(tmp_path, RESULT, replace(RESULT, sample_id="b", status="harness_error"))
     with opened(tmp_path, {"a": "key a", "b": "another"}) as folder:
-        assert list(folder.done) == ["a"]
+        assert list(folder.results) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -162,14 +162,14 @@ def test_an_answer_takes_the_place_of_our_own_failure(tmp_path: Path) -> None:
 def test_our_own_failures_are_tried_again(tmp_path: Path, ours: SampleResult) -> None:
     write(tmp_path, replace(RESULT, sample_id="b"), ours)
     with opened(tmp_path) as folder:
-        assert list(folder.done) == ["b"]
+        assert list(folder.results) == ["b"]
 
 
 @pytest.mark.parametrize("status", ["no_code", "code_error", "timeout", "out_of_memory"])
 def test_failures_of_the_model_stay(tmp_path: Path, status: Any) -> None:
     write(tmp_path, replace(RESULT, status=status, scores={"text": Score.failed()}))
     with opened(tmp_path) as folder:
-        assert list(folder.done) == ["a"]
+        assert list(folder.results) == ["a"]
 
 
 def test_results_of_other_samples_are_not_thrown_away(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_results_of_other_samples_are_not_thrown_away(tmp_path: Path) -> None:
         opened(tmp_path, {"a": "key a"})
     assert file.read_bytes() == before
     with opened(tmp_path, {**KEYS, "c": "key c"}) as folder:
-        assert set(folder.done) == {"a", "b"}
+        assert set(folder.results) == {"a", "b"}
 
 
 # -------------------------------------------------------------------------------- settings

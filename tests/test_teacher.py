@@ -15,7 +15,7 @@ from rrvf.teacher import (
     NO_COMMENTS,
     ModelTeacher,
     PictureOnly,
-    feedback,
+    get_feedback,
     is_blank,
     teacher_prompt,
 )
@@ -87,7 +87,7 @@ def test_what_it_says_is_told(says: str, told: str) -> None:
     ["<think>Hm.</think> ", "---Comments:\n", HarnessError("down"), EmptyAnswerError("an empty")],
 )
 def test_no_answer_is_told_and_counted(says: str | Exception) -> None:
-    said = feedback(teacher(says)[0], TARGET, RENDERING)
+    said = get_feedback(teacher(says)[0], TARGET, RENDERING)
     assert (said.text, said.teacher) == (NO_COMMENTS, "failed")
 
 
@@ -95,7 +95,7 @@ def test_a_server_that_takes_no_questions_ends_the_run() -> None:
     with served(lambda _: error(401, "no key")) as (chat, _):
         model = ModelTeacher(chat, teacher_prompt("python"))
         with pytest.raises(SetupError):
-            feedback(model, TARGET, RENDERING)
+            get_feedback(model, TARGET, RENDERING)
 
 
 @pytest.mark.parametrize("ground", ["white", "navy", "black"])
@@ -103,7 +103,7 @@ def test_a_blank_rendering_is_said_to_be_blank(ground: str) -> None:
     asked = ScriptedTeacher()
     blank = png(ground, mark=None)
     for one in (asked, PictureOnly()):
-        said = feedback(one, TARGET, blank)
+        said = get_feedback(one, TARGET, blank)
         assert (said.text, said.teacher) == (BLANK, "not_asked")
     assert asked.asked == []
 
@@ -126,15 +126,15 @@ def test_one_pixel_is_not_blank() -> None:
 
 def test_a_rendering_that_is_no_picture_is_our_failure() -> None:
     with pytest.raises(HarnessError):
-        feedback(PictureOnly(), TARGET, b"GIF89a")
+        get_feedback(PictureOnly(), TARGET, b"GIF89a")
 
 
 def test_without_a_teacher_the_sizes_are_told() -> None:
-    said = feedback(PictureOnly(), TARGET, RENDERING)
+    said = get_feedback(PictureOnly(), TARGET, RENDERING)
     assert said.teacher == "not_asked"
     assert "reference has 60 x 40 pixels" in said.text
     assert "rendering 50 x 40 pixels" in said.text
-    assert "Both pictures have 60 x 40" in feedback(PictureOnly(), TARGET, TARGET).text
+    assert "Both pictures have 60 x 40" in get_feedback(PictureOnly(), TARGET, TARGET).text
 
 
 def test_the_record_says_who_taught() -> None:

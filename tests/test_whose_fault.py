@@ -18,7 +18,7 @@ from rrvf.by_turn import summarize_episodes
 from rrvf.chat import Chat, ChatSettings, Message, TooLongError
 from rrvf.errors import HarnessError
 from rrvf.evaluate import score_item
-from rrvf.policies import Asked, BatchPolicy, EndpointPolicy, RecordedPolicy
+from rrvf.policies import BatchPolicy, BatchRequest, EndpointPolicy, RecordedPolicy
 from rrvf.render_tool import CHART_TOOL
 from rrvf.renderers.chart import ChartRenderer, Limits
 from rrvf.rewards import Rewarder, RewardSettings, as_trajectory
@@ -371,7 +371,7 @@ def test_an_answer_that_a_filter_withholds_is_the_policy_s(tmp_path: Path) -> No
 class Batches(BatchPolicy):
     """Answers what it is asked, unless one of a batch cannot be continued."""
 
-    def generate(self, batch: Sequence[Asked]) -> Sequence[Completion]:
+    def generate(self, batch: Sequence[BatchRequest]) -> Sequence[Completion]:
         asked = [str(one.messages[0].parts[0]) for one in batch]
         if any(text == "long" for text in asked):
             raise ValueError("The decoder prompt is longer than the maximum model length of 8.")

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from rrvf.agent import AgentSettings, run_episode
 from rrvf.chat import ToolCall as NativeCall
-from rrvf.render_tool import native_calls
+from rrvf.render_tool import read_native_calls
 from rrvf.replies import parse_reply
-from rrvf.rewards import well_formed
+from rrvf.rewards import is_well_formed
 from rrvf.teacher import PictureOnly
 from rrvf.trajectories import Completion, from_json, to_json
 from rrvf.written_calls import read_calls
@@ -77,7 +77,7 @@ def test_the_call_is_run_and_costs_the_format(written: str) -> None:
     assert [seen.status for seen in done.turns[0].observations] == ["ok"]
     assert done.turns[0].thought == "Bars."
     assert done.turns[0].malformed
-    assert not well_formed(done, "python")
+    assert not is_well_formed(done, "python")
     assert (
         from_json(json.loads(json.dumps(to_json(done, lambda _: "x"))), lambda _: b"") is not None
     )
@@ -91,7 +91,7 @@ def test_the_protocol_s_form_is_well_formed() -> None:
     )
     assert canvas.drawn == [CODE]
     assert done.turns[0].malformed == ()
-    assert well_formed(done, "python")
+    assert is_well_formed(done, "python")
 
 
 @pytest.mark.parametrize("between", ["\n", "", ", "])
@@ -154,7 +154,7 @@ def test_a_text_that_only_looks_like_a_call_is_text(text: str) -> None:
     ],
 )
 def test_calls_of_an_endpoint_are_read_by_the_same_rules(arguments: str, repaired: bool) -> None:
-    (call,) = native_calls([NativeCall("c", NAME, arguments)])
+    (call,) = read_native_calls([NativeCall("c", NAME, arguments)])
     assert (call.name, call.arguments, call.error) == (NAME, {"python_code": CODE}, None)
     assert (call.malformed is not None) == repaired
 
@@ -169,7 +169,7 @@ def test_no_string_raises(text: str) -> None:
     for written in (text, f"<tool_call>{text}</tool_call>", f"<tools>{text}</tools>"):
         for call in parse_reply(written).tool_calls:
             assert call.name is not None or call.error is not None
-    native_calls([NativeCall("c", text, text)])
+    read_native_calls([NativeCall("c", text, text)])
     run_episode(
         ScriptedPolicy([Completion(text, "length"), Completion("", "stop")]),
         SAMPLE, FakeCanvas(), PictureOnly(), AgentSettings.of("python", max_turns=2),
@@ -187,7 +187,7 @@ def test_long_repetitions_are_read_in_one_pass(piece: str) -> None:
         text = piece * (size // len(piece))
         parse_reply(text)
         parse_reply(f"<tool_call>{text}</tool_call>")
-        native_calls([NativeCall("c", "x", text)])
+        read_native_calls([NativeCall("c", "x", text)])
 
 
 BACKSLASHES = {

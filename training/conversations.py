@@ -26,7 +26,7 @@ from rrvf.episodes import TRAJECTORIES
 from rrvf.errors import DataError, SetupError
 from rrvf.files import file_inside
 from rrvf.render_tool import CHART_TOOL, PAGE_TOOL
-from rrvf.replies import fenced
+from rrvf.replies import fence
 from rrvf.trajectories import Trajectory
 from rrvf.types import Sample, SampleResult
 from training.data import TrainingData
@@ -81,7 +81,7 @@ def reference_conversation(
     if sample.reference_code is None:
         return None
     episode = Episode(sample.id, sample.prompt, target, settings)
-    code = fenced(sample.reference_code.rstrip("\n"), settings.tool.language)
+    code = fence(sample.reference_code.rstrip("\n"), settings.tool.language)
     text = code if settings.max_turns == 1 else f"<answer>\n{code}\n</answer>"
     return Conversation(sample.id, (*episode.messages(), Message("assistant", (text,))))
 

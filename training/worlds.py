@@ -18,7 +18,7 @@ from rrvf.errors import UserError
 from rrvf.kinds import KINDS
 from rrvf.kinds.kind import RendererOptions
 from rrvf.rewards import Rewarder, RewardSettings, read_mix
-from rrvf.runs import OLD_LIKENESS, RENAMED, JudgeOptions, judge_for, open_teacher
+from rrvf.runs import OLD_LIKENESS, RENAMED, JudgeOptions, open_judge, open_teacher
 from rrvf.scorers.clip import ClipSettings
 from rrvf.scorers.likeness import NAME as LIKENESS
 from rrvf.teacher import teacher_prompt
@@ -70,7 +70,7 @@ def open_world(
     )
     rules = reward_settings(reward)
     with (
-        judge_for(_judge_options(told, since), chosen.rubric) as judge,
+        open_judge(_judge_options(told, since), chosen.rubric) as judge,
         open_teacher(_teacher_chat(told, since), teacher_prompt(language)) as teacher,
         open_bench(
             chosen,

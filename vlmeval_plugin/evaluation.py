@@ -19,7 +19,7 @@ from rrvf.errors import UserError
 from rrvf.evaluate import score_predictions
 from rrvf.report import write_report
 from rrvf.run_folder import read_summary
-from rrvf.runs import JudgeOptions, prepared
+from rrvf.runs import JudgeOptions, open_run
 from rrvf.scoring import Item, item_key, tell_thoughts
 from rrvf.types import SampleResult
 from vlmeval_plugin import settings
@@ -59,7 +59,7 @@ def evaluate(
     Raises:
         UserError: Data or predictions that cannot be used, or something this machine lacks.
     """
-    with prepared(source.name, replace(source.options(predictions), judge=judge)) as (
+    with open_run(source.name, replace(source.options(predictions), judge=judge)) as (
         every,
         scoring,
     ):

@@ -29,7 +29,7 @@ def load(folder: Path, key: str, since: float = 0.0) -> Answer | None:
     try:
         if path.stat().st_mtime < since:
             return None
-        return _answer(json.loads(path.read_text(encoding="ascii")))
+        return _read_answer(json.loads(path.read_text(encoding="ascii")))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -49,25 +49,25 @@ def _path(folder: Path, key: str) -> Path:
     return folder / key[:2] / f"{key}.json"
 
 
-def _answer(entry: dict[str, Any]) -> Answer:
+def _read_answer(entry: dict[str, Any]) -> Answer:
     return Answer(
-        text=_checked(entry["text"], str),
-        finish_reason=_optional(entry["finish_reason"], str),
-        input_tokens=_optional(entry["input_tokens"], int),
-        output_tokens=_optional(entry["output_tokens"], int),
+        text=_check(entry["text"], str),
+        finish_reason=_check_optional(entry["finish_reason"], str),
+        input_tokens=_check_optional(entry["input_tokens"], int),
+        output_tokens=_check_optional(entry["output_tokens"], int),
         cached=True,
         tool_calls=tuple(
-            ToolCall(*(_checked(part, str) for part in call)) for call in entry["tool_calls"]
+            ToolCall(*(_check(part, str) for part in call)) for call in entry["tool_calls"]
         ),
-        thought=_checked(entry.get("thought", ""), str),
+        thought=_check(entry.get("thought", ""), str),
     )
 
 
-def _checked(value: object, kind: type[_T]) -> _T:
+def _check(value: object, kind: type[_T]) -> _T:
     if not isinstance(value, kind):
         raise TypeError("not what was stored")
     return value
 
 
-def _optional(value: object, kind: type[_T]) -> _T | None:
-    return None if value is None else _checked(value, kind)
+def _check_optional(value: object, kind: type[_T]) -> _T | None:
+    return None if value is None else _check(value, kind)

@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 
 from rrvf.chat import cache
 from rrvf.chat.cost import OUTPUT_TOKENS, PRICES, Estimate, Ledger, Usage, estimate_tokens
-from rrvf.chat.faults import Endpoint, Fault, of_exception, of_status
+from rrvf.chat.faults import Endpoint, Fault, classify_exception, classify_status
 from rrvf.chat.identity import (
     Identity,
-    common_facts,
-    may_be_the_time_of_asking,
-    normal_address,
-    served_facts,
+    may_be_request_time,
+    merge_facts,
+    normalize_address,
+    read_served_facts,
 )
 from rrvf.chat.question import (
     Answer,
@@ -91,10 +91,10 @@ class ChatSettings:
             if getattr(self, name) <= 0:
                 raise UserError(f"{name} must be more than 0, not {getattr(self, name)}")
         if not (self.base_url or OPENAI_URL).startswith(("http://", "https://")):
-            shown = (self.base_url or "").rpartition("@")[2]
-            raise UserError(f"the base URL {shown!r} must begin with http:// or https://")
+            address = (self.base_url or "").rpartition("@")[2]
+            raise UserError(f"the base URL {address!r} must begin with http:// or https://")
         try:
-            normal_address(self.base_url or OPENAI_URL)
+            normalize_address(self.base_url or OPENAI_URL)
         except ValueError as error:
             raise UserError(f"no base URL ({error}); give http://HOST:PORT/v1") from None
         if self.name is not None and not self.name.strip():
@@ -142,15 +142,15 @@ class Chat:
         self._ledger = Ledger(_price(settings), settings.max_cost)
         self._slots = threading.Semaphore(settings.concurrency)
         self._lock = threading.Lock()
-        self._asking: dict[str, Future[Answer]] = {}
+        self._futures: dict[str, Future[Answer]] = {}
         self._stopped = threading.Event()
         self._stop_error: UserError | None = None
         self._sleep = sleep or self._stopped.wait
-        self._reached = False
-        self._unanswered_in_a_row = 0
-        self._identifying = threading.Lock()
+        self._was_reached = False
+        self._n_unanswered = 0
+        self._identity_lock = threading.Lock()
         self._identity: Identity | None = None
-        self._unlike_any = secrets.token_hex(16)
+        self._unique_name = secrets.token_hex(16)
 
     def __enter__(self) -> Self:
         return self
@@ -174,8 +174,8 @@ class Chat:
 
     def address(self) -> Identity:
         """Who answers, as far as the settings say it: nobody is asked."""
-        shown = self._endpoint.scrub(normal_address(self._endpoint.url))
-        return Identity(self.settings.name, shown)
+        address = self._endpoint.scrub(normalize_address(self._endpoint.url))
+        return Identity(self.settings.name, address)
 
     def identity(self) -> Identity:
         """Who answers. The server is asked once, unless the settings name it.
@@ -183,11 +183,11 @@ class Chat:
         Raises:
             SetupError: No server answers at that address.
         """
-        with self._identifying:
+        with self._identity_lock:
             if self._identity is None:
-                known = self.address()
-                served = None if known.name is not None else self._served()
-                self._identity = replace(known, served=served)
+                identity = self.address()
+                facts = None if identity.name is not None else self._ask_facts()
+                self._identity = replace(identity, served=facts)
             return self._identity
 
     def estimate(
@@ -198,9 +198,11 @@ class Chat:
         Input tokens are estimated (see :func:`rrvf.chat.cost.estimate_tokens`), answers counted at
         their full length.
         """
-        given = n_questions * estimate_tokens(self.settings.model, messages)
-        written = n_questions * max_tokens
-        return Estimate(given, written, self._ledger.price(given, written))
+        input_tokens = n_questions * estimate_tokens(self.settings.model, messages)
+        output_tokens = n_questions * max_tokens
+        return Estimate(
+            input_tokens, output_tokens, self._ledger.price(input_tokens, output_tokens)
+        )
 
     def ask(
         self,
@@ -230,41 +232,41 @@ class Chat:
         self._ledger.count("questions")
         try:
             self._check()
-            key = fingerprint(self._filed_under(), body, repeat)
+            key = fingerprint(self._find_owner(), body, repeat)
             return self._ask_once(key, lambda: self._find(key, body, messages, thoughts_count))
         except BaseException:
             self._ledger.count("failures")
             raise
 
-    def _filed_under(self) -> dict[str, Any]:
-        """Whose answers are looked for; where that is not known, nobody's."""
+    def _find_owner(self) -> dict[str, Any]:
+        """Under whom answers are kept; where that is not known, under a name that nobody has."""
         if self._folder is None:
             return {}
-        who = self.identity()
-        if who.name is None and who.served is None:
-            return {"unknown": self._unlike_any}
-        return who.to_json()
+        identity = self.identity()
+        if identity.name is None and identity.served is None:
+            return {"unknown": self._unique_name}
+        return identity.to_json()
 
     def _ask_once(self, key: str, find: Callable[[], Answer]) -> Answer:
         """The answer, with every question under way only once."""
         with self._lock:
-            other = self._asking.get(key)
-            mine = self._asking.setdefault(key, Future())
+            other = self._futures.get(key)
+            future = self._futures.setdefault(key, Future())
         if other is not None:
             answer = replace(other.result(), cached=True)
             self._ledger.count("from_cache")
             return answer
         try:
             answer = find()
-            mine.set_result(answer)
+            future.set_result(answer)
             return answer
         except BaseException as error:
-            shared = isinstance(error, Exception)
-            mine.set_exception(error if shared else HarnessError("the question was abandoned"))
+            is_shared = isinstance(error, Exception)
+            future.set_exception(error if is_shared else HarnessError("the question was abandoned"))
             raise
         finally:
             with self._lock:
-                del self._asking[key]
+                del self._futures[key]
 
     def _find(
         self, key: str, body: dict[str, Any], messages: Sequence[Message], thoughts_count: bool
@@ -278,8 +280,10 @@ class Chat:
             return answer
         with self._slots:
             answer = self._buy(body, messages)
-            said = answer.text.strip() or answer.tool_calls or (thoughts_count and answer.thought)
-            if not said:
+            has_reply = (
+                answer.text.strip() or answer.tool_calls or (thoughts_count and answer.thought)
+            )
+            if not has_reply:
                 line = f"an empty answer (finish reason: {answer.finish_reason})"
                 raise EmptyAnswerError(line, answer)
             self._keep(key, answer)
@@ -314,57 +318,57 @@ class Chat:
         """A usable answer from the server, within the cost limit."""
         self._check()
         limit = body.get("max_completion_tokens") or body.get("max_tokens") or OUTPUT_TOKENS
-        expected = self.estimate(1, messages, limit)
+        estimate = self.estimate(1, messages, limit)
         try:
-            self._ledger.reserve(expected)
+            self._ledger.reserve(estimate)
         except UserError as error:
             raise self._stop(error) from None
         try:
             answer = self._insist(body)
         except BaseException:
-            self._ledger.settle(expected, None)
+            self._ledger.settle(estimate, None)
             raise
-        self._ledger.settle(expected, answer)
+        self._ledger.settle(estimate, answer)
         if answer.finish_reason == "content_filter":
             raise WithheldAnswerError(f"{self._endpoint.name} withheld the answer (content filter)")
         return answer
 
     def _insist(self, body: dict[str, Any]) -> Answer:
         """Ask until there is an answer, or a reason to stop."""
-        ends = time.monotonic() + self.settings.deadline_seconds
+        deadline = time.monotonic() + self.settings.deadline_seconds
         for attempt in range(1, self.settings.attempts + 1):
             self._check()
-            seconds = min(self.settings.timeout_seconds, ends - time.monotonic())
-            got = self._attempt(body, seconds)
-            self._look_at(got)
-            if isinstance(got, Answer):
-                return got
-            pause = _pause(attempt, got.wait)
-            if attempt == self.settings.attempts or time.monotonic() + pause >= ends:
-                raise self._give_up(got, attempt)
+            seconds = min(self.settings.timeout_seconds, deadline - time.monotonic())
+            outcome = self._attempt(body, seconds)
+            self._learn_from(outcome)
+            if isinstance(outcome, Answer):
+                return outcome
+            pause = _choose_pause(attempt, outcome.wait)
+            if attempt == self.settings.attempts or time.monotonic() + pause >= deadline:
+                raise self._give_up(outcome, attempt)
             self._ledger.count("retries")
             self._sleep(pause)
         raise AssertionError("unreachable: there is at least one attempt")
 
-    def _look_at(self, got: Answer | Fault) -> None:
+    def _learn_from(self, outcome: Answer | Fault) -> None:
         """Learn from an outcome about the server; raises unless another attempt may help."""
-        if isinstance(got, Fault) and got.unreachable:
-            if not self._reached:
-                raise self._nobody_there(got)
+        if isinstance(outcome, Fault) and outcome.unreachable:
+            if not self._was_reached:
+                raise self._stop_unreachable(outcome)
             return
-        self._reached = True
-        if isinstance(got, Answer) or got.reach == "question":
+        self._was_reached = True
+        if isinstance(outcome, Answer) or outcome.reach == "question":
             with self._lock:
-                self._unanswered_in_a_row = 0
-        if isinstance(got, Answer):
+                self._n_unanswered = 0
+        if isinstance(outcome, Answer):
             return
-        if got.reach == "run":
-            raise self._stop(SetupError(got.line))
-        if got.reach == "question":
-            refusal = TooLongError if got.too_long else RefusedError
-            raise refusal(f"{self._endpoint.name} refuses this question ({got.line})")
+        if outcome.reach == "run":
+            raise self._stop(SetupError(outcome.line))
+        if outcome.reach == "question":
+            refusal = TooLongError if outcome.too_long else RefusedError
+            raise refusal(f"{self._endpoint.name} refuses this question ({outcome.line})")
 
-    def _nobody_there(self, fault: Fault) -> UserError:
+    def _stop_unreachable(self, fault: Fault) -> UserError:
         return self._stop(
             SetupError(
                 f"nothing answers at {self._endpoint.name} ({fault.line}); start the server "
@@ -376,9 +380,9 @@ class Chat:
         """What to raise for a question that found no answer."""
         line = f"no answer from {self._endpoint.name} in {attempts} attempts (last: {fault.line})"
         with self._lock:
-            self._unanswered_in_a_row += 1
-            gone = self._unanswered_in_a_row >= GIVE_UP_AFTER
-        if not gone:
+            self._n_unanswered += 1
+            is_gone = self._n_unanswered >= GIVE_UP_AFTER
+        if not is_gone:
             return HarnessError(line)
         return self._stop(
             SetupError(
@@ -404,58 +408,58 @@ class Chat:
             return Fault(self._endpoint.quote(str(error)))
 
     def _exchange(self, body: dict[str, Any], seconds: float) -> bytes | Fault:
-        return self._replied(lambda: self._wire.post("/chat/completions", body, seconds))
+        return self._read_reply(lambda: self._wire.post("/chat/completions", body, seconds))
 
-    def _replied(self, request: Callable[[], Reply]) -> bytes | Fault:
+    def _read_reply(self, request: Callable[[], Reply]) -> bytes | Fault:
         """The body of a reply, or why there is none."""
         try:
             reply = request()
         except Exception as error:  # of the HTTP library, whichever that is
-            return of_exception(error, self._endpoint)
+            return classify_exception(error, self._endpoint)
         if 200 <= reply.status < 300:
             return reply.body
         if reply.status == _NOT_IMPLEMENTED:
             return Fault(f"HTTP {reply.status}", "question")
-        return of_status(reply.status, reply.headers, reply.body, self._endpoint)
+        return classify_status(reply.status, reply.headers, reply.body, self._endpoint)
 
-    def _served(self) -> dict[str, Any] | None:
+    def _ask_facts(self) -> dict[str, Any] | None:
         """What ``/models`` says of the model; ``None`` where no reply came about.
 
         Some servers fill in the time of the request as ``created``. One that is near to now is
         looked at twice, and left out where it has moved.
         """
-        facts = self._listed()
-        if not facts or not may_be_the_time_of_asking(facts):
+        facts = self._list_facts()
+        if not facts or not may_be_request_time(facts):
             return facts
         self._stopped.wait(_NEXT_SECOND)
-        later = self._listed()
-        return None if later is None else common_facts(facts, later)
+        later = self._list_facts()
+        return None if later is None else merge_facts(facts, later)
 
-    def _listed(self) -> dict[str, Any] | None:
+    def _list_facts(self) -> dict[str, Any] | None:
         for attempt in range(1, _LIST_ATTEMPTS + 1):
-            reply = self._replied(lambda: self._wire.get("/models", _LIST_SECONDS))
+            reply = self._read_reply(lambda: self._wire.get("/models", _LIST_SECONDS))
             if isinstance(reply, bytes):
-                return self._facts_in(reply)
+                return self._read_facts(reply)
             if reply.unreachable:
-                raise self._nobody_there(reply)
+                raise self._stop_unreachable(reply)
             if reply.reach != "attempt":
                 return {}
             if attempt < _LIST_ATTEMPTS:
-                self._sleep(_pause(attempt, reply.wait))
+                self._sleep(_choose_pause(attempt, reply.wait))
         return None
 
-    def _facts_in(self, reply: bytes) -> dict[str, Any]:
+    def _read_facts(self, reply: bytes) -> dict[str, Any]:
         try:
-            listed = json.loads(self._endpoint.scrub(json.dumps(json.loads(reply))))
+            listing = json.loads(self._endpoint.scrub(json.dumps(json.loads(reply))))
         except (ValueError, RecursionError):
             return {}
-        return served_facts(listed, self.settings.model)
+        return read_served_facts(listing, self.settings.model)
 
 
-def _pause(attempt: int, asked: float) -> float:
+def _choose_pause(attempt: int, wait: float) -> float:
     """Seconds before the next attempt: doubling, scattered, and never less than asked for."""
     pause = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
-    return asked + pause * random.uniform(0.5, 1.0)
+    return wait + pause * random.uniform(0.5, 1.0)
 
 
 def _endpoint(settings: ChatSettings) -> Endpoint:

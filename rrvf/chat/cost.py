@@ -128,8 +128,8 @@ class Ledger:
         self._counts = {"questions": 0, "paid": 0, "from_cache": 0, "retries": 0, "failures": 0}
         self._input_tokens = 0
         self._output_tokens = 0
-        self._spent = 0.0
-        self._reserved = 0.0
+        self._paid_cost = 0.0
+        self._reserved_cost = 0.0
 
     def price(self, input_tokens: int, output_tokens: int) -> float | None:
         """USD of so many tokens."""
@@ -137,41 +137,41 @@ class Ledger:
             return None
         return (input_tokens * self._price[0] + output_tokens * self._price[1]) / 1e6
 
-    def count(self, what: str) -> None:
-        """One more of ``what``."""
+    def count(self, name: str) -> None:
+        """One more of ``name``."""
         with self._lock:
-            self._counts[what] += 1
+            self._counts[name] += 1
 
-    def reserve(self, expected: Estimate) -> None:
+    def reserve(self, estimate: Estimate) -> None:
         """Set money aside for a question that is about to be asked.
 
         Raises:
             UserError: It might go over the limit; nothing is set aside then.
         """
         with self._lock:
-            total = self._spent + self._reserved + (expected.cost or 0.0)
+            total = self._paid_cost + self._reserved_cost + (estimate.cost or 0.0)
             if self._max_cost is not None and total > self._max_cost:
                 raise UserError(
                     f"the next question may bring the cost to ${total:.4f}, more than the "
-                    f"${self._max_cost:g} allowed (${self._spent:.4f} spent); raise the limit "
+                    f"${self._max_cost:g} allowed (${self._paid_cost:.4f} spent); raise the limit "
                     "(--max-cost and its like) and run the same command again to go on from here"
                 )
-            self._reserved += expected.cost or 0.0
+            self._reserved_cost += estimate.cost or 0.0
 
-    def settle(self, expected: Estimate, answer: Answer | None) -> None:
+    def settle(self, estimate: Estimate, answer: Answer | None) -> None:
         """Replace what :meth:`reserve` set aside by what the answer cost, if there was one."""
         with self._lock:
-            self._reserved -= expected.cost or 0.0
+            self._reserved_cost -= estimate.cost or 0.0
             if answer is None:
                 return
-            given, written = answer.input_tokens, answer.output_tokens
-            self._input_tokens += given or 0
-            self._output_tokens += written or 0
+            input_tokens, output_tokens = answer.input_tokens, answer.output_tokens
+            self._input_tokens += input_tokens or 0
+            self._output_tokens += output_tokens or 0
             cost = self.price(
-                expected.input_tokens if given is None else given,
-                expected.output_tokens if written is None else written,
+                estimate.input_tokens if input_tokens is None else input_tokens,
+                estimate.output_tokens if output_tokens is None else output_tokens,
             )
-            self._spent += cost or 0.0
+            self._paid_cost += cost or 0.0
 
     def usage(self) -> Usage:
         """The counts so far."""
@@ -180,5 +180,5 @@ class Ledger:
                 **self._counts,
                 input_tokens=self._input_tokens,
                 output_tokens=self._output_tokens,
-                cost=None if self._price is None else self._spent,
+                cost=None if self._price is None else self._paid_cost,
             )

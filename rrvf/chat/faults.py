@@ -78,20 +78,22 @@ class Endpoint:
 
         A short password may be a word of the text, which has to stay as it is.
         """
-        secrets = self._secrets()
-        return self._without([one for one in secrets if len(one) >= _SHORTEST_SECRET], text)
+        secrets = self._list_secrets()
+        return self._replace_secrets(
+            [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET], text
+        )
 
     def quote(self, text: str) -> str:
         """``text`` from outside as part of one line; without any secret."""
-        line = " ".join(self._without(self._secrets(), text).split())
+        line = " ".join(self._replace_secrets(self._list_secrets(), text).split())
         return line if len(line) <= 200 else f"{line[:200]}..."
 
-    def _without(self, secrets: Iterable[str], text: str) -> str:
+    def _replace_secrets(self, secrets: Iterable[str], text: str) -> str:
         for secret in secrets:
             text = text.replace(secret, "[key]" if secret == self.key else "[secret]")
         return text
 
-    def _secrets(self) -> list[str]:
+    def _list_secrets(self) -> list[str]:
         """The key, and what the address holds beside its name; the longest first."""
         parts = urlsplit(self.url)
         password = unquote(parts.password or "")
@@ -104,16 +106,18 @@ class Endpoint:
         return sorted(filter(None, secrets), key=len, reverse=True)
 
 
-def of_status(status: int, headers: Mapping[str, str], body: bytes, endpoint: Endpoint) -> Fault:
+def classify_status(
+    status: int, headers: Mapping[str, str], body: bytes, endpoint: Endpoint
+) -> Fault:
     """The fault behind an HTTP status that is none of success."""
-    code, message = _said(_parsed(body))
-    said = f"HTTP {status}: {endpoint.quote(message)}" if message else f"HTTP {status}"
-    mend = _mend(status, code, message, endpoint)
+    code, message = _read_error(_parse(body))
+    line = f"HTTP {status}: {endpoint.quote(message)}" if message else f"HTTP {status}"
+    mend = _find_mend(status, code, message, endpoint)
     if mend is not None:
-        return Fault(f"{endpoint.name}: {mend} ({said})", "run")
+        return Fault(f"{endpoint.name}: {mend} ({line})", "run")
     if status in _WORTH_A_RETRY or status >= 500:
-        return Fault(said, wait=retry_after(headers))
-    return Fault(said, "question", too_long=status == 413 or is_too_long(message, code))
+        return Fault(line, wait=retry_after(headers))
+    return Fault(line, "question", too_long=status == 413 or is_too_long(message, code))
 
 
 def is_too_long(message: str, code: str = "") -> bool:
@@ -121,7 +125,7 @@ def is_too_long(message: str, code: str = "") -> bool:
     return code in _TOO_LONG_CODES or _TOO_LONG.search(message) is not None
 
 
-def _mend(status: int, code: str, message: str, endpoint: Endpoint) -> str | None:
+def _find_mend(status: int, code: str, message: str, endpoint: Endpoint) -> str | None:
     """What to do about a refusal that every question would meet; ``None`` if it is none."""
     if status == 402 or code == "insufficient_quota":
         return "no credit left; top it up and run the same command again to go on from here"
@@ -140,7 +144,7 @@ def _mend(status: int, code: str, message: str, endpoint: Endpoint) -> str | Non
     return None
 
 
-def _parsed(body: bytes) -> object:
+def _parse(body: bytes) -> object:
     """The JSON in an error's body, else its text."""
     text = body.decode("utf-8", "replace").strip()
     try:
@@ -149,21 +153,21 @@ def _parsed(body: bytes) -> object:
         return text
 
 
-def _said(body: object) -> tuple[str, str]:
+def _read_error(body: object) -> tuple[str, str]:
     """Code and message of an error's body, whatever its form."""
     if not isinstance(body, Mapping):
         return "", "" if body is None else str(body)
     parts = cast("Mapping[str, object]", body)
     if isinstance(parts.get("error"), Mapping):
-        return _said(parts["error"])
+        return _read_error(parts["error"])
     message = parts.get("message") or parts.get("detail") or parts.get("error") or ""
     return str(parts.get("code") or ""), str(message)
 
 
-def of_exception(error: Exception, endpoint: Endpoint) -> Fault:
+def classify_exception(error: Exception, endpoint: Endpoint) -> Fault:
     """The fault behind an exception on the way to the server or back."""
-    chain = list(_chain(error))
-    names = {type(one).__name__ for one in chain}
+    chain = list(_follow_causes(error))
+    names = {type(link).__name__ for link in chain}
     unreachable = not names.isdisjoint({"ConnectError", "ConnectTimeout"})
     if isinstance(error, TimeoutError) or any("Timeout" in name for name in names):
         return Fault("no answer in time", unreachable=unreachable)
@@ -171,7 +175,7 @@ def of_exception(error: Exception, endpoint: Endpoint) -> Fault:
     return Fault(endpoint.quote(f"{type(cause).__name__}: {cause}"), unreachable=unreachable)
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _follow_causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
@@ -183,11 +187,11 @@ def retry_after(headers: Mapping[str, str]) -> float:
     try:
         seconds = float(value)
     except ValueError:
-        seconds = _until(value)
+        seconds = _count_seconds_until(value)
     return seconds if 0 < seconds < float("inf") else 0.0
 
 
-def _until(date: str) -> float:
+def _count_seconds_until(date: str) -> float:
     try:
         moment = email.utils.parsedate_to_datetime(date)
     except ValueError:

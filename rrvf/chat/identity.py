@@ -30,7 +30,7 @@ class Identity:
 
     Attributes:
         name: By which the user calls it, wherever it is; then the other two are not looked at.
-        address: Of the server, normalised; see :func:`normal_address`.
+        address: Of the server, normalised; see :func:`normalize_address`.
         served: What its ``/models`` says of the model; empty where it says nothing, ``None`` where
             it is not known what it says.
     """
@@ -43,11 +43,11 @@ class Identity:
         """What tells it from others, and nothing secret."""
         if self.name is not None:
             return {"name": self.name}
-        known = {} if self.served is None else {"served": dict(self.served)}
-        return {"address": self.address, **known}
+        facts = {} if self.served is None else {"served": dict(self.served)}
+        return {"address": self.address, **facts}
 
 
-def normal_address(url: str) -> str:
+def normalize_address(url: str) -> str:
     """A base URL in the one form that all its spellings share.
 
     Scheme and host are in small letters; without user and password, the scheme's own port, query,
@@ -57,38 +57,38 @@ def normal_address(url: str) -> str:
     host = (parts.hostname or "").rstrip(".")
     host = f"[{host}]" if ":" in host else host
     port = parts.port
-    shown = "" if port is None or port == _PORTS.get(parts.scheme) else f":{port}"
-    return f"{parts.scheme}://{host}{shown}{parts.path.rstrip('/')}"
+    port_text = "" if port is None or port == _PORTS.get(parts.scheme) else f":{port}"
+    return f"{parts.scheme}://{host}{port_text}{parts.path.rstrip('/')}"
 
 
-def served_facts(listed: object, model: str) -> dict[str, Any]:
+def read_served_facts(listing: object, model: str) -> dict[str, Any]:
     """What a reply of ``/models`` says of a model; of the only one, whatever its name.
 
     Empty where it says nothing of it.
     """
-    data = cast("Mapping[str, object]", listed).get("data") if isinstance(listed, dict) else None
-    whole = cast("Sequence[object]", data) if isinstance(data, list) else ()
-    entries = [cast("Mapping[str, object]", one) for one in whole if isinstance(one, dict)]
-    named = [one for one in entries if one.get("id") == model]
-    chosen = (named or (entries if len(entries) == 1 else []))[:1]
-    return _facts(chosen[0]) if chosen else {}
+    data = cast("Mapping[str, object]", listing).get("data") if isinstance(listing, dict) else None
+    items = cast("Sequence[object]", data) if isinstance(data, list) else ()
+    entries = [cast("Mapping[str, object]", entry) for entry in items if isinstance(entry, dict)]
+    matches = [entry for entry in entries if entry.get("id") == model]
+    choice = (matches or (entries if len(entries) == 1 else []))[:1]
+    return _read_facts(choice[0]) if choice else {}
 
 
-def may_be_the_time_of_asking(facts: Mapping[str, Any]) -> bool:
+def may_be_request_time(facts: Mapping[str, Any]) -> bool:
     """Whether ``created`` is near to now, as where a server fills in the time of the request."""
     created = facts.get("created")
     return isinstance(created, int | float) and abs(created - time.time()) < _DAY
 
 
-def common_facts(facts: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+def merge_facts(facts: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
     """The later facts, without ``created`` where that has changed in between."""
-    kept = dict(later)
+    common = dict(later)
     if facts.get("created") != later.get("created"):
-        kept.pop("created", None)
-    return kept
+        common.pop("created", None)
+    return common
 
 
-def _facts(entry: Mapping[str, object]) -> dict[str, Any]:
+def _read_facts(entry: Mapping[str, object]) -> dict[str, Any]:
     facts = {name: entry[name] for name in _FACTS if _is_plain(entry.get(name))}
     meta = entry.get("meta")
     if isinstance(meta, dict):

@@ -106,18 +106,18 @@ _SPECIAL = re.compile(
 )
 
 
-def spelled_out(text: str) -> str:
+def spell_out(text: str) -> str:
     """A text that can be sent: it holds no special token of a model, and no half of a surrogate.
 
     A text that shows ``<|im_end|>`` must neither end a turn nor stand for a picture: servers fail
     on a picture's token without its picture, and what a model writes must not fail its server.
     """
     plain = text.encode("utf-8", "replace").decode("utf-8")
-    return _SPECIAL.sub(lambda found: f"< {found[4]} >" if found[4] else _apart(found), plain)
+    return _SPECIAL.sub(lambda match: f"< {match[4]} >" if match[4] else _space_out(match), plain)
 
 
-def _apart(found: re.Match[str]) -> str:
-    return f"<{found[1]} {found[2]} {found[3]}>"
+def _space_out(match: re.Match[str]) -> str:
+    return f"<{match[1]} {match[2]} {match[3]}>"
 
 
 def request_body(
@@ -138,26 +138,26 @@ def request_body(
     for name in ("stream", "n", "model", "messages"):
         if name in rest:
             raise ValueError(f"{name!r} is not for the caller to set")
-    return {"model": model, "messages": [_wire_message(one) for one in messages], **rest}
+    return {"model": model, "messages": [_to_wire(message) for message in messages], **rest}
 
 
-def fingerprint(who: Mapping[str, Any], body: Mapping[str, Any], repeat: int) -> str:
+def fingerprint(identity: Mapping[str, Any], body: Mapping[str, Any], repeat: int) -> str:
     """The name of a question: equal for equal questions to the same one.
 
     Args:
-        who: Is asked, as :meth:`rrvf.chat.Identity.to_json` says it.
+        identity: Of who is asked, as :meth:`rrvf.chat.Identity.to_json` says it.
         body: Of the request.
         repeat: Which of several answers is wanted.
 
     Raises:
         TypeError: A parameter that JSON cannot hold.
     """
-    whole = {"version": _KEY_VERSION, "who": dict(who), "body": body, "repeat": repeat}
-    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode("ascii")).hexdigest()
+    question = {"version": _KEY_VERSION, "who": dict(identity), "body": body, "repeat": repeat}
+    return hashlib.sha256(json.dumps(question, sort_keys=True).encode("ascii")).hexdigest()
 
 
-def _wire_message(message: Message) -> dict[str, Any]:
-    parts = [_wire_part(part) for part in message.parts]
+def _to_wire(message: Message) -> dict[str, Any]:
+    parts = [_part_to_wire(part) for part in message.parts]
     only_text = len(parts) == 1 and parts[0]["type"] == "text"
     # Many chat templates take a plain string and nothing else for a system or a tool message.
     content: object = parts[0]["text"] if only_text else parts or None
@@ -167,7 +167,7 @@ def _wire_message(message: Message) -> dict[str, Any]:
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": call.name, "arguments": spelled_out(call.arguments)},
+                "function": {"name": call.name, "arguments": spell_out(call.arguments)},
             }
             for call in message.tool_calls
         ]
@@ -176,9 +176,9 @@ def _wire_message(message: Message) -> dict[str, Any]:
     return wire
 
 
-def _wire_part(part: str | Picture) -> dict[str, Any]:
+def _part_to_wire(part: str | Picture) -> dict[str, Any]:
     if isinstance(part, str):
-        return {"type": "text", "text": spelled_out(part)}
+        return {"type": "text", "text": spell_out(part)}
     address = "data:image/png;base64," + base64.b64encode(part.png).decode("ascii")
     return {"type": "image_url", "image_url": {"url": address, "detail": part.detail}}
 
@@ -189,43 +189,43 @@ def read_answer(reply: object) -> Answer:
     Raises:
         ValueError: It holds none; says what is wrong with it.
     """
-    whole = _mapping(reply, "reply")
-    choices = whole.get("choices")
+    fields = _require_mapping(reply, "reply")
+    choices = fields.get("choices")
     if not isinstance(choices, list) or not choices:
-        error = whole.get("error")
+        error = fields.get("error")
         raise ValueError(f"a reply without choices{f': {error}' if error else ''}")
-    choice = _mapping(cast("list[object]", choices)[0], "choice")
-    message = _mapping(choice.get("message"), "message")
+    choice = _require_mapping(cast("list[object]", choices)[0], "choice")
+    message = _require_mapping(choice.get("message"), "message")
     reason = choice.get("finish_reason")
-    counts = whole.get("usage")
+    counts = fields.get("usage")
     usage = cast("dict[str, object]", counts) if isinstance(counts, dict) else {}
     return Answer(
-        text=_visible(message.get("content")) or _visible(message.get("refusal")),
+        text=_read_text(message.get("content")) or _read_text(message.get("refusal")),
         finish_reason=reason if isinstance(reason, str) else None,
-        input_tokens=_count(usage.get("prompt_tokens")),
-        output_tokens=_count(usage.get("completion_tokens")),
-        tool_calls=_tool_calls(message.get("tool_calls")),
-        thought=_thought(message),
+        input_tokens=_read_count(usage.get("prompt_tokens")),
+        output_tokens=_read_count(usage.get("completion_tokens")),
+        tool_calls=_read_tool_calls(message.get("tool_calls")),
+        thought=_read_thought(message),
     )
 
 
-def _mapping(value: object, what: str) -> Mapping[str, object]:
+def _require_mapping(value: object, name: str) -> Mapping[str, object]:
     if not isinstance(value, dict):
-        raise ValueError(f"a {what} that is no JSON object")
+        raise ValueError(f"a {name} that is no JSON object")
     return cast("dict[str, object]", value)
 
 
-def _visible(content: object) -> str:
+def _read_text(content: object) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     if not isinstance(content, list):
         raise ValueError("a content that is no text")
-    parts = [_mapping(part, "content part") for part in cast("list[object]", content)]
+    parts = [_require_mapping(part, "content part") for part in cast("list[object]", content)]
     texts = [part.get("text") for part in parts if part.get("type") in ("text", "output_text")]
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def _thought(message: Mapping[str, object]) -> str:
+def _read_thought(message: Mapping[str, object]) -> str:
     """What servers send beside the content: vLLM, SGLang, DeepSeek, OpenRouter, Mistral."""
     for name in ("reasoning_content", "reasoning"):
         text = message.get(name)
@@ -234,11 +234,13 @@ def _thought(message: Mapping[str, object]) -> str:
     content = message.get("content")
     parts = cast("list[object]", content) if isinstance(content, list) else []
     return "".join(
-        _thinking(cast("dict[str, object]", part)) for part in parts if isinstance(part, dict)
+        _read_thought_part(cast("dict[str, object]", part))
+        for part in parts
+        if isinstance(part, dict)
     )
 
 
-def _thinking(part: Mapping[str, object]) -> str:
+def _read_thought_part(part: Mapping[str, object]) -> str:
     """The text of a part of the content that is a thought."""
     if part.get("type") not in ("thinking", "reasoning"):
         return ""
@@ -246,22 +248,22 @@ def _thinking(part: Mapping[str, object]) -> str:
     if isinstance(inner, str):
         return inner
     texts = [
-        cast("dict[str, object]", one).get("text")
-        for one in cast("list[object]", inner if isinstance(inner, list) else [])
-        if isinstance(one, dict)
+        cast("dict[str, object]", entry).get("text")
+        for entry in cast("list[object]", inner if isinstance(inner, list) else [])
+        if isinstance(entry, dict)
     ]
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def _count(value: object) -> int | None:
+def _read_count(value: object) -> int | None:
     return value if isinstance(value, int) and value >= 0 else None
 
 
-def _tool_calls(value: object) -> tuple[ToolCall, ...]:
+def _read_tool_calls(value: object) -> tuple[ToolCall, ...]:
     calls: list[ToolCall] = []
-    for one in cast("list[object]", value) if isinstance(value, list) else []:
-        call = _mapping(one, "tool call")
-        function = _mapping(call.get("function"), "tool call's function")
+    for entry in cast("list[object]", value) if isinstance(value, list) else []:
+        call = _require_mapping(entry, "tool call")
+        function = _require_mapping(call.get("function"), "tool call's function")
         arguments = function.get("arguments")
         text = arguments if isinstance(arguments, str) else json.dumps(arguments)
         calls.append(ToolCall(str(call.get("id") or ""), str(function.get("name") or ""), text))

@@ -95,7 +95,7 @@ class Wire:
         if self._auth is None:
             headers["authorization"] = f"Bearer {self._key}"
         with (
-            self._watched(seconds) as watchdog,
+            self._watch(seconds) as watchdog,
             self._client.stream(
                 method,
                 address,
@@ -106,10 +106,10 @@ class Wire:
                 **content,
             ) as response,
         ):
-            return Reply(response.status_code, response.headers, _body_of(response))
+            return Reply(response.status_code, response.headers, _read_body(response))
 
     @contextmanager
-    def _watched(self, seconds: float) -> Generator[Watchdog]:
+    def _watch(self, seconds: float) -> Generator[Watchdog]:
         with Watchdog(seconds) as watchdog:
             with self._lock:
                 self._under_way.add(watchdog)
@@ -128,7 +128,7 @@ class Watchdog:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._ends = time.monotonic() + seconds
+        self._deadline = time.monotonic() + seconds
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._timer = threading.Timer(seconds, self.shut)
@@ -145,8 +145,8 @@ class Watchdog:
         traceback: TracebackType | None,
     ) -> None:
         self._timer.cancel()
-        late = time.monotonic() >= self._ends
-        if late and (error is None or isinstance(error, Exception)):
+        is_late = time.monotonic() >= self._deadline
+        if is_late and (error is None or isinstance(error, Exception)):
             raise TimeoutError from error
 
     def note(self, event: str, details: Mapping[str, Any]) -> None:
@@ -154,19 +154,19 @@ class Watchdog:
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             with self._lock:
                 self._sockets.append(details["return_value"].get_extra_info("socket"))
-            if time.monotonic() >= self._ends:
+            if time.monotonic() >= self._deadline:
                 self.shut()
 
     def shut(self) -> None:
         """Shut its connections now."""
         with self._lock:
-            for one in self._sockets:
+            for connection in self._sockets:
                 with suppress(OSError):  # closed already
                     # That of an ssl.SSLSocket would take away what its reader works with.
-                    socket.socket.shutdown(one, socket.SHUT_RDWR)
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
-def _body_of(response: Any) -> bytes:
+def _read_body(response: Any) -> bytes:
     """The body; of a refusal, whose status is enough, nothing where it cannot be read."""
     try:
         packing = response.headers.get("content-encoding", "identity")
@@ -187,7 +187,7 @@ def read_bounded(chunks: Iterable[bytes], packing: str = "identity") -> bytes:
     Raises:
         ValueError: It is longer, or packed in a way that is not known here.
     """
-    unpack = _unpacker(packing)
+    unpack = _build_unpacker(packing)
     parts: list[bytes] = []
     size = 0
     for chunk in chunks:
@@ -199,18 +199,18 @@ def read_bounded(chunks: Iterable[bytes], packing: str = "identity") -> bytes:
     return b"".join(parts)
 
 
-def _unpacker(packing: str) -> Callable[[bytes, int], bytes]:
+def _build_unpacker(packing: str) -> Callable[[bytes, int], bytes]:
     """What turns a chunk into at most so many bytes."""
     name = packing.strip().lower()
     if name in ("", "identity"):
-        return lambda chunk, most: chunk
+        return lambda chunk, limit: chunk
     if name not in ("gzip", "x-gzip", "deflate"):
         raise ValueError(f"a reply packed as {name[:40]!r}")
-    unpacked = zlib.decompressobj(_ANY_ZLIB)
+    decoder = zlib.decompressobj(_ANY_ZLIB)
 
-    def unpack(chunk: bytes, most: int) -> bytes:
+    def unpack(chunk: bytes, limit: int) -> bytes:
         try:
-            return unpacked.decompress(chunk, most)
+            return decoder.decompress(chunk, limit)
         except zlib.error as error:
             raise ValueError(f"a reply that cannot be unpacked: {error}") from error
 

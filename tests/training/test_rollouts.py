@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from trl import GRPOConfig
 
-from rrvf.agent import AgentSettings, widened
+from rrvf.agent import AgentSettings, widen
 from rrvf.chat import Message, Picture
 from rrvf.errors import UserError
 from rrvf.policies import to_parts
@@ -414,7 +414,7 @@ def test_a_stripe_is_shown_to_the_policy_and_ends_nothing(processor: Any) -> Non
     chat = ChatTokens(processor)
     with pytest.raises(ValueError, match="aspect ratio"):
         chat.prompt([Message("user", (Picture(out.getvalue()),))])
-    tokens = chat.prompt([Message("user", (Picture(widened(out.getvalue())),))])
+    tokens = chat.prompt([Message("user", (Picture(widen(out.getvalue())),))])
     [picture] = tokens.pictures
     assert picture.size == (3000, 20)
     assert picture.getpixel((1500, 4)) == (255, 0, 0)
