@@ -32,11 +32,12 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from rrvf.chat import Message, Picture, TooLongError
 from rrvf.errors import HarnessError, UserError, boundary
 from rrvf.kinds.kind import Drawn
+from rrvf.options import LoopOptions, Unanswered
 from rrvf.page_replies import extract_html
 from rrvf.policies import Policy
 from rrvf.python_text import parse_module
@@ -64,13 +65,8 @@ from rrvf.trajectories import Action, Completion, Observation, StopReason, Traje
 from rrvf.types import Language, Sample
 from rrvf.written_calls import ToolCall
 
-MAX_PIXELS = 2048 * 1024
-"""Of a picture that a policy sees."""
-
 STOP = ("</tool_call>", "</answer>")
 """Where generation ends."""
-
-Unanswered = Literal["nothing", "last_rendered"]
 
 _RESPONSE_TAG = re.compile(r"</?tool_response>")
 _MOST_ERROR = 2000
@@ -103,15 +99,15 @@ class AgentSettings:
 
     tool: RenderTool
     prompt: Prompt
-    max_turns: int = 5
+    max_turns: int = LoopOptions.max_turns
     max_calls: int = 4
-    turn_tokens: int = 4096
+    turn_tokens: int = LoopOptions.max_tokens
     max_tokens: int | None = None
     max_seconds: float | None = None
-    unanswered: Unanswered = "nothing"
-    attach_rendering: bool = True
-    native_calls: bool = False
-    max_pixels: int = MAX_PIXELS
+    unanswered: Unanswered = LoopOptions.unanswered
+    attach_rendering: bool = LoopOptions.attach_rendering
+    native_calls: bool = LoopOptions.native_tools
+    max_pixels: int = LoopOptions.max_pixels
 
     def __post_init__(self) -> None:
         for name in ("max_turns", "max_calls", "turn_tokens", "max_tokens", "max_seconds"):

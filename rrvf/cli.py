@@ -16,30 +16,25 @@ import typer
 import rrvf
 from rrvf.errors import OtherRunError, RrvfError, UserError
 from rrvf.files import write_atomically
-from rrvf.flags import (
-    AgainFlags,
+from rrvf.flags import SeveralValues, Some, expand_options
+from rrvf.options import (
     Browser,
     ChartPython,
-    EpisodeFlags,
-    JudgeFlags,
-    Level,
-    PolicyFlags,
-    RunFlags,
-    SeveralValues,
-    TeacherFlags,
+    Confinement,
+    JudgeOptions,
+    LoopOptions,
+    RunOptions,
     Workers,
-    expand_groups,
-    read_values,
 )
 
 if TYPE_CHECKING:
     from rrvf.bench import Scoring
     from rrvf.evaluate import Executor
-    from rrvf.runs import LoopOptions, RunOptions
     from rrvf.scoring import Item
     from rrvf.types import SampleResult
 
 T = TypeVar("T")
+Options = TypeVar("Options", JudgeOptions, LoopOptions)
 
 NOTHING_SCORED, INTERRUPTED, TERMINATED = 3, 130, 143
 """Exit statuses, besides 0, and 2 for a user's mistake."""
@@ -62,6 +57,19 @@ Where = Annotated[
 RayAddress = Annotated[
     str | None, typer.Option(help="host:port of the cluster; else the one this machine is in.")
 ]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Ask judge and teacher anew, whatever is kept.")
+]
+Changes = Annotated[
+    dict[str, Any],
+    Some(
+        RunOptions,
+        (
+            *("data", "subset", "task", "mode", "scorers", "reference", "timeout", "chart_python"),
+            *("browser", "clip_model", "clip_weights", "pictures"),
+        ),
+    ),
+]
 Answers = "JSONL; VLMEvalKit's xlsx, tsv, csv, json or pkl; these as .gz; a folder of <id>.py|html."
 Benchmark = Annotated[
     str, typer.Argument(help=f"{', '.join(BENCHMARKS)}, or my.module:MyBenchmark.")
@@ -79,12 +87,13 @@ def root(
 
 
 @app.command()
+@expand_options
 def demo(
     out: Out = Path("rrvf-demo"),
     workers: Workers = 2,
     chart_python: ChartPython = None,
     browser: Browser = None,
-    confinement: Level = "auto",
+    confinement: Confinement = "auto",
 ) -> None:
     """Score small bundled sets of answers, print the tables, write OUT/report.html."""
     from rrvf.demo import demo_runs, play_episode
@@ -109,13 +118,14 @@ def demo(
 
 
 @app.command()
-@expand_groups
+@expand_options
 def score(
     benchmark: Benchmark,
     predictions: Annotated[Path, typer.Option(help=Answers)],
     out: Out,
-    run: RunFlags,
-    judge: JudgeFlags,
+    run: RunOptions,
+    judge: JudgeOptions,
+    fresh: Fresh = False,
     executor: Where = "local",
     ray_address: RayAddress = None,
 ) -> None:
@@ -129,7 +139,7 @@ def score(
 
     require_apart(out, run.data, predictions)
 
-    options = _read_options(run, judge, out, predictions)
+    options = replace(run, predictions=predictions, judge=_since(judge, out, fresh))
     on_ray = None if executor == "local" else _build_executor(benchmark, options, None, ray_address)
     with open_run(benchmark, options) as (items, scoring):
         _tell_unanswered(items, scoring)
@@ -139,15 +149,14 @@ def score(
 
 
 @app.command("eval")
-@expand_groups
+@expand_options
 def evaluate(
     benchmark: Benchmark,
     out: Out,
-    policy: PolicyFlags,
-    episode: EpisodeFlags,
-    teacher: TeacherFlags,
-    run: RunFlags,
-    judge: JudgeFlags,
+    loop: LoopOptions,
+    run: RunOptions,
+    judge: JudgeOptions,
+    fresh: Fresh = False,
     executor: Where = "local",
     ray_address: RayAddress = None,
 ) -> None:
@@ -157,13 +166,12 @@ def evaluate(
     """
     from rrvf.episodes import list_remarks
     from rrvf.run_folder import require_apart
-    from rrvf.runs import LoopOptions, open_episodes
+    from rrvf.runs import open_episodes
 
     require_apart(out, run.data)
 
-    since = _find_start(run, out)
-    loop = LoopOptions(**read_values(policy, episode, teacher), since=since)
-    options = _read_options(run, judge, out)
+    loop = _since(loop, out, fresh)
+    options = replace(run, judge=_since(judge, out, fresh))
     on_ray = (
         None if executor == "local" else _build_executor(benchmark, options, loop, ray_address, out)
     )
@@ -175,15 +183,15 @@ def evaluate(
 
 
 @app.command()
-@expand_groups
+@expand_options
 def rescore(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     out: Out,
-    again: AgainFlags,
-    judge: JudgeFlags,
+    changes: Changes,
+    judge: JudgeOptions,
     workers: Workers = 2,
-    confinement: Level = "auto",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Ask the judge anew.")] = False,
+    confinement: Confinement = "auto",
+    fresh: Fresh = False,
 ) -> None:
     """Score a run again, by another judge, other scorers or another mode; no model answers again.
 
@@ -191,8 +199,7 @@ def rescore(
     """
     from rrvf.episodes import list_remarks
     from rrvf.rescore import open_rescored, read_run
-    from rrvf.run_folder import read_fresh_start, require_apart
-    from rrvf.runs import JudgeOptions
+    from rrvf.run_folder import require_apart
     from rrvf.scoring import tell_thoughts
 
     new_folder, old_folder = out.resolve(), run.resolve()
@@ -203,18 +210,9 @@ def rescore(
     old_run = read_run(run)
     if not old_run.finished:
         _tell(f"{run} is unfinished: only the {len(old_run.ids())} samples in it are scored again")
-    changes = {name: value for name, value in read_values(again).items() if value is not None}
-    if again.scorers is not None:
-        changes["scorers"] = _split_names(again.scorers)
-    judge_options = JudgeOptions(
-        **read_values(judge), since=read_fresh_start(out) if fresh else 0.0
-    )
-    this_machine: dict[str, Any] = {
-        "workers": workers,
-        "confinement": confinement,
-        "judge": judge_options,
-    }
-    options = replace(old_run.options, **changes, **this_machine)
+    this_machine: dict[str, Any] = {"workers": workers, "confinement": confinement}
+    changes |= this_machine | {"judge": _since(judge, out, fresh)}
+    options = replace(old_run.options, **changes)
     require_apart(out, options.data)
     with open_rescored(old_run, options, out) as (items, scoring):
         _tell(tell_thoughts(items))
@@ -224,6 +222,7 @@ def rescore(
 
 
 @app.command()
+@expand_options
 def render(
     kind: Annotated[Literal["chart", "web"], typer.Argument(help="chart or web")],
     file: Annotated[Path, typer.Argument(help="The script or page.")],
@@ -231,7 +230,7 @@ def render(
     chart_python: ChartPython = None,
     browser: Browser = None,
     javascript: Annotated[bool, typer.Option(help="Let the page run its scripts.")] = False,
-    confinement: Level = "auto",
+    confinement: Confinement = "auto",
 ) -> None:
     """Draw one script or page, confined; a chart as a judge would see it."""
     from rrvf.renderers import single
@@ -243,6 +242,7 @@ def render(
 
 
 @app.command()
+@expand_options
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, finished or not.")],
     out: Annotated[Path | None, typer.Option(help="Folder for the page.")] = None,
@@ -303,10 +303,11 @@ def tables(
 
 
 @app.command()
+@expand_options
 def doctor(
     chart_python: ChartPython = None,
     browser: Browser = None,
-    confinement: Level = "auto",
+    confinement: Confinement = "auto",
 ) -> None:
     """Tell what this machine offers: confinement, packages, fonts, browser, CLIP weights."""
     from rrvf.doctor import examine
@@ -331,30 +332,14 @@ def setup_browser() -> None:
 # ---------------------------------------------------------------------------- shared parts
 
 
-def _find_start(run: RunFlags, out: Path) -> float:
-    """From when on answers count that were kept: always, or since a fresh run began."""
+def _since(options: Options, out: Path, fresh: bool) -> Options:
+    """Who is asked, with the time from when on answers count that were kept.
+
+    They always count, but in a fresh run: there since it began.
+    """
     from rrvf.run_folder import read_fresh_start
 
-    return read_fresh_start(out) if run.fresh else 0.0
-
-
-def _read_options(
-    run: RunFlags, judge: JudgeFlags, out: Path, predictions: Path | None = None
-) -> RunOptions:
-    """The library's options of a run; the scorers come with commas."""
-    from rrvf.runs import JudgeOptions, RunOptions
-
-    values = read_values(run)
-    del values["fresh"]
-    if run.scorers is not None:
-        values["scorers"] = _split_names(run.scorers)
-    judge_options = JudgeOptions(**read_values(judge), since=_find_start(run, out))
-    return RunOptions(predictions=predictions, judge=judge_options, **values)
-
-
-def _split_names(text: str) -> tuple[str, ...]:
-    """What stands between commas."""
-    return tuple(name for name in map(str.strip, text.split(",")) if name)
+    return replace(options, since=read_fresh_start(out) if fresh else 0.0)
 
 
 def _tell_unanswered(items: Sequence[Item], scoring: Scoring) -> None:

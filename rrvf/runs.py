@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from rrvf.agent import MAX_PIXELS, AgentSettings, Unanswered
+from rrvf.agent import AgentSettings
 from rrvf.bench import Bench, Scoring, open_bench
 from rrvf.benchmarks import find_benchmark
 from rrvf.benchmarks.benchmark import Benchmark, LoadOptions
 from rrvf.benchmarks.own import load_samples
-from rrvf.benchmarks.predictions import KINDS, load_predictions, match
+from rrvf.benchmarks.predictions import load_predictions, match
 from rrvf.chat import Chat, ChatSettings, Usage
 from rrvf.dotted import find_object
 from rrvf.episodes import LoopScoring, Trajectories, chats_in
 from rrvf.errors import UserError
 from rrvf.kinds.kind import RendererOptions
+from rrvf.options import JudgeOptions, LoopOptions, RunOptions
 from rrvf.policies import (
     EndpointPolicy,
     Policy,
@@ -40,7 +41,7 @@ from rrvf.scorers.model_judge import ModelJudge
 from rrvf.scorers.rubrics import Prompt, load_rubric, read_own_prompt
 from rrvf.scoring import Item
 from rrvf.teacher import ModelTeacher, PictureOnly, Teacher, teacher_prompt
-from rrvf.types import Language, Mode, Pictures, Sample
+from rrvf.types import Language, Sample
 
 OLD_LIKENESS = "pixel"
 """What the embedded judge was called when it measured something else; to go in 0.3."""
@@ -52,99 +53,9 @@ RENAMED = (
 
 _log = logging.getLogger(__name__)
 
-Backend = Literal["endpoint", "transformers", "vllm"]
-Source = Literal["endpoint", "transformers", "vllm", "recorded"]
-
-_SERVED = ("base_url", "policy_name", "policy_max_cost", "native_tools")
-_UNUSED: Mapping[Source, Sequence[str]] = {
-    "endpoint": ("batch_size", "device"),
-    # Which episodes share a batch is left to chance, and with it what a seed would give.
-    "transformers": (*_SERVED, "seed"),
-    "vllm": (*_SERVED, "device"),
-    "recorded": (*_SERVED, "batch_size", "device", "top_p", "seed"),
-}
 _OWN_JUDGE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 OpenRun = tuple[Sequence[Item], Bench]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What a run can be told; ``None`` stands for the benchmark's own default.
-
-    Without ``predictions`` every sample is taken, with no answer yet; without ``data`` there is
-    none, as for a node of a cluster, which is sent its samples. ``recorded`` are the ids that a
-    recording answers: each must be a sample's.
-    """
-
-    data: str | None
-    predictions: Path | None
-    workers: int = 2
-    mode: Mode = "official"
-    scorers: tuple[str, ...] | None = None
-    subset: str | None = None
-    task: str | None = None
-    limit: int | None = None
-    timeout: int | None = None
-    chart_python: Path | None = None
-    browser: Path | None = None
-    reference: Literal["html", "image"] = "html"
-    javascript: bool = False
-    reuse_pages: bool = False
-    clip_model: str | None = None
-    clip_weights: str | None = None
-    clip_failure: Literal["zero", "black"] = "zero"
-    confinement: str | None = None
-    judge: JudgeOptions | None = None
-    pictures: Pictures = "all"
-    recorded: tuple[str, ...] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """What else may be asked of the same samples: all but answers, judge and this machine."""
-        left_out = ("predictions", "judge", "recorded", "workers", "confinement")
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
-        if self.data is not None and Path(self.data).exists():
-            values["data"] = str(Path(self.data).resolve())
-        return {n: str(v) if isinstance(v, Path) else v for n, v in values.items() if v is not None}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeOptions:
-    """Who judges.
-
-    Attributes:
-        model: Name at the server; ``likeness`` for the embedded judge; or, where no ``base_url``
-            is given, ``my.module:MyJudge``, a class. ``None`` for no judge, and then nothing else
-            may be said of one.
-        base_url: Of an OpenAI-compatible server; ``None`` is OpenAI.
-        name: The user's for it: the same judge, whatever its address.
-        since: Unix time; answers that were kept before are asked for again.
-        rubric: Another than the benchmark's own.
-        prompt: A file with the text to use instead of the rubric's.
-        repeats: Answers a pair.
-        concurrency: Questions under way at a time.
-        max_cost: USD.
-        key_variable: Environment variable with the key.
-    """
-
-    model: str | None
-    base_url: str | None = None
-    name: str | None = None
-    since: float = 0.0
-    rubric: str | None = None
-    prompt: Path | None = None
-    repeats: int = 1
-    concurrency: int = 16
-    max_cost: float | None = None
-    key_variable: str = "OPENAI_API_KEY"
-
-    def __post_init__(self) -> None:
-        if self.model is None:
-            for name in ("base_url", "name", "rubric", "prompt", "max_cost"):
-                if getattr(self, name) is not None:
-                    flag = _flag_name(name if name == "max_cost" else f"judge_{name}")
-                    raise UserError(f"--{flag} is of no use without --judge MODEL")
 
 
 @contextmanager
@@ -260,136 +171,6 @@ def _attach_answers(samples: Sequence[Sample], options: RunOptions) -> Sequence[
         return [(sample, None) for sample in samples[: options.limit]]
     answers = load_predictions(options.predictions)
     return match(samples, answers, partial_ok_limit=is_partial)[: options.limit]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopOptions:
-    """What ``rrvf eval`` can be told of the loop.
-
-    Attributes:
-        policy: A model's name at the server, a checkpoint, or a file of recorded answers.
-        backend: ``None`` finds out: a server for a name or with ``base_url``, transformers for a
-            folder with a checkpoint.
-        base_url: Of an OpenAI-compatible server; ``None`` is OpenAI.
-        policy_name: The user's for it: the same model, whatever its address.
-        key_variable: Environment variable with its key.
-        policy_max_cost: USD.
-        batch_size: Conversations that a checkpoint in this process continues at a time.
-        device: Where transformers puts it.
-        repeats: Episodes a sample.
-        temperature, top_p, seed: Of sampling.
-        max_tokens: Tokens a completion.
-        policy_prompt: A file whose system message is told instead of ours; with a user part, that
-            is asked where a sample has no instruction of its own.
-        native_tools: Offer the tool by the endpoint, not in words.
-        tool_name, tool_argument: Of the tool, instead of the paper's; both or neither.
-        max_turns: Completions an episode.
-        max_episode_tokens: Tokens that the policy may write in an episode.
-        max_seconds: After which an episode begins no further turn.
-        attach_rendering: Show the policy its renderings.
-        max_pixels: A larger picture is scaled down to it before the policy sees it.
-        unanswered: What is scored of an episode without an answer.
-        concurrency: Episodes that may wait at the same time.
-        teacher: A model's name; ``None`` for no teacher.
-        teacher_base_url, teacher_name, teacher_key_variable, teacher_max_cost: As for the policy.
-        teacher_prompt: A file with the text to use instead of ours.
-        since: Unix time; answers that were kept before are asked for again.
-    """
-
-    policy: str
-    backend: Backend | None = None
-    base_url: str | None = None
-    policy_name: str | None = None
-    key_variable: str = "OPENAI_API_KEY"
-    policy_max_cost: float | None = None
-    batch_size: int | None = None
-    device: str | None = None
-    repeats: int = 1
-    temperature: float = 0.0
-    top_p: float | None = None
-    seed: int | None = None
-    max_tokens: int = 4096
-    policy_prompt: Path | None = None
-    native_tools: bool = False
-    tool_name: str | None = None
-    tool_argument: str | None = None
-    max_turns: int = 5
-    max_episode_tokens: int | None = None
-    max_seconds: float | None = None
-    attach_rendering: bool = True
-    max_pixels: int = MAX_PIXELS
-    unanswered: Unanswered = "nothing"
-    concurrency: int = 16
-    teacher: str | None = None
-    teacher_base_url: str | None = None
-    teacher_name: str | None = None
-    teacher_key_variable: str = "OPENAI_API_KEY"
-    teacher_max_cost: float | None = None
-    teacher_prompt: Path | None = None
-    since: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.teacher is None:
-            teacher_options = (
-                *("teacher_base_url", "teacher_name"),
-                *("teacher_max_cost", "teacher_prompt"),
-            )
-            self._refuse(teacher_options, "without --teacher MODEL")
-        if (self.tool_name is None) != (self.tool_argument is None):
-            raise UserError("--tool-name and --tool-argument go together; give both")
-        for name in (self.tool_name, self.tool_argument):
-            if name is not None and not _TOOL_NAME.fullmatch(name):
-                raise UserError(f"{name!r} names no tool or argument; use letters, digits, _ and -")
-        source = self.source()
-        if self.repeats > 1 and source == "recorded":
-            raise UserError("--repeats is of no use with recorded answers")
-        if self.repeats > 1 and self.temperature == 0:
-            raise UserError(
-                "--repeats asks for different episodes of a sample, and at temperature 0 there are "
-                "none; name a --temperature"
-            )
-        backend = "with recorded answers" if source == "recorded" else f"with --backend {source}"
-        self._refuse(_UNUSED[source], backend)
-
-    def source(self) -> Source:
-        """Where completions come from: the backend that was named, or the one that fits.
-
-        Raises:
-            UserError: None does.
-        """
-        path = Path(self.policy)
-        if path.is_file():
-            if self.backend is not None:
-                raise UserError(f"{path} is a file of recorded answers; leave --backend out")
-            return "recorded"
-        if self.backend is not None or self.base_url is not None:
-            return self.backend or "endpoint"
-        if (path / "config.json").is_file():
-            return "transformers"
-        if path.is_dir():
-            raise UserError(f"{path}: no checkpoint (config.json is missing)")
-        if path.is_absolute() or self.policy.startswith(".") or path.suffix in KINDS:
-            raise UserError(
-                f"{path}: no such file or folder; name answers, a checkpoint or a model"
-            )
-        if not self.policy.strip():
-            raise UserError("--policy names no model")
-        return "endpoint"
-
-    def _refuse(self, names: Sequence[str], reason: str) -> None:
-        for name in names:
-            value = getattr(self, name)
-            if value is not None and value is not False:
-                raise UserError(f"--{_flag_name(name)} is of no use {reason}")
-
-    def sampling(self) -> dict[str, Any]:
-        """What is said of sampling besides the temperature."""
-        values = {"top_p": self.top_p, "seed": self.seed}
-        return {name: value for name, value in values.items() if value is not None}
-
-
-def _flag_name(name: str) -> str:
-    return name.replace("_", "-")
 
 
 @contextmanager

@@ -324,8 +324,6 @@ _READERS: Mapping[str, Callable[[Path, bytes], Iterator[tuple[str, Row]]]] = {
     ".xlsx": _read_xlsx,
     ".pkl": read_pickled,
 }
-KINDS = (*_READERS, ".gz")
-"""Suffixes of files of predictions."""
 
 
 def _iterate_rows(book: Any) -> Iterator[Sequence[object]]:
