@@ -225,11 +225,11 @@ class Differences:
         """Before the first pair."""
         return cls({name: [] for name in SCORERS}, [])
 
-    def add(self, name: str, official: dict[str, float], ours: dict[str, float]) -> None:
+    def add(self, name: str, official: dict[str, float], own_scores: dict[str, float]) -> None:
         """One pair of pages."""
-        self.pairs.append({"pair": name, "official": official, "ours": ours})
+        self.pairs.append({"pair": name, "official": official, "ours": own_scores})
         for scorer, values in self.of.items():
-            values.append(abs(official[scorer] - ours[scorer]))
+            values.append(abs(official[scorer] - own_scores[scorer]))
 
     def row(self, title: str, figure: Callable[[Sequence[float]], float]) -> str:
         """One line of the table."""

@@ -504,19 +504,19 @@ class Lift:
 
 
 def lift(
-    after: Mapping[str, float], before: Mapping[str, float], n_draws: int = 10_000
+    paints: Mapping[str, float], reference_paints: Mapping[str, float], n_draws: int = 10_000
 ) -> Lift | None:
     """Paired percentile bootstrap of the mean difference; ``None`` without two common charts.
 
     Args:
-        after: Chart -> paint, of answers that run.
-        before: What they are compared with, likewise.
+        paints: Chart -> paint, of answers that run.
+        reference_paints: What they are compared with, likewise.
         n_draws: Resamples of charts.
     """
-    common = sorted(after.keys() & before.keys())
+    common = sorted(paints.keys() & reference_paints.keys())
     if len(common) < 2:
         return None
-    differences = np.array([after[name] - before[name] for name in common])
+    differences = np.array([paints[name] - reference_paints[name] for name in common])
     draws = np.random.default_rng(0).integers(0, len(common), (n_draws, len(common)))
     low, high = np.quantile(differences[draws].mean(axis=1), (0.025, 0.975))
     return Lift(len(common), float(differences.mean()), float(low), float(high))

@@ -47,8 +47,8 @@ TARGET = 1.3
 
 def retitle(name: str, title: str) -> str:
     """A chart of the demo with another title, so that no two are the same."""
-    before, save, after = (CHARTS / f"{name}.py").read_text().partition("plt.savefig(")
-    return f"{before}plt.suptitle({title!r})\n{save}{after}"
+    head, save, tail = (CHARTS / f"{name}.py").read_text().partition("plt.savefig(")
+    return f"{head}plt.suptitle({title!r})\n{save}{tail}"
 
 
 @dataclass
@@ -162,11 +162,11 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="rrvf-overlap-") as folder:
         work = Path(folder)
-        before, own_cpu = busy(), _cpu(resource.RUSAGE_SELF)
+        busy_before, own_cpu = busy(), _cpu(resource.RUSAGE_SELF)
         with ChatServer(Models().reply) as server:
             cost = measure_run(work, server.url, cores)
         own_cpu = _cpu(resource.RUSAGE_SELF) - own_cpu
-        other_cpu = busy() - before - own_cpu - cost.own - cost.rendering
+        other_cpu = busy() - busy_before - own_cpu - cost.own - cost.rendering
         check_run(work / "run", len(server.requests))
     waiting = EPISODES / CONCURRENCY * (TURNS + COMMENTS) * SECONDS
     n_least = EPISODES * (TURNS + 1)  # each draft, the answer, the reference

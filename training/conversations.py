@@ -191,7 +191,7 @@ def replay(
 def _lines(run: Path) -> dict[str, Mapping[str, Any]]:
     """Sample -> the last whole line about it."""
     entries: dict[str, Mapping[str, Any]] = {}
-    for line in _read(run / TRAJECTORIES, run).splitlines():
+    for line in _read_file(run / TRAJECTORIES, run).splitlines():
         with suppress(ValueError, KeyError, TypeError):
             entry = json.loads(line)
             entries[str(entry["sample_id"])] = entry
@@ -203,7 +203,7 @@ def _lines(run: Path) -> dict[str, Mapping[str, Any]]:
 def _values(run: Path, scorer: str) -> dict[str, float]:
     """Sample -> its score, where it has one."""
     results: list[SampleResult] = []
-    for line in _read(run / run_folder.RESULTS, run).splitlines():
+    for line in _read_file(run / run_folder.RESULTS, run).splitlines():
         with suppress(ValueError, KeyError, TypeError, AttributeError):
             results.append(run_folder.from_json(json.loads(line)))
     names = sorted({name for result in results for name in result.scores})
@@ -217,7 +217,7 @@ def _settings(run: Path, data: TrainingData) -> AgentSettings:
     """The rules that the run's record tells, its tool by whatever name it was called."""
     path = run / run_folder.SETTINGS
     try:
-        rules = json.loads(_read(path, run))["protocol.loop"]
+        rules = json.loads(_read_file(path, run))["protocol.loop"]
         name, argument = _TOOL.fullmatch(rules["tool"]).groups()  # pyright: ignore[reportOptionalMemberAccess]
         tool = CHART_TOOL if data.language == "python" else PAGE_TOOL
         other_tool = PAGE_TOOL if data.language == "python" else CHART_TOOL
@@ -243,7 +243,7 @@ _RULES = (
 )
 
 
-def _read(path: Path, run: Path) -> str:
+def _read_file(path: Path, run: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:

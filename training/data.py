@@ -97,7 +97,7 @@ class DataSpec:
         except ValueError as error:
             raise DataError(f'data "{text}": "{query}" is not OPTION=VALUE&...') from error
         spec = cls(text, kind, place, dict(pairs))
-        spec.require(_source(kind).options)
+        spec.require(_find_source(kind).options)
         return spec
 
     def require(self, known_names: Iterable[str]) -> None:
@@ -116,16 +116,16 @@ class DataSpec:
                     f"Available: {', '.join(known_names)}"
                 )
 
-    def number(self, name: str, default: int, least: int = 0) -> int:
+    def number(self, name: str, default: int, minimum: int = 0) -> int:
         """An option that is a whole number.
 
         Raises:
             DataError: It is not, or it is too small.
         """
         value = self.options.get(name, str(default))
-        if not re.fullmatch(r"\d{1,12}", value) or int(value) < least:
+        if not re.fullmatch(r"\d{1,12}", value) or int(value) < minimum:
             raise DataError(
-                f'data "{self.text}": {name}={value}; give a whole number from {least} on'
+                f'data "{self.text}": {name}={value}; give a whole number from {minimum} on'
             )
         return int(value)
 
@@ -142,7 +142,7 @@ class DataSpec:
 
     def limit(self, samples: Sequence[Sample]) -> Sequence[Sample]:
         """The first so many samples, if there is a limit."""
-        return samples[: self.number("limit", len(samples), least=1)]
+        return samples[: self.number("limit", len(samples), minimum=1)]
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ class TrainingData:
             "benchmark": self.benchmark,
             "test_items": self.test_items,
             "n": len(self),
-            "ids_sha256": _digest("\n".join(self.ids).encode("utf-8", "surrogatepass")),
+            "ids_sha256": _hash_bytes("\n".join(self.ids).encode("utf-8", "surrogatepass")),
         }
         if self.spec.kind == "synthetic":
             card |= {"seed": self.spec.number("seed", 0), "generator": VERSION}
@@ -254,7 +254,7 @@ def load(
     source_spec = DataSpec.parse(spec)
     if setting not in get_args(Setting):
         raise DataError(f'no setting "{setting}"; give one of {", ".join(get_args(Setting))}')
-    source = _source(source_spec.kind)
+    source = _find_source(source_spec.kind)
     benchmark = source.benchmark(source_spec)
     test_items = source.is_test(source_spec)
     if test_items and not allow_test_items:
@@ -306,7 +306,7 @@ def split(data: TrainingData, *, held_out: int, seed: int = 0) -> Split:
         DataError: Too few samples, or nothing left to train on.
     """
     marks = [fingerprints(data.read_sample(place)) for place in range(len(data))]
-    order = sorted(range(len(data)), key=lambda place: _rank(seed, data.ids[place]))
+    order = sorted(range(len(data)), key=lambda place: _hash_rank(seed, data.ids[place]))
     held_places: set[int] = set()
     held_marks: set[str] = set()
     for place in order:
@@ -354,17 +354,17 @@ def fingerprints(sample: Sample) -> frozenset[str]:
     marks = {"id " + sample.id}
     if sample.reference_code is not None:
         code = sample.reference_code.strip().encode("utf-8", "surrogatepass")
-        marks.add("code " + _digest(code))
+        marks.add("code " + _hash_bytes(code))
     if sample.image is not None:
-        marks.add("picture " + _digest(_bytes(sample.image)))
+        marks.add("picture " + _hash_bytes(_read_bytes(sample.image)))
     return frozenset(marks)
 
 
-def _rank(seed: int, sample_id: str) -> bytes:
+def _hash_rank(seed: int, sample_id: str) -> bytes:
     return hashlib.sha256(f"{seed}:{sample_id}".encode("utf-8", "surrogatepass")).digest()
 
 
-def _digest(data: bytes) -> str:
+def _hash_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
@@ -394,13 +394,13 @@ def _list_samples(
     return open_source
 
 
-def _chartmimic(spec: DataSpec) -> Sequence[Sample]:
+def _load_chartmimic(spec: DataSpec) -> Sequence[Sample]:
     return chartmimic.load_samples(
         Path(spec.place), subset=spec.options.get("subset"), task="direct"
     )
 
 
-def _charts(spec: DataSpec) -> Sequence[Sample]:
+def _load_charts(spec: DataSpec) -> Sequence[Sample]:
     """A flat folder: the benchmark's own layout would lead on to its subsets."""
     folder = Path(spec.place)
     if not folder.is_dir() or not any(folder.glob("*.py")):
@@ -408,16 +408,16 @@ def _charts(spec: DataSpec) -> Sequence[Sample]:
     return chartmimic.load_samples(folder, task="direct")
 
 
-def _plot2code(spec: DataSpec) -> Sequence[Sample]:
+def _load_plot2code(spec: DataSpec) -> Sequence[Sample]:
     samples = plot2code.load_samples(Path(spec.place), subset=spec.options.get("subset"))
     plot2code.require_drawable(samples)
     return samples
 
 
-def _websight(spec: DataSpec) -> Sequence[Sample]:
+def _load_websight(spec: DataSpec) -> Sequence[Sample]:
     if spec.place != "hub":
         spec.require(("limit",))
-        return _pages(spec)
+        return _load_pages(spec)
     spec.require((*_HUB, "limit"))
     return websight.load_samples(fetch(_hub_slice(spec)))
 
@@ -428,31 +428,31 @@ _HUB = ("start", "stop", "n", "seed", "version")
 def _hub_slice(spec: DataSpec) -> HubSlice:
     version = cast("Config", spec.choice("version", ("v0.2", "v0.1")))
     start = spec.number("start", HubSlice().stop)
-    stop = spec.number("stop", start + 10_000, least=start + 1)
-    count = spec.number("n", 1000, least=1)
+    stop = spec.number("stop", start + 10_000, minimum=start + 1)
+    count = spec.number("n", 1000, minimum=1)
     if count > stop - start:
         raise DataError(f'data "{spec.text}": n={count}, but only {stop - start} rows; name more')
     return HubSlice(version, start, stop, count, spec.number("seed", 0))
 
 
-def _pages(spec: DataSpec) -> Sequence[Sample]:
+def _load_pages(spec: DataSpec) -> Sequence[Sample]:
     path = Path(spec.place)
     if not path.exists():
         raise DataError(f"{path}: no such folder or file; name a folder of <id>.html")
     return websight.load_samples(path)
 
 
-def _images(spec: DataSpec) -> Sequence[Sample]:
+def _load_images(spec: DataSpec) -> Sequence[Sample]:
     return load_pictures(Path(spec.place))
 
 
-def _own(spec: DataSpec) -> Sequence[Sample]:
+def _load_own(spec: DataSpec) -> Sequence[Sample]:
     """Those of a benchmark of the user's own."""
     options = LoadOptions(subset=spec.options.get("subset"), task=spec.options.get("task"))
     return load_samples(find_benchmark(spec.kind), spec.place, options)
 
 
-def _bytes(path: Path, limit: int = -1) -> bytes:
+def _read_bytes(path: Path, limit: int = -1) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(limit)
@@ -460,15 +460,15 @@ def _bytes(path: Path, limit: int = -1) -> bytes:
         raise DataError(f"{path}: cannot be read: {error.strerror}; mend or remove it") from error
 
 
-def _synthetic(spec: DataSpec) -> _Opening:
-    family = _family(spec)
+def _open_synthetic(spec: DataSpec) -> _Opening:
+    family = _require_family(spec)
     if family == "tiny":
         spec.require(("n", "seed"))
-    number = spec.number("n", 1000, least=1)
+    number = spec.number("n", 1000, minimum=1)
     if number > MOST_SYNTHETIC:
         raise DataError(f'data "{spec.text}": n={number}; at most {MOST_SYNTHETIC} in one source')
     first = spec.number("seed", 0) * MOST_SYNTHETIC
-    lowest, highest = _levels(spec)
+    lowest, highest = _parse_levels(spec)
 
     def make_sample(place: int) -> Sample:
         level = lowest + place * (highest - lowest + 1) // number
@@ -479,13 +479,13 @@ def _synthetic(spec: DataSpec) -> _Opening:
     return make_sample, number
 
 
-def _family(spec: DataSpec) -> str:
+def _require_family(spec: DataSpec) -> str:
     if spec.place not in _BENCHMARKS:
         raise DataError(f'data "{spec.text}": synthetic: and one of {", ".join(_BENCHMARKS)}')
     return spec.place
 
 
-def _levels(spec: DataSpec) -> tuple[int, int]:
+def _parse_levels(spec: DataSpec) -> tuple[int, int]:
     """The lowest and the highest level."""
     text = spec.options.get("level", "1-5")
     match = re.fullmatch(r"(\d)(?:-(\d))?", text)
@@ -533,45 +533,51 @@ def _name_benchmark(benchmark: str) -> Callable[[DataSpec], str]:
 
 _SOURCES: Mapping[str, _Source] = {
     "synthetic": _Source(
-        ("level", "n", "seed"), _synthetic, _is_never_test, lambda spec: _BENCHMARKS[_family(spec)]
+        ("level", "n", "seed"),
+        _open_synthetic,
+        _is_never_test,
+        lambda spec: _BENCHMARKS[_require_family(spec)],
     ),
     "images": _Source(
         ("kind", "limit"),
-        _list_samples(_images),
+        _list_samples(_load_images),
         _holds_a_subset,
         lambda spec: _BENCHMARKS[spec.choice("kind", ("charts", "pages"))],
     ),
     "charts": _Source(
-        ("limit",), _list_samples(_charts), _names_test_items, _name_benchmark(ChartMimic.name)
+        ("limit",), _list_samples(_load_charts), _names_test_items, _name_benchmark(ChartMimic.name)
     ),
     "pages": _Source(
-        ("limit",), _list_samples(_pages), _names_test_items, _name_benchmark(WebSight.name)
+        ("limit",), _list_samples(_load_pages), _names_test_items, _name_benchmark(WebSight.name)
     ),
     "websight": _Source(
         (*_HUB, "limit"),
-        _list_samples(_websight),
+        _list_samples(_load_websight),
         _overlaps_scored_rows,
         _name_benchmark(WebSight.name),
     ),
     "chartmimic": _Source(
         ("subset", "limit"),
-        _list_samples(_chartmimic),
+        _list_samples(_load_chartmimic),
         _is_always_test,
         _name_benchmark(ChartMimic.name),
     ),
     "plot2code": _Source(
         ("subset", "limit"),
-        _list_samples(_plot2code),
+        _list_samples(_load_plot2code),
         _is_always_test,
         _name_benchmark(Plot2Code.name),
     ),
 }
 
 
-def _source(kind: str) -> _Source:
+def _find_source(kind: str) -> _Source:
     """How a kind of source is read: one of ours, or a benchmark by its dotted path."""
     if kind in _SOURCES:
         return _SOURCES[kind]
     return _Source(
-        ("subset", "task", "limit"), _list_samples(_own), _names_test_items, _name_benchmark(kind)
+        ("subset", "task", "limit"),
+        _list_samples(_load_own),
+        _names_test_items,
+        _name_benchmark(kind),
     )

@@ -320,9 +320,9 @@ def _grouped_bars(sheet: _Sheet) -> None:
     sheet.lines.append(f"width = {width}")
     rows = zip(sheet.series(series), sheet.table(series, number), sheet.colors, strict=False)
     for place, (name, values, color) in enumerate(rows):
-        at = "x" if place == 0 else f"x + {place} * width" if place > 1 else "x + width"
+        position = "x" if place == 0 else f"x + {place} * width" if place > 1 else "x + width"
         options = {"label": _literal(name), "color": _literal(color)}
-        sheet.call("bar", at, _literal(values), "width", **options)
+        sheet.call("bar", position, _literal(values), "width", **options)
     sheet.call("xticks", f"x + {round(width * (series - 1) / 2, 3)}", "labels")
     _label_axes(sheet, sheet.topic.groups, sheet.topic.unit)
     _legend(sheet, series)
@@ -401,15 +401,15 @@ def _twin_axes(sheet: _Sheet) -> None:
     sheet.set("labels", sheet.categories(number))
     bars, lines = sheet.table(2, number)
     first, second = sheet.series(2)
-    color, other = map(_literal, sheet.colors[:2])
+    color, other_color = map(_literal, sheet.colors[:2])
     sheet.call("bar", "labels", _literal(bars), color=color, label=_literal(first))
     _label_axes(sheet, sheet.topic.groups, sheet.topic.unit)
     sheet.call("legend", loc='"upper left"')
     sheet.lines.append(f"twin = {sheet.name}.twinx()")
     marker = _literal(sheet.rng.choice(_MARKERS))
-    options = f"color={other}, marker={marker}, label={_literal(second)}"
+    options = f"color={other_color}, marker={marker}, label={_literal(second)}"
     sheet.lines.append(f"twin.plot(labels, {_literal(lines)}, {options})")
-    sheet.lines.append(f"twin.set_ylabel({_literal(second)}, color={other})")
+    sheet.lines.append(f"twin.set_ylabel({_literal(second)}, color={other_color})")
     sheet.lines.append('twin.legend(loc="upper right")')
 
 

@@ -92,7 +92,7 @@ class RrvfTrainer(GRPOTrainer):
         import torch
 
         mask = output["tool_mask"]
-        keep = torch.tensor([not lost for lost in self._lost_flags], device=mask.device)
+        keep = torch.tensor([not is_lost for is_lost in self._lost_flags], device=mask.device)
         output["tool_mask"] = mask * keep.unsqueeze(1)
         n_tokens = (output["completion_mask"] * output["tool_mask"]).sum()
         total: Any = self.accelerator.gather(n_tokens)
@@ -116,8 +116,8 @@ class RrvfTrainer(GRPOTrainer):
             reward is None or (mode == "train" and len(group) < 2)
             for reward, group in zip(rewards, own_groups, strict=True)
         ]
-        self._add(mode, totals(rewarded, self._watchdog.take_seconds()))
-        self._add(mode, _spread(groups), everywhere=True)
+        self._add_sums(mode, totals(rewarded, self._watchdog.take_seconds()))
+        self._add_sums(mode, _measure_spread(groups), everywhere=True)
         log_extra("stopped", [episode.trajectory.stop_reason for episode in rewarded])
         log_extra("status", [episode.outcome.result.status for episode in rewarded])
         if mode == "eval":
@@ -172,7 +172,7 @@ class RrvfTrainer(GRPOTrainer):
 
     # ------------------------------------------------------------------------------ the log
 
-    def _add(
+    def _add_sums(
         self, mode: str, sums: Mapping[str, tuple[float, int]], *, everywhere: bool = False
     ) -> None:
         """Add to what is logged next; ``everywhere`` where all ranks have the same."""
@@ -215,7 +215,7 @@ class RrvfTrainer(GRPOTrainer):
         return {f"eval_metrics/{name}": v for name, v in metrics.items() if v is not None}
 
 
-def _spread(groups: list[list[float]]) -> dict[str, tuple[float, int]]:
+def _measure_spread(groups: list[list[float]]) -> dict[str, tuple[float, int]]:
     """The spread of rewards within groups, and the share of groups that have none.
 
     TRL logs the spread of the batch, and leaves out groups without two rewards.

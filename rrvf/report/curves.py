@@ -92,10 +92,10 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _totals(rows: Rows, batch: int) -> Json:
     """How many failures there were: a row is the mean of all rollouts since the row before."""
     totals: dict[str, float] = {}
-    before = 0
+    last_step = 0
     for step in sorted(rows):
         for name, value in rows[step].items():
             if name.endswith("_failures") and value is not None:
-                totals[name] = totals.get(name, 0.0) + value * batch * (step - before)
-        before = step
+                totals[name] = totals.get(name, 0.0) + value * batch * (step - last_step)
+        last_step = step
     return {name: round(total) for name, total in totals.items()}

@@ -53,19 +53,19 @@ def episode_payload(
         sources: The pictures that the page has.
     """
     scores = _scores(line)
-    before: str | None = None
+    old_code: str | None = None
     turns: list[Json] = []
     for place, turn in enumerate(_turns(episode), start=1):
         calls: list[Json] = []
         for nth, call in enumerate(_calls(turn), start=1):
             code = _code(call.get("code"))
-            entry = _call(call, sources) | _changes(before, code)
+            entry = _call(call, sources) | _changes(old_code, code)
             calls.append(entry | {"scores": scores.get((place, nth))})
-            before = code or before
+            old_code = code or old_code
         answer = None
         if turn.get("action") == "answer":
             code = _extract_answer(episode, language)
-            answer = _changes(before, code) | {"scores": scores.get((place, None))}
+            answer = _changes(old_code, code) | {"scores": scores.get((place, None))}
         turns.append(_turn(turn, calls, answer))
     return {
         "stop_reason": clip(episode.get("stop_reason")),
@@ -140,15 +140,15 @@ def _code(value: Any) -> str | None:
     return value[:MAX_CODE] if isinstance(value, str) else None
 
 
-def _changes(before: str | None, code: str | None) -> Json:
+def _changes(old_code: str | None, code: str | None) -> Json:
     """Code by itself, or marked line by line with what changed: ``" "``, ``"-"`` or ``"+"``."""
-    diff = None if before is None or code is None else line_diff(before, code)
+    diff = None if old_code is None or code is None else line_diff(old_code, code)
     return {"code": code if diff is None else None, "diff": diff}
 
 
-def line_diff(before: str, after: str) -> str | None:
+def line_diff(old_text: str, new_text: str) -> str | None:
     """All lines of both texts, each behind its mark; ``None`` where that would take long."""
-    old, new = before.splitlines(), after.splitlines()
+    old, new = old_text.splitlines(), new_text.splitlines()
     if max(len(old), len(new)) > MAX_DIFF_LINES:
         return None
     lines: list[str] = []

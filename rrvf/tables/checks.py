@@ -144,12 +144,12 @@ def _make_check(
     name: str = "",
 ) -> Check:
     """A check; ``inputs`` is how far the rounding of the other cells can move ``raw``."""
-    printed = row.cells[key]
+    cell = row.cells[key]
     value = _value(row, key)
     [label] = [column.label for column in table.columns if column.key == key]
     derived = raw.quantize(Decimal(1).scaleb(_exponent(value)), ROUND_HALF_UP)
     explained = value != derived and abs(value - raw) <= _half(row, key) + inputs
-    return Check(name or row.model, label, rule, printed, derived, explained)
+    return Check(name or row.model, label, rule, cell, derived, explained)
 
 
 def _value(row: PublishedRow, key: str) -> Decimal:

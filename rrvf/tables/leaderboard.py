@@ -226,11 +226,11 @@ def _list_failures(table: PublishedTable, row: PublishedRow) -> list[str]:
 
 def _deltas(table: PublishedTable, row: PublishedRow) -> Iterator[Json]:
     """Difference rows below a row."""
-    place = next(index for index, other in enumerate(table.rows) if other is row)
-    for other in table.rows[place + 1 :]:
-        if other.kind != "delta":
+    place = next(index for index, next_row in enumerate(table.rows) if next_row is row)
+    for next_row in table.rows[place + 1 :]:
+        if next_row.kind != "delta":
             return
-        yield {"name": other.model, "cells": [other.cells[c.key] for c in table.columns]}
+        yield {"name": next_row.model, "cells": [next_row.cells[c.key] for c in table.columns]}
 
 
 def _make_measured_row(

@@ -197,7 +197,9 @@ def _changes(first: Samples, second: Samples) -> Iterator[Change]:
         scored_pairs = {name: pair for name, pair in pairs.items() if not np.isnan(pair).any()}
         changed_pairs = {name: pair for name, pair in scored_pairs.items() if pair[0] != pair[1]}
         if changed_pairs:
-            gains = [after - before for before, after in scored_pairs.values()]
+            gains = [
+                second_value - first_value for first_value, second_value in scored_pairs.values()
+            ]
             yield Change(sample_id, sum(gains) / len(gains), changed_pairs)
 
 

@@ -148,16 +148,18 @@ def _checks() -> Iterator[str]:
 
 def _check_lines(table: PublishedTable) -> Iterator[str]:
     checks = check(table)
-    failed = [result for result in checks if not result.ok]
+    failures = [result for result in checks if not result.ok]
     name = table.title.removeprefix("Results on ")
-    counts = f"{len(checks) - len(failed)} of {len(checks)} hold" if checks else "nothing to derive"
+    counts = (
+        f"{len(checks) - len(failures)} of {len(checks)} hold" if checks else "nothing to derive"
+    )
     wrong_marks = check_marks(table)
     marks = (
         "bold and underline as computed" if not wrong_marks else f"{len(wrong_marks)} marks differ"
     )
     remark = "" if table.marks_second else " (only the best is marked there)"
     yield f"* {name}: {counts}; {marks}{remark}."
-    yield from (f"  * {result}." for result in failed)
+    yield from (f"  * {result}." for result in failures)
     yield from (f"  * {result}." for result in wrong_marks)
 
 
