@@ -51,7 +51,7 @@ WORDS = (
 )
 
 
-Found = list[dict[str, Any]]
+Blocks = list[dict[str, Any]]
 """Design2Code's blocks: ``text``, ``bbox`` (shares of the page), ``color`` (0..255)."""
 
 
@@ -66,23 +66,25 @@ class Official:
         sys.path.insert(0, str(checkout))
         sys.modules.update(_stubs())
         source = (self.folder / "metrics" / "visual_score.py").read_text()
-        mended = re.sub(r"(?m)^ +(if|elif)(?= len\(\w+_blocks\) == 0:)", r"        \1", source)
+        repaired = re.sub(r"(?m)^ +(if|elif)(?= len\(\w+_blocks\) == 0:)", r"        \1", source)
         self.module: Any = ModuleType("visual_score")
-        exec(compile(mended, "visual_score.py", "exec"), self.module.__dict__)
+        exec(compile(repaired, "visual_score.py", "exec"), self.module.__dict__)
         self.module.calculate_clip_similarity_with_blocks = lambda *_: 0.0
         self._find = self.module.get_blocks_ocr_free
 
-    def scores(self, reference: Found, rendering: Found) -> dict[str, float]:
+    def scores(self, reference: Blocks, rendering: Blocks) -> dict[str, float]:
         """Of given blocks."""
-        given = {"reference.png": reference, "rendering.png": rendering}
+        blocks_by_name = {"reference.png": reference, "rendering.png": rendering}
         self.module.os = SimpleNamespace(system=lambda _: 0)
         self.module.pre_process = lambda _: None
-        self.module.get_blocks_ocr_free = lambda name: [dict(block) for block in given[name]]
+        self.module.get_blocks_ocr_free = lambda name: [
+            dict(block) for block in blocks_by_name[name]
+        ]
         with contextlib.redirect_stdout(None):
             answer = self.module.visual_eval_v3_multi([["rendering.html"], "reference.html"])
         return dict(zip(SCORERS, map(float, answer[0][2]), strict=False))
 
-    def find(self, page: Path) -> Found:
+    def find(self, page: Path) -> Blocks:
         """Blocks of a page, by its own screenshots; leaves files beside the page."""
         picture = page.with_suffix(".png")
         script = self.folder / "metrics" / "screenshot_single.py"
@@ -120,12 +122,12 @@ def python3_with_browser(work: Path) -> Generator[None]:
     site, python = shlex.quote(str(work / "site")), shlex.quote(sys.executable)
     command.write_text(f'#!/bin/sh\nPYTHONPATH={site} exec {python} "$@"\n')
     command.chmod(0o755)
-    before = os.environ["PATH"]
-    os.environ["PATH"] = f"{command.parent}{os.pathsep}{before}"
+    old_path = os.environ["PATH"]
+    os.environ["PATH"] = f"{command.parent}{os.pathsep}{old_path}"
     try:
         yield
     finally:
-        os.environ["PATH"] = before
+        os.environ["PATH"] = old_path
 
 
 # ---------------------------------------------------------------------------------------- our side
@@ -136,7 +138,7 @@ def our_scores(target: PageRendering, page: PageRendering) -> dict[str, float]:
     return {name: scorer(target, page).value or 0.0 for name, scorer in SCORERS.items()}
 
 
-def as_rendering(found: Found) -> PageRendering:
+def as_rendering(page_blocks: Blocks) -> PageRendering:
     """Design2Code's blocks as if a page of one pixel had been recorded."""
     return PageRendering(
         "ok",
@@ -144,7 +146,7 @@ def as_rendering(found: Found) -> PageRendering:
         height=1,
         blocks=tuple(
             TextBlock(block["text"], *block["bbox"], "#{:02X}{:02X}{:02X}".format(*block["color"]))
-            for block in found
+            for block in page_blocks
         ),
     )
 
@@ -152,10 +154,10 @@ def as_rendering(found: Found) -> PageRendering:
 # -------------------------------------------------------------------------- generated blocks, pages
 
 
-def block_lists(chance: random.Random) -> tuple[Found, Found]:
+def block_lists(chance: random.Random) -> tuple[Blocks, Blocks]:
     """A list of blocks, and the same one changed: split, joined, rewritten, moved, left out."""
     reference = [_block(chance) for _ in range(chance.randrange(16))]
-    rendering: Found = []
+    rendering: Blocks = []
     for block in reference:
         kind, words = chance.random(), block["text"].split()
         if kind < 0.4:
@@ -181,31 +183,31 @@ def _block(chance: random.Random, words: Sequence[str] = ()) -> dict[str, Any]:
     return {"text": " ".join(words), "bbox": box, "color": color}
 
 
-def varied(html: str, strength: float, chance: random.Random) -> str:
+def vary_page(html: str, strength: float, chance: random.Random) -> str:
     """A page with parts left out, words, colours and lengths changed; more with more strength."""
     head, tag, body = html.partition("<body>")
 
-    def now(share: float = 1.0) -> bool:
+    def is_due(share: float = 1.0) -> bool:
         return chance.random() < strength * share
 
-    def other_color(found: re.Match[str]) -> str:
-        if not now():
-            return found[0]
-        channels = (channel + chance.randint(-60, 60) for channel in bytes.fromhex(found[1]))
+    def other_color(match: re.Match[str]) -> str:
+        if not is_due():
+            return match[0]
+        channels = (channel + chance.randint(-60, 60) for channel in bytes.fromhex(match[1]))
         return "#" + "".join(f"{min(255, max(0, channel)):02x}" for channel in channels)
 
-    def other_length(found: re.Match[str]) -> str:
-        return f"{round(int(found[1]) * chance.uniform(0.6, 1.5))}px" if now() else found[0]
+    def other_length(match: re.Match[str]) -> str:
+        return f"{round(int(match[1]) * chance.uniform(0.6, 1.5))}px" if is_due() else match[0]
 
-    def other_words(found: re.Match[str]) -> str:
-        words = [chance.choice(WORDS) if now(0.3) else word for word in found[1].split(" ")]
+    def other_words(match: re.Match[str]) -> str:
+        words = [chance.choice(WORDS) if is_due(0.3) else word for word in match[1].split(" ")]
         return f">{' '.join(words)}<"
 
-    whole = re.compile(r"<(\w+).*</\1>")
-    lines = [line for line in body.splitlines() if not (whole.fullmatch(line) and now(0.3))]
+    element = re.compile(r"<(\w+).*</\1>")
+    lines = [line for line in body.splitlines() if not (element.fullmatch(line) and is_due(0.3))]
     body = re.sub(r">([^<>]+)<", other_words, "\n".join(lines))
-    changed = re.sub(r"#([0-9a-f]{6})\b", other_color, head + tag + body)
-    return re.sub(r"\b(\d+)px", other_length, changed)
+    page = re.sub(r"#([0-9a-f]{6})\b", other_color, head + tag + body)
+    return re.sub(r"\b(\d+)px", other_length, page)
 
 
 # ----------------------------------------------------------------------------------- the comparison
@@ -223,11 +225,11 @@ class Differences:
         """Before the first pair."""
         return cls({name: [] for name in SCORERS}, [])
 
-    def add(self, name: str, official: dict[str, float], ours: dict[str, float]) -> None:
+    def add(self, name: str, official: dict[str, float], own_scores: dict[str, float]) -> None:
         """One pair of pages."""
-        self.pairs.append({"pair": name, "official": official, "ours": ours})
+        self.pairs.append({"pair": name, "official": official, "ours": own_scores})
         for scorer, values in self.of.items():
-            values.append(abs(official[scorer] - ours[scorer]))
+            values.append(abs(official[scorer] - own_scores[scorer]))
 
     def row(self, title: str, figure: Callable[[Sequence[float]], float]) -> str:
         """One line of the table."""
@@ -237,14 +239,16 @@ class Differences:
 
 def compare_lists(official: Official, number: int) -> Differences:
     """The algorithm on generated blocks."""
-    chance, found = random.Random(0), Differences.none()
+    chance, differences = random.Random(0), Differences.none()
     for i in range(number):
         reference, rendering = block_lists(chance)
         if reference == rendering:
             continue  # always 1 here, on purpose; theirs may say less
-        theirs = official.scores(reference, rendering)
-        found.add(str(i), theirs, our_scores(as_rendering(reference), as_rendering(rendering)))
-    return found
+        official_scores = official.scores(reference, rendering)
+        differences.add(
+            str(i), official_scores, our_scores(as_rendering(reference), as_rendering(rendering))
+        )
+    return differences
 
 
 def compare_pages(official: Official, work: Path) -> tuple[Differences, Differences]:
@@ -253,21 +257,21 @@ def compare_pages(official: Official, work: Path) -> tuple[Differences, Differen
     chance = random.Random(0)
     with python3_with_browser(work), PageRenderer(workers=1) as renderer:
 
-        def seen(name: str, html: str) -> tuple[Found, PageRendering]:
+        def look_at(name: str, html: str) -> tuple[Blocks, PageRendering]:
             page = work / f"{name}.html"
             page.write_text(html)
             return official.find(page), renderer.render(html)
 
         for path in sorted(PAGES.glob("*.html")):
             html = path.read_text()
-            reference, target = seen(path.stem, html)
+            reference, target = look_at(path.stem, html)
             for name, strength in (("light", 0.25), ("heavy", 0.8)):
                 label = f"{path.stem}-{name}"
-                rendering, page = seen(label, varied(html, strength, chance))
-                theirs = official.scores(reference, rendering)
-                same = our_scores(as_rendering(reference), as_rendering(rendering))
-                algorithm.add(label, theirs, same)
-                recording.add(label, theirs, our_scores(target, page))
+                rendering, page = look_at(label, vary_page(html, strength, chance))
+                official_scores = official.scores(reference, rendering)
+                own_scores = our_scores(as_rendering(reference), as_rendering(rendering))
+                algorithm.add(label, official_scores, own_scores)
+                recording.add(label, official_scores, our_scores(target, page))
                 print(label, len(reference), len(target.blocks), file=sys.stderr)
     return algorithm, recording
 
@@ -289,8 +293,8 @@ def main() -> None:
     print(recording.row(f"pages as recorded, {len(recording.pairs)} pairs: mean", fmean))
     print(recording.row(f"pages as recorded, {len(recording.pairs)} pairs: max", max))
     if options.out:
-        kept = {"algorithm": algorithm.pairs, "recording": recording.pairs}
-        options.out.write_text(json.dumps(kept, indent=2) + "\n")
+        figures = {"algorithm": algorithm.pairs, "recording": recording.pairs}
+        options.out.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def score(work: Path, name: str, *judge: str) -> float:
     return time.perf_counter() - start
 
 
-def judged(work: Path, name: str, seconds: float) -> tuple[float, int, int]:
+def score_judged(work: Path, name: str, seconds: float) -> tuple[float, int, int]:
     """Wall time with a judge, the number of its answers, and how many it gave at a time."""
 
     def reply(_: Request) -> Reply:
@@ -44,8 +44,8 @@ def judged(work: Path, name: str, seconds: float) -> tuple[float, int, int]:
 
     with ChatServer(reply) as server:
         judge = ("--judge", name, "--judge-base-url", server.url)
-        took = score(work, name, *judge, "--judge-concurrency", str(IN_FLIGHT))
-        return took, len(server.requests), server.most_at_once
+        wall = score(work, name, *judge, "--judge-concurrency", str(IN_FLIGHT))
+        return wall, len(server.requests), server.most_at_once
 
 
 def main() -> None:
@@ -53,14 +53,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="rrvf-judging-") as folder:
         work = Path(folder)
         score(work, "warm")
-        judged(work, "warm-pictures", 0.0)
-        without = score(work, "without")
-        at_once, _, _ = judged(work, "at-once", 0.0)
-        slowly, n_answers, most = judged(work, "slowly", SECONDS)
-    print(f"without a judge            {without:6.1f} s")
-    print(f"a judge that is immediate  {at_once:6.1f} s")
-    print(f"{SECONDS:.0f} s an answer              {slowly:6.1f} s")
-    print(f"{n_answers} answers, at most {most} at a time")
+        score_judged(work, "warm-pictures", 0.0)
+        plain = score(work, "without")
+        immediate, _, _ = score_judged(work, "at-once", 0.0)
+        slow, n_answers, n_at_once = score_judged(work, "slowly", SECONDS)
+    print(f"without a judge            {plain:6.1f} s")
+    print(f"a judge that is immediate  {immediate:6.1f} s")
+    print(f"{SECONDS:.0f} s an answer              {slow:6.1f} s")
+    print(f"{n_answers} answers, at most {n_at_once} at a time")
 
 
 if __name__ == "__main__":

@@ -118,14 +118,14 @@ class Split:
 
 def charts(plan: Plan) -> Split:
     """The same for all seeds."""
-    found: dict[str, Sample] = {}
+    charts_by_code: dict[str, Sample] = {}
     seed = 0
-    while len(found) < plan.n_train + plan.n_held_out:
+    while len(charts_by_code) < plan.n_train + plan.n_held_out:
         chart = replace(synthetic_tiny(seed), prompt=PROMPT)
         assert chart.reference_code is not None
-        found.setdefault(chart.reference_code, chart)
+        charts_by_code.setdefault(chart.reference_code, chart)
         seed += 1
-    unique = tuple(found.values())
+    unique = tuple(charts_by_code.values())
     return Split(unique[plan.n_held_out :], unique[: plan.n_held_out])
 
 
@@ -133,15 +133,15 @@ def reply_for(chart: Sample, *, careless: bool = False) -> str:
     """An answer that is taught first: faithful, or with all bars in the colour of the first."""
     code = chart.reference_code or ""
     if careless:
-        code = _COLORS.sub(lambda found: found[0][0] * len(found[0]), code)
+        code = _COLORS.sub(lambda match: match[0][0] * len(match[0]), code)
     return f"```python\n{code}```"
 
 
 def tokens_of(chart: Sample) -> list[str]:
     """What all replies have in common, a token each; numbers and colours remain single bytes."""
-    varying = rf"(?<=range\()\d|(?<=\[)\d[\d,]*(?=\])|{_COLORS.pattern}"
-    fixed = re.split(varying, reply_for(chart))
-    return ["user", "assistant", PROMPT, *fixed]
+    pattern = rf"(?<=range\()\d|(?<=\[)\d[\d,]*(?=\])|{_COLORS.pattern}"
+    stretches = re.split(pattern, reply_for(chart))
+    return ["user", "assistant", PROMPT, *stretches]
 
 
 # ---------------------------------------------------------------------------------- the world
@@ -171,23 +171,23 @@ _PAINTS = (
 """White, matplotlib's r g b c m y, and black, as RGB."""
 
 
-def painted(png: bytes, size: tuple[int, int] | None = None) -> NDArray[np.intp]:
+def find_paints(png: bytes, size: tuple[int, int] | None = None) -> NDArray[np.intp]:
     """Which paint each pixel is nearest to; 0 is white."""
     picture = Image.open(io.BytesIO(png)).convert("RGBA")
     paper = Image.new("RGBA", picture.size, "white")
-    shown = Image.alpha_composite(paper, picture).convert("RGB")
-    if size is not None and shown.size != size:
-        shown = shown.resize(size, Image.Resampling.NEAREST)
-    values = np.asarray(shown, dtype=np.int64)[:, :, None, :]
+    image = Image.alpha_composite(paper, picture).convert("RGB")
+    if size is not None and image.size != size:
+        image = image.resize(size, Image.Resampling.NEAREST)
+    values = np.asarray(image, dtype=np.int64)[:, :, None, :]
     return ((values - np.asarray(_PAINTS)) ** 2).sum(axis=3).argmin(axis=2)
 
 
 def same_paint(target: bytes, rendering: bytes) -> float:
     """Share of the painted area of either picture that has the same paint in both."""
-    first = painted(target)
-    second = painted(rendering, (first.shape[1], first.shape[0]))
-    either = (first > 0) | (second > 0)
-    return float((first == second)[either].mean()) if either.any() else 1.0
+    first = find_paints(target)
+    second = find_paints(rendering, (first.shape[1], first.shape[0]))
+    is_painted = (first > 0) | (second > 0)
+    return float((first == second)[is_painted].mean()) if is_painted.any() else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,15 +201,19 @@ class Answer:
     code: str | None
 
 
-def answer_of(one: Rewarded) -> Answer:
+def answer_of(episode: Rewarded) -> Answer:
     """What a scored episode says of its chart."""
-    result, shown = one.outcome.result, one.outcome.pictures
+    result, pictures = episode.outcome.result, episode.outcome.pictures
     if result.status == "harness_error":
         raise RuntimeError(result.error)
-    ok = result.status == "ok"
-    alike = same_paint(shown["reference"], shown["rendering"]) if ok else None
+    is_ok = result.status == "ok"
+    paint = same_paint(pictures["reference"], pictures["rendering"]) if is_ok else None
     return Answer(
-        result.sample_id, ok, alike, result.scores["likeness"].value if ok else None, result.code
+        result.sample_id,
+        is_ok,
+        paint,
+        result.scores["likeness"].value if is_ok else None,
+        result.code,
     )
 
 
@@ -232,9 +236,11 @@ def teach(
     losses: list[float] = []
     model.train()
     for _ in range(plan.sft_steps):
-        chosen = order.sample(lessons, plan.sft_batch)
-        taught = [(one.prompt, one.reply(order.random() < plan.careless)) for one in chosen]
-        inputs = lesson_inputs(processor, taught)
+        batch = order.sample(lessons, plan.sft_batch)
+        replies = [
+            (lesson.prompt, lesson.reply(order.random() < plan.careless)) for lesson in batch
+        ]
+        inputs = lesson_inputs(processor, replies)
         loss = model(**inputs).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -302,7 +308,7 @@ def start_of(plan: Plan, seed: int, folder: Path, world: World, train: Sequence[
 
     if (folder / "taught.json").is_file():
         return
-    began = time.monotonic()
+    start = time.monotonic()
     size = Size(
         width=plan.width,
         layers=plan.layers,
@@ -310,16 +316,16 @@ def start_of(plan: Plan, seed: int, folder: Path, world: World, train: Sequence[
         vision_layers=plan.vision_layers,
     )
     build(folder, seed, size, tokens_of(train[0]))
-    model, processor = loaded(folder)
+    model, processor = load_checkpoint(folder)
     losses = teach(model, processor, world, train, plan, seed)
     model.save_pretrained(folder)
-    n_parameters = sum(one.numel() for one in model.parameters())
-    seconds = time.monotonic() - began
-    told = {"seconds": seconds, "n_parameters": n_parameters, "losses": losses}
-    (folder / "taught.json").write_text(json.dumps(told) + "\n")
+    n_parameters = sum(parameter.numel() for parameter in model.parameters())
+    seconds = time.monotonic() - start
+    record = {"seconds": seconds, "n_parameters": n_parameters, "losses": losses}
+    (folder / "taught.json").write_text(json.dumps(record) + "\n")
 
 
-def loaded(folder: Path) -> tuple[Any, Any]:
+def load_checkpoint(folder: Path) -> tuple[Any, Any]:
     """Model and processor, as training loads them."""
     import torch
     import transformers
@@ -366,8 +372,8 @@ def trainer_class(arm: Arm, seed: int) -> type:
     from training.trainer import RrvfTrainer
 
     class Shuffled(RrvfTrainer):
-        def episode_reward(self, *given: Any, **columns: Any) -> list[float | None]:
-            rewards = super().episode_reward(*given, **columns)
+        def episode_reward(self, *arguments: Any, **columns: Any) -> list[float | None]:
+            rewards = super().episode_reward(*arguments, **columns)
             return shuffled(rewards, f"{seed}:{self.state.global_step}")
 
     return Shuffled if arm == "shuffled" else RrvfTrainer
@@ -387,7 +393,7 @@ def train_arm(
     from training.grpo import prepare, rows
     from training.watchdog import Watchdog
 
-    model, processor = loaded(folder / "start")
+    model, processor = load_checkpoint(folder / "start")
     arguments = grpo_arguments(plan, arm, seed, folder / arm, processor)
     prepare(arguments, processor)
     watchdog = Watchdog(folder / arm / "ranks", 0)
@@ -404,14 +410,14 @@ def train_arm(
                 self.ask(state.global_step)
 
         def on_log(self, arguments: Any, state: Any, *_: Any, logs: Any, **__: Any) -> None:
-            say(f"seed {seed} {arm} step {state.global_step}: {shortly(curve_point(logs))}")
+            say(f"seed {seed} {arm} step {state.global_step}: {format_figures(curve_point(logs))}")
 
         def ask(self, step: int) -> None:
-            answers[step] = greedy(trainer, rollouts, split.held_out, plan.batch)
-            told = told_of([asdict(one) for one in answers[step]])
-            say(f"seed {seed} {arm} step {step}, held out: {shortly(told)}")
+            answers[step] = answer_greedily(trainer, rollouts, split.held_out, plan.batch)
+            figures = summarize([asdict(answer) for answer in answers[step]])
+            say(f"seed {seed} {arm} step {step}, held out: {format_figures(figures)}")
 
-    began, cpu = time.monotonic(), time.process_time()
+    start, cpu = time.monotonic(), time.process_time()
     trainer = trainer_class(arm, seed)(
         rollouts=rollouts,
         watchdog=watchdog,
@@ -432,16 +438,19 @@ def train_arm(
             **{name: version(name) for name in ("torch", "transformers", "trl")},
             **world.rewarder.scoring.environment(),
         },
-        "seconds": time.monotonic() - began,
+        "seconds": time.monotonic() - start,
         "cpu_seconds": time.process_time() - cpu,
-        "training": [curve_point(told) for told in trainer.state.log_history if "reward" in told],
-        "answers": {step: [asdict(one) for one in given] for step, given in answers.items()},
+        "training": [curve_point(row) for row in trainer.state.log_history if "reward" in row],
+        "answers": {
+            step: [asdict(answer) for answer in step_answers]
+            for step, step_answers in answers.items()
+        },
     }
 
 
-def shortly(told: Mapping[str, float | None]) -> str:
+def format_figures(figures: Mapping[str, float | None]) -> str:
     """Figures in one line."""
-    return " ".join(f"{name} {value:.3f}" for name, value in told.items() if value is not None)
+    return " ".join(f"{name} {value:.3f}" for name, value in figures.items() if value is not None)
 
 
 def say(line: str) -> None:
@@ -449,25 +458,25 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def greedy(
+def answer_greedily(
     trainer: Any, rollouts: Rollouts, held_out: Sequence[Sample], batch: int
 ) -> list[Answer]:
     """The likeliest answer to every held-out chart."""
     trainer.model.eval()
     ids = [sample.id for sample in held_out]
-    found: list[Answer] = []
-    for at in range(0, len(ids), batch):
-        found += map(answer_of, rollouts.play(ids[at : at + batch], trainer)["rewarded"])
+    answers: list[Answer] = []
+    for start in range(0, len(ids), batch):
+        answers += map(answer_of, rollouts.play(ids[start : start + batch], trainer)["rewarded"])
     trainer.model.train()
-    return found
+    return answers
 
 
 CURVE = ("reward", "runnable", "paint_of_runnable", "entropy", "frac_reward_zero_std")
 
 
-def curve_point(told: Mapping[str, float]) -> dict[str, float]:
+def curve_point(figures: Mapping[str, float]) -> dict[str, float]:
     """Of what the trainer logs at a step, what is drawn; rewards of training are sampled."""
-    return {name: told[name] for name in CURVE if name in told}
+    return {name: figures[name] for name in CURVE if name in figures}
 
 
 # ---------------------------------------------------------------------------------- statistics
@@ -489,52 +498,55 @@ class Lift:
     high: float
 
     @property
-    def shown(self) -> bool:
+    def is_shown(self) -> bool:
         """The whole interval is above 0."""
         return self.low > 0
 
 
 def lift(
-    after: Mapping[str, float], before: Mapping[str, float], n_draws: int = 10_000
+    paints: Mapping[str, float], reference_paints: Mapping[str, float], n_draws: int = 10_000
 ) -> Lift | None:
     """Paired percentile bootstrap of the mean difference; ``None`` without two common charts.
 
     Args:
-        after: Chart -> paint, of answers that run.
-        before: What they are compared with, likewise.
+        paints: Chart -> paint, of answers that run.
+        reference_paints: What they are compared with, likewise.
         n_draws: Resamples of charts.
     """
-    common = sorted(after.keys() & before.keys())
+    common = sorted(paints.keys() & reference_paints.keys())
     if len(common) < 2:
         return None
-    differences = np.array([after[name] - before[name] for name in common])
+    differences = np.array([paints[name] - reference_paints[name] for name in common])
     draws = np.random.default_rng(0).integers(0, len(common), (n_draws, len(common)))
     low, high = np.quantile(differences[draws].mean(axis=1), (0.025, 0.975))
     return Lift(len(common), float(differences.mean()), float(low), float(high))
 
 
-def alike(answers: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def paint_by_chart(answers: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Chart -> paint, of answers that run."""
-    return {one["id"]: one["paint"] for one in answers if one["runnable"]}
+    return {answer["id"]: answer["paint"] for answer in answers if answer["runnable"]}
 
 
-def told_of(answers: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+def summarize(answers: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     """Runnable rate and both measures of what runs, apart."""
     measures = ("paint", "likeness")
-    ran = [one for one in answers if one["runnable"]]
-    means = {name: float(np.mean([one[name] for one in ran])) if ran else None for name in measures}
-    return {"runnable": len(ran) / len(answers), **means}
+    runnable = [answer for answer in answers if answer["runnable"]]
+    means = {
+        name: float(np.mean([answer[name] for answer in runnable])) if runnable else None
+        for name in measures
+    }
+    return {"runnable": len(runnable) / len(answers), **means}
 
 
 def compare(runs: Mapping[Arm, Mapping[str, Any]], step: int) -> dict[str, Any]:
     """What one seed shows at the step that was fixed beforehand."""
-    end = {arm: alike(run["answers"][str(step)]) for arm, run in runs.items()}
-    start = alike(runs["grpo"]["answers"]["0"])
-    against = {"start": start, "lr0": end["lr0"], "shuffled": end["shuffled"]}
-    lifts = {name: lift(end["grpo"], other) for name, other in against.items()}
+    end = {arm: paint_by_chart(run["answers"][str(step)]) for arm, run in runs.items()}
+    start = paint_by_chart(runs["grpo"]["answers"]["0"])
+    references = {"start": start, "lr0": end["lr0"], "shuffled": end["shuffled"]}
+    lifts = {name: lift(end["grpo"], reference) for name, reference in references.items()}
     return {
-        "lifts": {name: None if one is None else asdict(one) for name, one in lifts.items()},
-        "shown": all(one is not None and one.shown for one in lifts.values()),
+        "lifts": {name: None if entry is None else asdict(entry) for name, entry in lifts.items()},
+        "shown": all(entry is not None and entry.is_shown for entry in lifts.values()),
     }
 
 
@@ -549,44 +561,46 @@ def report(plan: Plan, out: Path, seeds: Sequence[int]) -> dict[str, Any] | None
         if not all(path.is_file() for path in paths.values()):
             return None
         runs = {arm: json.loads(path.read_text()) for arm, path in paths.items()}
-        taught = json.loads((out / f"seed-{seed}" / "start" / "taught.json").read_text())
+        start_record = json.loads((out / f"seed-{seed}" / "start" / "taught.json").read_text())
         by_seed[str(seed)] = {
             **compare(runs, plan.steps),
-            "n_parameters": taught["n_parameters"],
+            "n_parameters": start_record["n_parameters"],
             "environment": runs["grpo"]["environment"],
-            "sft_seconds": taught["seconds"],
+            "sft_seconds": start_record["seconds"],
             "seconds": {arm: run["seconds"] for arm, run in runs.items()},
             "held_out": {
-                arm: {step: told_of(given) for step, given in run["answers"].items()}
+                arm: {step: summarize(answers) for step, answers in run["answers"].items()}
                 for arm, run in runs.items()
             },
             "training": {arm: run["training"] for arm, run in runs.items()},
         }
-    shown = all(one["shown"] for one in by_seed.values())
-    return {"plan": asdict(plan), "shown": shown, "seeds": by_seed}
+    is_shown = all(seed_report["shown"] for seed_report in by_seed.values())
+    return {"plan": asdict(plan), "shown": is_shown, "seeds": by_seed}
 
 
-def text_report(found: Mapping[str, Any]) -> str:
+def text_report(results: Mapping[str, Any]) -> str:
     """The result in words."""
-    step = str(found["plan"]["steps"])
+    step = str(results["plan"]["steps"])
     lines: list[str] = []
-    for seed, one in found["seeds"].items():
-        lines.append(f"seed {seed}, {one['n_parameters']:,} parameters")
-        points = [("start", one["held_out"]["grpo"]["0"])]
-        points += [(arm, one["held_out"][arm][step]) for arm in ARMS]
-        lines += [f"  {name:9} {shortly(told)}" for name, told in points]
-        for name, told in one["lifts"].items():
-            if told is None:
+    for seed, seed_report in results["seeds"].items():
+        lines.append(f"seed {seed}, {seed_report['n_parameters']:,} parameters")
+        points = [("start", seed_report["held_out"]["grpo"]["0"])]
+        points += [(arm, seed_report["held_out"][arm][step]) for arm in ARMS]
+        lines += [f"  {name:9} {format_figures(figures)}" for name, figures in points]
+        for name, gain in seed_report["lifts"].items():
+            if gain is None:
                 lines.append(f"  grpo - {name:9} not two charts run on both sides")
                 continue
             lines.append(
-                f"  grpo - {name:9} {told['mean']:+.3f} [{told['low']:+.3f}, {told['high']:+.3f}] "
-                f"on {told['n']} charts"
+                f"  grpo - {name:9} {gain['mean']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}] "
+                f"on {gain['n']} charts"
             )
-        lines.append(f"  {'shown' if one['shown'] else 'NOT shown'}")
-        taken = ", ".join(f"{arm} {seconds:.0f}" for arm, seconds in one["seconds"].items())
-        lines.append(f"  seconds: SFT {one['sft_seconds']:.0f}, {taken}")
-    verdict = "It learns: shown for every seed." if found["shown"] else "NOT shown for every seed."
+        lines.append(f"  {'shown' if seed_report['shown'] else 'NOT shown'}")
+        times = ", ".join(f"{arm} {seconds:.0f}" for arm, seconds in seed_report["seconds"].items())
+        lines.append(f"  seconds: SFT {seed_report['sft_seconds']:.0f}, {times}")
+    verdict = (
+        "It learns: shown for every seed." if results["shown"] else "NOT shown for every seed."
+    )
     return "\n".join([*lines, verdict])
 
 
@@ -603,23 +617,25 @@ LABELS: Mapping[Arm, str] = {
 }
 
 
-def draw(found: Mapping[str, Any], path: Path) -> None:
+def draw(results: Mapping[str, Any], path: Path) -> None:
     """Held-out paint and runnable rate over steps, and reward in training; all seeds."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 3.6), layout="constrained")
     panels = figure.subplots(1, 3)
-    for number, one in enumerate(found["seeds"].values()):
+    for number, seed_report in enumerate(results["seeds"].values()):
         for arm in ARMS:
             color, line, marker = LOOKS[arm]
             look = {"color": color, "linestyle": line, "alpha": 0.8}
             name = {"label": LABELS[arm]} if number == 0 else {}
-            points = sorted((int(step), told) for step, told in one["held_out"][arm].items())
+            points = sorted(
+                (int(step), figures) for step, figures in seed_report["held_out"][arm].items()
+            )
             steps = [step for step, _ in points]
             for panel, measure in zip(panels, ("paint", "runnable"), strict=False):
-                values = [told[measure] for _, told in points]
+                values = [figures[measure] for _, figures in points]
                 panel.plot(steps, values, marker=marker, **look, **name)
-            rewards = [point["reward"] for point in one["training"][arm]]
+            rewards = [point["reward"] for point in seed_report["training"][arm]]
             smooth = np.convolve(rewards, np.ones(5) / 5, mode="valid")
             panels[2].plot(np.arange(len(smooth)) + 5, smooth, **look, **name)
     titles = (
@@ -639,15 +655,15 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
 # --------------------------------------------------------------------------------------- main
 
 
-def write(path: Path, told: object) -> None:
+def write(path: Path, value: object) -> None:
     """All of it or nothing, so that half a run never counts as one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".part")
-    fresh.write_text(json.dumps(told) + "\n")
-    fresh.replace(path)
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps(value) + "\n")
+    partial.replace(path)
 
 
-def fixed_plan(out: Path, plan: Plan) -> None:
+def require_plan(out: Path, plan: Plan) -> None:
     """A folder holds runs of one plan.
 
     Raises:
@@ -668,9 +684,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--plan", type=json.loads, default={}, help="changes, as JSON; for pilots")
-    given = parser.parse_args()
-    plan = Plan(**given.plan)
-    fixed_plan(given.out, plan)
+    options = parser.parse_args()
+    plan = Plan(**options.plan)
+    require_plan(options.out, plan)
 
     import torch
 
@@ -679,17 +695,17 @@ def main() -> None:
     split = charts(plan)
     with open_bench(ChartPictures(), judge=LikenessJudge()) as bench:
         world = world_of(plan, bench)
-        for seed in given.seeds:
-            folder = given.out / f"seed-{seed}"
+        for seed in options.seeds:
+            folder = options.out / f"seed-{seed}"
             start_of(plan, seed, folder / "start", world, split.train)
-            for arm in given.arms:
+            for arm in options.arms:
                 if not (folder / f"{arm}.json").is_file():
                     write(folder / f"{arm}.json", train_arm(plan, arm, seed, folder, world, split))
-    found = report(plan, given.out, given.seeds)
-    if found is not None:
-        write(given.out / "learn_charts.json", found)
-        draw(found, given.out / "learn_charts.svg")
-        print(text_report(found))
+    results = report(plan, options.out, options.seeds)
+    if results is not None:
+        write(options.out / "learn_charts.json", results)
+        draw(results, options.out / "learn_charts.svg")
+        print(text_report(results))
 
 
 if __name__ == "__main__":

@@ -69,10 +69,10 @@ def make_no_answers(reference: bytes, seed: int) -> dict[str, bytes]:
         "mean colour": np.broadcast_to(pixels.mean((0, 1)).round(), shape),
     }
     for share in (0.005, 0.02, 0.1):
-        dotted = chance.random((*shape[:2], 1)) < share
-        pictures[f"grey noise, {share:.1%}"] = np.where(dotted, DOT, np.full(shape, 255))
+        is_dot = chance.random((*shape[:2], 1)) < share
+        pictures[f"grey noise, {share:.1%}"] = np.where(is_dot, DOT, np.full(shape, 255))
         dots = chance.integers(0, 256, shape)
-        pictures[f"coloured noise, {share:.1%}"] = np.where(dotted, dots, 255)
+        pictures[f"coloured noise, {share:.1%}"] = np.where(is_dot, dots, 255)
     pictures["noise all over"] = chance.integers(0, 256, shape)
     pictures["stripes, black, 2 of 8"] = _stripe(shape, 0, 8, 2, (0, 0, 0))
     pictures["stripes, blue, 20 of 40"] = _stripe(shape, 1, 40, 20, STRIPE)
@@ -83,8 +83,8 @@ def _stripe(
     shape: Sequence[int], axis: int, period: int, width: int, color: tuple[int, int, int]
 ) -> Pixels:
     picture = np.full(shape, 255, dtype=np.uint8)
-    striped = np.arange(shape[axis]) % period < width
-    picture[(slice(None),) * axis + (striped,)] = color
+    is_stripe = np.arange(shape[axis]) % period < width
+    picture[(slice(None),) * axis + (is_stripe,)] = color
     return picture
 
 
@@ -107,39 +107,39 @@ def count_wins(items: Sequence[Item], measure: Measure) -> dict[str, float]:
         for other in items:
             if other is not item and other.category == item.category:
                 wins["reference of another item"].append(real > measure(item.png, other.png))
-    return {name: fmean(won) for name, won in wins.items()}
+    return {name: fmean(outcomes) for name, outcomes in wins.items()}
 
 
 # ----------------------------------------------------------------------------------- order
 
 
-def mean_tau(items: Iterable[Item], everything: Sequence[Item], measure: Measure) -> float:
+def mean_tau(items: Iterable[Item], all_items: Sequence[Item], measure: Measure) -> float:
     """Mean over items of Kendall's tau between a measure's order of answers and the official."""
-    found: list[float] = []
+    taus: list[float] = []
     for item in items:
         pairs = [(answer.official, measure(item.png, answer.png)) for answer in item.answers]
-        for other in _pick_others(item, everything):
+        for other in _pick_others(item, all_items):
             official = score_official(item.drawing, other.real.drawing)
             pairs.append((official, measure(item.png, other.real.png)))
         tau = float(kendalltau(*zip(*pairs, strict=True)).statistic)
         if tau == tau:  # not a number where all are equal
-            found.append(tau)
-    return fmean(found)
+            taus.append(tau)
+    return fmean(taus)
 
 
-def _pick_others(item: Item, everything: Sequence[Item]) -> list[Item]:
+def _pick_others(item: Item, all_items: Sequence[Item]) -> list[Item]:
     """Two items of the same category, if there are so many, and three of other ones."""
     chance = random.Random(item.name)
-    same = [other for other in everything if other.category == item.category and other != item]
-    rest = [other for other in everything if other.category != item.category]
+    same = [other for other in all_items if other.category == item.category and other != item]
+    rest = [other for other in all_items if other.category != item.category]
     return chance.sample(same, min(2, len(same))) + chance.sample(rest, 3)
 
 
 def split_items(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
     """The half on which weights were chosen, and the other."""
-    shuffled = sorted(items, key=lambda item: item.name)
-    random.Random(SEED).shuffle(shuffled)
-    return shuffled[: len(shuffled) // 2], shuffled[len(shuffled) // 2 :]
+    order = sorted(items, key=lambda item: item.name)
+    random.Random(SEED).shuffle(order)
+    return order[: len(order) // 2], order[len(order) // 2 :]
 
 
 # ------------------------------------------------------------------------------------- run
@@ -152,15 +152,17 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, help="what was drawn by an earlier call, or is now")
     options = parser.parse_args()
     items = load_items(options.data, options.kept)
-    chosen, held_out = split_items(items)
+    tuning_items, held_out = split_items(items)
     n_answers = sum(len(item.answers) for item in items)
     print(f"{len(items)} items, {n_answers} answers and as many as 5 of other items for each")
-    print_orders(items, chosen, held_out)
+    print_orders(items, tuning_items, held_out)
     print_wins(items)
     print_margins(options.data, items)
 
 
-def print_orders(items: Sequence[Item], chosen: Sequence[Item], held_out: Sequence[Item]) -> None:
+def print_orders(
+    items: Sequence[Item], tuning_items: Sequence[Item], held_out: Sequence[Item]
+) -> None:
     """Kendall's tau of both measures, and what a pair costs."""
     print(f"\n| measure | tau, {len(held_out)} held-out items | tau, the others | ms a pair |")
     print("| --- | --- | --- | --- |")
@@ -169,7 +171,7 @@ def print_orders(items: Sequence[Item], chosen: Sequence[Item], held_out: Sequen
         for item in held_out:
             measure(item.png, item.real.png)
         cost = 1000 * (time.process_time() - start) / len(held_out)
-        taus = [mean_tau(half, items, measure) for half in (held_out, chosen)]
+        taus = [mean_tau(half, items, measure) for half in (held_out, tuning_items)]
         print(f"| {name} | {taus[0]:.3f} | {taus[1]:.3f} | {cost:.0f} |", flush=True)
 
 
@@ -191,8 +193,8 @@ def print_margins(data: Path, items: Sequence[Item]) -> None:
     for item in items[::9]:
         for name, picture in draw_saved_otherwise(data, item.name):
             values[name].append(compare_by_likeness(item.png, picture))
-    for name, found in values.items():
-        print(f"| {name} | {min(found):.3f} | {fmean(found):.3f} |")
+    for name, scores in values.items():
+        print(f"| {name} | {min(scores):.3f} | {fmean(scores):.3f} |")
 
 
 if __name__ == "__main__":

@@ -63,10 +63,10 @@ def score_official(target: Drawing, drawing: Drawing) -> float:
     return fmean(score.value or 0.0 for score in scores.values())
 
 
-def load_items(data: Path, kept: Path | None) -> list[Item]:
+def load_items(data: Path, cache_file: Path | None) -> list[Item]:
     """The items of a folder, drawn, or as they were kept by an earlier call."""
-    if kept is not None and kept.exists():
-        return pickle.loads(kept.read_bytes())
+    if cache_file is not None and cache_file.exists():
+        return pickle.loads(cache_file.read_bytes())
     rows = [json.loads(line) for line in (data / "predictions.jsonl").read_text().splitlines()]
     items: list[Item] = []
     with ChartRenderer(workers=1) as renderer:
@@ -75,36 +75,36 @@ def load_items(data: Path, kept: Path | None) -> list[Item]:
             item = _draw_item(renderer, row["id"], reference, prepare_official(row["prediction"]))
             if item is not None:
                 items.append(item)
-    if kept is not None:
-        kept.write_bytes(pickle.dumps(items))
+    if cache_file is not None:
+        cache_file.write_bytes(pickle.dumps(items))
     return items
 
 
 def _draw_item(
     renderer: ChartRenderer, name: str, reference: str, answer: str | None
 ) -> Item | None:
-    drawn = renderer.render(ChartScript(reference, append_save=False))
-    if answer is None or drawn.png is None or not is_usable(drawn.official):
+    target = renderer.render(ChartScript(reference, append_save=False))
+    if answer is None or target.png is None or not is_usable(target.official):
         return None
     answers: list[Answer] = []
     for label, code in _make_answers(name, reference, answer):
         rendering = renderer.render(ChartScript(code))
         if rendering.png is not None and rendering.official.status == "ok":
-            official = score_official(drawn.official, rendering.official)
+            official = score_official(target.official, rendering.official)
             answers.append(Answer(label, rendering.png, rendering.official, official))
     if not answers or answers[0].name != REAL:
         return None
-    return Item(name, drawn.png, drawn.official, tuple(answers))
+    return Item(name, target.png, target.official, tuple(answers))
 
 
 def _make_answers(name: str, reference: str, answer: str) -> Iterator[tuple[str, str]]:
     yield REAL, answer
-    prepared = prepare_official(f"```python\n{reference}\n```") or ""
-    for source, code in (("reference", prepared), (REAL, answer)):
+    script = prepare_official(f"```python\n{reference}\n```") or ""
+    for source, code in (("reference", script), (REAL, answer)):
         for label, mutate in MUTATIONS.items():
-            changed = mutate(code, f"{name} {source}")
-            if changed is not None:
-                yield f"{source}, {label}", changed
+            variant = mutate(code, f"{name} {source}")
+            if variant is not None:
+                yield f"{source}, {label}", variant
 
 
 _SAVED_OTHERWISE = {
@@ -124,6 +124,6 @@ def draw_saved_otherwise(data: Path, name: str) -> Iterator[tuple[str, bytes]]:
     code = before_saving((data / "golden" / f"{name}.py").read_text())
     with ChartRenderer(workers=1) as renderer:
         for label, saving in _SAVED_OTHERWISE.items():
-            drawn = renderer.render_reference(f"{code}\n{saving}\n")
-            if drawn.png is not None:
-                yield label, drawn.png
+            rendering = renderer.render_reference(f"{code}\n{saving}\n")
+            if rendering.png is not None:
+                yield label, rendering.png

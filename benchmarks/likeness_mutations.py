@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 Mutation = Callable[[str, str], str | None]
 
 _HEX = re.compile("#[0-9a-fA-F]{6}")
-_NAMED = (
+_COLOR_NAMES = (
     *("blue", "red", "green", "orange", "purple", "brown", "pink", "gray", "olive", "cyan"),
     *("skyblue", "salmon", "gold", "teal", "navy", "lightblue", "lightgreen", "coral"),
     *("magenta", "yellow", "violet", "tomato", "crimson", "orchid", "turquoise", "darkorange"),
@@ -41,7 +41,7 @@ _OTHER_CALL = {
     "semilogy": "scatter",
     "loglog": "scatter",
 }
-_KEPT_ARGUMENTS = {"color", "alpha", "label"}
+_COMMON_ARGUMENTS = {"color", "alpha", "label"}
 _TEXT_CALLS = frozenset(
     {"title", "suptitle", "xlabel", "ylabel", "text", "annotate", "set_title", "set_xlabel"}
     | {"set_ylabel", "set_zlabel", "set_xticklabels", "set_yticklabels", "legend", "colorbar"}
@@ -51,7 +51,7 @@ _DRAWING_CALLS = frozenset({*_OTHER_CALL, "pie", "legend", "text", "annotate", "
 
 def change_colors(code: str, seed: str) -> str | None:
     """Every named or hexadecimal colour becomes another one; so does the cycle of the rest."""
-    tree = _parsed(code)
+    tree = _parse(code)
     if tree is None:
         return None
     hue = random.Random(seed).uniform(0.25, 0.75)
@@ -64,50 +64,50 @@ def change_colors(code: str, seed: str) -> str | None:
 def _other_color(value: str, hue: float) -> str:
     if _HEX.fullmatch(value):
         channels = (int(value[i : i + 2], 16) / 255 for i in (1, 3, 5))
-        own, light, saturation = colorsys.rgb_to_hls(*channels)
-        turned = colorsys.hls_to_rgb((own + hue) % 1, light, max(saturation, 0.4))
-        return "#" + "".join(f"{round(255 * channel):02x}" for channel in turned)
-    if value in _NAMED:
-        return _NAMED[(_NAMED.index(value) + 1 + int(hue * 20)) % len(_NAMED)]
+        hue_before, light, saturation = colorsys.rgb_to_hls(*channels)
+        channels = colorsys.hls_to_rgb((hue_before + hue) % 1, light, max(saturation, 0.4))
+        return "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)
+    if value in _COLOR_NAMES:
+        return _COLOR_NAMES[(_COLOR_NAMES.index(value) + 1 + int(hue * 20)) % len(_COLOR_NAMES)]
     return value
 
 
 def drop_texts(code: str, seed: str) -> str | None:
     """Titles, labels, legends and notes go."""
-    return _without_statements(code, _TEXT_CALLS, 1.0, seed)
+    return _drop_statements(code, _TEXT_CALLS, 1.0, seed)
 
 
 def change_type(code: str, seed: str) -> str | None:
     """Bars become steps, lines points, points lines, boxes violins and so on."""
-    tree = _parsed(code)
+    tree = _parse(code)
     if tree is None:
         return None
-    changed = False
+    is_changed = False
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
             continue
         if node.func.attr in _OTHER_CALL:
             node.func.attr = _OTHER_CALL[node.func.attr]
-            node.keywords = [k for k in node.keywords if k.arg in _KEPT_ARGUMENTS]
-            changed = True
-    return ast.unparse(tree) if changed else None
+            node.keywords = [k for k in node.keywords if k.arg in _COMMON_ARGUMENTS]
+            is_changed = True
+    return ast.unparse(tree) if is_changed else None
 
 
 def change_layout(code: str, seed: str) -> str | None:
     """Rows and columns change places; a single chart gets an empty one beside itself."""
-    tree = _parsed(code)
+    tree = _parse(code)
     if tree is None:
         return None
-    changed = False
+    is_changed = False
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
             continue
         if node.func.attr in ("subplots", "GridSpec", "subplot", "add_subplot"):
-            changed = _swap_first_two(node) or changed
-    if changed:
+            is_changed = _swap_first_two(node) or is_changed
+    if is_changed:
         return ast.unparse(tree)
-    aside = "for _axes in plt.gcf().axes:\n    _axes.set_position([0.08, 0.1, 0.4, 0.8])\n"
-    return f"{ast.unparse(tree)}\n{aside}plt.gcf().add_subplot(1, 2, 2)\n"
+    move = "for _axes in plt.gcf().axes:\n    _axes.set_position([0.08, 0.1, 0.4, 0.8])\n"
+    return f"{ast.unparse(tree)}\n{move}plt.gcf().add_subplot(1, 2, 2)\n"
 
 
 def _swap_first_two(call: ast.Call) -> bool:
@@ -120,30 +120,30 @@ def _swap_first_two(call: ast.Call) -> bool:
 
 def draft(code: str, seed: str) -> str | None:
     """About half of the calls that draw or write something are missing."""
-    return _without_statements(code, _TEXT_CALLS | _DRAWING_CALLS, 0.5, seed)
+    return _drop_statements(code, _TEXT_CALLS | _DRAWING_CALLS, 0.5, seed)
 
 
 def change_data(code: str, seed: str) -> str | None:
     """Every number in a list moves by up to half of itself."""
-    tree = _parsed(code)
+    tree = _parse(code)
     if tree is None:
         return None
     chance = random.Random(seed)
-    changed = False
+    is_changed = False
     for node in ast.walk(tree):
         if not isinstance(node, ast.List) or len(node.elts) < 3:
             continue
         for number in node.elts:
             if isinstance(number, ast.Constant) and type(number.value) in (int, float):
                 number.value = number.value * chance.uniform(0.5, 1.5)
-                changed = True
-    return ast.unparse(tree) if changed else None
+                is_changed = True
+    return ast.unparse(tree) if is_changed else None
 
 
 def spoil(code: str, seed: str) -> str | None:
     """Other colours in a draft."""
-    changed = draft(code, seed)
-    return None if changed is None else change_colors(changed, seed)
+    variant = draft(code, seed)
+    return None if variant is None else change_colors(variant, seed)
 
 
 MUTATIONS: Mapping[str, Mutation] = {
@@ -165,7 +165,7 @@ class _Dropper(ast.NodeTransformer):
         self._names = names
         self._share = share
         self._chance = random.Random(seed)
-        self.dropped = 0
+        self.n_dropped = 0
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt:
         """A statement that is a call; nothing takes its place but ``pass``."""
@@ -173,21 +173,21 @@ class _Dropper(ast.NodeTransformer):
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
             return node
         if call.func.attr in self._names and self._chance.random() < self._share:
-            self.dropped += 1
+            self.n_dropped += 1
             return ast.Pass()
         return node
 
 
-def _without_statements(code: str, names: frozenset[str], share: float, seed: str) -> str | None:
-    tree = _parsed(code)
+def _drop_statements(code: str, names: frozenset[str], share: float, seed: str) -> str | None:
+    tree = _parse(code)
     if tree is None:
         return None
     dropper = _Dropper(names, share, seed)
-    changed = ast.fix_missing_locations(dropper.visit(tree))
-    return ast.unparse(changed) if dropper.dropped else None
+    new_tree = ast.fix_missing_locations(dropper.visit(tree))
+    return ast.unparse(new_tree) if dropper.n_dropped else None
 
 
-def _parsed(code: str) -> ast.Module | None:
+def _parse(code: str) -> ast.Module | None:
     try:
         return ast.parse(code)
     except SyntaxError:

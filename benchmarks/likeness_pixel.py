@@ -24,12 +24,12 @@ Pixels = NDArray[np.uint8]
 
 def compare_by_pixel(reference: bytes, rendering: bytes) -> float:
     """How alike two PNGs are, in [0, 1], as ``--judge pixel`` said until likeness came."""
-    first, second = _together(_opened(reference), _opened(rendering))
-    structure, color = _alike(first, second)
+    first, second = _align(_open(reference), _open(rendering))
+    structure, color = _compare(first, second)
     return structure * color
 
 
-def _opened(png: bytes) -> Image.Image:
+def _open(png: bytes) -> Image.Image:
     """The picture on white."""
     picture = Image.open(io.BytesIO(png))
     if "A" not in picture.getbands() and "transparency" not in picture.info:
@@ -39,26 +39,26 @@ def _opened(png: bytes) -> Image.Image:
     return Image.alpha_composite(paper, picture).convert("RGB")
 
 
-def _together(first: Image.Image, second: Image.Image) -> tuple[Pixels, Pixels]:
+def _align(first: Image.Image, second: Image.Image) -> tuple[Pixels, Pixels]:
     """Both at one size."""
     tallest = max(picture.height / picture.width for picture in (first, second))
     widest = min(WIDTH, max(first.width, second.width), round((N_PIXELS / tallest) ** 0.5))
     width = max(WINDOW, widest)
     heights = [max(1, round(width * p.height / p.width)) for p in (first, second)]
     canvas = (width, max(WINDOW, *heights))
-    placed: list[Pixels] = []
+    papers: list[Pixels] = []
     for picture, height in zip((first, second), heights, strict=True):
         paper = Image.new("RGB", canvas, "white")
         paper.paste(picture.resize((width, height), Image.Resampling.BILINEAR), (0, 0))
-        placed.append(np.asarray(paper))
-    return placed[0], placed[1]
+        papers.append(np.asarray(paper))
+    return papers[0], papers[1]
 
 
-def _alike(first: Pixels, second: Pixels) -> tuple[float, float]:
+def _compare(first: Pixels, second: Pixels) -> tuple[float, float]:
     """Structure and colour, each in [0, 1]."""
     content = _content(first) | _content(second)
-    seen = content | _differs(first, second)
-    color = _same_colors(first[seen], second[seen]) if seen.any() else 1.0
+    is_visible = content | _differs(first, second)
+    color = _same_colors(first[is_visible], second[is_visible]) if is_visible.any() else 1.0
     structure = _same_structure(first, second, content) if content.any() else 1.0
     return structure, color
 

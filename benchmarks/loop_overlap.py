@@ -45,31 +45,31 @@ TURNS, COMMENTS = 3, 2
 TARGET = 1.3
 
 
-def titled(name: str, title: str) -> str:
+def retitle(name: str, title: str) -> str:
     """A chart of the demo with another title, so that no two are the same."""
-    before, save, after = (CHARTS / f"{name}.py").read_text().partition("plt.savefig(")
-    return f"{before}plt.suptitle({title!r})\n{save}{after}"
+    head, save, tail = (CHARTS / f"{name}.py").read_text().partition("plt.savefig(")
+    return f"{head}plt.suptitle({title!r})\n{save}{tail}"
 
 
 @dataclass
 class Models:
     """Policy and teacher; a sample is known by its picture."""
 
-    seen: list[bytes] = field(default_factory=list)
+    targets: list[bytes] = field(default_factory=list)
 
     def reply(self, request: Request) -> Reply:
         """What either says, after a while."""
         target = request.pictures[0]
-        if target not in self.seen:
-            self.seen.append(target)
-        number = self.seen.index(target)
+        if target not in self.targets:
+            self.targets.append(target)
+        number = self.targets.index(target)
         time.sleep(SECONDS)
         if request.body["model"] == "teacher":
             return answer("-**Text**- the title is another one")
         turn = request.text.count("<tool_response>")
-        code = titled(NAMES[number % len(NAMES)], f"{number} {turn}")
-        said = call(code) if turn < TURNS - 1 else f"<answer>```python\n{code}\n```</answer>"
-        return answer(f"<think>Turn {turn} of {number}.</think>{said}")
+        code = retitle(NAMES[number % len(NAMES)], f"{number} {turn}")
+        reply_text = call(code) if turn < TURNS - 1 else f"<answer>```python\n{code}\n```</answer>"
+        return answer(f"<think>Turn {turn} of {number}.</think>{reply_text}")
 
 
 @dataclass(frozen=True)
@@ -85,15 +85,15 @@ class Cost:
     executions: int
 
 
-def measured(work: Path, url: str, cores: int) -> Cost:
+def measure_run(work: Path, url: str, cores: int) -> Cost:
     """Run ``rrvf eval`` once."""
     data = work / "references"
     data.mkdir()
     for number in range(EPISODES):
-        code = titled(NAMES[number % len(NAMES)], f"chart {number}")
+        code = retitle(NAMES[number % len(NAMES)], f"chart {number}")
         (data / f"chart_{number}.py").write_text(code)
-    told = work / "cost.json"
-    command = [sys.executable, __file__, "--inside", str(told), "eval", "chartmimic"]
+    cost_file = work / "cost.json"
+    command = [sys.executable, __file__, "--inside", str(cost_file), "eval", "chartmimic"]
     command += ["--data", str(data), "--out", str(work / "run"), "--workers", str(cores)]
     command += ["--policy", "policy", "--base-url", url, "--concurrency", str(CONCURRENCY)]
     command += ["--teacher", "teacher", "--teacher-base-url", url]
@@ -101,10 +101,10 @@ def measured(work: Path, url: str, cores: int) -> Cost:
     start = time.perf_counter()
     subprocess.run(command, env={**os.environ, **key}, check=True, stdout=subprocess.DEVNULL)
     wall = time.perf_counter() - start
-    return Cost(wall, **json.loads(told.read_text()))
+    return Cost(wall, **json.loads(cost_file.read_text()))
 
 
-def inside(told: Path, arguments: list[str]) -> None:
+def inside(cost_file: Path, arguments: list[str]) -> None:
     """The command, in this process; notes what it cost."""
     from rrvf.cli import main as rrvf
     from rrvf.renderers.chart import ChartRenderer
@@ -112,19 +112,19 @@ def inside(told: Path, arguments: list[str]) -> None:
     executions: list[None] = []
     execute = ChartRenderer._ask  # every execution passes here
 
-    def counted(*given: Any, **named: Any) -> Any:
+    def count_ask(*arguments: Any, **options: Any) -> Any:
         executions.append(None)
-        return execute(*given, **named)
+        return execute(*arguments, **options)
 
     vars_of_class: Any = ChartRenderer
-    vars_of_class._ask = counted
+    vars_of_class._ask = count_ask
     sys.argv = ["rrvf", *arguments]
     try:
         rrvf()
     finally:
-        used = {"own": resource.RUSAGE_SELF, "rendering": resource.RUSAGE_CHILDREN}
-        spent = {name: _cpu(who) for name, who in used.items()}
-        told.write_text(json.dumps({**spent, "executions": len(executions)}))
+        usages = {"own": resource.RUSAGE_SELF, "rendering": resource.RUSAGE_CHILDREN}
+        seconds = {name: _cpu(who) for name, who in usages.items()}
+        cost_file.write_text(json.dumps({**seconds, "executions": len(executions)}))
 
 
 def _cpu(who: int) -> float:
@@ -140,7 +140,7 @@ def busy() -> float:
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
-def checked(run: Path, n_answers: int) -> None:
+def check_run(run: Path, n_answers: int) -> None:
     """Every episode went as it was meant to, and nobody was spared an answer.
 
     Raises:
@@ -148,9 +148,11 @@ def checked(run: Path, n_answers: int) -> None:
     """
     lines = (run / "trajectories.jsonl").read_text().splitlines()
     for line in map(json.loads, lines):
-        seen = [one["teacher"] for turn in line["turns"] for one in turn["observations"]]
-        if line["stop_reason"] != "answered" or seen != ["asked"] * COMMENTS:
-            raise SystemExit(f"{line['sample_id']}: {line['stop_reason']}, {seen}")
+        teachers = [
+            observation["teacher"] for turn in line["turns"] for observation in turn["observations"]
+        ]
+        if line["stop_reason"] != "answered" or teachers != ["asked"] * COMMENTS:
+            raise SystemExit(f"{line['sample_id']}: {line['stop_reason']}, {teachers}")
     if len(lines) != EPISODES or n_answers != EPISODES * (TURNS + COMMENTS):
         raise SystemExit(f"{len(lines)} episodes, {n_answers} answers")
 
@@ -160,26 +162,26 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="rrvf-overlap-") as folder:
         work = Path(folder)
-        before, own = busy(), _cpu(resource.RUSAGE_SELF)
+        busy_before, own_cpu = busy(), _cpu(resource.RUSAGE_SELF)
         with ChatServer(Models().reply) as server:
-            cost = measured(work, server.url, cores)
-        own = _cpu(resource.RUSAGE_SELF) - own
-        others = busy() - before - own - cost.own - cost.rendering
-        checked(work / "run", len(server.requests))
+            cost = measure_run(work, server.url, cores)
+        own_cpu = _cpu(resource.RUSAGE_SELF) - own_cpu
+        other_cpu = busy() - busy_before - own_cpu - cost.own - cost.rendering
+        check_run(work / "run", len(server.requests))
     waiting = EPISODES / CONCURRENCY * (TURNS + COMMENTS) * SECONDS
-    least = EPISODES * (TURNS + 1)  # each draft, the answer, the reference
-    rendering = cost.rendering / cores * min(1.0, least / cost.executions)
+    n_least = EPISODES * (TURNS + 1)  # each draft, the answer, the reference
+    rendering = cost.rendering / cores * min(1.0, n_least / cost.executions)
     ideal = max(waiting, rendering)
-    left = max(waiting, rendering * cores / (cores - others / cost.wall))
+    shared_ideal = max(waiting, rendering * cores / (cores - other_cpu / cost.wall))
     print(f"{EPISODES} episodes of {TURNS} turns, {CONCURRENCY} at a time, {cores} cores")
     print(f"waiting for answers        {waiting:6.1f} s")
-    print(f"executions                 {cost.executions:6d} of scripts, at least {least}")
+    print(f"executions                 {cost.executions:6d} of scripts, at least {n_least}")
     print(f"CPU of rendering / cores   {rendering:6.1f} s, of the least executions")
-    print(f"CPU of the command itself  {cost.own:6.1f} s, of the two servers {own:.1f} s")
-    print(f"CPU of other programs      {others:6.1f} s")
+    print(f"CPU of the command itself  {cost.own:6.1f} s, of the two servers {own_cpu:.1f} s")
+    print(f"CPU of other programs      {other_cpu:6.1f} s")
     print(f"wall time                  {cost.wall:6.1f} s")
     print(f"times the ideal            {cost.wall / ideal:6.2f} (target: below {TARGET})")
-    print(f"... on the CPU left by others {cost.wall / left:3.2f}")
+    print(f"... on the CPU left by others {cost.wall / shared_ideal:3.2f}")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def measure(command: Sequence[str], **options: object) -> Cost:
         subprocess.CalledProcessError: The command failed.
     """
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    before = _children_cpu()
+    cpu_before = _children_cpu()
     start = time.perf_counter()
     process = subprocess.Popen(command, **options)  # type: ignore[call-overload]
     watcher = _Watcher(os.getpid())
@@ -44,7 +44,7 @@ def measure(command: Sequence[str], **options: object) -> Cost:
     peak = watcher.stop()
     if code != 0:
         raise subprocess.CalledProcessError(code, list(command))
-    return Cost(wall, _children_cpu() - before, peak)
+    return Cost(wall, _children_cpu() - cpu_before, peak)
 
 
 def _children_cpu() -> float:
@@ -66,17 +66,17 @@ class _Watcher:
     def __init__(self, root: int) -> None:
         self._root = root
         self._peak = 0
-        self._done = threading.Event()
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def stop(self) -> int:
-        self._done.set()
+        self._stop.set()
         self._thread.join()
         return self._peak
 
     def _watch(self) -> None:
-        while not self._done.wait(SAMPLE_SECONDS):
+        while not self._stop.wait(SAMPLE_SECONDS):
             self._peak = max(self._peak, sum(map(proportional_size, descendants(self._root))))
 
 
@@ -90,13 +90,13 @@ def descendants(root: int) -> list[int]:
             except (OSError, IndexError):
                 continue
             parents.setdefault(parent, []).append(int(entry.name))
-    found: list[int] = []
+    processes: list[int] = []
     pending = [root]
     while pending:
         children = parents.get(pending.pop(), [])
-        found += children
+        processes += children
         pending += children
-    return found
+    return processes
 
 
 def proportional_size(pid: int) -> int:

@@ -41,12 +41,12 @@ def make_pages(number: int) -> list[str]:
     pages: list[str] = []
     for place in range(number):
         html = re.sub(r"<link[^>]*>|(?:src|href)=\"[^\"]*\"", "", sources[place % len(sources)])
-        more = "".join(f"<p>Paragraph {n} of page {place}.</p>" for n in range(place % 7 * 5))
-        pages.append(html.replace("</body>", f"{more}</body>"))
+        paragraphs = "".join(f"<p>Paragraph {n} of page {place}.</p>" for n in range(place % 7 * 5))
+        pages.append(html.replace("</body>", f"{paragraphs}</body>"))
     return pages
 
 
-def browser_a_page(pages: list[str], binary: Path) -> None:
+def run_browser_a_page(pages: list[str], binary: Path) -> None:
     """Everything started anew for each page."""
     from playwright.sync_api import sync_playwright
 
@@ -67,7 +67,7 @@ def browser_a_page(pages: list[str], binary: Path) -> None:
                 browser.close()
 
 
-def ours(pages: list[str], binary: Path, workers: int, *, reuse: bool) -> None:
+def run_ours(pages: list[str], binary: Path, workers: int, *, reuse: bool) -> None:
     """One renderer for all pages, as a run uses it."""
     with (
         PageRenderer(binary, workers, reuse_pages=reuse) as renderer,
@@ -102,27 +102,27 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="a JSON file for the figures")
     options = parser.parse_args()
     binary, pages = find_browser(options.browser), make_pages(N_PAGES)
-    ours(pages[:4], binary, 1, reuse=False)  # fonts and files are warm for all
+    run_ours(pages[:4], binary, 1, reuse=False)  # fonts and files are warm for all
     ways: dict[str, Callable[[], None]] = {
-        "a browser a page": lambda: browser_a_page(pages, binary),
-        "fresh context, 1 worker": lambda: ours(pages, binary, 1, reuse=False),
-        "fresh context, 2 workers": lambda: ours(pages, binary, 2, reuse=False),
-        "page reused, 1 worker": lambda: ours(pages, binary, 1, reuse=True),
-        "page reused, 2 workers": lambda: ours(pages, binary, 2, reuse=True),
+        "a browser a page": lambda: run_browser_a_page(pages, binary),
+        "fresh context, 1 worker": lambda: run_ours(pages, binary, 1, reuse=False),
+        "fresh context, 2 workers": lambda: run_ours(pages, binary, 2, reuse=False),
+        "page reused, 1 worker": lambda: run_ours(pages, binary, 1, reuse=True),
+        "page reused, 2 workers": lambda: run_ours(pages, binary, 2, reuse=True),
     }
-    took = {name: seconds(work) for name, work in ways.items()}
-    base = took["a browser a page"]
+    times = {name: seconds(work) for name, work in ways.items()}
+    base = times["a browser a page"]
     rates = {
         name: {"pages_per_second": N_PAGES / wall, "times": base / wall}
-        for name, wall in took.items()
+        for name, wall in times.items()
     }
-    used = dict(memory(pages, binary))
-    figures: dict[str, Any] = {"browser": str(binary), "rates": rates, "memory_mb": used}
+    sizes = dict(memory(pages, binary))
+    figures: dict[str, Any] = {"browser": str(binary), "rates": rates, "memory_mb": sizes}
     print("| | pages/s | times a browser a page |\n| --- | ---: | ---: |")
     for name, rate in rates.items():
         print(f"| {name} | {rate['pages_per_second']:.2f} | {rate['times']:.1f} |")
-    growth = 100 * (max(used.values()) / used[SETTLED] - 1)
-    print(f"\nmemory after {SETTLED} pages {used[SETTLED]:.0f} MB, ", end="")
+    growth = 100 * (max(sizes.values()) / sizes[SETTLED] - 1)
+    print(f"\nmemory after {SETTLED} pages {sizes[SETTLED]:.0f} MB, ", end="")
     print(f"at most {growth:+.1f} % of that until page {N_LONG}")
     if options.out:
         options.out.write_text(json.dumps(figures, indent=2) + "\n")

@@ -25,7 +25,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from benchmarks.loop_overlap import NAMES, busy, titled  # noqa: E402
+from benchmarks.loop_overlap import NAMES, busy, retitle  # noqa: E402
 from rrvf.chat import Chat, ChatSettings  # noqa: E402
 from rrvf.renderers.chart import ChartRenderer  # noqa: E402
 from rrvf.rewards import Rewarder, as_trajectory  # noqa: E402
@@ -37,17 +37,17 @@ from tests.chat_server import ChatServer, Reply, Request, answer  # noqa: E402
 
 ROLLOUTS, SECONDS, CORES = 64, 1.0, len(os.sched_getaffinity(0))
 
-Finished = tuple[Sample, str]
+Answer = tuple[Sample, str]
 
 
-def rollouts(run: str) -> list[Finished]:
+def rollouts(run: str) -> list[Answer]:
     """64 answers to eight charts, all different."""
-    found: list[Finished] = []
+    answers: list[Answer] = []
     for number in range(ROLLOUTS):
         name = NAMES[number % len(NAMES)]
-        code = titled(name, f"{run} {number}")
-        found.append((Sample(name, titled(name, "the target")), f"```python\n{code}\n```"))
-    return found
+        code = retitle(name, f"{run} {number}")
+        answers.append((Sample(name, retitle(name, "the target")), f"```python\n{code}\n```"))
+    return answers
 
 
 @dataclass(frozen=True)
@@ -66,48 +66,48 @@ def cpu(who: int) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-Work = Callable[[Rewarder, Sequence[Finished]], None]
+Work = Callable[[Rewarder, Sequence[Answer]], None]
 
 
-def side_by_side(rewarder: Rewarder, finished: Sequence[Finished]) -> None:
+def side_by_side(rewarder: Rewarder, answers: Sequence[Answer]) -> None:
     """As training does it."""
     with ThreadPoolExecutor(ROLLOUTS) as pool:
-        list(pool.map(lambda one: rewarded(rewarder, *one), finished))
+        list(pool.map(lambda pair: reward_rollout(rewarder, *pair), answers))
 
 
-def one_by_one(rewarder: Rewarder, finished: Sequence[Finished]) -> None:
+def one_by_one(rewarder: Rewarder, answers: Sequence[Answer]) -> None:
     """As TRL's tool loop does it."""
-    for one in finished:
-        rewarded(rewarder, *one)
+    for sample, text in answers:
+        reward_rollout(rewarder, sample, text)
 
 
-def rewarded(rewarder: Rewarder, sample: Sample, text: str) -> None:
+def reward_rollout(rewarder: Rewarder, sample: Sample, text: str) -> None:
     """One rollout.
 
     Raises:
         SystemExit: There is no reward.
     """
-    found = rewarder(sample, as_trajectory(sample, text, "python")).reward
-    if found.total is None:
-        raise SystemExit(f"{sample.id}: {found.reason}")
+    reward = rewarder(sample, as_trajectory(sample, text, "python")).reward
+    if reward.total is None:
+        raise SystemExit(f"{sample.id}: {reward.reason}")
 
 
-def measured(work: Work, url: str, run: str) -> Cost:
+def measure_work(work: Work, url: str, run: str) -> Cost:
     """Do the work with references drawn before, as they are in all steps but the first."""
-    finished = rollouts(run)
+    answers = rollouts(run)
     with ChartRenderer(workers=CORES) as renderer:
-        for sample, _ in finished[: len(NAMES)]:
+        for sample, _ in answers[: len(NAMES)]:
             renderer.render_reference(sample.reference_code or "", judge=True)
-    before = cpu(resource.RUSAGE_CHILDREN)
+    cpu_before = cpu(resource.RUSAGE_CHILDREN)
     settings = ChatSettings("judge", url, concurrency=ROLLOUTS)
     with ChartRenderer(workers=CORES) as renderer, Chat(settings) as chat:
         judge = ModelJudge(chat, load_rubric("vision_reward"))
         rewarder = Rewarder(chart_bench(renderer, judge=judge))
-        started, own, all_busy = time.perf_counter(), cpu(resource.RUSAGE_SELF), busy()
-        work(rewarder, finished)
-        wall = time.perf_counter() - started
+        start, own, all_busy = time.perf_counter(), cpu(resource.RUSAGE_SELF), busy()
+        work(rewarder, answers)
+        wall = time.perf_counter() - start
         own, all_busy = cpu(resource.RUSAGE_SELF) - own, busy() - all_busy
-    rendering = cpu(resource.RUSAGE_CHILDREN) - before
+    rendering = cpu(resource.RUSAGE_CHILDREN) - cpu_before
     return Cost(wall, rendering, own, max(0.0, all_busy - own - rendering))
 
 
@@ -119,19 +119,21 @@ def main() -> None:
         return answer("Score: 5/10")
 
     with ChatServer(reply) as server:
-        ours = measured(side_by_side, server.url, "a")
+        parallel = measure_work(side_by_side, server.url, "a")
         if len(server.requests) != ROLLOUTS:
             raise SystemExit(f"the judge was asked {len(server.requests)} times")
-        serial = measured(one_by_one, server.url, "b")
-    larger = max(SECONDS, ours.rendering / CORES)
+        serial = measure_work(one_by_one, server.url, "b")
+    larger = max(SECONDS, parallel.rendering / CORES)
     limit = 1.3 * larger + 0.5
     print(f"{ROLLOUTS} rollouts, {CORES} cores, a judge of {SECONDS:.0f} s an answer")
-    print(f"rendering CPU / cores       {ours.rendering / CORES:7.1f} s")
-    print(f"this process's own CPU      {ours.own:7.1f} s")
-    print(f"other programs' CPU         {ours.others:7.1f} s")
-    print(f"wall                        {ours.wall:7.1f} s (limit {limit:.1f} s)")
-    print(f"wall / larger               {ours.wall / larger:7.2f}")
-    print(f"one after another           {serial.wall:7.1f} s, {serial.wall / ours.wall:.1f} times")
+    print(f"rendering CPU / cores       {parallel.rendering / CORES:7.1f} s")
+    print(f"this process's own CPU      {parallel.own:7.1f} s")
+    print(f"other programs' CPU         {parallel.others:7.1f} s")
+    print(f"wall                        {parallel.wall:7.1f} s (limit {limit:.1f} s)")
+    print(f"wall / larger               {parallel.wall / larger:7.2f}")
+    print(
+        f"one after another           {serial.wall:7.1f} s, {serial.wall / parallel.wall:.1f} times"
+    )
     print(f"other programs' CPU then    {serial.others:7.1f} s")
 
 

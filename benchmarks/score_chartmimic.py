@@ -46,7 +46,7 @@ Item = dict[str, Any]
 def load_items(data: Path, number: int) -> list[Item]:
     """Items spread over the data set, both of whose sides run and whose matching is feasible."""
     lines = (data / "predictions.jsonl").read_text().splitlines()
-    found: list[Item] = []
+    items: list[Item] = []
     with ChartRenderer(workers=1) as renderer:
         for place, line in enumerate(lines):
             row = json.loads(line)
@@ -58,16 +58,16 @@ def load_items(data: Path, number: int) -> list[Item]:
             drawing = renderer.render(ChartScript(code)).official
             if target.complete and drawing.complete and tries(target, drawing) <= MAX_PERMUTATIONS:
                 item = {"id": row["id"], "number": place, "code": code, "reference": reference}
-                found.append({**item, "prediction": row["prediction"]})
-    chosen = sorted({place * len(found) // number for place in range(min(number, len(found)))})
-    return [found[place] for place in chosen] if number < len(found) else found
+                items.append({**item, "prediction": row["prediction"]})
+    places = sorted({place * len(items) // number for place in range(min(number, len(items)))})
+    return [items[place] for place in places] if number < len(items) else items
 
 
 def tries(target: Drawing, drawing: Drawing) -> int:
     """How many permutations VLMEvalKit tries for the largest group of colours."""
-    ours = Counter(color.role for color in thin_colors(target.elements.colors))
-    theirs = Counter(color.role for color in thin_colors(drawing.elements.colors))
-    sizes = [(ours[role], theirs[role]) for role in {*ours, *theirs}]
+    target_roles = Counter(color.role for color in thin_colors(target.elements.colors))
+    drawing_roles = Counter(color.role for color in thin_colors(drawing.elements.colors))
+    sizes = [(target_roles[role], drawing_roles[role]) for role in {*target_roles, *drawing_roles}]
     return max((math.perm(max(pair), min(pair)) for pair in sizes), default=1)
 
 
@@ -76,14 +76,18 @@ def tries(target: Drawing, drawing: Drawing) -> int:
 
 def cost_of_vlmevalkit(python: Path, items: list[Item], work: Path) -> tuple[Cost, dict[str, Any]]:
     """VLMEvalKit on the items, and the scores it gives."""
-    folder, asked, answered = work / "vlmevalkit", work / "items.json", work / "vlmevalkit.jsonl"
+    folder, items_file, scores_file = (
+        work / "vlmevalkit",
+        work / "items.json",
+        work / "vlmevalkit.jsonl",
+    )
     folder.mkdir()
-    asked.write_text(json.dumps(items))
+    items_file.write_text(json.dumps(items))
     script = HERE / "vlmevalkit_scorer.py"
-    command = [str(python), str(script), str(asked), str(answered), str(folder)]
+    command = [str(python), str(script), str(items_file), str(scores_file), str(folder)]
     cost = measure(command, stdout=-3, stderr=-3)
-    said = [json.loads(line) for line in answered.read_text().splitlines()]
-    return cost, {row["id"]: row["scores"] for row in said}
+    rows = [json.loads(line) for line in scores_file.read_text().splitlines()]
+    return cost, {row["id"]: row["scores"] for row in rows}
 
 
 def cost_of_rrvf(items: list[Item], work: Path, name: str, workers: int) -> Cost:
@@ -122,12 +126,12 @@ def cost_per_execution(items: list[Item]) -> tuple[float, float]:
     total_floor = total_ours = 0.0
     with ChartRenderer(workers=1) as renderer:
         renderer.render(ChartScript(""))
-        before = own_cpu(renderer.server_pid())
+        cpu_before = own_cpu(renderer.server_pid())
         for code, append_save in scripts:
             total_floor += floor.execute(code, append_save)
-            drawn = renderer.render(ChartScript(code, append_save=append_save))
-            total_ours += drawn.cpu_seconds
-        total_ours += own_cpu(renderer.server_pid()) - before
+            rendering = renderer.render(ChartScript(code, append_save=append_save))
+            total_ours += rendering.cpu_seconds
+        total_ours += own_cpu(renderer.server_pid()) - cpu_before
     floor.close()
     return total_floor / len(scripts), total_ours / len(scripts)
 
@@ -137,8 +141,8 @@ class Floor:
 
     def __init__(self) -> None:
         self._scratch = tempfile.mkdtemp()
-        asked, self._ask = os.pipe()
-        self._answers, answered = os.pipe()
+        requests, self._ask = os.pipe()
+        self._answers, answers = os.pipe()
         environment = {
             **os.environ,
             "OPENBLAS_NUM_THREADS": "1",
@@ -146,12 +150,12 @@ class Floor:
             "SOURCE_DATE_EPOCH": "0",
             "PYTHONHASHSEED": "0",
         }
-        for descriptor in (asked, answered):
+        for descriptor in (requests, answers):
             os.set_inheritable(descriptor, True)
-        arguments = [sys.executable, str(HERE / "floor.py"), str(asked), str(answered)]
+        arguments = [sys.executable, str(HERE / "floor.py"), str(requests), str(answers)]
         self._pid = os.posix_spawn(sys.executable, arguments, environment)
-        os.close(asked)
-        os.close(answered)
+        os.close(requests)
+        os.close(answers)
         self._stream = os.fdopen(self._answers)
         self._stream.readline()
 
@@ -206,7 +210,7 @@ def _options() -> argparse.Namespace:
 
 def run(items: list[Item], work: Path, python: Path) -> dict[str, Any]:
     """All measurements, the expensive one last."""
-    floor, ours = cost_per_execution(items)
+    floor, own_cpu_seconds = cost_per_execution(items)
     costs = {
         "rrvf, cold, 1 worker": cost_of_rrvf(items, work, "cold-1", 1),
         "rrvf, references cached, 1 worker": cost_of_rrvf(items, work, "warm-1", 1),
@@ -231,18 +235,22 @@ def run(items: list[Item], work: Path, python: Path) -> dict[str, Any]:
             }
             for name, cost in costs.items()
         },
-        "execution": {"floor_cpu": floor, "rrvf_cpu": ours, "ratio": ours / floor},
+        "execution": {
+            "floor_cpu": floor,
+            "rrvf_cpu": own_cpu_seconds,
+            "ratio": own_cpu_seconds / floor,
+        },
         "matching_10x10_ms": matching_milliseconds(),
-        "scores_differ": differing(official_scores, scores_of_rrvf(work, "cold-1")),
+        "scores_differ": find_differences(official_scores, scores_of_rrvf(work, "cold-1")),
     }
 
 
-def differing(official: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+def find_differences(official: dict[str, Any], own_scores: dict[str, Any]) -> dict[str, Any]:
     """Items whose scores are not the same to 1e-9."""
     return {
-        name: {"official": scores, "rrvf": ours[name]}
+        name: {"official": scores, "rrvf": own_scores[name]}
         for name, scores in official.items()
-        if any(abs(value - ours[name][key]) > 1e-9 for key, value in scores.items())
+        if any(abs(value - own_scores[name][key]) > 1e-9 for key, value in scores.items())
     }
 
 

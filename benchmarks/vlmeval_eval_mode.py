@@ -25,7 +25,7 @@ from typing import Any
 
 import openpyxl
 from measure import Cost, measure
-from score_chartmimic import DATA, Item, cost_of_vlmevalkit, differing, load_items
+from score_chartmimic import DATA, Item, cost_of_vlmevalkit, find_differences, load_items
 
 from rrvf.run_folder import read_summary
 
@@ -33,7 +33,7 @@ DATASET = "RRVF_ChartMimic_v1_direct"
 MODEL = "GPT4V"  # run.py asks for a name; nobody is asked
 
 
-def every_item(data: Path) -> list[Item]:
+def load_all_items(data: Path) -> list[Item]:
     """All items of the folder."""
     rows = map(json.loads, (data / "predictions.jsonl").read_text().splitlines())
     return [{**row, "reference": (data / "golden" / f"{row['id']}.py").read_text()} for row in rows]
@@ -64,8 +64,8 @@ def write_files(items: Sequence[Item], work: Path) -> tuple[Path, Path]:
 
 def environment(work: Path, cache: str) -> dict[str, str]:
     """With folders of its own."""
-    own = {"LMUData": str(work / "lmu"), "RRVF_CACHE_DIR": str(work / cache)}
-    return {**os.environ, **own}
+    folders = {"LMUData": str(work / "lmu"), "RRVF_CACHE_DIR": str(work / cache)}
+    return {**os.environ, **folders}
 
 
 def eval_mode(work: Path, workers: int) -> tuple[Cost, Path]:
@@ -104,10 +104,10 @@ def scores(folder: Path) -> dict[str, dict[str, float | None]]:
 def same_figures(items: Sequence[Item], work: Path) -> dict[str, Any]:
     """All items by both paths."""
     table, predictions = write_files(items, work)
-    plugin, theirs = eval_mode(work, 2)
-    score, ours = rrvf_score(table, predictions, work, 2)
-    metrics = [read_summary(folder)["metrics"] for folder in (theirs, ours)]
-    by_plugin, by_score = scores(theirs), scores(ours)
+    plugin, plugin_folder = eval_mode(work, 2)
+    score, score_folder = rrvf_score(table, predictions, work, 2)
+    metrics = [read_summary(folder)["metrics"] for folder in (plugin_folder, score_folder)]
+    by_plugin, by_score = scores(plugin_folder), scores(score_folder)
     return {
         "n_items": len(items),
         "equal": metrics[0] == metrics[1] and by_plugin == by_score,
@@ -125,7 +125,7 @@ def speed(items: Sequence[Item], work: Path) -> dict[str, Any]:
     start = measure([sys.executable, "-c", "import vlmeval.dataset"], stdout=-3, stderr=-3)
     plugin, folder = eval_mode(work, 1)
     official, official_scores = cost_of_vlmevalkit(Path(sys.executable), list(items), work)
-    ours = {item["id"]: scores(folder)[str(number)] for number, item in enumerate(items)}
+    own_scores = {item["id"]: scores(folder)[str(number)] for number, item in enumerate(items)}
     costs = {"VLMEvalKit's scorer": official, "ours": plugin, "import of VLMEvalKit": start}
     return {
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
@@ -134,27 +134,27 @@ def speed(items: Sequence[Item], work: Path) -> dict[str, Any]:
         "less_wall": official.wall / plugin.wall,
         "less_cpu": official.cpu / plugin.cpu,
         "less_cpu_without_import": (official.cpu - start.cpu) / (plugin.cpu - start.cpu),
-        "scores_differ": differing(official_scores, ours),
+        "scores_differ": find_differences(official_scores, own_scores),
     }
 
 
-def told(figures: dict[str, Any]) -> str:
+def format_figures(figures: dict[str, Any]) -> str:
     """The figures for a person."""
-    same, fast = figures["same"], figures["speed"]
-    lines = [f"{same['n_items']} items: {'equal' if same['equal'] else 'NOT EQUAL'}"]
+    parity, speeds = figures["same"], figures["speed"]
+    lines = [f"{parity['n_items']} items: {'equal' if parity['equal'] else 'NOT EQUAL'}"]
     lines += [
-        f"  {name}: {value!r} by VLMEvalKit, {same['metrics_rrvf_score'][name]!r} by rrvf score"
-        for name, value in same["metrics_vlmevalkit"].items()
+        f"  {name}: {value!r} by VLMEvalKit, {parity['metrics_rrvf_score'][name]!r} by rrvf score"
+        for name, value in parity["metrics_vlmevalkit"].items()
     ]
-    lines += [f"{len(fast['items'])} items, one worker, {fast['machine']}"]
+    lines += [f"{len(speeds['items'])} items, one worker, {speeds['machine']}"]
     lines += [
         f"  {name}: {cost['wall']:.1f} s, {cost['cpu']:.1f} s CPU"
-        for name, cost in fast["costs"].items()
+        for name, cost in speeds["costs"].items()
     ]
     lines += [
-        f"  {fast['less_wall']:.1f} times less time, {fast['less_cpu']:.1f} times less CPU, "
-        f"{fast['less_cpu_without_import']:.1f} without the import",
-        f"  items with other scores: {', '.join(fast['scores_differ']) or 'none'}",
+        f"  {speeds['less_wall']:.1f} times less time, {speeds['less_cpu']:.1f} times less CPU, "
+        f"{speeds['less_cpu_without_import']:.1f} without the import",
+        f"  items with other scores: {', '.join(speeds['scores_differ']) or 'none'}",
     ]
     return "\n".join(lines)
 
@@ -169,10 +169,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="rrvf-bench-") as name:
         (Path(name) / "some").mkdir()
         figures = {
-            "same": same_figures(every_item(options.data), Path(name) / "all"),
+            "same": same_figures(load_all_items(options.data), Path(name) / "all"),
             "speed": speed(load_items(options.data, options.items), Path(name) / "some"),
         }
-    print(told(figures))
+    print(format_figures(figures))
     if options.out:
         options.out.write_text(json.dumps(figures, indent=2) + "\n")
     return 0 if figures["same"]["equal"] else 1

@@ -112,12 +112,12 @@ def score(command: Sequence[str], side: str, work: Path, url: str) -> tuple[Cost
     arguments = ["--data", DATASET, "--model", MODEL, "--mode", "eval", "--api-nproc", "2"]
     arguments += ["--work-dir", str(work / side), "--judge", "judge", "--judge-base-url", url]
     arguments += ["--judge-key", "none"]
-    own = {"LMUData": str(work / "lmu"), "RRVF_CACHE_DIR": str(work / "cache")}
-    own["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    own["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path[1:]])
+    variables = {"LMUData": str(work / "lmu"), "RRVF_CACHE_DIR": str(work / "cache")}
+    variables["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    variables["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path[1:]])
     log = work / f"{side}.log"
     with log.open("w") as stream:
-        environment = {**os.environ, **own}
+        environment = {**os.environ, **variables}
         cost = measure([*command, *arguments], stdout=stream, stderr=stream, env=environment)
     tables = sorted((work / side).rglob("*_score.csv"))
     if not tables:
@@ -156,11 +156,11 @@ def main() -> int:
             ),
         }
     print(describe(number, sides))
-    theirs, ours = (row for _, row in sides.values())
-    same = ("exec_rate", "text_score", "layout_score", "chart_type_score", "gpt_score")
-    differing = [name for name in same if abs(float(theirs[name]) - float(ours[name])) > 1e-9]
-    print(f"columns that differ: {', '.join(differing) or 'none but those of the colours'}")
-    return 1 if differing else 0
+    host_row, our_row = (row for _, row in sides.values())
+    columns = ("exec_rate", "text_score", "layout_score", "chart_type_score", "gpt_score")
+    names = [name for name in columns if abs(float(host_row[name]) - float(our_row[name])) > 1e-9]
+    print(f"columns that differ: {', '.join(names) or 'none but those of the colours'}")
+    return 1 if names else 0
 
 
 if __name__ == "__main__":

@@ -44,17 +44,17 @@ def main() -> None:
         for item in json.loads(items.read_text()):
             script = f"{item['id']}.py"
             (references / script).write_text(item["reference"])
-            asked = {
+            request = {
                 "index": item["number"],
                 "task": "direct",
                 "prediction": item["prediction"],
                 "ground_truth_figure_code": script,
             }
             start = time.perf_counter()
-            found = score(json.dumps(asked))[1]["low_level"]
-            scores = {name: found[f"{key}_metrics"]["f1"] for name, key in keys.items()}
-            said = {"id": item["id"], "seconds": time.perf_counter() - start, "scores": scores}
-            lines.write(json.dumps(said) + "\n")
+            metrics = score(json.dumps(request))[1]["low_level"]
+            scores = {name: metrics[f"{key}_metrics"]["f1"] for name, key in keys.items()}
+            record = {"id": item["id"], "seconds": time.perf_counter() - start, "scores": scores}
+            lines.write(json.dumps(record) + "\n")
             lines.flush()
 
 

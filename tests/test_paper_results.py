@@ -17,7 +17,7 @@ import pytest
 from rrvf.tables import make_sheet
 from rrvf.tables.checks import check, check_marks
 from rrvf.tables.formats import csv_rows, html_page, latex, markdown
-from rrvf.tables.published import BENCHMARKS, published
+from rrvf.tables.published import BENCHMARKS, read_published
 from rrvf.tables.records import kept_runs, readme
 
 CELLS = {
@@ -57,7 +57,7 @@ def digest(rows: list[list[str]]) -> str:
 
 
 def rendered(benchmark: str) -> list[list[str]]:
-    return table_rows(markdown([make_sheet(published(benchmark))]))
+    return table_rows(markdown([make_sheet(read_published(benchmark))]))
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
@@ -72,8 +72,8 @@ def test_the_rendered_cells_have_the_hash_of_the_original(benchmark: str) -> Non
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_every_format_shows_every_cell(benchmark: str) -> None:
-    sheet = make_sheet(published(benchmark))
-    table = published(benchmark)
+    sheet = make_sheet(read_published(benchmark))
+    table = read_published(benchmark)
     wanted = [list(row.cells.values()) for row in table.rows]
     body = re.findall(r'<tr class="(?:model|delta)">(.*?)</tr>', html_page([sheet]))
     shown = [re.findall(r"<td>(.*?)</td>", row) for row in body]
@@ -89,7 +89,7 @@ def test_every_format_shows_every_cell(benchmark: str) -> None:
 
 def test_signs_are_ascii_and_sources_told() -> None:
     for benchmark in BENCHMARKS:
-        for row in published(benchmark).rows:
+        for row in read_published(benchmark).rows:
             assert "2507.20766" in row.source
             for cell in row.cells.values():
                 assert re.fullmatch(r"[+-]?\d+\.\d+\*?|-", cell)
@@ -99,7 +99,7 @@ def test_what_does_not_add_up_is_listed_by_name() -> None:
     failed = {
         (benchmark, found.row, found.column): (found.printed, found.derived, found.explained)
         for benchmark in BENCHMARKS
-        for found in check(published(benchmark))
+        for found in check(read_published(benchmark))
         if not found.ok
     }
     # Worked out by hand: (66.55 + 79.31 + 71.83 + 60.84) / 4 = 69.6325, with 82.50 gives 76.06625;
@@ -114,20 +114,20 @@ def test_what_does_not_add_up_is_listed_by_name() -> None:
 
 def test_every_row_is_checked() -> None:
     """Twelve models with two rules and two difference rows of seven; fourteen with three rules."""
-    assert len(check(published("chartmimic"))) == 12 * 2 + 2 * 7
-    assert len(check(published("plot2code"))) == 14 * 3 + 2 * 3
-    assert check(published("websight")) == []
+    assert len(check(read_published("chartmimic"))) == 12 * 2 + 2 * 7
+    assert len(check(read_published("plot2code"))) == 14 * 3 + 2 * 3
+    assert check(read_published("websight")) == []
 
 
 def test_computed_marks_are_the_printed_ones() -> None:
-    assert [check_marks(published(benchmark)) for benchmark in BENCHMARKS] == [[], [], []]
-    table = published("chartmimic")
+    assert [check_marks(read_published(benchmark)) for benchmark in BENCHMARKS] == [[], [], []]
+    table = read_published("chartmimic")
     last = table.rows[-2]
     assert last.bold == {"exec_rate", "text", "layout", "gpt", "overall"}
 
 
 def test_failing_checks_stand_below_the_table() -> None:
-    text = markdown([make_sheet(published("chartmimic"))])
+    text = markdown([make_sheet(read_published("chartmimic"))])
     assert "GPT-4o-2024-11-20: Overall is printed as 76.06" in text
     assert "(-0.01)" in text
 
@@ -145,7 +145,7 @@ def test_the_wheel_brings_the_tables(project: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert str(tmp_path) in done.stdout.splitlines()[0]
     for benchmark in BENCHMARKS:
-        assert markdown([make_sheet(published(benchmark))]) in done.stdout
+        assert markdown([make_sheet(read_published(benchmark))]) in done.stdout
 
 
 # ------------------------------------------------------------------------- what was measured

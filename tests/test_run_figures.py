@@ -22,10 +22,10 @@ from rrvf.figures import (
     write_figures,
 )
 from rrvf.tables import read_runs
-from rrvf.tables.published import published
+from rrvf.tables.published import read_published
 from tests.reports import item, summary, write_run
 
-CHARTMIMIC = published("chartmimic")
+CHARTMIMIC = read_published("chartmimic")
 
 
 def turns(*text: float | None) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def test_a_rating_is_drawn_on_the_scale_of_the_others(tmp_path: Path) -> None:
     metrics = {"exec_rate": 90.0, "text": 40.0, "gpt": 4.5, "text_pass": 50.0, "gpt_pass": 5.0}
     table = summary(1, benchmark="plot2code", metrics=metrics)
     runs = read_runs([write_run(tmp_path / "run", [item("a")], table)])
-    figure = draw_by_metric(published("plot2code"), runs)
+    figure = draw_by_metric(read_published("plot2code"), runs)
     assert [bar.get_height() for bar in figure.axes[0].patches] == [90, 40, 45, 50, 50]
     assert "GPT-4o Score ×10" in [x.get_text() for x in figure.axes[0].get_xticklabels()]
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from rrvf.cli import app
 from rrvf.errors import DataError
 from rrvf.tables import make_sheet, read_runs, render_comparison, render_tables
-from rrvf.tables.published import published
+from rrvf.tables.published import read_published
 from rrvf.tables.ranking import marks
 from rrvf.tables.sheet import Row
 from tests.reports import HOSTILE, item, score, summary, write_run
@@ -62,12 +62,12 @@ def make_run(
 
 
 def rows_of(*folders: Path) -> list[Row]:
-    sheet = make_sheet(published("chartmimic"), read_runs(folders))
+    sheet = make_sheet(read_published("chartmimic"), read_runs(folders))
     return [row for row in sheet.rows if row.kind == "measured"]
 
 
 def notes_of(*folders: Path) -> str:
-    return "\n".join(make_sheet(published("chartmimic"), read_runs(folders)).notes)
+    return "\n".join(make_sheet(read_published("chartmimic"), read_runs(folders)).notes)
 
 
 # ------------------------------------------------------------------------------ the ranking
@@ -131,9 +131,9 @@ def test_other_samples_and_another_matplotlib_are_another_setting(tmp_path: Path
 
 
 def test_measured_rows_never_change_published_marks(tmp_path: Path) -> None:
-    before = make_sheet(published("chartmimic")).rows
+    before = make_sheet(read_published("chartmimic")).rows
     run = make_run(tmp_path / "best", [1.0] * 600, judge=GPT_4O)
-    after = make_sheet(published("chartmimic"), read_runs([run])).rows
+    after = make_sheet(read_published("chartmimic"), read_runs([run])).rows
     assert after[: len(before)] == before
     assert {cell.mark for cell in after[-1].cells} == {""}
 

@@ -16,8 +16,8 @@ from rrvf.chat import Message, Picture
 from rrvf.errors import UserError
 from rrvf.policies import to_parts
 
-_ASKED = Message("user", ("?",))
-_SAID = Message("assistant", ("!",))
+_QUESTION = Message("user", ("?",))
+_ANSWER = Message("assistant", ("!",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class ChatTokens:
     def __init__(self, processor: Any) -> None:
         self._processor = processor
         self.tokenizer: Any = processor.tokenizer
-        self._after_reply = self._rendered([_ASKED, _SAID])
+        self._after_reply = self._render([_QUESTION, _ANSWER])
         self._end_of_turn: str = self._after_reply.rpartition("!")[2]
-        longer = self._rendered([_ASKED, _SAID, _ASKED])
+        longer = self._render([_QUESTION, _ANSWER, _QUESTION])
         if not longer.startswith(self._after_reply):
             raise UserError(
                 "the chat template rewrites earlier turns of a conversation; "
@@ -58,7 +58,7 @@ class ChatTokens:
 
     def prompt(self, messages: Sequence[Message]) -> Tokens:
         """Everything up to where the model begins to write."""
-        return self._tokens(self._rendered(messages, asks=True), messages)
+        return self._tokens(self._render(messages, asks=True), messages)
 
     def continuation(self, messages: Sequence[Message], *, ended: bool) -> Tokens:
         """What stands between a reply and the next one.
@@ -67,8 +67,8 @@ class ChatTokens:
             messages: What the model is told after its reply.
             ended: The reply's own tokens include the end of the turn.
         """
-        whole = self._rendered([_ASKED, _SAID, *messages], asks=True)
-        text = self._end_of_turn + whole[len(self._after_reply) :]
+        conversation = self._render([_QUESTION, _ANSWER, *messages], asks=True)
+        text = self._end_of_turn + conversation[len(self._after_reply) :]
         if ended and self.tokenizer.eos_token:
             text = text.removeprefix(self.tokenizer.eos_token)
         return self._tokens(text, messages)
@@ -77,7 +77,7 @@ class ChatTokens:
         """Tokens as text."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=not special))
 
-    def _rendered(self, messages: Sequence[Message], *, asks: bool = False) -> str:
+    def _render(self, messages: Sequence[Message], *, asks: bool = False) -> str:
         return str(
             self._processor.apply_chat_template(
                 to_parts(messages), tokenize=False, add_generation_prompt=asks
@@ -85,12 +85,12 @@ class ChatTokens:
         )
 
     def _tokens(self, text: str, messages: Sequence[Message]) -> Tokens:
-        pictures = opened(messages)
-        given = self._processor(text=[text], images=[pictures] if pictures else None)
-        return Tokens(list(given["input_ids"][0]), pictures)
+        pictures = open_pictures(messages)
+        inputs = self._processor(text=[text], images=[pictures] if pictures else None)
+        return Tokens(list(inputs["input_ids"][0]), pictures)
 
 
-def opened(messages: Sequence[Message]) -> list[Any]:
+def open_pictures(messages: Sequence[Message]) -> list[Any]:
     """The pictures of some messages, in their order, as PIL images in RGB."""
     from PIL import Image
 

@@ -16,21 +16,21 @@ _MARK = "whole"
 class MarkWhole(TrainerCallback):
     """Marks a checkpoint once everything in it is written."""
 
-    def on_save(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+    def on_save(self, args: Any, state: Any, control: Any, **extras: Any) -> None:
         """TRL and transformers have written it, on every rank."""
         importlib.import_module("accelerate").PartialState().wait_for_everyone()
         if state.is_world_process_zero:
             (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _MARK).touch()
 
 
-def last_whole(out: Path) -> Path | None:
+def find_checkpoint(out: Path) -> Path | None:
     """The last checkpoint that was written to its end, ``None`` without any."""
-    found = [
+    checkpoints = [
         (int(match[1]), path)
         for path in out.glob("checkpoint-*")
         if (match := _NAME.fullmatch(path.name)) and (path / _MARK).exists()
     ]
-    return max(found)[1] if found else None
+    return max(checkpoints)[1] if checkpoints else None
 
 
 def load_weights(checkpoint: Path, model: Any) -> None:
@@ -41,5 +41,5 @@ def load_weights(checkpoint: Path, model: Any) -> None:
     the weights that training began with (5.23).
     """
     hub: Any = importlib.import_module("transformers")
-    read = hub.AutoModelForImageTextToText.from_pretrained
-    model.load_state_dict(read(checkpoint, dtype="auto").state_dict())
+    load = hub.AutoModelForImageTextToText.from_pretrained
+    model.load_state_dict(load(checkpoint, dtype="auto").state_dict())

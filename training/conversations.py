@@ -112,25 +112,25 @@ def recorded_conversations(
         DataError: The folder holds no such run, no such score, or nothing that scored so well.
     """
     lines = _lines(run)
-    good = {
+    good_ids = {
         sample_id for sample_id, value in _values(run, scorer).items() if value >= at_least
     } & lines.keys()
-    answered = [name for name in lines if name in good]
-    if not answered:
+    names = [name for name in lines if name in good_ids]
+    if not names:
         raise DataError(
             f"{run}: none of {len(lines)} episodes has {scorer} of at least {at_least}; lower it"
         )
-    missing = sorted(set(answered) - set(data.ids))
-    if missing:
+    missing_ids = sorted(set(names) - set(data.ids))
+    if missing_ids:
         raise DataError(
-            f'{run}: its sample {missing[0]} is not in the data "{data.spec.text}"; '
+            f'{run}: its sample {missing_ids[0]} is not in the data "{data.spec.text}"; '
             "name the data that the run was about"
         )
     settings = _settings(run, data)
-    return _replayed(run, [lines[name] for name in answered], data, canvas, settings)
+    return _replay_all(run, [lines[name] for name in names], data, canvas, settings)
 
 
-def _replayed(
+def _replay_all(
     run: Path,
     entries: Sequence[Mapping[str, Any]],
     data: TrainingData,
@@ -145,7 +145,7 @@ def _replayed(
         return (run / run_folder.PICTURES / name).read_bytes()
 
     for entry in entries:
-        sample = data.as_read(numbers[entry["sample_id"]])
+        sample = data.read_sample(numbers[entry["sample_id"]])
         try:
             trajectory = trajectories.from_json(entry, picture)
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
@@ -176,32 +176,34 @@ def replay(
     for turn in trajectory.turns:
         episode.take(turn.completion)
         if episode.stop_reason is None:
-            episode.observe([seen for seen in turn.observations if seen.code is not None])
+            episode.observe(
+                [observation for observation in turn.observations if observation.code is not None]
+            )
     if episode.stop_reason != "answered":
         raise DataError(
             f"the episode of {trajectory.sample_id} does not go by the rules that its run records; "
             "play it again"
         )
-    said = trajectory.turns[-1].completion
-    return (*episode.messages(), Message("assistant", (said.text,)))
+    reply = trajectory.turns[-1].completion
+    return (*episode.messages(), Message("assistant", (reply.text,)))
 
 
 def _lines(run: Path) -> dict[str, Mapping[str, Any]]:
     """Sample -> the last whole line about it."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for line in _read(run / TRAJECTORIES, run).splitlines():
+    entries: dict[str, Mapping[str, Any]] = {}
+    for line in _read_file(run / TRAJECTORIES, run).splitlines():
         with suppress(ValueError, KeyError, TypeError):
             entry = json.loads(line)
-            found[str(entry["sample_id"])] = entry
-    if not found:
+            entries[str(entry["sample_id"])] = entry
+    if not entries:
         raise DataError(f"{run / TRAJECTORIES}: no episodes in it; name the folder of another run")
-    return found
+    return entries
 
 
 def _values(run: Path, scorer: str) -> dict[str, float]:
     """Sample -> its score, where it has one."""
     results: list[SampleResult] = []
-    for line in _read(run / run_folder.RESULTS, run).splitlines():
+    for line in _read_file(run / run_folder.RESULTS, run).splitlines():
         with suppress(ValueError, KeyError, TypeError, AttributeError):
             results.append(run_folder.from_json(json.loads(line)))
     names = sorted({name for result in results for name in result.scores})
@@ -215,21 +217,21 @@ def _settings(run: Path, data: TrainingData) -> AgentSettings:
     """The rules that the run's record tells, its tool by whatever name it was called."""
     path = run / run_folder.SETTINGS
     try:
-        said = json.loads(_read(path, run))["protocol.loop"]
-        name, argument = _TOOL.fullmatch(said["tool"]).groups()  # pyright: ignore[reportOptionalMemberAccess]
-        usual = CHART_TOOL if data.language == "python" else PAGE_TOOL
-        other = PAGE_TOOL if data.language == "python" else CHART_TOOL
-        if (name, argument) == (other.name, other.argument):
+        rules = json.loads(_read_file(path, run))["protocol.loop"]
+        name, argument = _TOOL.fullmatch(rules["tool"]).groups()  # pyright: ignore[reportOptionalMemberAccess]
+        tool = CHART_TOOL if data.language == "python" else PAGE_TOOL
+        other_tool = PAGE_TOOL if data.language == "python" else CHART_TOOL
+        if (name, argument) == (other_tool.name, other_tool.argument):
             raise DataError(f'{run}: its answers are no {data.language}, as "{data.spec.text}" is')
         settings = AgentSettings.of(
             data.language,
-            tool=replace(usual, name=name, argument=argument),
-            max_pixels=said["policy_max_pixels"],
-            **{name: said[name] for name in _RULES},
+            tool=replace(tool, name=name, argument=argument),
+            max_pixels=rules["policy_max_pixels"],
+            **{name: rules[name] for name in _RULES},
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: no record of episodes; name a folder of rrvf eval") from error
-    if settings.prompt.sha256 != said["policy_prompt_sha256"]:
+    if settings.prompt.sha256 != rules["policy_prompt_sha256"]:
         raise DataError(f"{path}: played with another prompt than this version's; play it again")
     return settings
 
@@ -241,7 +243,7 @@ _RULES = (
 )
 
 
-def _read(path: Path, run: Path) -> str:
+def _read_file(path: Path, run: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
@@ -301,16 +303,16 @@ def _parquet(path: Path) -> Iterator[_Row]:
         import pyarrow.parquet as parquet
     except ImportError as error:
         raise SetupError(f"{path}: reading it needs pyarrow: pip install 'rrvf[train]'") from error
-    unreadable, opened = cast("Any", pyarrow).ArrowException, cast("Any", parquet).ParquetFile
+    failure, open_file = cast("Any", pyarrow).ArrowException, cast("Any", parquet).ParquetFile
     for file in files:
         number = 0
         try:
-            with opened(file, buffer_size=2**20) as rows:
+            with open_file(file, buffer_size=2**20) as rows:
                 for batch in rows.iter_batches(_BATCH):
                     for row in batch.to_pylist():
                         yield f"{file}: row {number}", file.parent, row
                         number += 1
-        except (unreadable, OSError) as error:
+        except (failure, OSError) as error:
             reason = str(error).partition("\n")[0]
             raise DataError(
                 f"{file}: not readable as parquet ({reason}); fetch it again"
@@ -318,13 +320,13 @@ def _parquet(path: Path) -> Iterator[_Row]:
 
 
 def _conversation(where: str, folder: Path, row: Mapping[str, object], number: int) -> Conversation:
-    given = row.get("images", row.get("image"))
-    several = cast("list[object]", given) if isinstance(given, list) else [given]
-    values = [value for value in several if value is not None]
+    cell = row.get("images", row.get("image"))
+    cells = cast("list[object]", cell) if isinstance(cell, list) else [cell]
+    values = [value for value in cells if value is not None]
     pictures = [Picture(_png(where, folder, value)) for value in values]
-    said = [_said(where, turn) for turn in _turns(where, row)]
-    messages = _with_pictures(where, said, pictures)
-    if messages[-1].role != "assistant" or all(one.role != "user" for one in messages):
+    turns = [_read_turn(where, turn) for turn in _turns(where, row)]
+    messages = _place_pictures(where, turns, pictures)
+    if messages[-1].role != "assistant" or all(message.role != "user" for message in messages):
         raise DataError(f"{where}: needs a user's message, and one of the assistant's at the end")
     name = row.get("id")
     return Conversation(str(number if name is None else name), messages)
@@ -334,30 +336,30 @@ def _turns(where: str, row: Mapping[str, object]) -> list[Mapping[str, object]]:
     """The messages of a row, however they are laid out."""
     layout = next((names for names in LAYOUTS if all(row.get(name) for name in names)), None)
     if layout is None:
-        wanted = ", or ".join(" and ".join(names) for names in LAYOUTS)
-        raise DataError(f"{where}: needs {wanted}; it has {', '.join(row) or 'nothing'}")
+        columns = ", or ".join(" and ".join(names) for names in LAYOUTS)
+        raise DataError(f"{where}: needs {columns}; it has {', '.join(row) or 'nothing'}")
     roles = ("user", "assistant") if len(layout) == 2 else ("", "")
     turns: list[Mapping[str, object]] = []
     for name, role in zip(layout, roles, strict=False):
         value = row[name]
         if isinstance(value, str) and role:
             turns.append({"role": role, "content": value})
-        elif isinstance(value, list) and all(isinstance(one, dict) for one in value):  # pyright: ignore[reportUnknownVariableType]
+        elif isinstance(value, list) and all(isinstance(entry, dict) for entry in value):  # pyright: ignore[reportUnknownVariableType]
             turns += cast("list[dict[str, object]]", value)
         else:
             raise DataError(f'{where}: "{name}" is no list of messages; mend or remove the row')
     return turns
 
 
-_Said = tuple[Role, list[str | None]]
+_Turn = tuple[Role, list[str | None]]
 """A role, and texts; ``None`` stands for a picture."""
 
 
-def _said(where: str, turn: Mapping[str, object]) -> _Said:
+def _read_turn(where: str, turn: Mapping[str, object]) -> _Turn:
     role = _ROLES.get(str(turn.get("role", turn.get("from"))))
     if role is None:
-        known = ", ".join(_ROLES)
-        raise DataError(f"{where}: a message without a role that is known ({known}); mend it")
+        roles = ", ".join(_ROLES)
+        raise DataError(f"{where}: a message without a role that is known ({roles}); mend it")
     if turn.get("tool_calls"):
         raise DataError(f"{where}: calls beside the text; write <tool_call>...</tool_call> in it")
     content = turn.get("content", turn.get("value"))
@@ -382,23 +384,23 @@ def _pieces(where: str, part: object) -> Iterator[str | None]:
             yield text
 
 
-def _with_pictures(
-    where: str, said: Sequence[_Said], pictures: Sequence[Picture]
+def _place_pictures(
+    where: str, turns: Sequence[_Turn], pictures: Sequence[Picture]
 ) -> tuple[Message, ...]:
     """Pictures where they belong; all before the first user's text if no place is named."""
-    places = sum(piece is None for _, pieces in said for piece in pieces)
+    places = sum(piece is None for _, pieces in turns for piece in pieces)
     if not places and pictures:
-        first = next((pieces for role, pieces in said if role == "user"), list[str | None]())
+        first = next((pieces for role, pieces in turns if role == "user"), list[str | None]())
         first[:0] = [None] * len(pictures)
         places = len(pictures)
     if places != len(pictures):
         raise DataError(
             f"{where}: {places} places for {len(pictures)} pictures; each picture needs one <image>"
         )
-    waiting = iter(pictures)
+    queue = iter(pictures)
     return tuple(
-        Message(role, tuple(next(waiting) if piece is None else piece for piece in pieces))
-        for role, pieces in said
+        Message(role, tuple(next(queue) if piece is None else piece for piece in pieces))
+        for role, pieces in turns
     )
 
 

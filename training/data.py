@@ -82,8 +82,8 @@ class DataSpec:
             DataError: It names no kind, no place, or options that the kind does not have.
         """
         kind, colon, rest = text.partition(":")
-        if kind not in _SOURCES and (own := _OWN.fullmatch(text)):
-            kind, rest = own[1], own[2]
+        if kind not in _SOURCES and (match := _OWN.fullmatch(text)):
+            kind, rest = match[1], match[2]
         place, mark, query = rest.rpartition("?") if "?" in rest else (rest, "", "")
         if not colon or (kind not in _SOURCES and ":" not in kind):
             raise DataError(
@@ -97,51 +97,52 @@ class DataSpec:
         except ValueError as error:
             raise DataError(f'data "{text}": "{query}" is not OPTION=VALUE&...') from error
         spec = cls(text, kind, place, dict(pairs))
-        spec.require(_source(kind).options)
+        spec.require(_find_source(kind).options)
         return spec
 
-    def require(self, known: Iterable[str]) -> None:
+    def require(self, known_names: Iterable[str]) -> None:
         """Refuse options that are not known.
 
         Raises:
             DataError: There is one.
         """
-        known = sorted(known)
+        known_names = sorted(known_names)
         for name in self.options:
-            if name not in known:
-                close = difflib.get_close_matches(name, known, n=1)
+            if name not in known_names:
+                close = difflib.get_close_matches(name, known_names, n=1)
                 hint = f' Did you mean "{close[0]}"?' if close else ""
                 raise DataError(
-                    f'data "{self.text}": no option "{name}".{hint} Available: {", ".join(known)}'
+                    f'data "{self.text}": no option "{name}".{hint} '
+                    f"Available: {', '.join(known_names)}"
                 )
 
-    def number(self, name: str, default: int, least: int = 0) -> int:
+    def number(self, name: str, default: int, minimum: int = 0) -> int:
         """An option that is a whole number.
 
         Raises:
             DataError: It is not, or it is too small.
         """
         value = self.options.get(name, str(default))
-        if not re.fullmatch(r"\d{1,12}", value) or int(value) < least:
+        if not re.fullmatch(r"\d{1,12}", value) or int(value) < minimum:
             raise DataError(
-                f'data "{self.text}": {name}={value}; give a whole number from {least} on'
+                f'data "{self.text}": {name}={value}; give a whole number from {minimum} on'
             )
         return int(value)
 
-    def choice(self, name: str, known: Sequence[str]) -> str:
+    def choice(self, name: str, words: Sequence[str]) -> str:
         """An option that is one of some words, the first by default.
 
         Raises:
             DataError: It is none.
         """
-        value = self.options.get(name, known[0])
-        if value not in known:
-            raise DataError(f'data "{self.text}": {name}={value}; give one of {", ".join(known)}')
+        value = self.options.get(name, words[0])
+        if value not in words:
+            raise DataError(f'data "{self.text}": {name}={value}; give one of {", ".join(words)}')
         return value
 
-    def limited(self, samples: Sequence[Sample]) -> Sequence[Sample]:
+    def limit(self, samples: Sequence[Sample]) -> Sequence[Sample]:
         """The first so many samples, if there is a limit."""
-        return samples[: self.number("limit", len(samples), least=1)]
+        return samples[: self.number("limit", len(samples), minimum=1)]
 
 
 @dataclass(frozen=True)
@@ -159,8 +160,8 @@ class TrainingData:
     setting: Setting
     benchmark: str
     test_items: bool
-    _read: Callable[[int], Sample] = field(repr=False)
-    _chosen: Sequence[int] = field(repr=False)
+    _read_sample: Callable[[int], Sample] = field(repr=False)
+    _places: Sequence[int] = field(repr=False)
     _canvas: Canvas | None = field(default=None, repr=False)
 
     @property
@@ -173,7 +174,7 @@ class TrainingData:
         return replace(self, _canvas=canvas)
 
     def __len__(self) -> int:
-        return len(self._chosen)
+        return len(self._places)
 
     def __getitem__(self, number: int) -> Sample:
         """A sample; with ``images_only`` its picture is a file, drawn once and kept.
@@ -182,23 +183,23 @@ class TrainingData:
             HarnessError: Its picture cannot be drawn.
             ValueError: It has to be drawn, and there is no canvas.
         """
-        sample = self.as_read(number)
+        sample = self.read_sample(number)
         if self.setting == "with_reference":
             return sample
-        return replace(sample, reference_code=None, image=sample.image or self._drawn(sample))
+        return replace(sample, reference_code=None, image=sample.image or self._draw_target(sample))
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[number] for number in range(len(self)))
 
-    def as_read(self, number: int) -> Sample:
+    def read_sample(self, number: int) -> Sample:
         """A sample with all that the source has of it, its code included; draws nothing."""
-        return self._read(self._chosen[number])
+        return self._read_sample(self._places[number])
 
     def part(self, numbers: Sequence[int]) -> TrainingData:
         """Some of the samples."""
-        return replace(self, _chosen=[self._chosen[number] for number in numbers])
+        return replace(self, _places=[self._places[number] for number in numbers])
 
-    def _drawn(self, sample: Sample) -> Path:
+    def _draw_target(self, sample: Sample) -> Path:
         if self._canvas is None:
             raise ValueError("a canvas is needed to draw pictures: with_canvas(...)")
         png = self._canvas.target(sample)
@@ -210,7 +211,7 @@ class TrainingData:
     @cached_property
     def ids(self) -> tuple[str, ...]:
         """Every sample's id, in their order; draws nothing."""
-        return tuple(self.as_read(number).id for number in range(len(self)))
+        return tuple(self.read_sample(number).id for number in range(len(self)))
 
     @cached_property
     def _numbers(self) -> Mapping[str, int]:
@@ -229,7 +230,7 @@ class TrainingData:
             "benchmark": self.benchmark,
             "test_items": self.test_items,
             "n": len(self),
-            "ids_sha256": _digest("\n".join(self.ids).encode("utf-8", "surrogatepass")),
+            "ids_sha256": _hash_bytes("\n".join(self.ids).encode("utf-8", "surrogatepass")),
         }
         if self.spec.kind == "synthetic":
             card |= {"seed": self.spec.number("seed", 0), "generator": VERSION}
@@ -250,21 +251,21 @@ def load(
         DataError: On anything that cannot be used; one line that names the mend.
         SetupError: A package or the network is missing.
     """
-    named = DataSpec.parse(spec)
+    source_spec = DataSpec.parse(spec)
     if setting not in get_args(Setting):
         raise DataError(f'no setting "{setting}"; give one of {", ".join(get_args(Setting))}')
-    source = _source(named.kind)
-    benchmark = source.benchmark(named)
-    test_items = source.is_test(named)
+    source = _find_source(source_spec.kind)
+    benchmark = source.benchmark(source_spec)
+    test_items = source.is_test(source_spec)
     if test_items and not allow_test_items:
         raise DataError(
             f'data "{spec}": these are test items of a benchmark, whose scores mean nothing once '
             "they were trained on; name other data, or set allow_test_items: true"
         )
-    read, number = source.open(named)
-    if setting == "with_reference" and named.kind == "images":
+    read_sample, n_samples = source.open(source_spec)
+    if setting == "with_reference" and source_spec.kind == "images":
         raise DataError(f'data "{spec}": pictures have no code; set setting: images_only')
-    return TrainingData(named, setting, benchmark, test_items, read, range(number))
+    return TrainingData(source_spec, setting, benchmark, test_items, read_sample, range(n_samples))
 
 
 # ------------------------------------------------------------------------------------ the split
@@ -304,40 +305,44 @@ def split(data: TrainingData, *, held_out: int, seed: int = 0) -> Split:
     Raises:
         DataError: Too few samples, or nothing left to train on.
     """
-    marks = [fingerprints(data.as_read(place)) for place in range(len(data))]
-    order = sorted(range(len(data)), key=lambda place: _rank(seed, data.ids[place]))
-    held: set[int] = set()
-    seen: set[str] = set()
+    marks = [fingerprints(data.read_sample(place)) for place in range(len(data))]
+    order = sorted(range(len(data)), key=lambda place: _hash_rank(seed, data.ids[place]))
+    held_places: set[int] = set()
+    held_marks: set[str] = set()
     for place in order:
-        if len(held) < held_out and not marks[place] & seen:
-            held.add(place)
-            seen |= marks[place]
-    kept = [place for place in range(len(data)) if not marks[place] & seen]
-    if len(held) < held_out or not kept:
+        if len(held_places) < held_out and not marks[place] & held_marks:
+            held_places.add(place)
+            held_marks |= marks[place]
+    train_places = [place for place in range(len(data)) if not marks[place] & held_marks]
+    if len(held_places) < held_out or not train_places:
         raise DataError(
             f'data "{data.spec.text}": {len(data)} samples, too few different ones to hold '
             f"{held_out} out and train on the others; hold fewer out or name more data"
         )
-    n_dropped = len(data) - len(kept) - len(held)
-    return Split(data.part(kept), data.part(sorted(held)), seed, n_dropped)
+    n_dropped = len(data) - len(train_places) - len(held_places)
+    return Split(data.part(train_places), data.part(sorted(held_places)), seed, n_dropped)
 
 
-def apart(data: TrainingData, held_out: TrainingData) -> Split:
+def separate(data: TrainingData, held_out: TrainingData) -> Split:
     """Data without what has its id, code or picture in common with other data.
 
     Raises:
         DataError: Nothing is left to train on.
     """
-    seen = {
-        mark for place in range(len(held_out)) for mark in fingerprints(held_out.as_read(place))
+    held_marks = {
+        mark for place in range(len(held_out)) for mark in fingerprints(held_out.read_sample(place))
     }
-    kept = [place for place in range(len(data)) if not fingerprints(data.as_read(place)) & seen]
-    if not kept:
+    train_places = [
+        place
+        for place in range(len(data))
+        if not fingerprints(data.read_sample(place)) & held_marks
+    ]
+    if not train_places:
         raise DataError(
             f'data "{data.spec.text}": all of it is held out as "{held_out.spec.text}"; '
             "name other data"
         )
-    return Split(data.part(kept), held_out, None, len(data) - len(kept))
+    return Split(data.part(train_places), held_out, None, len(data) - len(train_places))
 
 
 def fingerprints(sample: Sample) -> frozenset[str]:
@@ -349,23 +354,23 @@ def fingerprints(sample: Sample) -> frozenset[str]:
     marks = {"id " + sample.id}
     if sample.reference_code is not None:
         code = sample.reference_code.strip().encode("utf-8", "surrogatepass")
-        marks.add("code " + _digest(code))
+        marks.add("code " + _hash_bytes(code))
     if sample.image is not None:
-        marks.add("picture " + _digest(_bytes(sample.image)))
+        marks.add("picture " + _hash_bytes(_read_bytes(sample.image)))
     return frozenset(marks)
 
 
-def _rank(seed: int, sample_id: str) -> bytes:
+def _hash_rank(seed: int, sample_id: str) -> bytes:
     return hashlib.sha256(f"{seed}:{sample_id}".encode("utf-8", "surrogatepass")).digest()
 
 
-def _digest(data: bytes) -> str:
+def _hash_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
 # ---------------------------------------------------------------------------------- the sources
 
-_Opened = tuple[Callable[[int], Sample], int]
+_Opening = tuple[Callable[[int], Sample], int]
 """Number -> sample, and how many there are."""
 
 
@@ -374,26 +379,28 @@ class _Source:
     """One kind of source: its options and how it is read."""
 
     options: tuple[str, ...]
-    open: Callable[[DataSpec], _Opened]
+    open: Callable[[DataSpec], _Opening]
     is_test: Callable[[DataSpec], bool]
     benchmark: Callable[[DataSpec], str]
 
 
-def _listed(load_samples: Callable[[DataSpec], Sequence[Sample]]) -> Callable[[DataSpec], _Opened]:
-    def opened(spec: DataSpec) -> _Opened:
-        samples = spec.limited(load_samples(spec))
+def _list_samples(
+    load_samples: Callable[[DataSpec], Sequence[Sample]],
+) -> Callable[[DataSpec], _Opening]:
+    def open_source(spec: DataSpec) -> _Opening:
+        samples = spec.limit(load_samples(spec))
         return samples.__getitem__, len(samples)
 
-    return opened
+    return open_source
 
 
-def _chartmimic(spec: DataSpec) -> Sequence[Sample]:
+def _load_chartmimic(spec: DataSpec) -> Sequence[Sample]:
     return chartmimic.load_samples(
         Path(spec.place), subset=spec.options.get("subset"), task="direct"
     )
 
 
-def _charts(spec: DataSpec) -> Sequence[Sample]:
+def _load_charts(spec: DataSpec) -> Sequence[Sample]:
     """A flat folder: the benchmark's own layout would lead on to its subsets."""
     folder = Path(spec.place)
     if not folder.is_dir() or not any(folder.glob("*.py")):
@@ -401,16 +408,16 @@ def _charts(spec: DataSpec) -> Sequence[Sample]:
     return chartmimic.load_samples(folder, task="direct")
 
 
-def _plot2code(spec: DataSpec) -> Sequence[Sample]:
+def _load_plot2code(spec: DataSpec) -> Sequence[Sample]:
     samples = plot2code.load_samples(Path(spec.place), subset=spec.options.get("subset"))
     plot2code.require_drawable(samples)
     return samples
 
 
-def _websight(spec: DataSpec) -> Sequence[Sample]:
+def _load_websight(spec: DataSpec) -> Sequence[Sample]:
     if spec.place != "hub":
         spec.require(("limit",))
-        return _pages(spec)
+        return _load_pages(spec)
     spec.require((*_HUB, "limit"))
     return websight.load_samples(fetch(_hub_slice(spec)))
 
@@ -421,64 +428,64 @@ _HUB = ("start", "stop", "n", "seed", "version")
 def _hub_slice(spec: DataSpec) -> HubSlice:
     version = cast("Config", spec.choice("version", ("v0.2", "v0.1")))
     start = spec.number("start", HubSlice().stop)
-    stop = spec.number("stop", start + 10_000, least=start + 1)
-    count = spec.number("n", 1000, least=1)
+    stop = spec.number("stop", start + 10_000, minimum=start + 1)
+    count = spec.number("n", 1000, minimum=1)
     if count > stop - start:
         raise DataError(f'data "{spec.text}": n={count}, but only {stop - start} rows; name more')
     return HubSlice(version, start, stop, count, spec.number("seed", 0))
 
 
-def _pages(spec: DataSpec) -> Sequence[Sample]:
+def _load_pages(spec: DataSpec) -> Sequence[Sample]:
     path = Path(spec.place)
     if not path.exists():
         raise DataError(f"{path}: no such folder or file; name a folder of <id>.html")
     return websight.load_samples(path)
 
 
-def _images(spec: DataSpec) -> Sequence[Sample]:
+def _load_images(spec: DataSpec) -> Sequence[Sample]:
     return load_pictures(Path(spec.place))
 
 
-def _own(spec: DataSpec) -> Sequence[Sample]:
+def _load_own(spec: DataSpec) -> Sequence[Sample]:
     """Those of a benchmark of the user's own."""
-    wanted = LoadOptions(subset=spec.options.get("subset"), task=spec.options.get("task"))
-    return load_samples(find_benchmark(spec.kind), spec.place, wanted)
+    options = LoadOptions(subset=spec.options.get("subset"), task=spec.options.get("task"))
+    return load_samples(find_benchmark(spec.kind), spec.place, options)
 
 
-def _bytes(path: Path, most: int = -1) -> bytes:
+def _read_bytes(path: Path, limit: int = -1) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(most)
+            return file.read(limit)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; mend or remove it") from error
 
 
-def _synthetic(spec: DataSpec) -> _Opened:
-    family = _family(spec)
+def _open_synthetic(spec: DataSpec) -> _Opening:
+    family = _require_family(spec)
     if family == "tiny":
         spec.require(("n", "seed"))
-    number = spec.number("n", 1000, least=1)
+    number = spec.number("n", 1000, minimum=1)
     if number > MOST_SYNTHETIC:
         raise DataError(f'data "{spec.text}": n={number}; at most {MOST_SYNTHETIC} in one source')
     first = spec.number("seed", 0) * MOST_SYNTHETIC
-    lowest, highest = _levels(spec)
+    lowest, highest = _parse_levels(spec)
 
-    def made(place: int) -> Sample:
+    def make_sample(place: int) -> Sample:
         level = lowest + place * (highest - lowest + 1) // number
         if family == "tiny":
             return synthetic_tiny(first + place)
         return (synthetic_chart if family == "charts" else synthetic_page)(first + place, level)
 
-    return made, number
+    return make_sample, number
 
 
-def _family(spec: DataSpec) -> str:
+def _require_family(spec: DataSpec) -> str:
     if spec.place not in _BENCHMARKS:
         raise DataError(f'data "{spec.text}": synthetic: and one of {", ".join(_BENCHMARKS)}')
     return spec.place
 
 
-def _levels(spec: DataSpec) -> tuple[int, int]:
+def _parse_levels(spec: DataSpec) -> tuple[int, int]:
     """The lowest and the highest level."""
     text = spec.options.get("level", "1-5")
     match = re.fullmatch(r"(\d)(?:-(\d))?", text)
@@ -488,15 +495,15 @@ def _levels(spec: DataSpec) -> tuple[int, int]:
     return low, high
 
 
-def _never(_: DataSpec) -> bool:
+def _is_never_test(_: DataSpec) -> bool:
     return False
 
 
-def _always(_: DataSpec) -> bool:
+def _is_always_test(_: DataSpec) -> bool:
     return True
 
 
-def _named_so(spec: DataSpec) -> bool:
+def _names_test_items(spec: DataSpec) -> bool:
     """The path says that it leads to a subset of a benchmark."""
     return _names_a_subset(Path(spec.place).resolve().parts)
 
@@ -506,44 +513,71 @@ def _names_a_subset(parts: Iterable[str]) -> bool:
 
 
 def _holds_a_subset(spec: DataSpec) -> bool:
-    """As :func:`_named_so`, or a folder of that name lies below."""
+    """As :func:`_names_test_items`, or a folder of that name lies below."""
     folder = Path(spec.place)
     below = (name.split("/") for name in list_picture_names(folder)) if folder.is_dir() else ()
-    return _named_so(spec) or any(_names_a_subset(parts) for parts in below)
+    return _names_test_items(spec) or any(_names_a_subset(parts) for parts in below)
 
 
-def _scored_rows(spec: DataSpec) -> bool:
+def _overlaps_scored_rows(spec: DataSpec) -> bool:
     """Rows of the hub that the default evaluation draws from."""
     if spec.place != "hub":
-        return _named_so(spec)
-    chosen, scored = _hub_slice(spec), HubSlice()
-    return chosen.start < scored.stop and chosen.stop > scored.start
+        return _names_test_items(spec)
+    hub_slice, scored_slice = _hub_slice(spec), HubSlice()
+    return hub_slice.start < scored_slice.stop and hub_slice.stop > scored_slice.start
 
 
-def _is(benchmark: str) -> Callable[[DataSpec], str]:
+def _name_benchmark(benchmark: str) -> Callable[[DataSpec], str]:
     return lambda _: benchmark
 
 
 _SOURCES: Mapping[str, _Source] = {
     "synthetic": _Source(
-        ("level", "n", "seed"), _synthetic, _never, lambda spec: _BENCHMARKS[_family(spec)]
+        ("level", "n", "seed"),
+        _open_synthetic,
+        _is_never_test,
+        lambda spec: _BENCHMARKS[_require_family(spec)],
     ),
     "images": _Source(
         ("kind", "limit"),
-        _listed(_images),
+        _list_samples(_load_images),
         _holds_a_subset,
         lambda spec: _BENCHMARKS[spec.choice("kind", ("charts", "pages"))],
     ),
-    "charts": _Source(("limit",), _listed(_charts), _named_so, _is(ChartMimic.name)),
-    "pages": _Source(("limit",), _listed(_pages), _named_so, _is(WebSight.name)),
-    "websight": _Source((*_HUB, "limit"), _listed(_websight), _scored_rows, _is(WebSight.name)),
-    "chartmimic": _Source(("subset", "limit"), _listed(_chartmimic), _always, _is(ChartMimic.name)),
-    "plot2code": _Source(("subset", "limit"), _listed(_plot2code), _always, _is(Plot2Code.name)),
+    "charts": _Source(
+        ("limit",), _list_samples(_load_charts), _names_test_items, _name_benchmark(ChartMimic.name)
+    ),
+    "pages": _Source(
+        ("limit",), _list_samples(_load_pages), _names_test_items, _name_benchmark(WebSight.name)
+    ),
+    "websight": _Source(
+        (*_HUB, "limit"),
+        _list_samples(_load_websight),
+        _overlaps_scored_rows,
+        _name_benchmark(WebSight.name),
+    ),
+    "chartmimic": _Source(
+        ("subset", "limit"),
+        _list_samples(_load_chartmimic),
+        _is_always_test,
+        _name_benchmark(ChartMimic.name),
+    ),
+    "plot2code": _Source(
+        ("subset", "limit"),
+        _list_samples(_load_plot2code),
+        _is_always_test,
+        _name_benchmark(Plot2Code.name),
+    ),
 }
 
 
-def _source(kind: str) -> _Source:
+def _find_source(kind: str) -> _Source:
     """How a kind of source is read: one of ours, or a benchmark by its dotted path."""
     if kind in _SOURCES:
         return _SOURCES[kind]
-    return _Source(("subset", "task", "limit"), _listed(_own), _named_so, _is(kind))
+    return _Source(
+        ("subset", "task", "limit"),
+        _list_samples(_load_own),
+        _names_test_items,
+        _name_benchmark(kind),
+    )

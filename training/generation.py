@@ -29,21 +29,21 @@ class Generated:
     logprobs: list[float] | None = None
 
 
-def sampling(*, vllm: bool, stop: Sequence[str], never: Sequence[int]) -> dict[str, Any]:
+def sampling(*, vllm: bool, stop: Sequence[str], banned_tokens: Sequence[int]) -> dict[str, Any]:
     """What TRL's ``generation_kwargs`` must hold.
 
     Args:
         vllm: It generates; with transformers :func:`generate` itself sees to the stop strings.
         stop: Where turns end.
-        never: Tokens that are not sampled: those of pictures and videos, which would stand for
-            one that is not there and break the forward pass.
+        banned_tokens: Tokens that are not sampled: those of pictures and videos, which would stand
+            for one that is not there and break the forward pass.
     """
     if not vllm:
-        return {"suppress_tokens": list(never)}
+        return {"suppress_tokens": list(banned_tokens)}
     return {
         "stop": list(stop),
         "include_stop_str_in_output": True,
-        "logit_bias": dict.fromkeys(never, -100.0),
+        "logit_bias": dict.fromkeys(banned_tokens, -100.0),
     }
 
 
@@ -55,50 +55,53 @@ def generate(
     Every rank must call this equally often; with vLLM also with equally many conversations.
     """
     if trainer.use_vllm:
-        return _with_vllm(trainer, chat, prompts, stop)
-    return _with_transformers(trainer, chat, prompts, stop)
+        return _generate_with_vllm(trainer, chat, prompts, stop)
+    return _generate_with_transformers(trainer, chat, prompts, stop)
 
 
-def _with_vllm(
+def _generate_with_vllm(
     trainer: Any, chat: ChatTokens, prompts: Sequence[Tokens], stop: Sequence[str]
 ) -> list[Generated]:
-    shown = [prompt.pictures or None for prompt in prompts]
-    with _likeliest(trainer.vllm_generation, evaluating=not trainer.model.training) as vllm:
+    pictures = [prompt.pictures or None for prompt in prompts]
+    with _sample_greedily(trainer.vllm_generation, evaluating=not trainer.model.training) as vllm:
         _, replies, logprobs, _ = vllm.generate(
             prompts=[prompt.ids for prompt in prompts],
-            images=shown if any(shown) else None,
+            images=pictures if any(pictures) else None,
             num_generations=1,
         )
-    found: list[Generated] = []
-    for ids, of_tokens in zip(replies, logprobs, strict=True):
+    generations: list[Generated] = []
+    for ids, token_logprobs in zip(replies, logprobs, strict=True):
         ended = bool(ids) and ids[-1] in trainer.eos_token_ids
         stopped = ended or any(tag in chat.text(ids) for tag in stop)
-        chosen = [float("nan") if one[0] is None else float(one[0]) for one in of_tokens]
+        chosen_logprobs = [
+            float("nan") if candidates[0] is None else float(candidates[0])
+            for candidates in token_logprobs
+        ]
         # What neither ended nor met a stop string was cut off, by this limit or the context's.
-        found.append(Generated(list(ids), ended, not stopped, chosen))
-    return found
+        generations.append(Generated(list(ids), ended, not stopped, chosen_logprobs))
+    return generations
 
 
 @contextmanager
-def _likeliest(vllm: Any, *, evaluating: bool) -> Generator[Any]:
+def _sample_greedily(vllm: Any, *, evaluating: bool) -> Generator[Any]:
     """In evaluation the likeliest words are taken, as transformers' path does."""
-    greedy = {"temperature": 0.0, "top_p": 1.0, "top_k": -1, "min_p": None} if evaluating else {}
-    before = {name: getattr(vllm, name) for name in greedy}
+    settings = {"temperature": 0.0, "top_p": 1.0, "top_k": -1, "min_p": None} if evaluating else {}
+    old_settings = {name: getattr(vllm, name) for name in settings}
     try:
-        for name, value in greedy.items():
+        for name, value in settings.items():
             setattr(vllm, name, value)
         yield vllm
     finally:
-        for name, value in before.items():
+        for name, value in old_settings.items():
             setattr(vllm, name, value)
 
 
-def _with_transformers(
+def _generate_with_transformers(
     trainer: Any, chat: ChatTokens, prompts: Sequence[Tokens], stop: Sequence[str]
 ) -> list[Generated]:
     import torch
 
-    unwrapped: Any = importlib.import_module("trl.models").unwrap_model_for_generation
+    unwrap: Any = importlib.import_module("trl.models").unwrap_model_for_generation
 
     inputs = model_inputs(trainer, prompts)
     tokenizer = trainer.processing_class.tokenizer
@@ -107,7 +110,7 @@ def _with_transformers(
     if not trainer.model.training:  # evaluation takes the likeliest words
         config.update(do_sample=False, temperature=1.0, top_p=1.0, top_k=50, min_p=None)
     with (
-        unwrapped(
+        unwrap(
             trainer.model_wrapped,
             trainer.accelerator,
             gather_deepspeed3_params=trainer.args.ds3_gather_for_generation,
@@ -119,12 +122,12 @@ def _with_transformers(
         rows = model.generate(**inputs, generation_config=config, tokenizer=tokenizer)
     ends = {*trainer.eos_token_ids, tokenizer.pad_token_id}
     replies = rows[:, inputs["input_ids"].shape[1] :].tolist()
-    return [_generated(row, ends, chat, stop) for row in replies]
+    return [_read_row(row, ends, chat, stop) for row in replies]
 
 
-def _generated(row: list[int], ends: set[int], chat: ChatTokens, stop: Sequence[str]) -> Generated:
+def _read_row(row: list[int], ends: set[int], chat: ChatTokens, stop: Sequence[str]) -> Generated:
     """One row: after a stop string there is padding, which may be an end token, too."""
-    length = next((at for at, token in enumerate(row) if token in ends), len(row))
+    length = next((index for index, token in enumerate(row) if token in ends), len(row))
     stopped = any(tag in chat.text(row[:length]) for tag in stop)
     ended = length < len(row) and not stopped
     return Generated(row[: length + ended], ended, length == len(row) and not stopped)
@@ -145,8 +148,8 @@ def model_inputs(trainer: Any, prompts: Sequence[Tokens]) -> dict[str, Any]:
     }
     pictures = [picture for prompt in prompts for picture in prompt.pictures]
     if pictures:
-        seen = trainer.processing_class.image_processor(images=pictures, return_tensors="pt")
-        inputs |= {name: value.to(device) for name, value in seen.items()}
+        features = trainer.processing_class.image_processor(images=pictures, return_tensors="pt")
+        inputs |= {name: value.to(device) for name, value in features.items()}
         image = trainer.model.config.image_token_id
         inputs["mm_token_type_ids"] = (inputs["input_ids"] == image).long()
     return inputs

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 from rrvf.errors import HarnessError, UserError
 from rrvf.types import Sample
 from training.command import read_arguments, run_as_command, tell_ranks
-from training.data import TrainingData, apart, load, split
+from training.data import TrainingData, load, separate, split
 from training.settings import DataArguments, RewardArguments, RunArguments, WorldArguments
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _Card = Mapping[str, Any]
 
 def train(
     data: DataArguments,
-    world_told: WorldArguments,
+    world_settings: WorldArguments,
     reward: RewardArguments,
     run: RunArguments,
     arguments: Any,
@@ -46,7 +46,7 @@ def train(
 
     Args:
         data: What is trained on.
-        world_told: What episodes are played with.
+        world_settings: What episodes are played with.
         reward: What they earn.
         run: The model, and how the run is watched.
         arguments: A ``trl.GRPOConfig``.
@@ -54,26 +54,26 @@ def train(
     Raises:
         UserError: The settings cannot be used, or nothing can be measured any more.
     """
-    from training.checkpoints import last_whole
+    from training.checkpoints import find_checkpoint
     from training.worlds import open_world
 
     tell_ranks()
     samples, held_out, card = open_data(data)
-    since = _fresh_since(Path(arguments.output_dir), run.resume) if world_told.fresh else 0.0
-    told = {"world": asdict(world_told), "run": asdict(run), "reward": asdict(reward)}
+    start = _find_start(Path(arguments.output_dir), run.resume) if world_settings.fresh else 0.0
+    record = {"world": asdict(world_settings), "run": asdict(run), "reward": asdict(reward)}
     with open_world(
         samples.benchmark,
-        world_told,
+        world_settings,
         reward,
         turn_tokens=arguments.max_completion_length,
         with_reference=data.setting == "with_reference",
-        since=since,
+        since=start,
     ) as world:
-        if run.resume and last_whole(Path(arguments.output_dir)) is not None:
+        if run.resume and find_checkpoint(Path(arguments.output_dir)) is not None:
             check_judge(Path(arguments.output_dir), world)
         if arguments.process_index == 0:
-            told |= {"data": card, _FRESH_SINCE: since}
-            write_card(Path(arguments.output_dir), told, world, arguments)
+            record |= {"data": card, _FRESH_SINCE: start}
+            write_card(Path(arguments.output_dir), record, world, arguments)
         train_in(world, samples, held_out, run, arguments)
 
 
@@ -90,7 +90,7 @@ def train_in(
         UserError: As :func:`train`.
     """
     from training.chat_tokens import ChatTokens
-    from training.checkpoints import MarkWhole, last_whole
+    from training.checkpoints import MarkWhole, find_checkpoint
     from training.models import load_model, load_processor, lora
     from training.records import RolloutLog
     from training.rollouts import Rollouts
@@ -120,7 +120,7 @@ def train_in(
             peft_config=lora(run, model),
             callbacks=[MarkWhole()],
         )
-        checkpoint = last_whole(out) if run.resume else None
+        checkpoint = find_checkpoint(out) if run.resume else None
         if checkpoint is not None:
             logger.info("going on from %s", checkpoint)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
@@ -130,25 +130,25 @@ def train_in(
             processor.save_pretrained(out / "final")
 
 
-def open_data(told: DataArguments) -> tuple[TrainingData, TrainingData | None, dict[str, Any]]:
+def open_data(options: DataArguments) -> tuple[TrainingData, TrainingData | None, dict[str, Any]]:
     """What is trained on, what is held out, and what the run's card says of both.
 
     Raises:
         UserError: It cannot be used.
     """
-    if not told.data:
+    if not options.data:
         raise UserError("no data: name a source, as in data: synthetic:charts?level=1-3&n=1000")
-    data = load(told.data, setting=told.setting, allow_test_items=told.allow_test_items)
-    if told.held_out_data is not None:
+    data = load(options.data, setting=options.setting, allow_test_items=options.allow_test_items)
+    if options.held_out_data is not None:
         # Measuring on test items is what they are for.
-        held_out = load(told.held_out_data, setting=told.setting, allow_test_items=True)
+        held_out = load(options.held_out_data, setting=options.setting, allow_test_items=True)
         if held_out.benchmark != data.benchmark:
-            raise UserError(f"{told.held_out_data} is no data of {data.benchmark}")
-        parts = apart(data, held_out)
+            raise UserError(f"{options.held_out_data} is no data of {data.benchmark}")
+        parts = separate(data, held_out)
         return parts.train, parts.held_out, parts.card()
-    if told.held_out == 0:
+    if options.held_out == 0:
         return data, None, {"train": data.card()}
-    parts = split(data, held_out=told.held_out, seed=told.split_seed)
+    parts = split(data, held_out=options.held_out, seed=options.split_seed)
     return parts.train, parts.held_out, parts.card()
 
 
@@ -191,11 +191,11 @@ def prepare(arguments: Any, processor: Any) -> None:
     arguments.remove_unused_columns = False
     # TRL would write every picture of a batch to every rank's log.
     arguments.log_multimodal = False
-    never = processor.tokenizer.convert_tokens_to_ids(
+    banned_tokens = processor.tokenizer.convert_tokens_to_ids(
         [processor.image_token, processor.video_token]
     )
-    ours = sampling(vllm=arguments.use_vllm, stop=STOP, never=never)
-    arguments.generation_kwargs = {**ours, **(arguments.generation_kwargs or {})}
+    settings = sampling(vllm=arguments.use_vllm, stop=STOP, banned_tokens=banned_tokens)
+    arguments.generation_kwargs = {**settings, **(arguments.generation_kwargs or {})}
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 
@@ -210,12 +210,12 @@ def _check_saving(arguments: Any) -> None:
     if arguments.save_total_limit == 1:
         raise UserError("save_total_limit: 1 may leave no whole checkpoint after a kill; give 2")
     # TRL generates in steps of its own, whose count and rollouts no checkpoint holds.
-    every = arguments.steps_per_generation * arguments.num_iterations
+    cycle = arguments.steps_per_generation * arguments.num_iterations
     micro_steps = arguments.save_steps * arguments.gradient_accumulation_steps
-    if arguments.save_steps >= 1 and micro_steps % every:
+    if arguments.save_steps >= 1 and micro_steps % cycle:
         raise UserError(
             f"save_steps ({arguments.save_steps:g}) must be a multiple of "
-            f"{every / arguments.gradient_accumulation_steps:g}, the steps between generations, "
+            f"{cycle / arguments.gradient_accumulation_steps:g}, the steps between generations, "
             "for a run to go on exactly"
         )
 
@@ -228,12 +228,12 @@ def rows(ids: Sequence[str]) -> Any:
     )
 
 
-def write_card(out: Path, told: Mapping[str, Any], world: World, arguments: Any) -> None:
+def write_card(out: Path, record: Mapping[str, Any], world: World, arguments: Any) -> None:
     """The record of what this run is: settings, data, what scores and who judges."""
     out.mkdir(parents=True, exist_ok=True)
     bench = world.bench
     card = {
-        **told,
+        **record,
         "trl": json.loads(arguments.to_json_string()),
         "loop": dict(world.settings.protocol()),
         "teacher": dict(world.teacher.protocol()),
@@ -241,17 +241,17 @@ def write_card(out: Path, told: Mapping[str, Any], world: World, arguments: Any)
         "scoring": bench.protocol(),
         "environment": bench.environment(),
     }
-    text = json.dumps(_without_secrets(card), indent=2, default=str)
+    text = json.dumps(_strip_secrets(card), indent=2, default=str)
     (out / CARD).write_text(text + "\n", encoding="utf-8")
 
 
-def _fresh_since(out: Path, resume: bool) -> float:
+def _find_start(out: Path, resume: bool) -> float:
     """When the run began that asks anew: Unix time, as its card tells it; else now."""
     try:
-        began = json.loads((out / CARD).read_bytes())[_FRESH_SINCE] if resume else None
+        start = json.loads((out / CARD).read_bytes())[_FRESH_SINCE] if resume else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        began = None
-    return began if isinstance(began, float) and began > 0 else time.time()
+        start = None
+    return start if isinstance(start, float) and start > 0 else time.time()
 
 
 def check_judge(out: Path, world: World) -> None:
@@ -262,11 +262,11 @@ def check_judge(out: Path, world: World) -> None:
     """
     try:
         card = json.loads((out / "run_card.json").read_text(encoding="utf-8"))
-        before = card["scoring"]["judge"]
+        old_judge = card["scoring"]["judge"]
     except (OSError, ValueError, KeyError, TypeError):
         return
-    now = world.bench.protocol()["judge"]
-    names = [judge and judge.get("judge", judge["name"]) for judge in (before, now)]
+    new_judge = world.bench.protocol()["judge"]
+    names = [judge and judge.get("judge", judge["name"]) for judge in (old_judge, new_judge)]
     if names[0] != names[1]:
         raise UserError(
             f"{out}: was trained with the judge {names[0]}, and would go on with {names[1]}; name "
@@ -274,12 +274,12 @@ def check_judge(out: Path, world: World) -> None:
         )
 
 
-def _without_secrets(value: Any) -> Any:
+def _strip_secrets(value: Any) -> Any:
     """The same without user, password and query of addresses."""
     if isinstance(value, Mapping):
-        return {name: _without_secrets(one) for name, one in cast("_Card", value).items()}
+        return {name: _strip_secrets(part) for name, part in cast("_Card", value).items()}
     if isinstance(value, list):
-        return [_without_secrets(one) for one in cast("list[Any]", value)]
+        return [_strip_secrets(part) for part in cast("list[Any]", value)]
     if isinstance(value, str) and "://" in value:
         parts = urlsplit(value)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -125,17 +125,17 @@ def states(
         offload: What lies on the CPU, from stage 1 on; weights need stage 3.
         nodes: Among which the GPUs are divided.
     """
-    gathered = 4 * largest if stage == 3 else 0
+    layer_bytes = 4 * largest if stage == 3 else 0
     weights = 2 * total / (gpus if stage == 3 else 1)
     gradients = 2 * trained / (gpus if stage >= 2 else 1)
     optimizer = 16 * trained / (gpus if stage >= 1 else 1)
     if offload == "none":
-        return weights + gathered + gradients + optimizer, 0.0
+        return weights + layer_bytes + gradients + optimizer, 0.0
     on_cpu = 16 * trained
     if offload == "optimizer and weights":
         on_cpu += 2 * total
         weights = 0.0
-    return weights + gathered, 1.5 * on_cpu / nodes
+    return weights + layer_bytes, 1.5 * on_cpu / nodes
 
 
 # ---------------------------------------------------------------------------------- activations
@@ -164,19 +164,19 @@ def activations(model: Model, tokens: int, pictures: int, *, vision: bool) -> fl
         vision: The vision tower is trained, so that it keeps activations, too.
     """
     width, mlp = model.width, model.mlp
-    language = _checkpointed(width, mlp, model.kv, model.layers, tokens)
+    language = _count_checkpointed(width, mlp, model.kv, model.layers, tokens)
     loss = 2 * 4 * width * tokens
     patches = 4 * pictures * picture_tokens()
     layers = _VISION_LAYERS if vision else 1
-    seen = _checkpointed(_VISION_WIDTH, model.vision_mlp, _VISION_WIDTH, layers, patches)
-    return language + loss + seen
+    tower = _count_checkpointed(_VISION_WIDTH, model.vision_mlp, _VISION_WIDTH, layers, patches)
+    return language + loss + tower
 
 
-def _checkpointed(width: int, mlp: int, kv: int, layers: int, tokens: int) -> float:
-    kept = 2 * width * layers
-    anew = 2 * (6 * width + 2 * kv + 4 * mlp) + 2 * 4 * width
-    way_back = 2 * (2 * mlp + 2 * width)
-    return tokens * (kept + anew + way_back)
+def _count_checkpointed(width: int, mlp: int, kv: int, layers: int, tokens: int) -> float:
+    inputs = 2 * width * layers
+    recomputed = 2 * (6 * width + 2 * kv + 4 * mlp) + 2 * 4 * width
+    gradients = 2 * (2 * mlp + 2 * width)
+    return tokens * (inputs + recomputed + gradients)
 
 
 # ---------------------------------------------------------------------------------------- vLLM
@@ -187,7 +187,7 @@ def cache_of_token(model: Model) -> int:
     return 2 * model.layers * model.kv * 2
 
 
-def conversations_served(
+def count_conversations(
     model: Model, tokens: int, *, share: float, gpus: int = 1, card: float = CARD
 ) -> float:
     """Whole conversations that vLLM's cache holds at once; below 0 where it does not start.
@@ -302,7 +302,7 @@ def _cell(value: object) -> str:
     return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
-def _sizes() -> Rows:
+def _size_rows() -> Rows:
     rows: list[list[object]] = []
     for model in MODELS.values():
         counts = [f"{number / 1e9:.2f}" for number in (model.total, model.vision)]
@@ -321,7 +321,7 @@ _WAYS: Sequence[tuple[str, Stage, Offload]] = (
 )
 
 
-def _fits() -> Rows:
+def _fit_rows() -> Rows:
     """Whether full fine-tuning fits, for every model and way."""
     rows: list[list[object]] = []
     for name in MODELS:
@@ -335,7 +335,7 @@ def _fits() -> Rows:
     return rows
 
 
-def _adapters() -> Rows:
+def _adapter_rows() -> Rows:
     return [
         [name, *(_verdict(plan.on_gpu()) for plan in plans)]
         for name in MODELS
@@ -353,28 +353,28 @@ def _verdict(gib: float) -> str:
     return f"**{gib:.1f}**" if gib <= CARD else f"{gib:.1f}"
 
 
-def _working() -> Rows:
+def _activation_rows() -> Rows:
     return [
         [
             f"{tokens:,} tokens, pictures: {pictures}",
-            *(activations(one, tokens, pictures, vision=True) / GIB for one in MODELS.values()),
+            *(activations(model, tokens, pictures, vision=True) / GIB for model in MODELS.values()),
         ]
         for tokens, pictures in ((4096, 1), (8192, 1), (12288, 5), (16384, 6), (32768, 6))
     ]
 
 
-def _served() -> Rows:
+def _serving_rows() -> Rows:
     rows: list[list[object]] = []
     for name, gpus, share in (
         ("7B", 1, 0.4), ("7B", 1, 0.9), ("32B", 1, 0.95), ("32B", 2, 0.9), ("72B", 2, 0.95),
         ("72B", 4, 0.9), ("72B", 8, 0.9),
     ):  # fmt: skip
-        held = conversations_served(MODELS[name], 12288, share=share, gpus=gpus)
-        rows.append([name, gpus, str(share), f"{held:.0f}" if held >= 1 else "does not start"])
+        number = count_conversations(MODELS[name], 12288, share=share, gpus=gpus)
+        rows.append([name, gpus, str(share), f"{number:.0f}" if number >= 1 else "does not start"])
     return rows
 
 
-def _recipes() -> Rows:
+def _recipe_rows() -> Rows:
     rows: list[list[object]] = []
     for name, plan in PLANS.items():
         fixed, working, vllm = plan.parts()
@@ -392,7 +392,7 @@ def gpu_hours(steps: int, seconds: float, gpus: int) -> float:
 
 def page() -> str:
     """``training/MEMORY.md``."""
-    longest = PLANS["grpo_paper_8gpu"]
+    plan = PLANS["grpo_paper_8gpu"]
     return f"""\
 # Memory and cost
 
@@ -414,34 +414,44 @@ conversation at a time (`per_device_train_batch_size: 1`); twice as many need tw
                 "weights in 16 bit, GiB",
                 "cache a token, KiB",
             ],
-            _sizes(),
+            _size_rows(),
         )
     }
 
 ## Activations, GiB a conversation
 With gradient checkpointing, all weights trained.
 
-{table(["longest conversation", *MODELS], _working())}
+{table(["longest conversation", *MODELS], _activation_rows())}
 
 ## Full fine-tuning, GiB a GPU
-{longest.tokens:,} tokens with {longest.pictures} pictures; vLLM elsewhere. Bold fits.
+{plan.tokens:,} tokens with {plan.pictures} pictures; vLLM elsewhere. Bold fits.
 
-{table(["model and way", "1 GPU", "8 GPUs", "16 GPUs", "32 GPUs", "CPU of a node of 8"], _fits())}
+{
+        table(
+            ["model and way", "1 GPU", "8 GPUs", "16 GPUs", "32 GPUs", "CPU of a node of 8"],
+            _fit_rows(),
+        )
+    }
 
 ## LoRA of rank 64, GiB a GPU
-{longest.tokens:,} tokens with {longest.pictures} pictures. Bold fits.
+{plan.tokens:,} tokens with {plan.pictures} pictures. Bold fits.
 
-{table(["model", "1 GPU", "1 GPU, vLLM beside it with 0.4", "8 GPUs, ZeRO-3"], _adapters())}
+{table(["model", "1 GPU", "1 GPU, vLLM beside it with 0.4", "8 GPUs, ZeRO-3"], _adapter_rows())}
 
 ## Serving with vLLM
 How many conversations of 12,288 tokens the cache holds at once.
 
-{table(["model", "GPUs of a copy", "share of a GPU", "conversations"], _served())}
+{table(["model", "GPUs of a copy", "share of a GPU", "conversations"], _serving_rows())}
 
 ## The recipes, GiB a GPU
 Where vLLM sleeps during the update, activations and vLLM do not add up.
 
-{table(["recipe", "GPUs", "model states", "activations", "vLLM", "together", "fits"], _recipes())}
+{
+        table(
+            ["recipe", "GPUs", "model states", "activations", "vLLM", "together", "fits"],
+            _recipe_rows(),
+        )
+    }
 
 ## Cost
 GPU-hours are `steps x seconds of a step x GPUs held / 3600`. The GPUs of teacher and judge are held
@@ -460,13 +470,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--seconds", type=float, help="of a step")
     parser.add_argument("--gpus", type=int, default=8, help="all that are held meanwhile")
-    given = parser.parse_args(arguments)
-    if given.steps is None and given.seconds is None:
+    options = parser.parse_args(arguments)
+    if options.steps is None and options.seconds is None:
         print(page(), end="")
-    elif given.steps is None or given.seconds is None:
+    elif options.steps is None or options.seconds is None:
         parser.error("GPU-hours need both --steps and --seconds")
     else:
-        print(f"{gpu_hours(given.steps, given.seconds, given.gpus):.1f} GPU-hours")
+        print(f"{gpu_hours(options.steps, options.seconds, options.gpus):.1f} GPU-hours")
 
 
 if __name__ == "__main__":

@@ -48,8 +48,8 @@ def load_model(run: RunArguments, arguments: Any) -> Any:
     torch: Any = importlib.import_module("torch")
     hub: Any = importlib.import_module("transformers")
     deepspeed = arguments.deepspeed or os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true"
-    short = arguments.bf16 and (deepspeed or run.lora_rank > 0)
-    dtype = torch.bfloat16 if short else torch.float32
+    is_short = arguments.bf16 and (deepspeed or run.lora_rank > 0)
+    dtype = torch.bfloat16 if is_short else torch.float32
     try:
         model = hub.AutoModelForImageTextToText.from_pretrained(run.model, dtype=dtype)
     except (OSError, ValueError) as error:

@@ -22,28 +22,28 @@ class RolloutLog:
         rank: Each writes files of its own.
     """
 
-    def __init__(self, out: Path, every: int, rank: int) -> None:
-        self._folder, self._every, self._rank = out / "rollouts", max(1, every), rank
-        self._begun: set[Path] = set()
+    def __init__(self, out: Path, interval: int, rank: int) -> None:
+        self._folder, self._interval, self._rank = out / "rollouts", max(1, interval), rank
+        self._paths: set[Path] = set()
 
     def __call__(self, rewarded: Sequence[Rewarded], step: int, mode: str) -> None:
         """One batch of this rank."""
-        if mode == "train" and step % self._every != 0:
+        if mode == "train" and step % self._interval != 0:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{mode}_{step:06d}_rank_{self._rank}.jsonl"
         # A run that goes on plays a step again: what it wrote before it was killed is replaced.
-        again = path in self._begun
-        self._begun.add(path)
-        with path.open("a" if again else "w", encoding="utf-8") as file:
-            for one in rewarded:
-                file.write(json.dumps(self._line(one, step), default=str) + "\n")
+        is_begun = path in self._paths
+        self._paths.add(path)
+        with path.open("a" if is_begun else "w", encoding="utf-8") as file:
+            for episode in rewarded:
+                file.write(json.dumps(self._line(episode, step), default=str) + "\n")
 
-    def _line(self, one: Rewarded, step: int) -> dict[str, Any]:
-        result, reward = one.outcome.result, one.reward
-        pictures = {kind: self._keep(png) for kind, png in one.outcome.pictures.items()}
+    def _line(self, episode: Rewarded, step: int) -> dict[str, Any]:
+        result, reward = episode.outcome.result, episode.reward
+        pictures = {kind: self._keep(png) for kind, png in episode.outcome.pictures.items()}
         return {
-            **to_json(one.trajectory, self._keep),
+            **to_json(episode.trajectory, self._keep),
             "step": step,
             "status": result.status,
             "scores": {name: score.value for name, score in result.scores.items()},

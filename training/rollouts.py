@@ -64,7 +64,7 @@ class Rollout:
         mask: 1 for each token that the model wrote, 0 for what it was told.
         logprobs: Of each token as it was sampled, 0 for what it was told.
         pictures: Of the whole rollout, in the order of its tokens.
-        failed: Why it could not begin.
+        failure: Why it could not begin.
     """
 
     sample: Sample
@@ -74,25 +74,25 @@ class Rollout:
     mask: list[int] = field(default_factory=list[int])
     logprobs: list[float] = field(default_factory=list[float])
     pictures: list[Any] = field(default_factory=list[Any])
-    failed: Trajectory | None = None
-    scored: Future[Rewarded] | None = None
+    failure: Trajectory | None = None
+    score: Future[Rewarded] | None = None
 
     @property
     def goes_on(self) -> bool:
         """Another completion is due."""
         return self.episode is not None and self.episode.stop_reason is None
 
-    def so_far(self) -> Tokens:
+    def tokens_so_far(self) -> Tokens:
         """What the model is shown next."""
         return Tokens(self.prompt + self.ids, self.pictures)
 
-    def wrote(self, reply: Generated) -> None:
+    def add_reply(self, reply: Generated) -> None:
         """The model generated."""
         self.ids += reply.ids
         self.mask += [1] * len(reply.ids)
         self.logprobs += reply.logprobs or [0.0] * len(reply.ids)
 
-    def was_told(self, tokens: Tokens) -> None:
+    def add_tokens(self, tokens: Tokens) -> None:
         """The model is told something."""
         self.ids += tokens.ids
         self.mask += [0] * len(tokens.ids)
@@ -101,8 +101,8 @@ class Rollout:
 
     def trajectory(self) -> Trajectory:
         """The finished episode."""
-        if self.failed is not None:
-            return self.failed
+        if self.failure is not None:
+            return self.failure
         assert self.episode is not None
         return self.episode.trajectory()
 
@@ -130,7 +130,7 @@ class Rollouts:
         self._find = find
         # Stands for what is not there: a forward pass without any picture would leave out the
         # vision tower, for which other ranks may wait.
-        self._nothing = chat.prompt([Message("user", ("?", Picture(_blank())))])
+        self._filler = chat.prompt([Message("user", ("?", Picture(_blank())))])
         self._generate = generate
         self._pool = ThreadPoolExecutor(world.concurrency, thread_name_prefix="rollout")
 
@@ -155,7 +155,7 @@ class Rollouts:
     def play(self, ids: Sequence[str], trainer: Any) -> dict[str, list[Any] | None]:
         """As above, for the samples of these ids."""
         with self._watchdog.phase("prompts", f"{len(ids)} samples"):
-            rollouts = list(self._pool.map(self._begun, ids, _repeats(ids)))
+            rollouts = list(self._pool.map(self._begin, ids, _repeats(ids)))
         for rollout in rollouts:
             self._score_if_over(rollout)
         turn = 0
@@ -176,7 +176,7 @@ class Rollouts:
 
     # ---------------------------------------------------------------------------- a turn
 
-    def _begun(self, sample_id: str, repeat: int) -> Rollout:
+    def _begin(self, sample_id: str, repeat: int) -> Rollout:
         settings = self._world.settings
         sample = Sample(sample_id)
         try:
@@ -186,10 +186,10 @@ class Rollouts:
                 episode = Episode(sample.id, sample.prompt, target, settings, repeat)
                 prompt = self._chat.prompt(episode.messages())
         except (HarnessError, UserError) as error:
-            failed = Trajectory(sample.id, (), "harness_error", error=str(error), repeat=repeat)
+            failure = Trajectory(sample.id, (), "harness_error", error=str(error), repeat=repeat)
             # TRL needs a token; its mask keeps it out of the loss.
-            rollout = Rollout(sample, self._nothing.ids, failed=failed)
-            rollout.was_told(Tokens([self._chat.end_token], self._nothing.pictures))
+            rollout = Rollout(sample, self._filler.ids, failure=failure)
+            rollout.add_tokens(Tokens([self._chat.end_token], self._filler.pictures))
             return rollout
         return Rollout(sample, prompt.ids, episode, pictures=list(prompt.pictures))
 
@@ -202,17 +202,17 @@ class Rollouts:
         """
         n_active = sum(rollout.goes_on for rollout in rollouts)
         with self._watchdog.phase("wait", "for the other ranks' turn"):
-            most = most_of_all(n_active, trainer.accelerator)
-        if most == 0:
+            n_most = max_over_ranks(n_active, trainer.accelerator)
+        if n_most == 0:
             return 0
-        return most if trainer.use_vllm else max(1, n_active)
+        return n_most if trainer.use_vllm else max(1, n_active)
 
     def _turn(self, rollouts: Sequence[Rollout], n_slots: int, turn: int, trainer: Any) -> None:
         active = [rollout for rollout in rollouts if rollout.goes_on]
-        shown = [rollout.so_far() for rollout in active]
-        padded = shown + [self._nothing] * (n_slots - len(shown))
+        conversations = [rollout.tokens_so_far() for rollout in active]
+        batch = conversations + [self._filler] * (n_slots - len(conversations))
         with self._watchdog.phase("generate", f"turn {turn}, {len(active)} conversations"):
-            replies = self._generate(trainer, self._chat, padded, STOP)
+            replies = self._generate(trainer, self._chat, batch, STOP)
         with self._watchdog.phase("render", f"turn {turn}"):
             list(self._pool.map(self._advance, active, replies[: len(active)]))
 
@@ -220,7 +220,7 @@ class Rollouts:
         """What a completion asks for, one conversation."""
         episode = rollout.episode
         assert episode is not None
-        rollout.wrote(reply)
+        rollout.add_reply(reply)
         try:
             with boundary(f"rendering for {rollout.sample.id}"):
                 self._answer(rollout, episode, reply)
@@ -236,22 +236,22 @@ class Rollouts:
         episode.observe([self._respond(request, rollout, episode) for request in requests])
         if episode.stop_reason is not None:
             return
-        told = episode.messages()[n_known + 1 :]  # after what the model said itself
-        tokens = self._chat.continuation(told, ended=reply.ended)
+        messages = episode.messages()[n_known + 1 :]  # after what the model said itself
+        tokens = self._chat.continuation(messages, ended=reply.ended)
         # There must be room for one more completion, however long.
         room = self._world.max_tokens - self._world.settings.turn_tokens
         if len(rollout.ids) + len(tokens.ids) > room:
             episode.end("token_budget")
         else:
-            rollout.was_told(tokens)
+            rollout.add_tokens(tokens)
 
     def _respond(self, request: Any, rollout: Rollout, episode: Episode) -> Observation:
         world = self._world
         return respond(request, rollout.sample, world.bench, world.teacher, episode)
 
     def _score_if_over(self, rollout: Rollout) -> None:
-        if not rollout.goes_on and rollout.scored is None:
-            rollout.scored = self._pool.submit(
+        if not rollout.goes_on and rollout.score is None:
+            rollout.score = self._pool.submit(
                 self._world.rewarder, rollout.sample, rollout.trajectory()
             )
 
@@ -276,29 +276,29 @@ def as_completion(chat: ChatTokens, reply: Generated) -> Completion:
     )
 
 
-def most_of_all(number: int, accelerator: Any) -> int:
+def max_over_ranks(number: int, accelerator: Any) -> int:
     """The largest of every rank's number."""
     if accelerator.num_processes == 1:
         return number
     import torch
 
-    mine = torch.tensor([number], device=accelerator.device)
-    return int(accelerator.gather(mine).max())
+    own_number = torch.tensor([number], device=accelerator.device)
+    return int(accelerator.gather(own_number).max())
 
 
 def _repeats(ids: Sequence[str]) -> list[int]:
     """Which episode of its sample each one is."""
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     numbers: list[int] = []
     for sample_id in ids:
-        numbers.append(seen.get(sample_id, 0))
-        seen[sample_id] = numbers[-1] + 1
+        numbers.append(counts.get(sample_id, 0))
+        counts[sample_id] = numbers[-1] + 1
     return numbers
 
 
 def _result(rollout: Rollout) -> Rewarded:
-    assert rollout.scored is not None
-    return rollout.scored.result()
+    assert rollout.score is not None
+    return rollout.score.result()
 
 
 def totals(
@@ -310,42 +310,42 @@ def totals(
         rewarded: The rollouts.
         seconds: By phase.
     """
-    found: dict[str, list[float]] = defaultdict(list[float])
-    for one in rewarded:
-        for name, value in measures(one).items():
+    values_by_name: dict[str, list[float]] = defaultdict(list[float])
+    for episode in rewarded:
+        for name, value in measures(episode).items():
             if value is not None:
-                found[name].append(value)
-    for phase, taken in seconds.items():
-        found[f"seconds/{phase}"].append(taken)
-    if generating := seconds.get("generate"):
-        written = sum(one.trajectory.output_tokens for one in rewarded)
-        found["tokens_per_second"].append(written / generating)
-    return {name: (sum(values), len(values)) for name, values in found.items()}
+                values_by_name[name].append(value)
+    for phase, duration in seconds.items():
+        values_by_name[f"seconds/{phase}"].append(duration)
+    if generation_seconds := seconds.get("generate"):
+        n_tokens = sum(episode.trajectory.output_tokens for episode in rewarded)
+        values_by_name["tokens_per_second"].append(n_tokens / generation_seconds)
+    return {name: (sum(values), len(values)) for name, values in values_by_name.items()}
 
 
-def measures(one: Rewarded) -> dict[str, float | None]:
+def measures(episode: Rewarded) -> dict[str, float | None]:
     """What is logged of a rollout; ``None`` where it does not apply."""
-    trajectory, result, reward = one.trajectory, one.outcome.result, one.reward
-    seen = [observation for turn in trajectory.turns for observation in turn.observations]
-    ours = trajectory.failed or result.status == "harness_error"
-    ok = result.status == "ok"
-    found: dict[str, float | None] = {
+    trajectory, result, reward = episode.trajectory, episode.outcome.result, episode.reward
+    observations = [observation for turn in trajectory.turns for observation in turn.observations]
+    is_ours = trajectory.failed or result.status == "harness_error"
+    is_ok = result.status == "ok"
+    values: dict[str, float | None] = {
         "reward/vision": reward.vision,
         "reward/format": reward.format,
         "reward/tool": reward.tool,
         **{f"reward/{name.rpartition(':')[2]}": value for name, value in reward.terms.items()},
         "unscored": float(reward.total is None),
-        "harness_failures": float(ours),
-        "runnable": None if ours else float(ok),
-        "likeness_of_runnable": reward.vision if ok else None,
+        "harness_failures": float(is_ours),
+        "runnable": None if is_ours else float(is_ok),
+        "likeness_of_runnable": reward.vision if is_ok else None,
         "turns": float(len(trajectory.turns)),
-        "tool_calls": float(len(seen)),
-        "tool_failures": float(sum(one.status != "ok" for one in seen)),
+        "tool_calls": float(len(observations)),
+        "tool_failures": float(sum(observation.status != "ok" for observation in observations)),
         "teacher_failures": float(trajectory.n_teacher("failed")),
         **{f"stop/{name}": float(trajectory.stop_reason == name) for name in STOP_REASONS},
     }
     for name, score in result.scores.items():
-        found[f"score/{name}"] = score.value
-    judged = result.scores.get("gpt")
-    found["judge_failures"] = None if judged is None else float(judged.value is None)
-    return found
+        values[f"score/{name}"] = score.value
+    judgement = result.scores.get("gpt")
+    values["judge_failures"] = None if judgement is None else float(judgement.value is None)
+    return values

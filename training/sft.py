@@ -37,7 +37,7 @@ from rrvf.kinds.kind import RendererOptions
 from rrvf.policies import to_parts
 from rrvf.scorers.model_judge import bound_picture
 from rrvf.types import Sample
-from training.chat_tokens import ChatTokens, opened
+from training.chat_tokens import ChatTokens, open_pictures
 from training.command import read_arguments, run_as_command, tell_ranks
 from training.conversations import (
     Conversation,
@@ -55,7 +55,7 @@ IGNORED = -100
 """The label of a token that takes no part in the loss."""
 
 
-def _told(help_text: str, default: Any) -> Any:
+def _option(help_text: str, default: Any) -> Any:
     return field(default=default, metadata={"help": help_text})
 
 
@@ -63,23 +63,23 @@ def _told(help_text: str, default: Any) -> Any:
 class SftArguments:
     """What is learnt from: one of conversations, a recorded run, or the data's own code."""
 
-    conversations: str | None = _told(
+    conversations: str | None = _option(
         "JSONL or parquet file with conversations, or folder of parquet files.", None
     )
-    held_out_conversations: str | None = _told("The same, for the loss on held-out ones.", None)
-    recorded: str | None = _told("Folder of rrvf eval on the data: its good episodes.", None)
-    score: str | None = _told("Which score makes an episode a good one, as in text.", None)
-    at_least: float = _told("The score, 0 to 1, from which on it does.", 0.8)
-    answer: Literal["tags", "block"] = _told(
+    held_out_conversations: str | None = _option("The same, for the loss on held-out ones.", None)
+    recorded: str | None = _option("Folder of rrvf eval on the data: its good episodes.", None)
+    score: str | None = _option("Which score makes an episode a good one, as in text.", None)
+    at_least: float = _option("The score, 0 to 1, from which on it does.", 0.8)
+    answer: Literal["tags", "block"] = _option(
         "Reference code in the protocol's <answer>, or as a plain block to the plain prompt.",
         "tags",
     )
-    max_turns: int = _told("As in GRPO: the prompt tells how often the tool may be called.", 5)
-    max_pixels: int = _told("Larger pictures are scaled down.", 2048 * 1024)
-    workers: int = _told("Drawings at a time, where targets have to be drawn.", 2)
-    chart_python: str | None = _told("Interpreter that draws charts.", None)
-    browser: str | None = _told("Chromium that shows pages.", None)
-    confinement: str | None = _told("Level of confinement.", None)
+    max_turns: int = _option("As in GRPO: the prompt tells how often the tool may be called.", 5)
+    max_pixels: int = _option("Larger pictures are scaled down.", 2048 * 1024)
+    workers: int = _option("Drawings at a time, where targets have to be drawn.", 2)
+    chart_python: str | None = _option("Interpreter that draws charts.", None)
+    browser: str | None = _option("Chromium that shows pages.", None)
+    confinement: str | None = _option("Level of confinement.", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +108,8 @@ def as_example(chat: ChatTokens, conversation: Conversation, max_pixels: int) ->
     Raises:
         DataError: It does not begin or end so, or has no picture.
     """
-    messages = tuple(_scaled(message, max_pixels) for message in conversation.messages)
-    turns = [at for at, message in enumerate(messages) if message.role == "assistant"]
+    messages = tuple(_scale_pictures(message, max_pixels) for message in conversation.messages)
+    turns = [index for index, message in enumerate(messages) if message.role == "assistant"]
     if not turns or turns[0] == 0 or turns[-1] != len(messages) - 1:
         raise DataError(
             f"conversation {conversation.id}: it must begin with what the model is told and end "
@@ -120,18 +120,18 @@ def as_example(chat: ChatTokens, conversation: Conversation, max_pixels: int) ->
         raise DataError(f"conversation {conversation.id} has no picture; leave it out")
     ids = list(chat.prompt(messages[: turns[0]]).ids)
     labels = [IGNORED] * len(ids)
-    for turn, following in zip(turns, [*turns[1:], None], strict=True):
+    for turn, next_turn in zip(turns, [*turns[1:], None], strict=True):
         reply = [*_reply(chat, messages[turn]), chat.end_token]
         ids += reply
         labels += reply
-        if following is not None:
-            between = chat.continuation(messages[turn + 1 : following], ended=True).ids
-            ids += between
-            labels += [IGNORED] * len(between)
+        if next_turn is not None:
+            tokens = chat.continuation(messages[turn + 1 : next_turn], ended=True).ids
+            ids += tokens
+            labels += [IGNORED] * len(tokens)
     return Example(ids, labels, messages)
 
 
-def _scaled(message: Message, max_pixels: int) -> Message:
+def _scale_pictures(message: Message, max_pixels: int) -> Message:
     parts = (
         replace(part, png=bound_picture(part.png, max_pixels))
         if isinstance(part, Picture)
@@ -149,7 +149,7 @@ def _reply(chat: ChatTokens, message: Message) -> list[int]:
     return list(chat.tokenizer.encode(text, add_special_tokens=False))
 
 
-def prepared(
+def prepare_examples(
     chat: ChatTokens,
     conversations: Iterable[Conversation],
     name: str,
@@ -168,23 +168,23 @@ def prepared(
     Raises:
         DataError: None is short enough, or one cannot be used.
     """
-    kept: list[Example] = []
+    examples: list[Example] = []
     lengths: list[int] = []
     for conversation in conversations:
         example = as_example(chat, conversation, max_pixels)
         lengths.append(len(example.ids))
         if max_length is None or lengths[-1] <= max_length:
-            kept.append(example)
-    n_too_long = len(lengths) - len(kept)
+            examples.append(example)
+    n_too_long = len(lengths) - len(examples)
     problem = (
         f"{name}: {n_too_long} of {len(lengths)} conversations are longer than max_length "
         f"({max_length} tokens; the longest has {max(lengths, default=0)})"
     )
-    if not kept:
+    if not examples:
         raise DataError(f"{problem}; raise max_length" if lengths else f"{name}: no conversations")
     if n_too_long:
         logger.warning("%s and are left out", problem)
-    return kept, n_too_long
+    return examples, n_too_long
 
 
 class Collator:
@@ -204,18 +204,18 @@ class Collator:
         import torch
 
         examples: list[Example] = [self._parts[row["part"]][row["place"]] for row in rows]
-        pictures = [picture for one in examples for picture in opened(one.messages)]
-        ids = _padded([one.ids for one in examples], self._processor.tokenizer.pad_token_id)
+        pictures = [picture for example in examples for picture in open_pictures(example.messages)]
+        ids = _pad([example.ids for example in examples], self._processor.tokenizer.pad_token_id)
         return {
             "input_ids": ids,
-            "attention_mask": _padded([[1] * len(one.ids) for one in examples], 0),
-            "labels": _padded([one.labels for one in examples], IGNORED),
+            "attention_mask": _pad([[1] * len(example.ids) for example in examples], 0),
+            "labels": _pad([example.labels for example in examples], IGNORED),
             "mm_token_type_ids": (ids == self._image_token).to(torch.long),
             **self._processor.image_processor(images=pictures, return_tensors="pt"),
         }
 
 
-def _padded(rows: Sequence[Sequence[int]], value: int) -> Any:
+def _pad(rows: Sequence[Sequence[int]], value: int) -> Any:
     import torch
 
     longest = max(map(len, rows))
@@ -255,38 +255,38 @@ def _from_files(
 ) -> tuple[list[Conversation], list[Conversation], dict[str, Any]]:
     if data.data or sft.recorded:
         raise UserError("conversations and data are both named; name one of them")
-    found = read_conversations(Path(name))
+    conversations = read_conversations(Path(name))
     if sft.held_out_conversations is not None:
         held_out = list(read_conversations(Path(sft.held_out_conversations)))
     else:
-        held_out = list(islice(found, data.held_out))
+        held_out = list(islice(conversations, data.held_out))
     card = {"conversations": name, "held_out_conversations": sft.held_out_conversations}
-    return list(found), held_out, card
+    return list(conversations), held_out, card
 
 
 def _from_samples(
     data: DataArguments, sft: SftArguments
 ) -> tuple[list[Conversation], list[Conversation], dict[str, Any]]:
     if sft.recorded is not None:
-        return _recorded(data, sft, sft.recorded)
-    learnt, held_out, card = open_data(replace(data, setting="with_reference"))
-    return _references(learnt, sft), _references(held_out, sft) if held_out else [], card
+        return _read_recorded(data, sft, sft.recorded)
+    train_data, held_out, card = open_data(replace(data, setting="with_reference"))
+    return _references(train_data, sft), _references(held_out, sft) if held_out else [], card
 
 
-def _recorded(
+def _read_recorded(
     data: DataArguments, sft: SftArguments, run: str
 ) -> tuple[list[Conversation], list[Conversation], dict[str, Any]]:
     if sft.score is None:
         raise UserError("recorded needs the score that makes an episode a good one: score: text")
-    allowed = data.allow_test_items
-    whole = load(data.data, setting="with_reference", allow_test_items=allowed)
-    with _bench(whole, sft) as bench:
-        good = recorded_conversations(
-            Path(run), whole, bench, scorer=sft.score, at_least=sft.at_least
+    allow = data.allow_test_items
+    samples = load(data.data, setting="with_reference", allow_test_items=allow)
+    with _bench(samples, sft) as bench:
+        episodes = recorded_conversations(
+            Path(run), samples, bench, scorer=sft.score, at_least=sft.at_least
         )
-        found = list(good)
-    card = {"recorded": run, "score": sft.score, "at_least": sft.at_least, "data": whole.card()}
-    return found[data.held_out :], found[: data.held_out], card
+        conversations = list(episodes)
+    card = {"recorded": run, "score": sft.score, "at_least": sft.at_least, "data": samples.card()}
+    return conversations[data.held_out :], conversations[: data.held_out], card
 
 
 def _references(samples: TrainingData, sft: SftArguments) -> list[Conversation]:
@@ -295,7 +295,7 @@ def _references(samples: TrainingData, sft: SftArguments) -> list[Conversation]:
     settings = AgentSettings.of(samples.language, max_turns=max_turns, max_pixels=sft.max_pixels)
     problems: list[HarnessError] = []
 
-    def made(sample: Sample) -> Conversation | None:
+    def make_conversation(sample: Sample) -> Conversation | None:
         try:
             return reference_conversation(sample, bench.target(sample), settings)
         except HarnessError as error:
@@ -303,10 +303,14 @@ def _references(samples: TrainingData, sft: SftArguments) -> list[Conversation]:
             return None
 
     with _bench(samples, sft) as bench, ThreadPoolExecutor(sft.workers) as pool:
-        found = [one for one in pool.map(made, samples) if one is not None]
+        conversations = [
+            conversation
+            for conversation in pool.map(make_conversation, samples)
+            if conversation is not None
+        ]
     if problems:
         logger.warning("%d of %d samples left out: %s", len(problems), len(samples), problems[0])
-    return found
+    return conversations
 
 
 def _bench(samples: TrainingData, sft: SftArguments) -> AbstractContextManager[Bench]:
@@ -338,7 +342,7 @@ def train(data: DataArguments, sft: SftArguments, run: RunArguments, arguments: 
     Raises:
         UserError: The settings cannot be used.
     """
-    from training.checkpoints import MarkWhole, last_whole
+    from training.checkpoints import MarkWhole, find_checkpoint
     from training.models import load_model, load_processor, lora
 
     tell_ranks()
@@ -352,7 +356,7 @@ def train(data: DataArguments, sft: SftArguments, run: RunArguments, arguments: 
         _write_card(out, {"sft": asdict(sft), "run": asdict(run), "data": card}, arguments)
     model = load_model(run, arguments)
     rows = {name: rows_of(name, examples) for name, examples in parts.items()}
-    trainer = resumable(importlib.import_module("trl").SFTTrainer)(
+    trainer = make_resumable(importlib.import_module("trl").SFTTrainer)(
         model=model,
         args=arguments,
         data_collator=Collator(processor, parts),
@@ -362,7 +366,7 @@ def train(data: DataArguments, sft: SftArguments, run: RunArguments, arguments: 
         peft_config=lora(run, model),
         callbacks=[MarkWhole()],
     )
-    checkpoint = last_whole(out) if run.resume else None
+    checkpoint = find_checkpoint(out) if run.resume else None
     if checkpoint is not None:
         logger.info("going on from %s", checkpoint)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
@@ -372,7 +376,7 @@ def train(data: DataArguments, sft: SftArguments, run: RunArguments, arguments: 
     return trainer
 
 
-def resumable(trainer_class: Any) -> Any:
+def make_resumable(trainer_class: Any) -> Any:
     """The same trainer, which finds all of a checkpoint's weights when it goes on."""
     from training.checkpoints import load_weights
 
@@ -391,12 +395,14 @@ def _parts(
     data: DataArguments, sft: SftArguments, chat: ChatTokens, max_length: int | None
 ) -> tuple[dict[str, list[Example]], dict[str, Any]]:
     """What is learnt and what is held out, in tokens, and the card of both."""
-    learnt, held_out, card = find_conversations(data, sft)
+    train_conversations, held_out, card = find_conversations(data, sft)
     parts: dict[str, list[Example]] = {}
-    for name, conversations in (("train", learnt), ("held_out", held_out)):
+    for name, conversations in (("train", train_conversations), ("held_out", held_out)):
         if name == "held_out" and not conversations:
             continue
-        parts[name], n_too_long = prepared(chat, conversations, name, max_length, sft.max_pixels)
+        parts[name], n_too_long = prepare_examples(
+            chat, conversations, name, max_length, sft.max_pixels
+        )
         card |= {f"n_{name}": len(parts[name]), f"n_{name}_too_long": n_too_long}
     return parts, card
 
@@ -404,8 +410,8 @@ def _parts(
 def _write_card(out: Path, card: Mapping[str, Any], arguments: Any) -> None:
     """The record of what this run is."""
     out.mkdir(parents=True, exist_ok=True)
-    whole = {**card, "trl": json.loads(arguments.to_json_string())}
-    (out / "run_card.json").write_text(json.dumps(whole, indent=2, default=str) + "\n")
+    record = {**card, "trl": json.loads(arguments.to_json_string())}
+    (out / "run_card.json").write_text(json.dumps(record, indent=2, default=str) + "\n")
 
 
 def main() -> None:

@@ -95,12 +95,12 @@ def synthetic_tiny(seed: int) -> Sample:
     # Axes end at the tallest bar: [1, 2] and [2, 4] would be the same picture.
     heights[rng.randrange(number)] = TINY_HEIGHT
     colors = "".join(rng.choice(TINY_COLORS) for _ in heights)
-    shown = ",".join(map(str, heights))
+    digits = ",".join(map(str, heights))
     code = (
         "import matplotlib.pyplot as plt\n"
         "plt.figure(figsize=[.84]*2)\n"
         'plt.axis("off")\n'
-        f'plt.bar(range({number}),[{shown}],color=[*"{colors}"])\n'
+        f'plt.bar(range({number}),[{digits}],color=[*"{colors}"])\n'
     )
     return Sample(f"tiny-{seed}", code, tags={"category": "tiny", "level": "0"})
 
@@ -149,8 +149,8 @@ class _Sheet:
     def call(self, function: str, *arguments: str, **options: str) -> None:
         """A call on the axes; arguments are code."""
         prefix = "set_" if self.name != "plt" and function in _SETTERS else ""
-        given = [*arguments, *(f"{name}={value}" for name, value in options.items())]
-        self.lines.append(f"{self.name}.{prefix}{function}({', '.join(given)})")
+        parts = [*arguments, *(f"{name}={value}" for name, value in options.items())]
+        self.lines.append(f"{self.name}.{prefix}{function}({', '.join(parts)})")
 
     def likely(self, chance: float) -> bool:
         """A coin."""
@@ -210,10 +210,10 @@ def _bar(sheet: _Sheet) -> None:
     options = _bar_style(sheet, number)
     if sheet.level > 1 and sheet.likely(0.3):
         sheet.call("barh", "labels", "values", **options)
-        _labelled(sheet, sheet.topic.unit, sheet.topic.groups)
+        _label_axes(sheet, sheet.topic.unit, sheet.topic.groups)
         return
     sheet.call("bar", "labels", "values", **options)
-    _labelled(sheet, sheet.topic.groups, sheet.topic.unit)
+    _label_axes(sheet, sheet.topic.groups, sheet.topic.unit)
     if sheet.level > 2:
         sheet.lines.append("for position, value in enumerate(values):")
         where = 'position, value, str(value), ha="center", va="bottom"'
@@ -221,8 +221,8 @@ def _bar(sheet: _Sheet) -> None:
 
 
 def _bar_style(sheet: _Sheet, number: int) -> dict[str, str]:
-    several = sheet.level > 1 and sheet.likely(0.5)
-    color = list(sheet.colors[:number]) if several else sheet.colors[0]
+    has_several = sheet.level > 1 and sheet.likely(0.5)
+    color = list(sheet.colors[:number]) if has_several else sheet.colors[0]
     options = {"color": _literal(color)}
     if sheet.likely(0.3):
         options["width" if sheet.level == 1 else "alpha"] = sheet.rng.choice(("0.5", "0.6", "0.7"))
@@ -250,7 +250,7 @@ def _lines(sheet: _Sheet) -> None:
         if series > 1:
             options["label"] = _literal(name)
         sheet.call("plot", "x", _literal(values), **options)
-    _labelled(sheet, "Year" if start > 100 else "Day", sheet.topic.unit)
+    _label_axes(sheet, "Year" if start > 100 else "Day", sheet.topic.unit)
     _legend(sheet, series)
 
 
@@ -268,7 +268,7 @@ def _scatter(sheet: _Sheet) -> None:
         if series > 1:
             options["label"] = _literal(name)
         sheet.call("scatter", "x", "y", **options)
-    _labelled(sheet, f"{sheet.topic.subject} before", f"{sheet.topic.subject} after")
+    _label_axes(sheet, f"{sheet.topic.subject} before", f"{sheet.topic.subject} after")
     _legend(sheet, series)
 
 
@@ -290,7 +290,7 @@ def _histogram(sheet: _Sheet) -> None:
     sheet.set("values", sheet.cloud(10 * sheet.n_points()))
     bins = str(sheet.rng.randint(5, 12))
     sheet.call("hist", "values", bins=bins, color=_literal(sheet.colors[0]), edgecolor='"white"')
-    _labelled(sheet, f"{sheet.topic.subject} ({sheet.topic.unit})", "Count")
+    _label_axes(sheet, f"{sheet.topic.subject} ({sheet.topic.unit})", "Count")
 
 
 def _distributions(sheet: _Sheet) -> None:
@@ -308,7 +308,7 @@ def _distributions(sheet: _Sheet) -> None:
     sheet.lines.append(f"for patch, color in zip({patches}, {colors}):")
     sheet.lines.append("    patch.set_facecolor(color)")
     sheet.call("xticks", _literal(list(range(1, number + 1))), names)
-    _labelled(sheet, sheet.topic.groups, sheet.topic.unit)
+    _label_axes(sheet, sheet.topic.groups, sheet.topic.unit)
 
 
 def _grouped_bars(sheet: _Sheet) -> None:
@@ -320,11 +320,11 @@ def _grouped_bars(sheet: _Sheet) -> None:
     sheet.lines.append(f"width = {width}")
     rows = zip(sheet.series(series), sheet.table(series, number), sheet.colors, strict=False)
     for place, (name, values, color) in enumerate(rows):
-        at = "x" if place == 0 else f"x + {place} * width" if place > 1 else "x + width"
+        position = "x" if place == 0 else f"x + {place} * width" if place > 1 else "x + width"
         options = {"label": _literal(name), "color": _literal(color)}
-        sheet.call("bar", at, _literal(values), "width", **options)
+        sheet.call("bar", position, _literal(values), "width", **options)
     sheet.call("xticks", f"x + {round(width * (series - 1) / 2, 3)}", "labels")
-    _labelled(sheet, sheet.topic.groups, sheet.topic.unit)
+    _label_axes(sheet, sheet.topic.groups, sheet.topic.unit)
     _legend(sheet, series)
 
 
@@ -340,7 +340,7 @@ def _stacked_bars(sheet: _Sheet) -> None:
         options = {"bottom": "bottom", "label": _literal(name), "color": _literal(color)}
         sheet.call("bar", "labels", "values", **options)
         sheet.lines.append("bottom += values")
-    _labelled(sheet, sheet.topic.groups, sheet.topic.unit)
+    _label_axes(sheet, sheet.topic.groups, sheet.topic.unit)
     _legend(sheet, series)
 
 
@@ -355,7 +355,7 @@ def _error_bars(sheet: _Sheet) -> None:
         marker = sheet.rng.choice(_MARKERS) + sheet.rng.choice(("", "-", "--"))
         options |= {"fmt": _literal(marker), "color": _literal(color), "label": _literal(name)}
         sheet.call("errorbar", "labels", _literal(values), **options)
-    _labelled(sheet, sheet.topic.groups, sheet.topic.unit)
+    _label_axes(sheet, sheet.topic.groups, sheet.topic.unit)
     _legend(sheet, series)
 
 
@@ -392,7 +392,7 @@ def _areas(sheet: _Sheet) -> None:
             shade = _literal(color)
             sheet.call("plot", "x", "y", color=shade, label=_literal(name))
             sheet.call("fill_between", "x", "y", color=shade, alpha="0.3")
-    _labelled(sheet, "Week", sheet.topic.unit)
+    _label_axes(sheet, "Week", sheet.topic.unit)
     _legend(sheet, series)
 
 
@@ -401,15 +401,15 @@ def _twin_axes(sheet: _Sheet) -> None:
     sheet.set("labels", sheet.categories(number))
     bars, lines = sheet.table(2, number)
     first, second = sheet.series(2)
-    color, other = map(_literal, sheet.colors[:2])
+    color, other_color = map(_literal, sheet.colors[:2])
     sheet.call("bar", "labels", _literal(bars), color=color, label=_literal(first))
-    _labelled(sheet, sheet.topic.groups, sheet.topic.unit)
+    _label_axes(sheet, sheet.topic.groups, sheet.topic.unit)
     sheet.call("legend", loc='"upper left"')
     sheet.lines.append(f"twin = {sheet.name}.twinx()")
     marker = _literal(sheet.rng.choice(_MARKERS))
-    options = f"color={other}, marker={marker}, label={_literal(second)}"
+    options = f"color={other_color}, marker={marker}, label={_literal(second)}"
     sheet.lines.append(f"twin.plot(labels, {_literal(lines)}, {options})")
-    sheet.lines.append(f"twin.set_ylabel({_literal(second)}, color={other})")
+    sheet.lines.append(f"twin.set_ylabel({_literal(second)}, color={other_color})")
     sheet.lines.append('twin.legend(loc="upper right")')
 
 
@@ -528,12 +528,12 @@ def _finish(sheet: _Sheet, kind: str) -> None:
     if sheet.level > 1 and sheet.likely(0.4):
         sheet.call("grid", "True", linestyle=_literal(sheet.rng.choice(_LINES)), alpha="0.6")
     if sheet.level > 3 and kind in ("line", "grouped", "stacked", "errorbar"):
-        _noted(sheet)
+        _add_note(sheet)
     if sheet.name != "plt" and kind != "twin" and sheet.likely(0.3):
         sheet.lines.append(f'{sheet.name}.spines[["top", "right"]].set_visible(False)')
 
 
-def _noted(sheet: _Sheet) -> None:
+def _add_note(sheet: _Sheet) -> None:
     """A note in a corner, and mostly a line across."""
     if sheet.likely(0.7):
         height = sheet.rng.randint(8, 32) * sheet.scale
@@ -544,7 +544,7 @@ def _noted(sheet: _Sheet) -> None:
     sheet.call("text", "0.03", "0.93", note, options)
 
 
-def _labelled(sheet: _Sheet, x: str, y: str) -> None:
+def _label_axes(sheet: _Sheet, x: str, y: str) -> None:
     """Labels of the axes, from the second level on."""
     if sheet.level > 1:
         sheet.call("xlabel", _literal(x))

@@ -85,9 +85,9 @@ def synthetic_page(seed: int, level: int) -> Sample:
     rng = random.Random(f"page:{level}:{seed}")
     brand = rng.choice(BRAND_FIRST) + rng.choice(BRAND_SECOND)
     site = _Site(rng, level, rng.choice(_THEMES), rng.choice(_FONTS), brand)
-    names = _chosen_blocks(site)
+    names = _choose_blocks(site)
     blocks = [line for name in names for line in _BLOCKS[name](site)]
-    body = _around(site, blocks)
+    body = _wrap_blocks(site, blocks)
     tags = {"category": " ".join(names), "level": str(level)}
     return Sample(f"page-{level}-{seed}", _document(site, body), tags=tags)
 
@@ -290,7 +290,7 @@ _BY_LEVEL: Mapping[int, tuple[str, ...]] = {
 }
 
 
-def _chosen_blocks(site: _Site) -> list[str]:
+def _choose_blocks(site: _Site) -> list[str]:
     """Names of blocks, each once; what stands out comes first."""
     names = site.rng.sample(_BY_LEVEL[site.level], site.rng.randint(*_N_BLOCKS[site.level]))
     if site.level == 4 and not {"table", "form"} & set(names):
@@ -303,7 +303,7 @@ def _chosen_blocks(site: _Site) -> list[str]:
 # ---------------------------------------------------------------------------------- around them
 
 
-def _around(site: _Site, blocks: list[str]) -> list[str]:
+def _wrap_blocks(site: _Site, blocks: list[str]) -> list[str]:
     """Header, menu and footer around the blocks."""
     width = site.rng.choice((860, 960, 1100))
     site.rule("main", f"max-width: {width}px; margin: 0 auto; padding: 20px 30px;")
@@ -346,7 +346,7 @@ def _side_menu(site: _Site, main: list[str]) -> list[str]:
     aside = [
         "<aside>",
         f"  <h1>{site.brand}</h1>",
-        *(f"  {one}" for one in _menu(site)),
+        *(f"  {entry}" for entry in _menu(site)),
         "</aside>",
     ]
     return ['<div class="columns">', *(f"  {line}" for line in [*aside, *main]), "</div>"]

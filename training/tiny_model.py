@@ -157,8 +157,8 @@ def _learn_pieces(text: Sequence[str]) -> tuple[dict[str, int], list[tuple[str, 
     )
     learner.train_from_iterator(text, trainer)
     # Its own file format holds the merges in their order; there is no other way to ask for them.
-    learned = json.loads(learner.to_str())["model"]
-    return learned["vocab"], [(first, second) for first, second in learned["merges"]]
+    pieces = json.loads(learner.to_str())["model"]
+    return pieces["vocab"], [(first, second) for first, second in pieces["merges"]]
 
 
 def _text() -> list[str]:
@@ -243,8 +243,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="training.tiny_model", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="OUT_DIR")
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args(arguments)
-    build(given.folder, given.seed)
+    options = parser.parse_args(arguments)
+    build(options.folder, options.seed)
 
 
 if __name__ == "__main__":

@@ -53,9 +53,9 @@ class RrvfTrainer(GRPOTrainer):
         self._watchdog = watchdog
         self._max_lost_batches, self._n_lost_batches = max_lost_batches, 0
         self._on_rollouts = on_rollouts
-        self._lost: list[bool] = []
+        self._lost_flags: list[bool] = []
         self._totals: dict[str, dict[str, list[float]]] = {"train": {}, "eval": {}}
-        self._evaluated: dict[tuple[str, int], SampleResult] = {}
+        self._results: dict[tuple[str, int], SampleResult] = {}
         self._bench = rollouts.bench
         super().__init__(reward_funcs=self.episode_reward, rollout_func=rollouts, **arguments)
 
@@ -71,9 +71,9 @@ class RrvfTrainer(GRPOTrainer):
     def _generate(self, prompts: list[Any]) -> Any:
         *parts, extra, _, _ = super()._generate(prompts)
         pictures = extra.pop("pictures")
-        shown = [one or None for one in pictures]
+        images = [entry or None for entry in pictures]
         self.tools = ["rollouts"] if any(pictures) else []
-        return (*parts, extra, shown if any(pictures) else None, pictures)
+        return (*parts, extra, images if any(pictures) else None, pictures)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self.batch_ids = [row[SAMPLE] for row in inputs]
@@ -81,9 +81,9 @@ class RrvfTrainer(GRPOTrainer):
             output = super()._generate_and_score_completions(inputs)
         finally:
             self.tools = []
-        return self._without_lost(output)
+        return self._drop_lost(output)
 
-    def _without_lost(self, output: dict[str, Any]) -> dict[str, Any]:
+    def _drop_lost(self, output: dict[str, Any]) -> dict[str, Any]:
         """Take out of the loss what can teach nothing; TRL only makes its advantage 0.
 
         So it weighs in no mean over tokens (``dapo``, ``cispo``, ``vespo``, ``bnpo``); losses that
@@ -92,10 +92,10 @@ class RrvfTrainer(GRPOTrainer):
         import torch
 
         mask = output["tool_mask"]
-        keep = torch.tensor([not lost for lost in self._lost], device=mask.device)
+        keep = torch.tensor([not is_lost for is_lost in self._lost_flags], device=mask.device)
         output["tool_mask"] = mask * keep.unsqueeze(1)
-        counted = (output["completion_mask"] * output["tool_mask"]).sum()
-        total: Any = self.accelerator.gather(counted)
+        n_tokens = (output["completion_mask"] * output["tool_mask"]).sum()
+        total: Any = self.accelerator.gather(n_tokens)
         output["num_items_in_batch"] = total.sum().clamp(min=1)
         return output
 
@@ -108,22 +108,22 @@ class RrvfTrainer(GRPOTrainer):
         **columns: Any,
     ) -> list[float | None]:
         """The one reward function: two of them would add up a missing reward as 0."""
-        rewards = [one.reward.total for one in rewarded]
+        rewards = [episode.reward.total for episode in rewarded]
         mode = self._mode()
         groups = self._groups(rewards)
-        own = self._own_groups(groups, len(rewards))
-        self._lost = [
+        own_groups = self._own_groups(groups, len(rewards))
+        self._lost_flags = [
             reward is None or (mode == "train" and len(group) < 2)
-            for reward, group in zip(rewards, own, strict=True)
+            for reward, group in zip(rewards, own_groups, strict=True)
         ]
-        self._add(mode, totals(rewarded, self._watchdog.taken()))
-        self._add(mode, _spread(groups), everywhere=True)
-        log_extra("stopped", [one.trajectory.stop_reason for one in rewarded])
-        log_extra("status", [one.outcome.result.status for one in rewarded])
+        self._add_sums(mode, totals(rewarded, self._watchdog.take_seconds()))
+        self._add_sums(mode, _measure_spread(groups), everywhere=True)
+        log_extra("stopped", [episode.trajectory.stop_reason for episode in rewarded])
+        log_extra("status", [episode.outcome.result.status for episode in rewarded])
         if mode == "eval":
-            for one in rewarded:
-                key = (one.trajectory.sample_id, one.trajectory.repeat)
-                self._evaluated.setdefault(key, one.outcome.result)
+            for episode in rewarded:
+                key = (episode.trajectory.sample_id, episode.trajectory.repeat)
+                self._results.setdefault(key, episode.outcome.result)
         if self._on_rollouts is not None:
             self._on_rollouts(rewarded, self.state.global_step, mode)
         if mode == "train":
@@ -139,11 +139,11 @@ class RrvfTrainer(GRPOTrainer):
         """The rewards of every group of all ranks, as far as they were measured."""
         import torch
 
-        told = [math.nan if reward is None else reward for reward in rewards]
-        mine = torch.tensor(told, device=self.accelerator.device, dtype=torch.float64)
-        everyone: Any = self.accelerator.gather(mine)
+        numbers = [math.nan if reward is None else reward for reward in rewards]
+        own_rewards = torch.tensor(numbers, device=self.accelerator.device, dtype=torch.float64)
+        all_rewards: Any = self.accelerator.gather(own_rewards)
         size = self._group_size()
-        values = everyone.tolist()
+        values = all_rewards.tolist()
         return [
             [value for value in values[start : start + size] if not math.isnan(value)]
             for start in range(0, len(values), size)
@@ -164,7 +164,7 @@ class RrvfTrainer(GRPOTrainer):
         """Stop, on all ranks alike, where nothing can be measured any more."""
         self._n_lost_batches = 0 if any(groups) else self._n_lost_batches + 1
         if self._n_lost_batches >= self._max_lost_batches:
-            reason = next((one.reward.reason for one in rewarded), None)
+            reason = next((episode.reward.reason for episode in rewarded), None)
             raise UserError(
                 f"no reward could be measured in {self._n_lost_batches} batches in a row: "
                 f"{reason}; mend it and start the same command again to go on"
@@ -172,15 +172,15 @@ class RrvfTrainer(GRPOTrainer):
 
     # ------------------------------------------------------------------------------ the log
 
-    def _add(
-        self, mode: str, found: Mapping[str, tuple[float, int]], *, everywhere: bool = False
+    def _add_sums(
+        self, mode: str, sums: Mapping[str, tuple[float, int]], *, everywhere: bool = False
     ) -> None:
         """Add to what is logged next; ``everywhere`` where all ranks have the same."""
-        for name, (total, count) in found.items():
-            kept = self._totals[mode].setdefault(name, [0.0, 0.0])
+        for name, (total, count) in sums.items():
+            entry = self._totals[mode].setdefault(name, [0.0, 0.0])
             if not everywhere or self.accelerator.is_main_process:
-                kept[0] += total
-                kept[1] += count
+                entry[0] += total
+                entry[1] += count
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log means over all rollouts since the last time, and a benchmark's own metrics.
@@ -190,11 +190,11 @@ class RrvfTrainer(GRPOTrainer):
         """
         mode = self._mode()
         pooled: dict[str, list[float]] = {}
-        for told in gather_object([self._totals[mode]]):
-            for name, (total, count) in told.items():
-                kept = pooled.setdefault(name, [0.0, 0.0])
-                kept[0] += total
-                kept[1] += count
+        for sums in gather_object([self._totals[mode]]):
+            for name, (total, count) in sums.items():
+                entry = pooled.setdefault(name, [0.0, 0.0])
+                entry[0] += total
+                entry[1] += count
         self._totals[mode].clear()
         for name, (total, count) in pooled.items():
             if count:
@@ -206,24 +206,24 @@ class RrvfTrainer(GRPOTrainer):
     def _benchmark_metrics(self) -> dict[str, float]:
         """Those of an evaluation that has ended, each held-out sample once."""
         results: dict[tuple[str, int], SampleResult] = {}
-        for told in gather_object([self._evaluated]):
-            results |= told
-        self._evaluated.clear()
+        for part in gather_object([self._results]):
+            results |= part
+        self._results.clear()
         if not results:
             return {}
         metrics = self._bench.metrics(list(results.values()))
         return {f"eval_metrics/{name}": v for name, v in metrics.items() if v is not None}
 
 
-def _spread(groups: list[list[float]]) -> dict[str, tuple[float, int]]:
+def _measure_spread(groups: list[list[float]]) -> dict[str, tuple[float, int]]:
     """The spread of rewards within groups, and the share of groups that have none.
 
     TRL logs the spread of the batch, and leaves out groups without two rewards.
     """
     spreads = [statistics.stdev(group) if len(group) > 1 else 0.0 for group in groups]
-    several = [spread for spread, group in zip(spreads, groups, strict=True) if len(group) > 1]
-    flat = sum(spread < 1e-8 for spread in spreads)
+    wide_spreads = [spread for spread, group in zip(spreads, groups, strict=True) if len(group) > 1]
+    n_flat = sum(spread < 1e-8 for spread in spreads)
     return {
-        "reward_std_in_groups": (sum(several), len(several)),
-        "groups_without_spread": (float(flat), len(groups)),
+        "reward_std_in_groups": (sum(wide_spreads), len(wide_spreads)),
+        "groups_without_spread": (float(n_flat), len(groups)),
     }

@@ -23,7 +23,7 @@ IDLE = "training"
 
 
 @dataclass(frozen=True, slots=True)
-class Doing:
+class Activity:
     """What a rank does.
 
     Attributes:
@@ -48,9 +48,9 @@ class Watchdog:
 
     def __init__(self, folder: Path, rank: int, patience: float = 600.0) -> None:
         self._folder, self._rank, self._patience = folder, rank, patience
-        self._doing = Doing(IDLE, "", time.time())
+        self._activity = Activity(IDLE, "", time.time())
         self._seconds: dict[str, float] = defaultdict(float)
-        self._done = threading.Event()
+        self._stop = threading.Event()
         folder.mkdir(parents=True, exist_ok=True)
         self._write()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -59,17 +59,17 @@ class Watchdog:
     @contextmanager
     def phase(self, name: str, detail: str = "") -> Generator[None]:
         """What happens inside belongs to this phase."""
-        before, began = self._doing, time.monotonic()
-        self._doing = Doing(name, detail, time.time())
+        outer, start = self._activity, time.monotonic()
+        self._activity = Activity(name, detail, time.time())
         self._write()
         try:
             yield
         finally:
-            self._seconds[name] += time.monotonic() - began
-            self._doing = Doing(before.phase, before.detail, time.time())
+            self._seconds[name] += time.monotonic() - start
+            self._activity = Activity(outer.phase, outer.detail, time.time())
             self._write()
 
-    def taken(self) -> dict[str, float]:
+    def take_seconds(self) -> dict[str, float]:
         """Seconds by phase since the last call."""
         seconds = dict(self._seconds)
         self._seconds.clear()
@@ -77,7 +77,7 @@ class Watchdog:
 
     def close(self) -> None:
         """Watch no longer."""
-        self._done.set()
+        self._stop.set()
 
     def report(self) -> str:
         """What every rank does, a line each."""
@@ -85,29 +85,29 @@ class Watchdog:
         lines: list[str] = []
         for path in sorted(self._folder.glob("rank_*.json")):
             with suppress(OSError, ValueError, KeyError, TypeError):
-                told = json.loads(path.read_bytes())
-                detail = f" ({told['detail']})" if told["detail"] else ""
-                waited = now - float(told["since"])
-                lines.append(f"rank {told['rank']}: {told['phase']}{detail} for {waited:.0f} s")
+                record = json.loads(path.read_bytes())
+                detail = f" ({record['detail']})" if record["detail"] else ""
+                wait = now - float(record["since"])
+                lines.append(f"rank {record['rank']}: {record['phase']}{detail} for {wait:.0f} s")
         return "; ".join(lines)
 
     def _write(self) -> None:
-        doing = self._doing
-        told = {
+        activity = self._activity
+        record = {
             "rank": self._rank,
-            "phase": doing.phase,
-            "detail": doing.detail,
-            "since": doing.since,
+            "phase": activity.phase,
+            "detail": activity.detail,
+            "since": activity.since,
         }
         # A full or missing disk must not end a training run for the sake of this file.
         with suppress(OSError):
-            (self._folder / f"rank_{self._rank}.json").write_text(json.dumps(told))
+            (self._folder / f"rank_{self._rank}.json").write_text(json.dumps(record))
 
     def _watch(self) -> None:
-        told_at = 0.0
-        while not self._done.wait(min(5.0, self._patience / 4)):
-            doing = self._doing
-            waited = time.time() - max(doing.since, told_at)
-            if waited >= self._patience:
-                told_at = time.time()
-                logger.warning("no progress for %.0f s: %s", waited, self.report())
+        report_time = 0.0
+        while not self._stop.wait(min(5.0, self._patience / 4)):
+            activity = self._activity
+            wait = time.time() - max(activity.since, report_time)
+            if wait >= self._patience:
+                report_time = time.time()
+                logger.warning("no progress for %.0f s: %s", wait, self.report())

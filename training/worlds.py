@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 @contextmanager
 def open_world(
     benchmark: str,
-    told: WorldArguments,
+    options: WorldArguments,
     reward: RewardArguments,
     *,
     turn_tokens: int,
@@ -42,7 +42,7 @@ def open_world(
 
     Args:
         benchmark: By whose rules code is read, drawn and scored: a name or a dotted path.
-        told: Renderers, teacher, judge, rules.
+        options: Renderers, teacher, judge, rules.
         reward: Weights and gates.
         turn_tokens: Of a completion.
         with_reference: Samples have the code that answers are compared with.
@@ -51,93 +51,97 @@ def open_world(
     Raises:
         UserError: Something is missing, or does not fit together.
     """
-    if told.max_rollout_tokens <= turn_tokens:
+    if options.max_rollout_tokens <= turn_tokens:
         raise UserError(
-            f"max_rollout_tokens ({told.max_rollout_tokens}) must be more than a completion's "
+            f"max_rollout_tokens ({options.max_rollout_tokens}) must be more than a completion's "
             f"max_completion_length ({turn_tokens})"
         )
-    chosen = find_benchmark(benchmark)
-    chosen = chosen if with_reference else images_only_of(chosen)
-    language = KINDS[chosen.kind].language
+    definition = find_benchmark(benchmark)
+    definition = definition if with_reference else images_only_of(definition)
+    language = KINDS[definition.kind].language
     settings = AgentSettings.of(
         language,
-        max_turns=told.max_turns,
-        max_calls=told.max_calls,
+        max_turns=options.max_turns,
+        max_calls=options.max_calls,
         turn_tokens=turn_tokens,
-        attach_rendering=told.attach_rendering,
-        unanswered=told.unanswered,
-        max_pixels=told.max_pixels,
+        attach_rendering=options.attach_rendering,
+        unanswered=options.unanswered,
+        max_pixels=options.max_pixels,
     )
     rules = reward_settings(reward)
     with (
-        open_judge(_judge_options(told, since), chosen.rubric) as judge,
-        open_teacher(_teacher_chat(told, since), teacher_prompt(language)) as teacher,
+        open_judge(_judge_options(options, since), definition.rubric) as judge,
+        open_teacher(_teacher_chat(options, since), teacher_prompt(language)) as teacher,
         open_bench(
-            chosen,
-            _renderer_options(told),
-            scorers=_scorers(chosen, rules, told),
+            definition,
+            _renderer_options(options),
+            scorers=_scorers(definition, rules, options),
             judge=judge,
-            clip=ClipSettings(weights=told.clip_weights),
+            clip=ClipSettings(weights=options.clip_weights),
         ) as bench,
     ):
         rewarder = Rewarder(bench, rules)
-        yield World(teacher, settings, rewarder, told.max_rollout_tokens, told.concurrency)
+        yield World(teacher, settings, rewarder, options.max_rollout_tokens, options.concurrency)
 
 
-def reward_settings(told: RewardArguments) -> RewardSettings:
+def reward_settings(options: RewardArguments) -> RewardSettings:
     """The settings that a configuration spells out."""
-    given = {one.name: getattr(told, one.name) for one in fields(told)}
-    mix = read_mix(given.pop("reward_vision"))
+    values = {entry.name: getattr(options, entry.name) for entry in fields(options)}
+    mix = read_mix(values.pop("reward_vision"))
     if OLD_LIKENESS in mix:
         logger.warning("reward_vision: %s", RENAMED)
         mix = {LIKENESS if name == OLD_LIKENESS else name: mix[name] for name in mix}
-    return RewardSettings(vision=mix, terms=read_mix(given.pop("reward_terms")), **given)
+    return RewardSettings(vision=mix, terms=read_mix(values.pop("reward_terms")), **values)
 
 
-def _judge_options(told: WorldArguments, since: float) -> JudgeOptions | None:
-    if told.judge is None:
+def _judge_options(options: WorldArguments, since: float) -> JudgeOptions | None:
+    if options.judge is None:
         return None
     return JudgeOptions(
-        model=told.judge,
-        base_url=told.judge_base_url,
-        name=told.judge_name,
+        model=options.judge,
+        base_url=options.judge_base_url,
+        name=options.judge_name,
         since=since,
-        rubric=told.judge_rubric,
-        concurrency=told.concurrency,
-        key_variable=told.key_variable,
+        rubric=options.judge_rubric,
+        concurrency=options.concurrency,
+        key_variable=options.key_variable,
     )
 
 
-def _teacher_chat(told: WorldArguments, since: float) -> ChatSettings | None:
-    if told.teacher is None:
+def _teacher_chat(options: WorldArguments, since: float) -> ChatSettings | None:
+    if options.teacher is None:
         return None
     return ChatSettings(
-        told.teacher,
-        told.teacher_base_url,
-        told.key_variable,
-        concurrency=told.concurrency,
-        name=told.teacher_name,
+        options.teacher,
+        options.teacher_base_url,
+        options.key_variable,
+        concurrency=options.concurrency,
+        name=options.teacher_name,
         since=since,
     )
 
 
-def _renderer_options(told: WorldArguments) -> RendererOptions:
+def _renderer_options(options: WorldArguments) -> RendererOptions:
     return RendererOptions(
-        workers=told.workers,
-        seconds=told.timeout,
-        mode=told.mode,
-        chart_python=_path(told.chart_python),
-        browser=_path(told.browser),
-        confinement=told.confinement,
+        workers=options.workers,
+        seconds=options.timeout,
+        mode=options.mode,
+        chart_python=_path(options.chart_python),
+        browser=_path(options.browser),
+        confinement=options.confinement,
     )
 
 
-def _scorers(benchmark: Benchmark, rules: RewardSettings, told: WorldArguments) -> tuple[str, ...]:
+def _scorers(
+    benchmark: Benchmark, rules: RewardSettings, options: WorldArguments
+) -> tuple[str, ...]:
     """All that the kind has for what is known of samples, and what the reward names besides."""
-    own = ("execution",) if benchmark.images_only else tuple(KINDS[benchmark.kind].SCORERS)
-    named = (name for name in rules.vision if name == "clip" or ":" in name)
-    return tuple(dict.fromkeys((*own, *named, *(("clip",) if told.clip else ()))))
+    kind_scorers = ("execution",) if benchmark.images_only else tuple(KINDS[benchmark.kind].SCORERS)
+    extra_scorers = (name for name in rules.vision if name == "clip" or ":" in name)
+    return tuple(
+        dict.fromkeys((*kind_scorers, *extra_scorers, *(("clip",) if options.clip else ())))
+    )
 
 
-def _path(given: str | None) -> Path | None:
-    return None if given is None else Path(given)
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)

@@ -26,17 +26,17 @@ from vlmeval_plugin.registration import register
 def main(arguments: Sequence[str] | None = None) -> None:
     """Register, take our own flags off, and hand the rest to run.py."""
     try:
-        override, rest = settings.parse(sys.argv[1:] if arguments is None else arguments)
-        asked = read_arguments(rest)
-        _note(asked)
-        settings.note_benchmarks(find_own_benchmarks(asked))
+        override, other_arguments = settings.parse(sys.argv[1:] if arguments is None else arguments)
+        host_arguments = read_arguments(other_arguments)
+        _note_arguments(host_arguments)
+        settings.note_benchmarks(find_own_benchmarks(host_arguments))
         settings.current()
         register(override)
-        refuse_unknown(asked)
+        refuse_unknown(host_arguments)
         run = load_run()
-        _reroute(run, our_datasets(asked))
+        _reroute(run, our_datasets(host_arguments))
         _preload()
-        sys.argv = [run.__file__, *rest]
+        sys.argv = [run.__file__, *other_arguments]
         run.load_env()
         run.main()
     except RrvfError as error:
@@ -54,15 +54,15 @@ def _preload() -> None:
             importlib.import_module(name)
 
 
-def _note(asked: HostArguments) -> None:
+def _note_arguments(arguments: HostArguments) -> None:
     """What run.py is told but does not pass on: its folder, and how long an answer may be."""
-    folder = Path(os.environ.get("MMEVAL_ROOT") or asked.work_dir)
+    folder = Path(os.environ.get("MMEVAL_ROOT") or arguments.work_dir)
     os.environ.setdefault("RRVF_TRAJECTORIES", str(folder.absolute()))
-    if asked.max_tokens is not None:
-        os.environ["RRVF_MAX_TOKENS"] = asked.max_tokens
+    if arguments.max_tokens is not None:
+        os.environ["RRVF_MAX_TOKENS"] = arguments.max_tokens
 
 
-def _reroute(run: Any, ours: frozenset[str]) -> None:
+def _reroute(run: Any, our_names: frozenset[str]) -> None:
     """Three functions of run.py know model and data set by name only; ours are answered here.
 
     With ``--base-url`` it would ask the server by a client of its own, whatever the model. And it
@@ -72,25 +72,29 @@ def _reroute(run: Any, ours: frozenset[str]) -> None:
 
     Args:
         run: VLMEvalKit's ``run.py``.
-        ours: Data sets that our classes score, by the names that run.py calls them.
+        our_names: Data sets that our classes score, by the names that run.py calls them.
     """
     from vlmeval_plugin import datasets, models
 
     host_client, host_judge = run.LMDeployAPI, run.get_judge_kwargs
     host_build = run.build_dataset_from_config
 
-    def client(**said: Any) -> Any:
-        return models.at_url(said) if said.get("model") in models.by_name() else host_client(**said)
+    def client(**options: Any) -> Any:
+        return (
+            models.at_url(options)
+            if options.get("model") in models.by_name()
+            else host_client(**options)
+        )
 
     def judge(dataset_name: str, dataset_type: str, args: Any) -> dict[str, Any]:
-        said: dict[str, Any] = host_judge(dataset_name, dataset_type, args)
-        if args.judge is None and dataset_name in ours:
-            said.pop("model", None)
-            named = settings.current()
-            if named.judge:
-                said["model"] = named.judge
-                said.setdefault("api_base", named.judge_base_url)
-        return said
+        options: dict[str, Any] = host_judge(dataset_name, dataset_type, args)
+        if args.judge is None and dataset_name in our_names:
+            options.pop("model", None)
+            our_settings = settings.current()
+            if our_settings.judge:
+                options["model"] = our_settings.judge
+                options.setdefault("api_base", our_settings.judge_base_url)
+        return options
 
     def build(config: Any, name: str) -> Any:
         dataset = host_build(config, name)

@@ -78,13 +78,13 @@ class RRVFDataset(_Base):
         """The samples of a data set by the question and the picture's path in a row's message."""
         rows: Any = cls(dataset=dataset)
         samples = {sample.id: sample for sample in cls.SOURCES[dataset].samples()}
-        found: dict[tuple[str, str], Sample] = {}
+        samples_by_key: dict[tuple[str, str], Sample] = {}
         for number in range(len(rows)):
             text, picture = (part["value"] for part in rows.build_prompt(number))
             sample = samples.get(str(rows.data.iloc[number]["index"]))
             if sample is not None:
-                found[text, picture] = sample
-        return found
+                samples_by_key[text, picture] = sample
+        return samples_by_key
 
     def evaluate(self, eval_file: str, **judge_kwargs: Any) -> Any:
         """Score a prediction file.
@@ -103,7 +103,7 @@ class RRVFDataset(_Base):
         smp = import_host("vlmeval.smp")
         frame: Any = pd.DataFrame(smp.load(eval_file))
         judge = judge_options(judge_kwargs)
-        scored = evaluate(
+        outcome = evaluate(
             self.SOURCES[self.ALIASES.get(self.dataset_name, self.dataset_name)],
             Path(eval_file),
             [str(index) for index in frame["index"]],
@@ -111,20 +111,20 @@ class RRVFDataset(_Base):
         )
         rows = [
             {self.COLUMNS.get(name, name): value for name, value in row.items()}
-            for row in scored.rows
+            for row in outcome.rows
         ]
         result: Any = pd.DataFrame(rows, dtype=object)
-        by = "" if judge is None else "_" + str(judge.model).replace("/", "--")
-        smp.dump(result, smp.get_intermediate_file_path(eval_file, f"{by}_score", "csv"))
+        suffix = "" if judge is None else "_" + str(judge.model).replace("/", "--")
+        smp.dump(result, smp.get_intermediate_file_path(eval_file, f"{suffix}_score", "csv"))
         return result
 
     @classmethod
     def report_primary_metric(cls, metrics: Mapping[str, Any] | None) -> dict[str, Any]:
         """The figure for VLMEvalKit's summary of a run, ``column -> value``."""
-        found = metrics or {}
+        values = metrics or {}
         names = [f"{start}{column}" for column in cls.PRIMARY for start in ("", "split=all|")]
-        measured: list[dict[str, Any]] = [{name: found[name]} for name in names if name in found]
-        return measured[0] if measured else {}
+        figures: list[dict[str, Any]] = [{name: values[name]} for name in names if name in values]
+        return figures[0] if figures else {}
 
 
 def _host_table(name: str) -> Path:
@@ -134,13 +134,13 @@ def _host_table(name: str) -> Path:
         UserError: They are not here and cannot be fetched.
     """
     path = lmu_root() / f"{name}.tsv"
-    wanted = _HostCharts.DATASET_MD5[name]
+    digest = _HostCharts.DATASET_MD5[name]
     if not path.is_file():
         import_host("vlmeval.smp").download_file(_HostCharts.DATASET_URL[name], str(path))
-        if md5(path) != wanted:
+        if md5(path) != digest:
             path.unlink()
             raise DataError(f"{path}: what was downloaded is another file (MD5); try again")
-    elif md5(path) != wanted:
+    elif md5(path) != digest:
         log.warning("%s is not the published table (MD5); it is used as it stands", path)
     files = lmu_root() / "images" / "ChartMimic"
     version: Version = "v1" if "_v1_" in name else "v2"
@@ -149,7 +149,7 @@ def _host_table(name: str) -> Path:
     return path
 
 
-def _published(name: str) -> Source:
+def _make_source(name: str) -> Source:
     return Source(ChartMimic.name, lambda: _host_table(name))
 
 
@@ -157,7 +157,7 @@ class RRVFChartMimic(RRVFDataset):
     """ChartMimic with VLMEvalKit's own tables, questions and column names."""
 
     SOURCES: ClassVar[Mapping[str, Source]] = {
-        **{PREFIX + name: _published(name) for name in _HOST_NAMES},
+        **{PREFIX + name: _make_source(name) for name in _HOST_NAMES},
         **DEMO_CHARTS,
     }
     COLUMNS: ClassVar[Mapping[str, str]] = {
@@ -190,7 +190,7 @@ class RRVFChartMimic(RRVFDataset):
 class RRVFChartMimicOverride(RRVFChartMimic):
     """The same under VLMEvalKit's own names."""
 
-    SOURCES: ClassVar[Mapping[str, Source]] = {name: _published(name) for name in _HOST_NAMES}
+    SOURCES: ClassVar[Mapping[str, Source]] = {name: _make_source(name) for name in _HOST_NAMES}
 
 
 class RRVFPlot2Code(RRVFDataset):
@@ -215,12 +215,14 @@ class RRVFOwn(RRVFDataset):
     @classmethod
     def report_primary_metric(cls, metrics: Mapping[str, Any] | None) -> dict[str, Any]:
         """The first column that is no rate of execution."""
-        found = metrics or {}
-        columns = (each for source in cls.SOURCES.values() for each in source.benchmark().columns)
+        values = metrics or {}
+        columns = (
+            column for source in cls.SOURCES.values() for column in source.benchmark().columns
+        )
         keys = (column.key for column in columns if column.scorer != "execution")
         names = (f"{start}{key}" for key in keys for start in ("", "split=all|"))
-        measured = [{name: found[name]} for name in names if name in found]
-        return measured[0] if measured else {}
+        figures = [{name: values[name]} for name in names if name in values]
+        return figures[0] if figures else {}
 
 
 CLASSES: tuple[type[RRVFDataset], ...] = (
@@ -229,4 +231,4 @@ CLASSES: tuple[type[RRVFDataset], ...] = (
     RRVFWebSight,
     RRVFOwn,
 )
-EVERY = (*CLASSES, RRVFChartMimicOverride)
+ALL_CLASSES = (*CLASSES, RRVFChartMimicOverride)

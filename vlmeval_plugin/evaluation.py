@@ -60,11 +60,11 @@ def evaluate(
         UserError: Data or predictions that cannot be used, or something this machine lacks.
     """
     with open_run(source.name, replace(source.options(predictions), judge=judge)) as (
-        every,
+        all_items,
         scoring,
     ):
         rows = set(ids)
-        items = [item for item in every if item[0].id in rows]
+        items = [item for item in all_items if item[0].id in rows]
         if not items:
             raise UserError(f"{predictions}: none of its rows is a sample of {source.name}")
         reasons = [f"{item[0].id}: {why}" for item in items if (why := explain_loss(item[1]))]
@@ -77,31 +77,31 @@ def evaluate(
         folder = _folder(predictions, items, scoring)
         workers = source.options(predictions).workers
         with closing(score_predictions(items, scoring, folder, workers)) as stream:
-            results = list(_shown(stream, len(items)))
+            results = list(_show_progress(stream, len(items)))
         log.info("report: %s", write_report([folder], folder))
         return Scored(_rows(items, results, scoring, read_summary(folder)), folder)
 
 
-def judge_options(said: Mapping[str, Any]) -> JudgeOptions | None:
+def judge_options(options: Mapping[str, Any]) -> JudgeOptions | None:
     """The judge in what VLMEvalKit passes to ``evaluate``; ``None`` where it names none.
 
     As in VLMEvalKit, ``$OPENAI_API_BASE`` holds where no address is given, and the key is
     ``$OPENAI_API_KEY`` unless one is given.
     """
-    model = said.get("model")
+    model = options.get("model")
     if not model:
         return None
-    own = settings.current()
-    address = said.get("api_base") or os.environ.get("OPENAI_API_BASE")
-    if said.get("key"):
-        os.environ[KEY_VARIABLE] = str(said["key"])
+    our_settings = settings.current()
+    address = options.get("api_base") or os.environ.get("OPENAI_API_BASE")
+    if options.get("key"):
+        os.environ[KEY_VARIABLE] = str(options["key"])
     return JudgeOptions(
         model=str(model),
         base_url=address.removesuffix(_CHAT) if address else None,
-        concurrency=int(said.get("nproc") or JudgeOptions(model="").concurrency),
-        key_variable=KEY_VARIABLE if said.get("key") else "OPENAI_API_KEY",
-        name=own.judge_name,
-        since=own.fresh,
+        concurrency=int(options.get("nproc") or JudgeOptions(model="").concurrency),
+        key_variable=KEY_VARIABLE if options.get("key") else "OPENAI_API_KEY",
+        name=our_settings.judge_name,
+        since=our_settings.fresh,
     )
 
 
@@ -115,7 +115,7 @@ def _folder(predictions: Path, items: Sequence[Item], scoring: Scoring) -> Path:
     return predictions.with_name(f"{predictions.stem}_rrvf_{digest[:8]}").absolute()
 
 
-def _shown(results: Iterator[SampleResult], total: int) -> Iterator[SampleResult]:
+def _show_progress(results: Iterator[SampleResult], total: int) -> Iterator[SampleResult]:
     """With VLMEvalKit's kind of progress bar."""
     from tqdm import tqdm
 
@@ -131,15 +131,15 @@ def _rows(
     rows = [_row("all", summary["n_samples"], summary["metrics"], results)]
     tasks = {item[0].id: item[0].task for item in items}
     for task in sorted(set(tasks.values())):
-        chosen = [result for result in results if tasks[result.sample_id] == task]
-        rows.append(_row(task, len(chosen), scoring.metrics(chosen), chosen))
+        task_results = [result for result in results if tasks[result.sample_id] == task]
+        rows.append(_row(task, len(task_results), scoring.metrics(task_results), task_results))
     return rows if len(rows) > 2 else rows[:1]
 
 
 def _row(
     split: str, n: int, metrics: Mapping[str, Any], results: Sequence[SampleResult]
 ) -> dict[str, Any]:
-    unscored = sum(
+    n_unscored = sum(
         any(score.value is None for score in result.scores.values()) for result in results
     )
-    return {"split": split, "example_count": n, **metrics, "unscored": unscored}
+    return {"split": split, "example_count": n, **metrics, "unscored": n_unscored}

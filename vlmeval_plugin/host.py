@@ -40,12 +40,12 @@ def import_host(name: str = "vlmeval") -> Any:
 @cache
 def _import_package() -> None:
     """Once: what is set later is somebody's own wish."""
-    before = getattr(ssl, _DEFAULT)
-    theirs = "vlmeval" in sys.modules and before is getattr(ssl, _UNVERIFIED)
+    old_context = getattr(ssl, _DEFAULT)
+    is_unverified = "vlmeval" in sys.modules and old_context is getattr(ssl, _UNVERIFIED)
     try:
         importlib.import_module("vlmeval")
     finally:
-        setattr(ssl, _DEFAULT, ssl.create_default_context if theirs else before)
+        setattr(ssl, _DEFAULT, ssl.create_default_context if is_unverified else old_context)
 
 
 def load_run() -> Any:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import cache as remembered
+from functools import cache as memoize
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -65,9 +65,9 @@ def by_name() -> dict[str, Callable[..., RRVFModel]]:
     return {name: partial(RRVFModel, model=name, retry=6) for name in names}
 
 
-def at_url(said: Mapping[str, Any]) -> RRVFModel:
+def at_url(options: Mapping[str, Any]) -> RRVFModel:
     """A model at the server of ``--base-url``, from the options that run.py has for its client."""
-    return RRVFModel(**said)
+    return RRVFModel(**options)
 
 
 class RRVFModel:
@@ -102,28 +102,28 @@ class RRVFModel:
         retry: int = 6,
         **parameters: Any,
     ) -> None:
-        said = settings.current()
+        options = settings.current()
         name = model.removesuffix(LOOP)
         if name not in _CHECKPOINTS:
             raise UserError(f"no model {model!r}; there are {', '.join(by_name())}")
-        published, language = _CHECKPOINTS[name]
-        checkpoint = said.policy_model or published
+        checkpoint_name, language = _CHECKPOINTS[name]
+        checkpoint = options.policy_model or checkpoint_name
         self._language: Language = language
-        url = api_base or said.policy_base_url
+        url = api_base or options.policy_base_url
         self.name = model
-        self._n_turns = said.max_turns if model.endswith(LOOP) else 1
-        self._max_tokens = max_tokens or said.max_tokens
+        self._n_turns = options.max_turns if model.endswith(LOOP) else 1
+        self._max_tokens = max_tokens or options.max_tokens
         self._remote = url is not None
         if key:
             os.environ[KEY_VARIABLE] = key
-        sent = {
+        completion_parameters = {
             name: value
             for name, value in parameters.items()
             if name not in _NOT_SENT and value is not None
         }
         self._policy: Policy
         if url is None:
-            self._policy = _loaded(checkpoint, temperature)
+            self._policy = _load_policy(checkpoint, temperature)
         else:
             chat = Chat(
                 ChatSettings(
@@ -136,7 +136,7 @@ class RRVFModel:
                     deadline_seconds=max(timeout, 900.0),
                 )
             )
-            self._policy = EndpointPolicy(chat, temperature, parameters=sent)
+            self._policy = EndpointPolicy(chat, temperature, parameters=completion_parameters)
         self._lock = threading.Lock()
         self._stages: dict[str, _Stage] = {}
 
@@ -166,14 +166,18 @@ class RRVFModel:
                 raise UserError(f"{self.name} takes one picture, not {len(pictures)}")
             stage = self._stage(dataset or "")
             sample = stage.sample(text, pictures[0])
-            done = run_episode(self._policy, sample, stage.canvas, stage.teacher, stage.rules)
+            trajectory = run_episode(self._policy, sample, stage.canvas, stage.teacher, stage.rules)
         except (UserError, HarnessError) as error:
             log.error("%s on %s: %s", self.name, dataset, error)
             return f"{FAIL_MESSAGE} {error}"
-        self._note(done, dataset or "")
-        for note in {turn.completion.note for turn in done.turns} - {None}:
+        self._note(trajectory, dataset or "")
+        for note in {turn.completion.note for turn in trajectory.turns} - {None}:
             log.warning("%s on %s: %s", self.name, dataset, note)
-        return f"{FAIL_MESSAGE} {done.error}" if done.failed else done.completion or ""
+        return (
+            f"{FAIL_MESSAGE} {trajectory.error}"
+            if trajectory.failed
+            else trajectory.completion or ""
+        )
 
     def _stage(self, dataset: str) -> _Stage:
         with self._lock:
@@ -200,7 +204,7 @@ class RRVFModel:
             data = json.dumps(protocol, indent=2) + "\n"
             write_atomically(folder / f"{self.name}_{dataset}_protocol.json", data.encode())
 
-    def _note(self, done: Trajectory, dataset: str) -> None:
+    def _note(self, trajectory: Trajectory, dataset: str) -> None:
         """A line of ``<model>_<dataset>_trajectories.jsonl``, beside VLMEvalKit's predictions.
 
         Where a sample was asked again, its last line holds.
@@ -215,13 +219,13 @@ class RRVFModel:
                 write_atomically(folder / PICTURES / name, png)
             return name
 
-        line = json.dumps(to_json(done, add_picture)) + "\n"
+        line = json.dumps(to_json(trajectory, add_picture)) + "\n"
         path = folder / f"{self.name}_{dataset}_trajectories.jsonl"
         with self._lock, path.open("a", encoding="ascii") as file:
             file.write(line)
 
 
-def _loaded(checkpoint: str, temperature: float) -> Policy:
+def _load_policy(checkpoint: str, temperature: float) -> Policy:
     if importlib.util.find_spec("vllm") is not None:
         return VllmPolicy(checkpoint, temperature=temperature)
     try:
@@ -244,8 +248,8 @@ class _Stage:
 
     def sample(self, text: str, picture: str) -> Sample:
         """The row's sample, with the question and the picture that VLMEvalKit asks with."""
-        known = self.samples.get((text, picture), Sample(Path(picture).stem))
-        return replace(known, prompt=text, image=Path(picture))
+        row_sample = self.samples.get((text, picture), Sample(Path(picture).stem))
+        return replace(row_sample, prompt=text, image=Path(picture))
 
 
 def _stage(dataset: str, language: Language, n_turns: int, max_tokens: int) -> _Stage:
@@ -253,7 +257,14 @@ def _stage(dataset: str, language: Language, n_turns: int, max_tokens: int) -> _
     from vlmeval_plugin import datasets
 
     dataset = datasets.RRVFDataset.ALIASES.get(dataset, dataset)
-    kind = next((one for one in datasets.EVERY if dataset in one.supported_datasets()), None)
+    kind = next(
+        (
+            dataset_class
+            for dataset_class in datasets.ALL_CLASSES
+            if dataset in dataset_class.supported_datasets()
+        ),
+        None,
+    )
     benchmark, seconds = (ChartMimic.name if language == "python" else WebSight.name), None
     samples: Mapping[tuple[str, str], Sample] = {}
     if kind is not None:
@@ -267,16 +278,16 @@ def _stage(dataset: str, language: Language, n_turns: int, max_tokens: int) -> _
 
 
 def _teacher(language: Language) -> Teacher:
-    said = settings.current()
-    if said.teacher is None:
+    options = settings.current()
+    if options.teacher is None:
         return PictureOnly()
     chat = Chat(
         ChatSettings(
-            said.teacher,
-            said.teacher_base_url,
+            options.teacher,
+            options.teacher_base_url,
             concurrency=_CONCURRENCY,
-            name=said.teacher_name,
-            since=said.fresh,
+            name=options.teacher_name,
+            since=options.fresh,
         ),
         cache.folder() / "chat",
     )
@@ -302,20 +313,20 @@ class _Canvas:
 
     def draw(self, sample: Sample, code: str) -> Drawn:
         """As the benchmark draws what it scores."""
-        said = settings.current()
-        with _starting:
-            bench = _started(self.benchmark, said.workers, self.seconds, said.score_mode)
+        options = settings.current()
+        with _start_lock:
+            bench = _start_bench(self.benchmark, options.workers, self.seconds, options.score_mode)
         return bench.draw(sample, code)
 
 
-_starting = threading.Lock()
+_start_lock = threading.Lock()
 
 
-@remembered
-def _started(benchmark: str, workers: int, seconds: int | None, mode: Mode) -> Bench:
+@memoize
+def _start_bench(benchmark: str, workers: int, seconds: int | None, mode: Mode) -> Bench:
     """One bench a process and benchmark, by the rules and with the limits that scoring has."""
     options = RendererOptions(workers=workers, seconds=seconds, mode=mode)
-    opened = ExitStack()
-    atexit.register(opened.close)
-    chosen = find_benchmark(benchmark)
-    return opened.enter_context(open_bench(chosen, options, scorers=("execution",)))
+    stack = ExitStack()
+    atexit.register(stack.close)
+    definition = find_benchmark(benchmark)
+    return stack.enter_context(open_bench(definition, options, scorers=("execution",)))

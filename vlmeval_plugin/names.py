@@ -55,14 +55,14 @@ def read_arguments(arguments: Sequence[str]) -> HostArguments:
     parser.add_argument("--work-dir", default="./outputs")
     parser.add_argument("--max-tokens")
     parser.add_argument("--config")
-    known, _ = parser.parse_known_args(arguments)
-    config: Config = {} if known.config is None else read_config(Path(known.config))
+    options, _ = parser.parse_known_args(arguments)
+    config: Config = {} if options.config is None else read_config(Path(options.config))
     return HostArguments(
-        data=known.data or list(config.get("data", {})),
-        models=known.model or list(config.get("model", {})),
-        mode=known.mode,
-        work_dir=known.work_dir,
-        max_tokens=known.max_tokens,
+        data=options.data or list(config.get("data", {})),
+        models=options.model or list(config.get("model", {})),
+        mode=options.mode,
+        work_dir=options.work_dir,
+        max_tokens=options.max_tokens,
         config=config,
     )
 
@@ -90,19 +90,21 @@ def read_config(path: Path) -> Config:
     return parts
 
 
-def find_own_benchmarks(asked: HostArguments) -> list[str]:
+def find_own_benchmarks(arguments: HostArguments) -> list[str]:
     """The data sets that are benchmarks of the user's own.
 
     Raises:
         UserError: One cannot be imported, or is no benchmark.
     """
-    names = [name for name in _plain("data", asked.data, asked.config) if _OWN.fullmatch(name)]
+    names = [
+        name for name in _plain("data", arguments.data, arguments.config) if _OWN.fullmatch(name)
+    ]
     for name in names:
         find_benchmark(name)
     return names
 
 
-def refuse_unknown(asked: HostArguments) -> None:
+def refuse_unknown(arguments: HostArguments) -> None:
     """Refuse a name that means one of ours and is none.
 
     Raises:
@@ -110,15 +112,15 @@ def refuse_unknown(asked: HostArguments) -> None:
     """
     from vlmeval_plugin import models
 
-    hosted = import_host("vlmeval.dataset")
-    for name in _plain("data", asked.data, asked.config):
-        _refuse("data set", name, hosted.SUPPORTED_DATASETS)
-    if asked.mode != "eval" or asked.config:
-        for name in _plain("model", asked.models, asked.config):
-            _refuse("model", name, import_host("vlmeval.config").supported_VLM)
-    for entry in asked.config.get("model", {}).values():
+    host_datasets = import_host("vlmeval.dataset")
+    for name in _plain("data", arguments.data, arguments.config):
+        _refuse_name("data set", name, host_datasets.SUPPORTED_DATASETS)
+    if arguments.mode != "eval" or arguments.config:
+        for name in _plain("model", arguments.models, arguments.config):
+            _refuse_name("model", name, import_host("vlmeval.config").supported_VLM)
+    for entry in arguments.config.get("model", {}).values():
         if entry.get("class") == models.RRVFModel.__name__ and "model" in entry:
-            _refuse("model", str(entry["model"]), models.by_name(), ours=True)
+            _refuse_name("model", str(entry["model"]), models.by_name(), is_ours=True)
 
 
 def _plain(kind: str, names: Sequence[str], config: Config) -> list[str]:
@@ -127,28 +129,36 @@ def _plain(kind: str, names: Sequence[str], config: Config) -> list[str]:
     return [name for name in names if not entries.get(name)]
 
 
-def _refuse(what: str, name: str, known: Collection[str], *, ours: bool = False) -> None:
-    if name in known or not (ours or name.lower().startswith("rrvf")):
+def _refuse_name(
+    what: str, name: str, known_names: Collection[str], *, is_ours: bool = False
+) -> None:
+    if name in known_names or not (is_ours or name.lower().startswith("rrvf")):
         return
-    similar = {one.lower(): one for one in known if one.lower().startswith("rrvf")}
-    near = [similar[one] for one in difflib.get_close_matches(name.lower(), similar, n=1)]
-    hint = f"did you mean {near[0]}? " if near else ""
+    similar = {
+        candidate.lower(): candidate
+        for candidate in known_names
+        if candidate.lower().startswith("rrvf")
+    }
+    close_names = [
+        similar[candidate] for candidate in difflib.get_close_matches(name.lower(), similar, n=1)
+    ]
+    hint = f"did you mean {close_names[0]}? " if close_names else ""
     raise UserError(f"no {what} {name!r}; {hint}there are {', '.join(sorted(similar.values()))}")
 
 
-def our_datasets(asked: HostArguments) -> frozenset[str]:
+def our_datasets(arguments: HostArguments) -> frozenset[str]:
     """The data sets of a command that our classes score, by the names it calls them."""
     from vlmeval_plugin import datasets
 
-    taken = import_host("vlmeval.dataset").DATASET_CLASSES
-    ours = [kind for kind in datasets.EVERY if kind in taken]
-    names = {name for kind in ours for name in kind.supported_datasets()}
-    classes = {kind.__name__ for kind in datasets.EVERY}
-    if datasets.RRVFChartMimicOverride in ours:
-        classes.add("ChartMimic")
-    entries = asked.config.get("data", {})
+    host_classes = import_host("vlmeval.dataset").DATASET_CLASSES
+    our_classes = [kind for kind in datasets.ALL_CLASSES if kind in host_classes]
+    names = {name for kind in our_classes for name in kind.supported_datasets()}
+    class_names = {kind.__name__ for kind in datasets.ALL_CLASSES}
+    if datasets.RRVFChartMimicOverride in our_classes:
+        class_names.add("ChartMimic")
+    entries = arguments.config.get("data", {})
     return frozenset(
         name
-        for name in asked.data
-        if name in names or entries.get(name, {}).get("class") in classes
+        for name in arguments.data
+        if name in names or entries.get(name, {}).get("class") in class_names
     )

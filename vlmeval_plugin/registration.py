@@ -21,34 +21,41 @@ def register(override: bool = False) -> None:
     Raises:
         SetupError: VLMEvalKit is not here.
     """
-    hosted = import_host("vlmeval.dataset")
+    host_datasets = import_host("vlmeval.dataset")
     from vlmeval_plugin import datasets, models
 
-    for one in datasets.CLASSES:
-        _add(hosted, one)
-        setattr(hosted, one.__name__, one)
+    for dataset_class in datasets.CLASSES:
+        _add(host_datasets, dataset_class)
+        setattr(host_datasets, dataset_class.__name__, dataset_class)
     if override:
-        _add(hosted, datasets.RRVFChartMimicOverride, first=True)
+        _add(host_datasets, datasets.RRVFChartMimicOverride, first=True)
         # A --config names classes.
-        hosted.ChartMimic = datasets.RRVFChartMimicOverride
+        host_datasets.ChartMimic = datasets.RRVFChartMimicOverride
     # There a --config looks for data sets without parameters, and then everybody for ours.
     shortcuts = import_host("vlmeval.dataset.video_dataset_config").supported_video_datasets
-    for one in datasets.EVERY if override else datasets.CLASSES:
-        shortcuts.update({name: partial(_built, one, name) for name in one.supported_datasets()})
+    for dataset_class in datasets.ALL_CLASSES if override else datasets.CLASSES:
+        shortcuts.update(
+            {
+                name: partial(_build_dataset, dataset_class, name)
+                for name in dataset_class.supported_datasets()
+            }
+        )
     import_host("vlmeval.config").supported_VLM.update(models.by_name())
     import_host("vlmeval.vlm").RRVFModel = models.RRVFModel
 
 
-def _built(kind: Any, name: str, **options: Any) -> Any:
+def _build_dataset(kind: Any, name: str, **options: Any) -> Any:
     """A data set; VLMEvalKit hands its whole command line to whoever is found by a shortcut."""
-    known = inspect.signature(kind).parameters
-    return kind(dataset=name, **{key: value for key, value in options.items() if key in known})
+    parameters = inspect.signature(kind).parameters
+    return kind(dataset=name, **{key: value for key, value in options.items() if key in parameters})
 
 
-def _add(hosted: Any, one: Any, *, first: bool = False) -> None:
+def _add(host_datasets: Any, dataset_class: Any, *, first: bool = False) -> None:
     """The first class that knows a name is the one that is taken."""
-    if one not in hosted.DATASET_CLASSES:
-        hosted.DATASET_CLASSES.insert(0 if first else len(hosted.DATASET_CLASSES), one)
-    for name in one.supported_datasets():
-        if name not in hosted.SUPPORTED_DATASETS:
-            hosted.SUPPORTED_DATASETS.append(name)
+    if dataset_class not in host_datasets.DATASET_CLASSES:
+        host_datasets.DATASET_CLASSES.insert(
+            0 if first else len(host_datasets.DATASET_CLASSES), dataset_class
+        )
+    for name in dataset_class.supported_datasets():
+        if name not in host_datasets.SUPPORTED_DATASETS:
+            host_datasets.SUPPORTED_DATASETS.append(name)

@@ -85,16 +85,16 @@ def parse(arguments: Sequence[str]) -> tuple[bool, list[str]]:
     )
     for flag, text in _FLAGS.items():
         parser.add_argument(f"--{flag}", metavar="X", help=text)
-    known, rest = parser.parse_known_args(arguments)
+    options, other_arguments = parser.parse_known_args(arguments)
     for flag in _FLAGS:
-        value = cast("str | None", getattr(known, flag.replace("-", "_")))
+        value = cast("str | None", getattr(options, flag.replace("-", "_")))
         if value is not None:
             os.environ[_variable(flag)] = value
-    if known.fresh:
+    if options.fresh:
         os.environ[_FRESH] = repr(time.time())
-    if {"-h", "--help"} & set(rest):
+    if {"-h", "--help"} & set(other_arguments):
         parser.print_help()
-    return known.override, rest
+    return options.override, other_arguments
 
 
 def current() -> Settings:
@@ -103,25 +103,25 @@ def current() -> Settings:
     Raises:
         UserError: A value that cannot be.
     """
-    said = {name: os.environ.get(_variable(name)) or None for name in Settings.__slots__}
+    values = {name: os.environ.get(_variable(name)) or None for name in Settings.__slots__}
     return Settings(
-        policy_base_url=said["policy_base_url"],
-        policy_model=said["policy_model"],
-        teacher=said["teacher"],
-        teacher_base_url=said["teacher_base_url"],
-        max_turns=_count("max_turns", said["max_turns"], 5),
-        max_tokens=_count("max_tokens", said["max_tokens"], 4096),
-        workers=_count("workers", said["workers"], 2),
-        score_mode=_mode(said["score_mode"]),
-        plot2code_data=said["plot2code_data"],
-        websight_data=said["websight_data"],
-        benchmark_data=said["benchmark_data"],
-        trajectories=said["trajectories"],
-        judge=said["judge"],
-        judge_base_url=said["judge_base_url"],
-        teacher_name=said["teacher_name"],
-        judge_name=said["judge_name"],
-        fresh=_moment(said["fresh"]),
+        policy_base_url=values["policy_base_url"],
+        policy_model=values["policy_model"],
+        teacher=values["teacher"],
+        teacher_base_url=values["teacher_base_url"],
+        max_turns=_count("max_turns", values["max_turns"], 5),
+        max_tokens=_count("max_tokens", values["max_tokens"], 4096),
+        workers=_count("workers", values["workers"], 2),
+        score_mode=_mode(values["score_mode"]),
+        plot2code_data=values["plot2code_data"],
+        websight_data=values["websight_data"],
+        benchmark_data=values["benchmark_data"],
+        trajectories=values["trajectories"],
+        judge=values["judge"],
+        judge_base_url=values["judge_base_url"],
+        teacher_name=values["teacher_name"],
+        judge_name=values["judge_name"],
+        fresh=_moment(values["fresh"]),
     )
 
 

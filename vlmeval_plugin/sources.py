@@ -66,18 +66,18 @@ class Source:
 
     def samples(self) -> Sequence[Sample]:
         """The samples, with the data set's own pictures where it has any."""
-        wanted = LoadOptions(task=self.task, images=True)
-        return load_samples(self.benchmark(), str(self.data()), wanted)
+        options = LoadOptions(task=self.task, images=True)
+        return load_samples(self.benchmark(), str(self.data()), options)
 
     def options(self, predictions: Path) -> RunOptions:
         """What ``rrvf score`` would be told."""
-        said = settings.current()
+        our_settings = settings.current()
         return RunOptions(
             data=str(self.data()),
             predictions=predictions,
             task=self.task,
-            workers=said.workers,
-            mode=said.score_mode,
+            workers=our_settings.workers,
+            mode=our_settings.score_mode,
             scorers=self.scorers,
             timeout=self.timeout,
         )
@@ -88,9 +88,9 @@ def _bundled(name: str) -> Callable[[], Path]:
 
 
 def _plot2code() -> Path:
-    named = settings.current().plot2code_data
-    if named is not None:
-        return Path(named)
+    folder_name = settings.current().plot2code_data
+    if folder_name is not None:
+        return Path(folder_name)
     folder = lmu_root() / "images" / "Plot2Code"
     if not any(folder.glob("**/metadata.jsonl")):
         try:
@@ -167,8 +167,8 @@ def table(name: str, source: Source) -> Path:
     samples = source.samples()
     origin = _origin(samples)
     if path.is_file() and note.is_file():
-        noted = note.read_text(encoding="utf-8").split()
-        if noted == [md5(path), origin]:
+        words = note.read_text(encoding="utf-8").split()
+        if words == [md5(path), origin]:
             return path
     pictures = lmu_root() / "images" / name
     workers = settings.current().workers
@@ -192,7 +192,8 @@ def md5(path: Path) -> str:
 def _origin(samples: Iterable[Sample]) -> str:
     """Changes with whatever a table is made from."""
     parts = [
-        (one.id, one.reference_code, one.prompt, one.task, str(one.image or "")) for one in samples
+        (sample.id, sample.reference_code, sample.prompt, sample.task, str(sample.image or ""))
+        for sample in samples
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 

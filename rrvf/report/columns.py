@@ -21,11 +21,15 @@ LABELS = {
     "clip_design2code": "CLIP (Design2Code)",
     "block_match": "Block match",
     "position": "Position",
-    **{column.key: column.title for each in BENCHMARKS.values() for column in each.columns},
+    **{
+        column.key: column.title
+        for benchmark in BENCHMARKS.values()
+        for column in benchmark.columns
+    },
 }
 """Score or metric -> its name for a person."""
 
-_USUAL = "chartmimic"
+_DEFAULT = "chartmimic"
 """Whose columns a run has that says nothing."""
 
 _PAGE_SCORERS = frozenset({"clip", "clip_design2code", "block_match", "position"})
@@ -37,30 +41,30 @@ def read_columns(summary: Mapping[str, Any]) -> tuple[Column, ...]:
     Args:
         summary: The contents of ``summary.json``, perhaps nothing.
     """
-    told = summary.get("columns")
-    columns = _parse_columns(cast("list[Any]", told)) if isinstance(told, list) else ()
+    entries = summary.get("columns")
+    columns = _parse_columns(cast("list[Any]", entries)) if isinstance(entries, list) else ()
     if not columns:
-        name = summary.get("benchmark", _USUAL)
-        known = BENCHMARKS.get(name) if isinstance(name, str) else None
-        columns = known.columns if known is not None else ()
+        name = summary.get("benchmark", _DEFAULT)
+        benchmark = BENCHMARKS.get(name) if isinstance(name, str) else None
+        columns = benchmark.columns if benchmark is not None else ()
     keys = {column.key for column in columns}
-    others = (name for name in mapping(summary.get("metrics")) if name not in keys)
-    return (*columns, *(Column(name, LABELS.get(name, name), name) for name in others))
+    extras = (name for name in mapping(summary.get("metrics")) if name not in keys)
+    return (*columns, *(Column(name, LABELS.get(name, name), name) for name in extras))
 
 
-def _parse_columns(told: Sequence[Any]) -> tuple[Column, ...]:
+def _parse_columns(entries: Sequence[Any]) -> tuple[Column, ...]:
     """Columns as they were written; none at all where one of them cannot be read."""
     columns: list[Column] = []
-    for each in map(mapping, told):
-        texts = [each.get(name) for name in ("key", "title", "scorer")]
-        scale = number(each.get("scale"))
-        parts: Any = each.get("mean_of") or ()
+    for entry in map(mapping, entries):
+        texts = [entry.get(name) for name in ("key", "title", "scorer")]
+        scale = number(entry.get("scale"))
+        parts: Any = entry.get("mean_of") or ()
         if not all(isinstance(text, str) for text in texts) or scale is None:
             return ()
         columns.append(
             Column(
                 *map(str, texts),
-                over="ran" if each.get("over") == "ran" else "all",
+                over="ran" if entry.get("over") == "ran" else "all",
                 scale=float(scale),
                 mean_of=tuple(map(str, cast("list[Any]", parts)))
                 if isinstance(parts, list)
@@ -72,8 +76,8 @@ def _parse_columns(told: Sequence[Any]) -> tuple[Column, ...]:
 
 def read_labels(*summaries: Mapping[str, Any]) -> dict[str, str]:
     """Score or metric -> its name for a person, those of the runs' own columns too."""
-    own = {column.key: column.title for each in summaries for column in read_columns(each)}
-    return {**own, **LABELS}
+    titles = {column.key: column.title for summary in summaries for column in read_columns(summary)}
+    return {**titles, **LABELS}
 
 
 def shows_pages(summary: Mapping[str, Any], scorers: frozenset[str] = frozenset()) -> bool:

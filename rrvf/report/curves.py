@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rrvf.report.values import MAX_TEXT, Json, counted, number
+from rrvf.report.values import MAX_TEXT, Json, count_of, number
 
 MAX_POINTS = 1_200
 """Points of a series; longer ones are averaged over stretches of steps."""
@@ -56,11 +56,11 @@ def curves_payload(train: Rows, held_out: Rows, batch: int | None) -> Json:
     }
 
 
-def not_finite(rows: Rows) -> list[str]:
+def tell_not_finite(rows: Rows) -> list[str]:
     """What to say of measures that were no finite numbers."""
     counts = Counter(name for row in rows.values() for name, value in row.items() if value is None)
     return [
-        f"{name} was not a finite number at {counted(count, 'step')}."
+        f"{name} was not a finite number at {count_of(count, 'step')}."
         for name, count in sorted(counts.items())[:10]
     ]
 
@@ -84,18 +84,18 @@ def _series(rows: Rows) -> Json:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
+    numbers = [value for value in values if value is not None]
     # Six digits are more than a picture shows, and half of the page's size.
-    return float(f"{sum(known) / len(known):.6g}") if known else None
+    return float(f"{sum(numbers) / len(numbers):.6g}") if numbers else None
 
 
 def _totals(rows: Rows, batch: int) -> Json:
     """How many failures there were: a row is the mean of all rollouts since the row before."""
     totals: dict[str, float] = {}
-    before = 0
+    last_step = 0
     for step in sorted(rows):
         for name, value in rows[step].items():
             if name.endswith("_failures") and value is not None:
-                totals[name] = totals.get(name, 0.0) + value * batch * (step - before)
-        before = step
+                totals[name] = totals.get(name, 0.0) + value * batch * (step - last_step)
+        last_step = step
     return {name: round(total) for name, total in totals.items()}

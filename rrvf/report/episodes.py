@@ -53,19 +53,19 @@ def episode_payload(
         sources: The pictures that the page has.
     """
     scores = _scores(line)
-    before: str | None = None
+    old_code: str | None = None
     turns: list[Json] = []
     for place, turn in enumerate(_turns(episode), start=1):
         calls: list[Json] = []
         for nth, call in enumerate(_calls(turn), start=1):
             code = _code(call.get("code"))
-            told = _call(call, sources) | _changes(before, code)
-            calls.append(told | {"scores": scores.get((place, nth))})
-            before = code or before
+            entry = _call(call, sources) | _changes(old_code, code)
+            calls.append(entry | {"scores": scores.get((place, nth))})
+            old_code = code or old_code
         answer = None
         if turn.get("action") == "answer":
-            code = _answered(episode, language)
-            answer = _changes(before, code) | {"scores": scores.get((place, None))}
+            code = _extract_answer(episode, language)
+            answer = _changes(old_code, code) | {"scores": scores.get((place, None))}
         turns.append(_turn(turn, calls, answer))
     return {
         "stop_reason": clip(episode.get("stop_reason")),
@@ -90,12 +90,12 @@ def _turn(turn: Mapping[str, Any], calls: list[Json], answer: Json | None) -> Js
 
 
 def _call(call: Mapping[str, Any], sources: Mapping[str, str]) -> Json:
-    worked = call.get("status") == "ok"
+    is_ok = call.get("status") == "ok"
     text, name = call.get("text"), call.get("picture")
     return {
         "status": clip(str(call.get("status"))),
-        "error": None if worked else clip(text, text=MAX_ERROR),
-        "comments": _comments(text[:MAX_WORDS]) if worked and isinstance(text, str) else [],
+        "error": None if is_ok else clip(text, text=MAX_ERROR),
+        "comments": _comments(text[:MAX_WORDS]) if is_ok and isinstance(text, str) else [],
         "teacher": clip(call.get("teacher")),
         "seconds": number(call.get("seconds")),
         "picture": name if isinstance(name, str) and name in sources else None,
@@ -107,19 +107,19 @@ def _comments(text: str) -> list[Json]:
     """A teacher's comments by heading; what comes before the first one has none."""
     comments: list[Json] = []
     for line in text.splitlines():
-        if found := _HEADING.match(line):
-            comments.append({"head": found["head"].strip(" :"), "text": found["text"]})
+        if heading := _HEADING.match(line):
+            comments.append({"head": heading["head"].strip(" :"), "text": heading["text"]})
         elif comments:
             comments[-1]["text"] += f"\n{line}"
         elif line.strip():
             comments.append({"head": None, "text": line})
-    return [{"head": said["head"], "text": said["text"].strip()} for said in comments]
+    return [{"head": comment["head"], "text": comment["text"].strip()} for comment in comments]
 
 
 def _scores(line: Mapping[str, Any]) -> dict[tuple[Any, Any], Json]:
     """(Turn, call) -> scorer -> value; the answer's call is ``None``."""
-    told = _list(mapping(line.get("episode")).get("by_turn"))
-    entries = [mapping(entry) for entry in told]
+    by_turn = _list(mapping(line.get("episode")).get("by_turn"))
+    entries = [mapping(entry) for entry in by_turn]
     return {
         (number(entry.get("turn")), number(entry.get("call"))): {
             name: number(value) for name, value in clip(mapping(entry.get("scores"))).items()
@@ -131,7 +131,7 @@ def _scores(line: Mapping[str, Any]) -> dict[tuple[Any, Any], Json]:
 # --- code ---------------------------------------------------------------------------------------
 
 
-def _answered(episode: Mapping[str, Any], language: Language) -> str | None:
+def _extract_answer(episode: Mapping[str, Any], language: Language) -> str | None:
     completion = episode.get("completion")
     return _code(extract_code(completion, language) if isinstance(completion, str) else None)
 
@@ -140,25 +140,25 @@ def _code(value: Any) -> str | None:
     return value[:MAX_CODE] if isinstance(value, str) else None
 
 
-def _changes(before: str | None, code: str | None) -> Json:
+def _changes(old_code: str | None, code: str | None) -> Json:
     """Code by itself, or marked line by line with what changed: ``" "``, ``"-"`` or ``"+"``."""
-    marked = None if before is None or code is None else line_diff(before, code)
-    return {"code": code if marked is None else None, "diff": marked}
+    diff = None if old_code is None or code is None else line_diff(old_code, code)
+    return {"code": code if diff is None else None, "diff": diff}
 
 
-def line_diff(before: str, after: str) -> str | None:
+def line_diff(old_text: str, new_text: str) -> str | None:
     """All lines of both texts, each behind its mark; ``None`` where that would take long."""
-    old, new = before.splitlines(), after.splitlines()
+    old, new = old_text.splitlines(), new_text.splitlines()
     if max(len(old), len(new)) > MAX_DIFF_LINES:
         return None
-    marked: list[str] = []
+    lines: list[str] = []
     for kind, i, j, k, m in difflib.SequenceMatcher(None, old, new).get_opcodes():
         if kind == "equal":
-            marked += [f" {line}" for line in new[k:m]]
+            lines += [f" {line}" for line in new[k:m]]
         else:
-            marked += [f"-{line}" for line in old[i:j]]
-            marked += [f"+{line}" for line in new[k:m]]
-    return "\n".join(marked)
+            lines += [f"-{line}" for line in old[i:j]]
+            lines += [f"+{line}" for line in new[k:m]]
+    return "\n".join(lines)
 
 
 # --- what a line holds ----------------------------------------------------------------------------

@@ -39,8 +39,8 @@ def make_page(
         linked: Pictures lie beside the page.
     """
     assets = resources.files("rrvf") / "report_assets"
-    style = _joined(assets, [*dict.fromkeys([*_STYLES, f"{kind}.css"])])
-    script = _joined(assets, (*_SCRIPTS, f"{kind}.js"))
+    style = _join_files(assets, [*dict.fromkeys([*_STYLES, f"{kind}.css"])])
+    script = _join_files(assets, (*_SCRIPTS, f"{kind}.js"))
     return Template((assets / f"{kind}.html").read_text(encoding="utf-8")).substitute(
         policy=_policy(style, script, linked),
         title=html.escape(title),
@@ -51,7 +51,7 @@ def make_page(
     )
 
 
-def _joined(assets: Traversable, names: Sequence[str]) -> str:
+def _join_files(assets: Traversable, names: Sequence[str]) -> str:
     return "\n".join((assets / name).read_text(encoding="utf-8") for name in names)
 
 

@@ -13,7 +13,7 @@ from rrvf.report.episodes import episode_payload, run_episodes_payload
 from rrvf.report.pictures import Pictures
 from rrvf.report.reading import Run
 from rrvf.report.table import (
-    known_summary,
+    guess_summary,
     run_shows_pages,
     run_title,
     table_columns,
@@ -46,7 +46,7 @@ def page_payload(runs: Sequence[Run], pictures: Pictures) -> Json:
     tables: dict[str, dict[str, None]] = {}
     for run in runs:
         tables.setdefault(run_title(run.summary or {}), {}).update(
-            dict.fromkeys(table_columns(known_summary(run)))
+            dict.fromkeys(table_columns(guess_summary(run)))
         )
     return {
         "version": __version__,
@@ -105,7 +105,7 @@ def _item(
     code, reply = line.get("code"), line.get("completion")
     scores = {str(k): mapping(v) for k, v in mapping(line.get("scores")).items()}
     shown_scores = clip(scores)
-    shown: Json = {
+    item: Json = {
         "id": clip(line.get("sample_id")),
         "status": clip(str(line.get("status"))),
         "error": clip(line.get("error"), text=MAX_ERROR),
@@ -117,17 +117,17 @@ def _item(
         "other": clip(mapping(line.get("other_mode"))),
         "scores": shown_scores,
     }
-    named = mapping(line.get("pictures"))
+    names = mapping(line.get("pictures"))
     for side in ("reference", "rendering"):
-        name = named.get(side)
-        shown[side] = name if isinstance(name, str) and name in sources else None
-        shown[f"{side}_lost"] = isinstance(name, str) and name not in sources
-    shown["shortened"] = _is_shortened(shown_scores, scores) or (
+        name = names.get(side)
+        item[side] = name if isinstance(name, str) and name in sources else None
+        item[f"{side}_lost"] = isinstance(name, str) and name not in sources
+    item["shortened"] = _is_shortened(shown_scores, scores) or (
         isinstance(code, str) and len(code) > MAX_CODE
     )
-    played = episodes.get(line["sample_id"])
-    shown["episode"] = played and episode_payload(played, line, language, sources)
-    return shown
+    episode = episodes.get(line["sample_id"])
+    item["episode"] = episode and episode_payload(episode, line, language, sources)
+    return item
 
 
 def _repeats(summary: Mapping[str, Any]) -> list[str]:
@@ -138,10 +138,10 @@ def _repeats(summary: Mapping[str, Any]) -> list[str]:
         return []
 
 
-def _is_shortened(shown: Mapping[str, Any], scores: Mapping[str, Any]) -> bool:
+def _is_shortened(shown_scores: Mapping[str, Any], scores: Mapping[str, Any]) -> bool:
     """Whether a list or table of scores lost entries; a text cut short shows its own ellipsis."""
     return any(
-        len(shown.get(scorer, ())) < len(details)
+        len(shown_scores.get(scorer, ())) < len(details)
         or any(
             isinstance(value, list | dict) and len(cast("list[Any]", value)) > MAX_ENTRIES
             for value in details.values()

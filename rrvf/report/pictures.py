@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from rrvf.report.episodes import episode_pictures
 from rrvf.report.reading import Run
-from rrvf.report.values import counted, mapping
+from rrvf.report.values import count_of, mapping
 
 _PICTURE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}\.png")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -33,39 +33,39 @@ class Pictures:
 
 def collect_pictures(runs: Sequence[Run], out: Path, embed_limit: int) -> Pictures:
     """Find every picture once: names are content hashes, so runs share their references."""
-    named = [(run.folder / "renderings", _picture_names(run)) for run in runs]
-    return collect_from(named, out, embed_limit)
+    names_by_folder = [(run.folder / "renderings", _picture_names(run)) for run in runs]
+    return collect_from(names_by_folder, out, embed_limit)
 
 
 def collect_from(
-    named: Iterable[tuple[Path, Iterable[str]]], out: Path, embed_limit: int
+    names_by_folder: Iterable[tuple[Path, Iterable[str]]], out: Path, embed_limit: int
 ) -> Pictures:
     """As above, for folders and the names of the pictures that are wanted from each."""
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     sizes: dict[str, tuple[int, int]] = {}
-    missing: set[str] = set()
-    for folder, names in named:
+    missing_names: set[str] = set()
+    for folder, names in names_by_folder:
         for name in names:
             path = folder / name
-            if name in found:
+            if name in paths:
                 continue
             head = _png_head(path) if _PICTURE_NAME.fullmatch(name) else None
             if head is not None:
-                found[name] = path
+                paths[name] = path
                 sizes |= {name: size} if (size := _size(head)) else {}
             else:
-                missing.add(name)
-    absent = len(missing - found.keys())
-    notes = [f"{counted(absent, 'picture')} not found below renderings/."] if absent else []
-    n_bytes = sum(path.stat().st_size for path in found.values())
+                missing_names.add(name)
+    n_missing = len(missing_names - paths.keys())
+    notes = [f"{count_of(n_missing, 'picture')} not found below renderings/."] if n_missing else []
+    n_bytes = sum(path.stat().st_size for path in paths.values())
     if n_bytes <= embed_limit:
-        sources = {name: _data_uri(path) for name, path in found.items()}
+        sources = {name: _data_uri(path) for name, path in paths.items()}
         return Pictures(sources, sizes, False, (*notes,))
     notes.append(
         f"The pictures ({n_bytes / 2**20:.0f} MB) are linked, not embedded: "
         "keep renderings/ where it is relative to this page."
     )
-    sources = {name: _link(path, out) for name, path in found.items()}
+    sources = {name: _link(path, out) for name, path in paths.items()}
     return Pictures(sources, sizes, True, (*notes,))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from rrvf.errors import DataError
-from rrvf.report.values import Json, counted, mapping
+from rrvf.report.values import Json, count_of, mapping
 from rrvf.scoring import tell_glyphs
 
 
@@ -74,18 +74,19 @@ def _read_results(path: Path) -> tuple[list[Json], list[str]]:
     if not path.is_file():
         return [], []
     raw_lines = path.read_bytes().split(b"\n")
-    numbered = [(number, raw) for number, raw in enumerate(raw_lines, 1) if raw.strip()]
+    numbered_lines = [(number, raw) for number, raw in enumerate(raw_lines, 1) if raw.strip()]
     by_id: dict[str, Json] = {}
-    bad: list[int] = []
-    repeated = 0
-    for number, raw in numbered:
+    bad_lines: list[int] = []
+    n_repeated = 0
+    for number, raw in numbered_lines:
         line = _parse_line(raw)
         if line is None:
-            bad.append(number)
+            bad_lines.append(number)
             continue
-        repeated += line["sample_id"] in by_id
+        n_repeated += line["sample_id"] in by_id
         by_id[line["sample_id"]] = line
-    return list(by_id.values()), _line_notes(bad, numbered[-1][0] if numbered else 0, repeated)
+    last = numbered_lines[-1][0] if numbered_lines else 0
+    return list(by_id.values()), _line_notes(bad_lines, last, n_repeated)
 
 
 def _read_episodes(path: Path) -> dict[str, Json]:
@@ -104,28 +105,32 @@ def _parse_line(raw: bytes) -> Json | None:
     return line if isinstance(line.get("sample_id"), str) else None
 
 
-def _line_notes(bad: Sequence[int], last: int, repeated: int) -> list[str]:
+def _line_notes(bad_lines: Sequence[int], last: int, n_repeated: int) -> list[str]:
     notes: list[str] = []
-    if last in bad:
+    if last in bad_lines:
         notes.append("The last line of results.jsonl is torn and was left out.")
-    if inner := [number for number in bad if number != last]:
-        listed = ", ".join(str(number) for number in inner[:10]) + (", …" if inner[10:] else "")
-        notes.append(f"Unreadable lines of results.jsonl were left out: {listed}.")
-    if repeated:
-        notes.append(f"{counted(repeated, 'repeated line')} in results.jsonl: the last one counts.")
+    if inner_lines := [number for number in bad_lines if number != last]:
+        places = ", ".join(map(str, inner_lines[:10])) + (", …" if inner_lines[10:] else "")
+        notes.append(f"Unreadable lines of results.jsonl were left out: {places}.")
+    if n_repeated:
+        notes.append(
+            f"{count_of(n_repeated, 'repeated line')} in results.jsonl: the last one counts."
+        )
     return notes
 
 
 def _summary_notes(summary: Mapping[str, Any] | None, n_items: int, has_results: bool) -> list[str]:
     if summary is None:
-        return [f"This run is unfinished: {counted(n_items, 'item')} on file, no summary yet."]
+        return [f"This run is unfinished: {count_of(n_items, 'item')} on file, no summary yet."]
     if not has_results:
         return ["results.jsonl is missing, so only the table is shown."]
     if summary.get("finished") is False:
         return [
-            f"This run is unfinished: the figures cover the {counted(n_items, 'item')} on file."
+            f"This run is unfinished: the figures cover the {count_of(n_items, 'item')} on file."
         ]
-    expected = summary.get("n_samples")
-    if isinstance(expected, int) and expected != n_items:
-        return [f"The summary counts {counted(expected, 'sample')}, results.jsonl holds {n_items}."]
+    n_expected = summary.get("n_samples")
+    if isinstance(n_expected, int) and n_expected != n_items:
+        return [
+            f"The summary counts {count_of(n_expected, 'sample')}, results.jsonl holds {n_items}."
+        ]
     return []

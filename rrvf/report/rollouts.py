@@ -13,7 +13,7 @@ from typing import Any
 
 from rrvf.replies import extract_code
 from rrvf.report.episodes import episode_payload, episode_pictures
-from rrvf.report.values import MAX_CODE, MAX_ERROR, Json, clip, counted, mapping, number
+from rrvf.report.values import MAX_CODE, MAX_ERROR, Json, clip, count_of, mapping, number
 from rrvf.types import Language
 
 MAX_STEPS = {"train": 20, "eval": 10}
@@ -58,12 +58,14 @@ def read_rollouts(folder: Path) -> tuple[list[KeptStep], list[str]]:
         if match := _NAME.fullmatch(path.name):
             files.setdefault((match[1], int(match[2])), []).append(path)
     steps: list[KeptStep] = []
-    bad: Counter[str] = Counter()
-    for mode, most in MAX_STEPS.items():
-        kept = sorted(step for its_mode, step in files if its_mode == mode)
-        steps += [_read_step(mode, step, files[mode, step], bad) for step in _spread(kept, most)]
-    torn = sorted(bad.items())[:10]
-    notes = [f"{counted(n, 'line')} of rollouts/{name} torn and left out." for name, n in torn]
+    n_torn: Counter[str] = Counter()
+    for mode, limit in MAX_STEPS.items():
+        numbers = sorted(step for its_mode, step in files if its_mode == mode)
+        steps += [
+            _read_step(mode, step, files[mode, step], n_torn) for step in _spread(numbers, limit)
+        ]
+    counts = sorted(n_torn.items())[:10]
+    notes = [f"{count_of(n, 'line')} of rollouts/{name} torn and left out." for name, n in counts]
     if len(files) > len(steps):
         notes.append(f"Rollouts of {len(steps)} steps are shown, out of {len(files)} kept.")
     return steps, notes
@@ -101,14 +103,14 @@ def step_payload(step: KeptStep, language: Language, sources: Mapping[str, str])
 # --- reading ------------------------------------------------------------------------------------
 
 
-def _spread(steps: Sequence[int], most: int) -> list[int]:
+def _spread(steps: Sequence[int], limit: int) -> list[int]:
     """At most so many of them, evenly, with both ends."""
-    if len(steps) <= most:
+    if len(steps) <= limit:
         return list(steps)
-    return [steps[round(place * (len(steps) - 1) / (most - 1))] for place in range(most)]
+    return [steps[round(place * (len(steps) - 1) / (limit - 1))] for place in range(limit)]
 
 
-def _read_step(mode: str, step: int, paths: Sequence[Path], bad: Counter[str]) -> KeptStep:
+def _read_step(mode: str, step: int, paths: Sequence[Path], n_torn: Counter[str]) -> KeptStep:
     """A run that goes on from a checkpoint plays some steps again: the last line counts."""
     by_key: dict[tuple[str, int, str], Json] = {}
     sizes: dict[tuple[str, int, str], int] = {}
@@ -118,20 +120,20 @@ def _read_step(mode: str, step: int, paths: Sequence[Path], bad: Counter[str]) -
                 continue
             line = _parse(raw)
             if line is None:
-                bad[path.name] += 1
+                n_torn[path.name] += 1
                 continue
             key = (_sample_id(line), rank, str(line.get("repeat")))
             by_key[key], sizes[key] = line, len(raw)
     keys = sorted(by_key, key=lambda key: key[0])  # stable: ranks and repeats stay in order
-    shown: list[Json] = []
+    lines: list[Json] = []
     n_bytes = 0
     for _, group in groupby(keys, key=lambda key: key[0]):
         members = list(group)
         n_bytes += sum(sizes[key] for key in members)
-        if shown and (len(shown) + len(members) > MAX_ROLLOUTS or n_bytes > MAX_STEP_BYTES):
+        if lines and (len(lines) + len(members) > MAX_ROLLOUTS or n_bytes > MAX_STEP_BYTES):
             break
-        shown += [by_key[key] for key in members[:MAX_ROLLOUTS]]
-    return KeptStep(mode, step, tuple(shown), len(by_key))
+        lines += [by_key[key] for key in members[:MAX_ROLLOUTS]]
+    return KeptStep(mode, step, tuple(lines), len(by_key))
 
 
 def _parse(raw: bytes) -> Json | None:
@@ -154,7 +156,7 @@ def _rollout(line: Mapping[str, Any], language: Language, sources: Mapping[str, 
     scores = {str(name): number(value) for name, value in mapping(line.get("scores")).items()}
     completion = line.get("completion")
     code = extract_code(completion, language) if isinstance(completion, str) else None
-    shown: Json = {
+    rollout: Json = {
         "id": clip(line.get("sample_id")),
         "repeat": number(line.get("repeat")),
         "status": clip(str(line.get("status"))),
@@ -164,24 +166,24 @@ def _rollout(line: Mapping[str, Any], language: Language, sources: Mapping[str, 
         "episode": episode_payload(line, _scores_of_answer(line, scores), language, sources),
     }  # fmt: skip
     for side, name in _pictures(line).items():
-        shown[side] = name if name in sources else None
-        shown[f"{side}_lost"] = name is not None and name not in sources
-    return shown
+        rollout[side] = name if name in sources else None
+        rollout[f"{side}_lost"] = name is not None and name not in sources
+    return rollout
 
 
 def _scores_of_answer(line: Mapping[str, Any], scores: Json) -> Json:
     """As ``results.jsonl`` has them by turn; training scores the answer alone."""
     turns = line.get("turns")
     n_turns = len(turns) if isinstance(turns, list) else 0  # pyright: ignore[reportUnknownArgumentType]
-    measured = {name: value for name, value in scores.items() if value is not None}
+    numbers = {name: value for name, value in scores.items() if value is not None}
     return (
         {"episode": {"by_turn": [{"turn": n_turns, "call": None, "scores": scores}]}}
-        if (measured)
+        if numbers
         else {}
     )
 
 
 def _pictures(line: Mapping[str, Any]) -> dict[str, str | None]:
-    named = mapping(line.get("pictures"))
-    found = {side: named.get(side) for side in ("reference", "rendering")}
-    return {side: name if isinstance(name, str) else None for side, name in found.items()}
+    pictures = mapping(line.get("pictures"))
+    names = {side: pictures.get(side) for side in ("reference", "rendering")}
+    return {side: name if isinstance(name, str) else None for side, name in names.items()}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rrvf.report.columns import LABELS
-from rrvf.report.values import Json, clip, counted, mapping, number
+from rrvf.report.values import Json, clip, count_of, mapping, number
 
 _SETTINGS = {
     "images_only": "images only",
@@ -21,7 +21,7 @@ def run_facts(card: Mapping[str, Any]) -> list[Json]:
         card: ``run_card.json``.
     """
     data, world = mapping(card.get("data")), mapping(card.get("world"))
-    told = [
+    facts = [
         ("Model", _model(card), False),
         ("Trained on", _part(mapping(data.get("train"))) or _conversations(data), False),
         ("Held out", _part(mapping(data.get("held_out"))), False),
@@ -32,14 +32,14 @@ def run_facts(card: Mapping[str, Any]) -> list[Json]:
         ("Updates", _updates(mapping(card.get("trl"))), False),
         ("Seeds", _seeds(card), False),
     ]
-    return [{"name": name, "text": clip(text), "warn": warn} for name, text, warn in told if text]
+    return [{"name": name, "text": clip(text), "warn": warn} for name, text, warn in facts if text]
 
 
 def reward_sentence(card: Mapping[str, Any]) -> str | None:
     """What the reward is, in plain words; ``None`` where the card does not tell."""
-    told = mapping(card.get("rewards"))
-    weights = [number(told.get(f"{part}_weight")) for part in ("vision", "format", "tool")]
-    mix = {name: number(weight) for name, weight in mapping(told.get("vision")).items()}
+    rewards = mapping(card.get("rewards"))
+    weights = [number(rewards.get(f"{part}_weight")) for part in ("vision", "format", "tool")]
+    mix = {name: number(weight) for name, weight in mapping(rewards.get("vision")).items()}
     if None in weights or not mix:
         return None
     vision, form, tool = (_figure(weight) for weight in weights)
@@ -47,10 +47,10 @@ def reward_sentence(card: Mapping[str, Any]) -> str | None:
         f"The reward of an episode is {vision} × R_vision + {form} × R_format + {tool} × R_tool. "
         f"R_vision, 0 to 1, is {_vision(mix, mapping(card.get('world')))} of the final answer, as "
         f"evaluation scores it. R_format is 0 at best and −1 at worst: "
-        f"{_figure(told.get('structure_penalty'))} is taken off where the structure is not the "
-        f"protocol's, {_figure(told.get('running_penalty'))} where no final code runs. "
-        f"{_tool(told)} An episode that could not be scored through a fault of ours earns nothing, "
-        "not 0: it takes no part in its group.",
+        f"{_figure(rewards.get('structure_penalty'))} is taken off where the structure is not the "
+        f"protocol's, {_figure(rewards.get('running_penalty'))} where no final code runs. "
+        f"{_tool(rewards)} An episode that could not be scored through a fault of ours earns "
+        "nothing, not 0: it takes no part in its group.",
         text=2_000,
     )
 
@@ -60,17 +60,17 @@ def _vision(mix: Mapping[str, Any], world: Mapping[str, Any]) -> str:
     if "gpt" in names:
         names["gpt"] = f"the rating by the judge {world.get('judge') or ''}".strip()
     if len(mix) == 1:
-        only = next(iter(mix))
-        return names[only] if only == "gpt" else f"the score {names[only]}"
+        scorer = next(iter(mix))
+        return names[scorer] if scorer == "gpt" else f"the score {names[scorer]}"
     if len(set(mix.values())) == 1:
         *before, last = names.values()
         return f"the mean of the scores {', '.join(before)} and {last}"
-    listed = ", ".join(f"{names[name]} × {_figure(weight)}" for name, weight in mix.items())
-    return f"the weighted mean of {listed}"
+    terms = ", ".join(f"{names[name]} × {_figure(weight)}" for name, weight in mix.items())
+    return f"the weighted mean of {terms}"
 
 
-def _tool(told: Mapping[str, Any]) -> str:
-    cap, gate = number(told.get("tool_cap")), number(told.get("tool_gate"))
+def _tool(rewards: Mapping[str, Any]) -> str:
+    cap, gate = number(rewards.get("tool_cap")), number(rewards.get("tool_gate"))
     calls = (
         "R_tool is 1 for at least one tool call whose code rendered, else 0"
         if cap in (None, 1)
@@ -80,8 +80,8 @@ def _tool(told: Mapping[str, Any]) -> str:
 
 
 def _figure(value: Any) -> str:
-    known = number(value)
-    return "?" if known is None else f"{known:g}"
+    figure = number(value)
+    return "?" if figure is None else f"{figure:g}"
 
 
 def _model(card: Mapping[str, Any]) -> str | None:
@@ -97,31 +97,31 @@ def _part(part: Mapping[str, Any]) -> str | None:
     if not part:
         return None
     setting = part.get("setting")
-    told = [
+    texts = [
         part.get("source"),
         _SETTINGS.get(setting, setting) if isinstance(setting, str) else None,
-        counted(part["n"], "sample") if number(part.get("n")) is not None else None,
+        count_of(part["n"], "sample") if number(part.get("n")) is not None else None,
     ]
-    return " · ".join(str(text) for text in told if text)
+    return " · ".join(str(text) for text in texts if text)
 
 
 def _conversations(data: Mapping[str, Any]) -> str | None:
     """What supervised fine-tuning learns from, where it is no set of samples."""
     name, n = data.get("conversations"), number(data.get("n_train"))
     return (
-        f"{name}" + (f" · {counted(n, 'conversation')}" if n is not None else "") if name else None
+        f"{name}" + (f" · {count_of(n, 'conversation')}" if n is not None else "") if name else None
     )
 
 
 def _test_items(data: Mapping[str, Any]) -> tuple[str | None, bool]:
-    trained = mapping(data.get("train")).get("test_items")
-    measured = mapping(data.get("held_out")).get("test_items")
-    if trained is True:
+    in_training = mapping(data.get("train")).get("test_items")
+    in_held_out = mapping(data.get("held_out")).get("test_items")
+    if in_training is True:
         return "Benchmark test items are in the training data: its scores there tell nothing", True
-    if trained is not False:
+    if in_training is not False:
         return None, False
-    also = "; the held-out samples are test items" if measured is True else ""
-    return f"none in the training data{also}", False
+    remark = "; the held-out samples are test items" if in_held_out is True else ""
+    return f"none in the training data{remark}", False
 
 
 def _judge(world: Mapping[str, Any]) -> str:
@@ -138,34 +138,34 @@ def _rollouts(card: Mapping[str, Any]) -> str | None:
     trl, world = mapping(card.get("trl")), mapping(card.get("world"))
     if number(trl.get("num_generations")) is None:
         return None
-    told = [f"{trl['num_generations']} a sample"]
+    texts = [f"{trl['num_generations']} a sample"]
     if number(world.get("max_turns")) is not None:
-        told.append(f"up to {counted(world['max_turns'], 'turn')}")
-    told.append(f"temperature {_figure(trl.get('temperature'))}")
-    return " · ".join(told)
+        texts.append(f"up to {count_of(world['max_turns'], 'turn')}")
+    texts.append(f"temperature {_figure(trl.get('temperature'))}")
+    return " · ".join(texts)
 
 
 def _updates(trl: Mapping[str, Any]) -> str | None:
     if not trl:
         return None
-    told = [f"learning rate {_figure(trl.get('learning_rate'))}"]
+    texts = [f"learning rate {_figure(trl.get('learning_rate'))}"]
     if trl.get("loss_type"):
-        told.append(f"loss {trl['loss_type']}")
+        texts.append(f"loss {trl['loss_type']}")
     if number(trl.get("beta")) is not None:
-        told.append(f"KL weight {_figure(trl['beta'])}")
+        texts.append(f"KL weight {_figure(trl['beta'])}")
     if number(trl.get("generation_batch_size")) is not None:
-        told.append(f"{trl['generation_batch_size']} rollouts a batch")
-    return " · ".join(told)
+        texts.append(f"{trl['generation_batch_size']} rollouts a batch")
+    return " · ".join(texts)
 
 
 def _seeds(card: Mapping[str, Any]) -> str | None:
     trl, data = mapping(card.get("trl")), mapping(card.get("data"))
     order = trl.get("data_seed")
-    named = {
+    seeds = {
         "training": trl.get("seed"),
         "order of data": trl.get("seed") if order is None else order,
         "held-out split": data.get("split_seed"),
         "generated data": mapping(data.get("train")).get("seed"),
     }
-    told = [f"{name} {seed}" for name, seed in named.items() if number(seed) is not None]
-    return " · ".join(told) or None
+    texts = [f"{name} {seed}" for name, seed in seeds.items() if number(seed) is not None]
+    return " · ".join(texts) or None

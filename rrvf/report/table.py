@@ -9,7 +9,7 @@ from typing import Any
 from rrvf.repeats import describe_repeats
 from rrvf.report.columns import LABELS, read_columns, read_labels, shows_pages, title_of
 from rrvf.report.reading import Run
-from rrvf.report.values import MAX_TEXT, clip, counted, mapping, number
+from rrvf.report.values import MAX_TEXT, clip, count_of, mapping, number
 from rrvf.types import STATUSES
 
 NULL = "–"
@@ -44,7 +44,7 @@ def table_columns(summary: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(column.key for column in read_columns(summary))
 
 
-def known_summary(run: Run) -> Mapping[str, Any]:
+def guess_summary(run: Run) -> Mapping[str, Any]:
     """The summary; without one, what a run of pages may be, as far as the items tell it."""
     if run.summary is not None:
         return run.summary
@@ -60,11 +60,11 @@ def run_shows_pages(run: Run) -> bool:
 def _footer(summary: Mapping[str, Any]) -> list[str]:
     statuses = mapping(summary.get("statuses"))
     order = [*STATUSES, *(key for key in statuses if key not in STATUSES)]
-    listed = ", ".join(f"{key} {statuses[key]}" for key in order if statuses.get(key))
+    counts = ", ".join(f"{key} {statuses[key]}" for key in order if statuses.get(key))
     mode = mapping(summary.get("protocol")).get("mode")
     parts = [
         run_title(summary),
-        counted(summary.get("n_samples", 0), "sample") + (f" ({listed})" if listed else ""),
+        count_of(summary.get("n_samples", 0), "sample") + (f" ({counts})" if counts else ""),
         *([f"mode {mode}"] if mode else []),
     ]
     if summary.get("finished") is False:
@@ -73,8 +73,8 @@ def _footer(summary: Mapping[str, Any]) -> list[str]:
     lines += describe_repeats(mapping(summary.get("repeats")), read_labels(summary))
     unscored = {k: n for k, n in mapping(summary.get("n_unscored")).items() if n}
     if unscored:
-        listed = ", ".join(f"{LABELS.get(key, key)} {count}" for key, count in unscored.items())
-        lines.append(f"Not scored, and in no mean: {listed}")
+        counts = ", ".join(f"{LABELS.get(key, key)} {count}" for key, count in unscored.items())
+        lines.append(f"Not scored, and in no mean: {counts}")
     return lines
 
 
@@ -83,15 +83,15 @@ def why_null(metric: str, run: Run) -> str:
     if run.summary is None:
         return "the run is unfinished"
     unscored = mapping(run.summary.get("n_unscored"))
-    column = next((each for each in read_columns(run.summary) if each.key == metric), None)
+    column = next((entry for entry in read_columns(run.summary) if entry.key == metric), None)
     labels = read_labels(run.summary)
     if column is not None and column.mean_of:
-        *others, last = (labels.get(key, key) for key in column.mean_of)
-        both = "both " if len(others) == 1 else ""
-        return f"needs {both}{', '.join(others)} and {last}"
+        *names, last = (labels.get(key, key) for key in column.mean_of)
+        both = "both " if len(names) == 1 else ""
+        return f"needs {both}{', '.join(names)} and {last}"
     scorer = metric if column is None else column.scorer
     if n_items := unscored.get(scorer):
-        return f"not scored: {counted(n_items, 'item')}{_main_reason(scorer, run.lines)}"
+        return f"not scored: {count_of(n_items, 'item')}{_main_reason(scorer, run.lines)}"
     return "no judge was named for this run" if scorer == "gpt" else "not measured in this run"
 
 

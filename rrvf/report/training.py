@@ -17,7 +17,7 @@ from typing import Any, cast
 from rrvf import __version__
 from rrvf.errors import DataError
 from rrvf.report.columns import LABELS, shows_pages
-from rrvf.report.curves import Rows, curves_payload, not_finite, read_rows
+from rrvf.report.curves import Rows, curves_payload, read_rows, tell_not_finite
 from rrvf.report.pictures import Pictures, collect_from
 from rrvf.report.rollouts import KeptStep, read_rollouts, step_payload, step_pictures
 from rrvf.report.run_facts import reward_sentence, run_facts
@@ -38,7 +38,7 @@ class TrainingRun:
         card: ``run_card.json``; empty where it cannot be read.
         step, max_steps: Updates on record, and those asked for; ``None`` where unknown.
         train, held_out: The log.
-        kept: Steps of which episodes are shown.
+        kept_steps: Steps of which episodes are shown.
         notes: What the page must say about the files.
     """
 
@@ -48,7 +48,7 @@ class TrainingRun:
     max_steps: int | None
     train: Rows
     held_out: Rows
-    kept: tuple[KeptStep, ...]
+    kept_steps: tuple[KeptStep, ...]
     notes: tuple[str, ...]
 
     @property
@@ -59,9 +59,9 @@ class TrainingRun:
     @property
     def benchmark(self) -> str | None:
         """That the samples are of."""
-        named = mapping(mapping(self.card.get("data")).get("train")).get("benchmark")
-        named = named or mapping(self.card.get("scoring")).get("benchmark")
-        return named if isinstance(named, str) else None
+        name = mapping(mapping(self.card.get("data")).get("train")).get("benchmark")
+        name = name or mapping(self.card.get("scoring")).get("benchmark")
+        return name if isinstance(name, str) else None
 
 
 def is_training_run(folder: Path) -> bool:
@@ -81,10 +81,10 @@ def read_training_run(folder: Path) -> TrainingRun:
     train, held_out = read_rows(rows)
     steps = [number(state.get(key)) for key in ("global_step", "max_steps")]
     step, max_steps = (None if value is None else int(value) for value in steps)
-    kept, torn = read_rollouts(folder / "rollouts")
+    kept_steps, torn_notes = read_rollouts(folder / "rollouts")
     return TrainingRun(
-        folder, card, step, max_steps, train, held_out, tuple(kept),
-        (*notes, *not_finite(train), *torn),
+        folder, card, step, max_steps, train, held_out, tuple(kept_steps),
+        (*notes, *tell_not_finite(train), *torn_notes),
     )  # fmt: skip
 
 
@@ -96,11 +96,14 @@ def training_payload(runs: Sequence[TrainingRun], out: Path, limit: int) -> tupl
         out: Folder of the page.
         limit: Bytes of pictures up to which the page carries them.
     """
-    named = [
-        (run.folder / "rollouts" / "renderings", chain.from_iterable(map(step_pictures, run.kept)))
+    names_by_folder = [
+        (
+            run.folder / "rollouts" / "renderings",
+            chain.from_iterable(map(step_pictures, run.kept_steps)),
+        )
         for run in runs
     ]
-    pictures = collect_from(named, out, limit)
+    pictures = collect_from(names_by_folder, out, limit)
     names = [run.folder.resolve().name for run in runs]
     if len(set(names)) < len(names):
         names = [str(run.folder) for run in runs]
@@ -121,7 +124,8 @@ def format_training(run: TrainingRun) -> str:
     names = [name for name in ("reward", "runnable", "likeness_of_runnable", "loss") if any(
         name in row for row in last)]  # fmt: skip
     lines = [
-        f"{name}: train {_told(last[0], name)}, held-out {_told(last[1], name)}" for name in names
+        f"{name}: train {_format_figure(last[0], name)}, held-out {_format_figure(last[1], name)}"
+        for name in names
     ]
     return "\n".join([f"{run_name(run)}, step {NULL if run.step is None else run.step}", *lines])
 
@@ -133,7 +137,7 @@ def run_name(run: TrainingRun) -> str:
     return f"{kind} of {clip(Path(model).name)}" if isinstance(model, str) and model else kind
 
 
-def _told(row: Mapping[str, float | None], name: str) -> str:
+def _format_figure(row: Mapping[str, float | None], name: str) -> str:
     value = row.get(name)
     return NULL if value is None else f"{value:.4g}"
 
@@ -147,9 +151,9 @@ def _states(folder: Path) -> list[Path]:
 
 def _newest_state(folder: Path, notes: list[str]) -> Json:
     """The one that has come furthest; a checkpoint may be half written."""
-    found = [_read_object(path, notes) for path in _states(folder)]
+    states = [_read_object(path, notes) for path in _states(folder)]
     none: Json = {}
-    return max(found, key=lambda state: number(state.get("global_step")) or 0, default=none)
+    return max(states, key=lambda state: number(state.get("global_step")) or 0, default=none)
 
 
 def _read_object(path: Path, notes: list[str]) -> Json:
@@ -174,26 +178,26 @@ def _progress_notes(run: TrainingRun) -> list[str]:
     if run.finished:
         return []
     if run.step is None:
-        told = "no step is on record yet. A checkpoint brings the first."
+        progress = "no step is on record yet. A checkpoint brings the first."
     else:
-        told = f"step {run.step} of {run.max_steps} is the last on record."
-    return [f"This run is unfinished: {told}{_ranks(run.folder / 'ranks')}"]
+        progress = f"step {run.step} of {run.max_steps} is the last on record."
+    return [f"This run is unfinished: {progress}{_ranks(run.folder / 'ranks')}"]
 
 
 def _ranks(folder: Path) -> str:
     """What each rank did last."""
-    told: list[str] = []
+    phases: list[str] = []
     for path in sorted(folder.glob("rank_*.json"))[:_MAX_RANKS]:
-        doing = _read_object(path, [])
-        since = number(doing.get("since"))
+        record = _read_object(path, [])
+        since = number(record.get("since"))
         if since is None or not 0 <= since < 1e11:
             continue
-        at = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        detail = f" ({clip(doing['detail'])})" if doing.get("detail") else ""
-        told.append(
-            f"rank {clip(doing.get('rank'))} at {clip(doing.get('phase'))}{detail} from {at}"
+        moment = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        detail = f" ({clip(record['detail'])})" if record.get("detail") else ""
+        phases.append(
+            f"rank {clip(record.get('rank'))} at {clip(record.get('phase'))}{detail} from {moment}"
         )
-    return f" Last told by the ranks: {'; '.join(told)}." if told else ""
+    return f" Last told by the ranks: {'; '.join(phases)}." if phases else ""
 
 
 # --- for the page -------------------------------------------------------------------------------
@@ -217,22 +221,22 @@ def _run_payload(run: TrainingRun, name: str, sources: Mapping[str, str]) -> Jso
         "lone_held_out": number(trl.get("num_generations_eval")) == 1,
         "card": clip(run.card),
         "curves": curves_payload(run.train, run.held_out, _batch(trl)),
-        "kept": [step_payload(s, "html" if pages else "python", sources) for s in run.kept],
+        "kept": [step_payload(s, "html" if pages else "python", sources) for s in run.kept_steps],
     }
 
 
 def _weights(card: Mapping[str, Any]) -> Json:
-    told = mapping(card.get("rewards"))
-    return {part: number(told.get(f"{part}_weight")) for part in ("vision", "format", "tool")}
+    rewards = mapping(card.get("rewards"))
+    return {part: number(rewards.get(f"{part}_weight")) for part in ("vision", "format", "tool")}
 
 
 def _batch(trl: Mapping[str, Any]) -> int | None:
     """Rollouts of a step, where every step plays one batch of them."""
-    told = [number(trl.get(key)) for key in ("generation_batch_size", "num_iterations")]
-    spread = [trl.get(key) for key in ("steps_per_generation", "gradient_accumulation_steps")]
-    if told[0] is None or told[1] != 1 or spread[0] != spread[1]:
+    size, repeats = number(trl.get("generation_batch_size")), number(trl.get("num_iterations"))
+    lengths = [trl.get(key) for key in ("steps_per_generation", "gradient_accumulation_steps")]
+    if size is None or repeats != 1 or lengths[0] != lengths[1]:
         return None
-    return int(told[0])
+    return int(size)
 
 
 def require_alike(folders: Sequence[Path]) -> bool:

@@ -30,11 +30,11 @@ def explain_unscored(results: Sequence[SampleResult]) -> Iterator[str]:
     for name in dict.fromkeys(name for result in results for name in result.scores):
         reasons = [reason for result in results if (reason := _reason(result, name))]
         if reasons:
-            most, count, shown = _commonest(reasons)
+            key, count, example = _pick_commonest(reasons)
             how_many = f"{len(reasons)}" + (", mostly" if count < len(reasons) else "")
-            lines.setdefault((how_many, most), [shown]).append(LABELS.get(name, name))
-    for (how_many, _), (shown, *names) in lines.items():
-        yield f"{', '.join(names)} {how_many}: {shown}"
+            lines.setdefault((how_many, key), [example]).append(LABELS.get(name, name))
+    for (how_many, _), (example, *names) in lines.items():
+        yield f"{', '.join(names)} {how_many}: {example}"
 
 
 def is_unscored(results: Sequence[SampleResult]) -> bool:
@@ -49,15 +49,15 @@ def _reason(result: SampleResult, name: str) -> tuple[str, str] | None:
     if score is None or score.value is not None:
         return None
     reason = score.details.get("reason")
-    shown = " ".join(reason.split()) if isinstance(reason, str) else "no reason is known"
-    if shown.startswith(BROKEN):
+    text = " ".join(reason.split()) if isinstance(reason, str) else "no reason is known"
+    if text.startswith(BROKEN):
         return None
-    counted = shown
+    key = text
     if len(result.sample_id) >= _SHORTEST_ID:
-        counted = counted.replace(result.sample_id, "<id>")
-    return re.sub(r"\d+", "#", counted), clip("".join(c for c in shown if c.isprintable()))
+        key = key.replace(result.sample_id, "<id>")
+    return re.sub(r"\d+", "#", key), clip("".join(c for c in text if c.isprintable()))
 
 
-def _commonest(reasons: Sequence[tuple[str, str]]) -> tuple[str, int, str]:
-    most, count = Counter(counted for counted, _ in reasons).most_common(1)[0]
-    return most, count, next(shown for counted, shown in reasons if counted == most)
+def _pick_commonest(reasons: Sequence[tuple[str, str]]) -> tuple[str, int, str]:
+    top_key, count = Counter(key for key, _ in reasons).most_common(1)[0]
+    return top_key, count, next(text for key, text in reasons if key == top_key)

@@ -49,6 +49,6 @@ def mapping(value: Any) -> Json:
     return cast("Json", value) if isinstance(value, dict) else {}
 
 
-def counted(number: Any, noun: str) -> str:
+def count_of(number: Any, noun: str) -> str:
     """As in "1 item", "2 items"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

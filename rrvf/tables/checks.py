@@ -63,73 +63,78 @@ class Check:
 def check(table: PublishedTable) -> list[Check]:
     """Every check that the table allows, in the order of its rows."""
     models = {row.model: row for row in table.rows if row.kind == "model"}
-    found: list[Check] = []
-    last: PublishedRow | None = None
+    checks: list[Check] = []
+    last_row: PublishedRow | None = None
     for row in table.rows:
         if row.kind == "delta":
-            if last is not None:
-                found += _delta(table, row, last, models)
+            if last_row is not None:
+                checks += _delta(table, row, last_row, models)
             continue
-        last = row
+        last_row = row
         if "overall" in row.cells:
-            found.append(_overall(table, row))
+            checks.append(_overall(table, row))
         if "text_pass" in row.cells:
-            found += [_product(table, row, key) for key in ("text", "gpt")]
+            checks += [_product(table, row, key) for key in ("text", "gpt")]
         if table.n_samples is not None:
-            found.append(_rate(table, row, table.n_samples))
-    return found
+            checks.append(_rate(table, row, table.n_samples))
+    return checks
 
 
 def check_marks(table: PublishedTable) -> list[str]:
     """Where best and second best, computed, are not what is printed bold and underlined."""
-    found: list[str] = []
-    for row, computed in zip(table.rows, published_marks(table), strict=True):
+    findings: list[str] = []
+    for row, computed_marks in zip(table.rows, published_marks(table), strict=True):
         for column in table.columns:
-            printed = "best" if column.key in row.bold else ""
-            printed = "second" if column.key in row.underline else printed
-            mark = computed.get(column.key, "")
-            if mark != printed:
-                found.append(
-                    f"{row.model}: {column.label} is printed as {printed or 'unmarked'}, "
+            printed_mark = "best" if column.key in row.bold else ""
+            printed_mark = "second" if column.key in row.underline else printed_mark
+            mark = computed_marks.get(column.key, "")
+            if mark != printed_mark:
+                findings.append(
+                    f"{row.model}: {column.label} is printed as {printed_mark or 'unmarked'}, "
                     f"computed {mark or 'unmarked'}"
                 )
-    return found
+    return findings
 
 
 def _overall(table: PublishedTable, row: PublishedRow) -> Check:
     mean = sum((_value(row, key) for key in _PARTS), Decimal(0)) / len(_PARTS)
     inputs = sum((_half(row, key) for key in _PARTS), Decimal(0)) / len(_PARTS) + _half(row, "gpt")
     raw = (mean + _value(row, "gpt")) / 2
-    return _compared(table, row, "overall", raw, inputs / 2, "(mean of the four + GPT) / 2")
+    return _make_check(table, row, "overall", raw, inputs / 2, "(mean of the four + GPT) / 2")
 
 
 def _product(table: PublishedTable, row: PublishedRow, key: str) -> Check:
-    passed, rate = _value(row, f"{key}_pass"), _value(row, "exec_rate")
-    inputs = passed * _half(row, "exec_rate") + rate * _half(row, f"{key}_pass")
-    rule = f"{passed} x {rate} %"
-    return _compared(table, row, key, passed * rate / _HUNDRED, inputs / _HUNDRED, rule)
+    score, rate = _value(row, f"{key}_pass"), _value(row, "exec_rate")
+    inputs = score * _half(row, "exec_rate") + rate * _half(row, f"{key}_pass")
+    rule = f"{score} x {rate} %"
+    return _make_check(table, row, key, score * rate / _HUNDRED, inputs / _HUNDRED, rule)
 
 
 def _rate(table: PublishedTable, row: PublishedRow, n: int) -> Check:
     k = (_value(row, "exec_rate") * n / _HUNDRED).quantize(Decimal(1), ROUND_HALF_UP)
     raw = k * _HUNDRED / n
-    return _compared(table, row, "exec_rate", raw, Decimal(0), f"{k} of {n}")
+    return _make_check(table, row, "exec_rate", raw, Decimal(0), f"{k} of {n}")
 
 
 def _delta(
-    table: PublishedTable, row: PublishedRow, of: PublishedRow, models: dict[str, PublishedRow]
+    table: PublishedTable,
+    row: PublishedRow,
+    model_row: PublishedRow,
+    models: dict[str, PublishedRow],
 ) -> Iterator[Check]:
     base = models[row.model.partition("(vs ")[2].removesuffix(")")]
     for column in table.columns:
         if figure(row.cells[column.key]) is None:
             continue
-        raw = _value(of, column.key) - _value(base, column.key)
-        inputs = _half(of, column.key) + _half(base, column.key)
-        rule = f"{of.cells[column.key]} - {base.cells[column.key]}"
-        yield _compared(table, row, column.key, raw, inputs, rule, f"{of.model}, {row.model}")
+        raw = _value(model_row, column.key) - _value(base, column.key)
+        inputs = _half(model_row, column.key) + _half(base, column.key)
+        rule = f"{model_row.cells[column.key]} - {base.cells[column.key]}"
+        yield _make_check(
+            table, row, column.key, raw, inputs, rule, f"{model_row.model}, {row.model}"
+        )
 
 
-def _compared(
+def _make_check(
     table: PublishedTable,
     row: PublishedRow,
     key: str,
@@ -139,12 +144,12 @@ def _compared(
     name: str = "",
 ) -> Check:
     """A check; ``inputs`` is how far the rounding of the other cells can move ``raw``."""
-    printed = row.cells[key]
+    cell = row.cells[key]
     value = _value(row, key)
     [label] = [column.label for column in table.columns if column.key == key]
     derived = raw.quantize(Decimal(1).scaleb(_exponent(value)), ROUND_HALF_UP)
     explained = value != derived and abs(value - raw) <= _half(row, key) + inputs
-    return Check(name or row.model, label, rule, printed, derived, explained)
+    return Check(name or row.model, label, rule, cell, derived, explained)
 
 
 def _value(row: PublishedRow, key: str) -> Decimal:

@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rrvf.tables.sheet import Cell, Row, Sheet
 
-Written = Callable[[str], str]
-
 _FORMULA = "=+-@＝＋－＠"  # spreadsheets read the wide ones, too
 _NUMBER = re.compile(r"[+-]?(?:\d[\d.,]*(?:[eE][+-]?\d+)?[%*]?)?")
 """As figures are printed; a hyphen alone stands for one that was not measured."""
@@ -54,8 +52,8 @@ def csv_rows(sheets: Sequence[Sheet]) -> str:
     for sheet in sheets:
         for row in sheet.rows:
             if row.cells:
-                told = _csv_row(sheet, row)
-                writer.writerow({key: _inert(text) for key, text in told.items()})
+                cells = _csv_row(sheet, row)
+                writer.writerow({key: _inert(text) for key, text in cells.items()})
     return stream.getvalue()
 
 
@@ -121,8 +119,8 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _bounds(cell: Cell) -> str:
-    told = cell.interval
-    return f"[{told.low:.2f}, {told.high:.2f}]" if told else ""
+    interval = cell.interval
+    return f"[{interval.low:.2f}, {interval.high:.2f}]" if interval else ""
 
 
 # ------------------------------------------------------------------------------------ LaTeX
@@ -200,7 +198,7 @@ def _tex(text: str) -> str:
 
 
 def _csv_row(sheet: Sheet, row: Row) -> dict[str, str]:
-    told = {
+    cells = {
         "benchmark": sheet.benchmark,
         "group": row.group,
         "kind": row.kind,
@@ -210,13 +208,13 @@ def _csv_row(sheet: Sheet, row: Row) -> dict[str, str]:
     }
     for mark in ("best", "second"):
         pairs = zip(sheet.columns, row.cells, strict=True)
-        told[mark] = " ".join(column.key for column, cell in pairs if cell.mark == mark)
+        cells[mark] = " ".join(column.key for column, cell in pairs if cell.mark == mark)
     for column, cell in zip(sheet.columns, row.cells, strict=True):
-        told[column.key] = cell.text
+        cells[column.key] = cell.text
         if cell.interval:
-            told[f"{column.key}_low"] = f"{cell.interval.low:.4f}"
-            told[f"{column.key}_high"] = f"{cell.interval.high:.4f}"
-    return told
+            cells[f"{column.key}_low"] = f"{cell.interval.low:.4f}"
+            cells[f"{column.key}_high"] = f"{cell.interval.high:.4f}"
+    return cells
 
 
 _STYLE = """\

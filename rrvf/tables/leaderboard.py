@@ -26,10 +26,10 @@ from rrvf.tables.formats import markdown
 from rrvf.tables.measured import (
     CONFIG,
     Measured,
+    compare_to_published,
     differences,
     read_runs,
     tables_of,
-    unlike_published,
 )
 from rrvf.tables.published import Column, PublishedRow, PublishedTable
 from rrvf.tables.ranking import figure
@@ -59,10 +59,10 @@ def write_leaderboard(results: Path, out: Path | None = None) -> Path:
             f"{results} holds neither paper/*.csv nor runs as <benchmark>/<policy>/<run>/; "
             "give a results folder"
         )
-    runs, notes = _readable(folders)
+    runs, notes = _read_whole(folders)
     tables = tables_of(runs)
     by_table = [[run for run in runs if run.benchmark == t.benchmark] for t in tables]
-    sheets = [make_sheet(table, own) for table, own in zip(tables, by_table, strict=True)]
+    sheets = [make_sheet(table, own_runs) for table, own_runs in zip(tables, by_table, strict=True)]
     payload = {
         "version": __version__,
         "labels": LABELS,
@@ -70,8 +70,8 @@ def write_leaderboard(results: Path, out: Path | None = None) -> Path:
         "how": f"{LEVEL:.0%} intervals by bootstrap over samples "
         f"({RESAMPLES} resamples, seed {SEED})",
         "tables": [
-            _table(table, sheet, own, results)
-            for table, sheet, own in zip(tables, sheets, by_table, strict=True)
+            _table(table, sheet, own_runs, results)
+            for table, sheet, own_runs in zip(tables, sheets, by_table, strict=True)
         ],
     }
     page = make_page("leaderboard", payload, "Leaderboard", markdown(sheets))
@@ -83,13 +83,13 @@ def write_leaderboard(results: Path, out: Path | None = None) -> Path:
 
 def _run_folders(results: Path) -> list[Path]:
     """Kept runs, and runs that are still at work there."""
-    found = (path for name in (SUMMARY, RESULTS) for path in results.glob(f"*/*/*/{name}"))
-    return sorted({path.parent for path in found})
+    paths = (path for name in (SUMMARY, RESULTS) for path in results.glob(f"*/*/*/{name}"))
+    return sorted({path.parent for path in paths})
 
 
-def _readable(folders: Sequence[Path]) -> tuple[list[Measured], list[str]]:
+def _read_whole(folders: Sequence[Path]) -> tuple[list[Measured], list[str]]:
     """One torn run hides no other: it is named on the page."""
-    kept: list[Path] = []
+    whole_folders: list[Path] = []
     notes: list[str] = []
     for folder in folders:
         try:
@@ -97,8 +97,8 @@ def _readable(folders: Sequence[Path]) -> tuple[list[Measured], list[str]]:
         except DataError as error:
             notes.append(f"Left out: {error}.")
         else:
-            kept.append(folder)
-    return read_runs(kept), notes
+            whole_folders.append(folder)
+    return read_runs(whole_folders), notes
 
 
 def _config(folder: Path) -> Json:
@@ -112,29 +112,35 @@ def _config(folder: Path) -> Json:
 
 
 def _table(table: PublishedTable, sheet: Sheet, runs: Sequence[Measured], results: Path) -> Json:
-    shown = {
+    rows_by_kind = {
         kind: [row for row in sheet.rows if row.kind == kind] for kind in ("model", "measured")
     }
     models = [row for row in table.rows if row.kind == "model"]
     by_name = {run.name: run for run in runs}
-    own = [by_name[row.model] for row in shown["measured"]]
+    own_runs = [by_name[row.model] for row in rows_by_kind["measured"]]
     rows = [
-        *(_published(table, *pair) for pair in zip(models, shown["model"], strict=True)),
         *(
-            _measured(table, run, row, _facts(run, own[0], results))
-            for run, row in zip(own, shown["measured"], strict=True)
+            _make_published_row(table, *pair)
+            for pair in zip(models, rows_by_kind["model"], strict=True)
+        ),
+        *(
+            _make_measured_row(table, run, row, _facts(run, own_runs[0], results))
+            for run, row in zip(own_runs, rows_by_kind["measured"], strict=True)
         ),
     ]
     for row, anchor in zip(rows, _anchors(table.benchmark, rows), strict=True):
         row["id"] = anchor
     groups = dict.fromkeys(row["group"] for row in sorted(rows, key=lambda row: row["order"]))
-    told = {row.group: _told(run, own[0]) for run, row in zip(own, shown["measured"], strict=True)}
+    settings = {
+        row.group: _describe_setting(run, own_runs[0])
+        for run, row in zip(own_runs, rows_by_kind["measured"], strict=True)
+    }
     return {
         "benchmark": table.benchmark,
         "title": run_title({"benchmark": table.benchmark}),
         "marks_second": table.marks_second,
         "columns": [_column(column) for column in table.columns],
-        "groups": [{"name": name, "told": told.get(name)} for name in groups],
+        "groups": [{"name": name, "told": settings.get(name)} for name in groups],
         "rows": rows,
     }
 
@@ -151,30 +157,30 @@ def _column(column: Column) -> Json:
 
 def _anchors(benchmark: str, rows: Sequence[Json]) -> Iterator[str]:
     """Names for links to the cards, each of them once."""
-    seen: set[str] = set()
+    anchors: set[str] = set()
     for row in rows:
         slug = re.sub(r"[^a-z0-9.]+", "-", row["name"].lower()).strip("-.")[:60] or "row"
         anchor = f"{benchmark}-{slug}"
-        while anchor in seen:
+        while anchor in anchors:
             anchor += "-"
-        seen.add(anchor)
+        anchors.add(anchor)
         yield anchor
 
 
-def _told(run: Measured, first: Measured) -> str:
+def _describe_setting(run: Measured, first: Measured) -> str:
     """What a run's setting is, and in what it is not the first one."""
-    told = [run.card[name] for name in ("mode", "judge", "turns", "drawn by")]
-    told[1] = "no judge" if told[1] == "none" else told[1]
+    parts = [run.card[name] for name in ("mode", "judge", "turns", "drawn by")]
+    parts[1] = "no judge" if parts[1] == "none" else parts[1]
     names = dict.fromkeys([*first.setting, *run.setting])
-    apart = [name for name in names if first.setting.get(name) != run.setting.get(name)]
-    told += [f"differs from setting A in {', '.join(apart)}"] if apart else []
-    return clip(" · ".join(told))
+    changes = [name for name in names if first.setting.get(name) != run.setting.get(name)]
+    parts += [f"differs from setting A in {', '.join(changes)}"] if changes else []
+    return clip(" · ".join(parts))
 
 
 # ------------------------------------------------------------------------------ rows and cards
 
 
-def _published(table: PublishedTable, row: PublishedRow, shown: Row) -> Json:
+def _make_published_row(table: PublishedTable, row: PublishedRow, sheet_row: Row) -> Json:
     taken_over = any(text.endswith("*") for text in row.cells.values())
     origin = row.source.partition(", table of ")[0]
     size = "" if row.size is None else f"{row.size:g} B"
@@ -185,8 +191,11 @@ def _published(table: PublishedTable, row: PublishedRow, shown: Row) -> Json:
         "order": int(taken_over),
         "told": " · ".join(filter(None, (size, row.date))),
         "unlike": [],
-        "warnings": [f"Does not add up, shown as printed: {told}." for told in _failed(table, row)],
-        "cells": list(_cells(table, shown)),
+        "warnings": [
+            f"Does not add up, shown as printed: {failure}."
+            for failure in _list_failures(table, row)
+        ],
+        "cells": list(_cells(table, sheet_row)),
         "deltas": list(_deltas(table, row)),
         "facts": list(_published_facts(table, row, taken_over)),
         "parts": {},
@@ -207,25 +216,25 @@ def _published_facts(
     yield "intervals", "none published"
 
 
-def _failed(table: PublishedTable, row: PublishedRow) -> list[str]:
+def _list_failures(table: PublishedTable, row: PublishedRow) -> list[str]:
     return [
-        str(found)
-        for found in check(table)
-        if not found.ok and (found.row == row.model or found.row.startswith(f"{row.model}, "))
+        str(result)
+        for result in check(table)
+        if not result.ok and (result.row == row.model or result.row.startswith(f"{row.model}, "))
     ]
 
 
 def _deltas(table: PublishedTable, row: PublishedRow) -> Iterator[Json]:
     """Difference rows below a row."""
-    place = next(index for index, other in enumerate(table.rows) if other is row)
-    for other in table.rows[place + 1 :]:
-        if other.kind != "delta":
+    place = next(index for index, next_row in enumerate(table.rows) if next_row is row)
+    for next_row in table.rows[place + 1 :]:
+        if next_row.kind != "delta":
             return
-        yield {"name": other.model, "cells": [other.cells[c.key] for c in table.columns]}
+        yield {"name": next_row.model, "cells": [next_row.cells[c.key] for c in table.columns]}
 
 
-def _measured(
-    table: PublishedTable, run: Measured, shown: Row, facts: Sequence[tuple[str, str]]
+def _make_measured_row(
+    table: PublishedTable, run: Measured, sheet_row: Row, facts: Sequence[tuple[str, str]]
 ) -> Json:
     summary = mapping(run.run.summary)
     record = _config(run.run.folder)
@@ -237,29 +246,29 @@ def _measured(
     return {
         "name": clip(run.name),
         "kind": "measured",
-        "group": shown.group,
+        "group": sheet_row.group,
         "order": 2,
         "told": clip(run.card["samples"].partition(" (")[0]),
-        "unlike": [clip(told) for told in unlike_published(run, table)],
-        "warnings": [*_unfinished(run), *(clip(note) for note in run.notes)],
-        "cells": list(_cells(table, shown, run)),
+        "unlike": [clip(difference) for difference in compare_to_published(run, table)],
+        "warnings": [*_warn_unfinished(run), *(clip(note) for note in run.notes)],
+        "cells": list(_cells(table, sheet_row, run)),
         "deltas": [],
-        "facts": [(name, clip(told, text=2_000)) for name, told in facts if told],
+        "facts": [(name, clip(text, text=2_000)) for name, text in facts if text],
         "parts": {name: clip(part) for name, part in parts.items() if part},
     }
 
 
 def _facts(run: Measured, first: Measured, results: Path) -> list[tuple[str, str]]:
-    made = _config(run.run.folder).get("made")
+    origin = _config(run.run.folder).get("made")
     return [
-        ("made", made if isinstance(made, str) else ""),
+        ("made", origin if isinstance(origin, str) else ""),
         ("folder", run.run.folder.relative_to(results).as_posix()),
-        *((name, told) for name, told in run.card.items() if name != "protocol"),
+        *((name, text) for name, text in run.card.items() if name != "protocol"),
         ("unlike setting A", "; ".join(differences(first.setting, run.setting))),
     ]
 
 
-def _unfinished(run: Measured) -> list[str]:
+def _warn_unfinished(run: Measured) -> list[str]:
     return [] if run.finished or run.notes else ["This run is unfinished."]
 
 

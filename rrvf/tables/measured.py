@@ -14,15 +14,15 @@ from rrvf.bootstrap import Interval, Samples, figures, intervals
 from rrvf.errors import DataError
 from rrvf.report.columns import read_columns, title_of
 from rrvf.report.reading import Run, read_run
-from rrvf.report.values import Json, counted, mapping, number
+from rrvf.report.values import Json, count_of, mapping, number
 from rrvf.run_folder import SETTINGS
-from rrvf.tables.published import BENCHMARKS, PublishedTable, published, table_of
+from rrvf.tables.published import BENCHMARKS, PublishedTable, read_published, table_of
 from rrvf.types import STATUSES, Column
 
 CONFIG = "config.json"
 """Beside a stored run: who answered, and how the run was made."""
 
-_TOLD_APART = frozenset({"hash", "policy", "loop", "teacher", "judge"})
+_SEPARATE_PARTS = frozenset({"hash", "policy", "loop", "teacher", "judge"})
 """Parts of a protocol that say who answered and how, and those that are put in other words."""
 
 
@@ -63,8 +63,8 @@ class Measured:
 
 def tables_of(runs: Sequence[Measured]) -> list[PublishedTable]:
     """The published tables, then those of the other benchmarks that runs are of."""
-    known = {name: published(name) for name in BENCHMARKS}
-    return list((known | {run.benchmark: run.table() for run in runs}).values())
+    tables = {name: read_published(name) for name in BENCHMARKS}
+    return list((tables | {run.benchmark: run.table() for run in runs}).values())
 
 
 def read_runs(folders: Sequence[Path]) -> list[Measured]:
@@ -73,7 +73,7 @@ def read_runs(folders: Sequence[Path]) -> list[Measured]:
     Raises:
         DataError: A folder is missing, or holds no run that says of which benchmark it is.
     """
-    runs = [_measured(read_run(folder), folder) for folder in dict.fromkeys(folders)]
+    runs = [_make_measured(read_run(folder), folder) for folder in dict.fromkeys(folders)]
     names = [run.name for run in runs]
     return [
         run if names.count(run.name) == 1 else replace(run, name=f"{run.name} ({run.run.folder})")
@@ -90,9 +90,9 @@ def read_samples(lines: Sequence[Json]) -> Samples:
     owners = tuple(
         str(tag.get("sample", line["sample_id"])) for tag, line in zip(tags, lines, strict=True)
     )
-    repeated = any("repeat" in tag for tag in tags)
+    is_repeated = any("repeat" in tag for tag in tags)
     ids = tuple(line["sample_id"] for line in lines)
-    return Samples(ids, passed, values, owners if repeated else ())
+    return Samples(ids, passed, values, owners if is_repeated else ())
 
 
 def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[str]:
@@ -105,24 +105,24 @@ def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[str
     ]
 
 
-def unlike_published(run: Measured, table: PublishedTable) -> list[str]:
+def compare_to_published(run: Measured, table: PublishedTable) -> list[str]:
     """Where the run is known to differ from what the published figures were made of."""
-    found: list[str] = []
+    reasons: list[str] = []
     n = number(mapping(run.run.summary).get("n_samples")) or len(run.samples.ids)
     if table.n_samples is None:
-        found.append("the pages of the published test are not known")
+        reasons.append("the pages of the published test are not known")
     elif n != table.n_samples:
-        found.append(f"{counted(n, 'sample')}, published on {table.n_samples}")
+        reasons.append(f"{count_of(n, 'sample')}, published on {table.n_samples}")
     if run.card["judge"] == "none":
-        found.append("no judge")
+        reasons.append("no judge")
     elif not run.card["judge"].startswith("gpt-4o"):
-        found.append(f"judged by {run.card['judge']}, published by GPT-4o")
+        reasons.append(f"judged by {run.card['judge']}, published by GPT-4o")
     if run.card["mode"] == "fixed":
-        found.append("mode fixed, published with the official scorer's bugs")
-    return found
+        reasons.append("mode fixed, published with the official scorer's bugs")
+    return reasons
 
 
-def _measured(run: Run, folder: Path) -> Measured:
+def _make_measured(run: Run, folder: Path) -> Measured:
     # Lines stand in the order in which samples were finished, and resamples follow that of lines.
     run = replace(run, lines=tuple(sorted(run.lines, key=lambda line: line["sample_id"])))
     summary = run.summary or {}
@@ -138,13 +138,13 @@ def _measured(run: Run, folder: Path) -> Measured:
     columns = read_columns({**summary, "benchmark": benchmark})
     samples = read_samples(run.lines)
     finished = run.summary is not None and summary.get("finished") is not False
-    whole = finished and summary.get("n_samples") == len(run.lines)
-    own = {name: number(value) for name, value in mapping(summary.get("metrics")).items()}
+    is_whole = finished and summary.get("n_samples") == len(run.lines)
+    metrics = {name: number(value) for name, value in mapping(summary.get("metrics")).items()}
     return Measured(
         name=_name(folder, protocol),
         benchmark=benchmark,
-        metrics=own if finished else figures(columns, samples),
-        intervals=intervals(columns, samples) if whole else {},
+        metrics=metrics if finished else figures(columns, samples),
+        intervals=intervals(columns, samples) if is_whole else {},
         samples=samples,
         finished=finished,
         setting=dict(_setting(protocol, environment, samples, folder)),
@@ -170,7 +170,7 @@ def _settings(folder: Path) -> Json:
 
 def _part(settings: Json, part: str) -> Json:
     head = f"{part}."
-    return {name[len(head) :]: told for name, told in settings.items() if name.startswith(head)}
+    return {name[len(head) :]: value for name, value in settings.items() if name.startswith(head)}
 
 
 def _name(folder: Path, protocol: Json) -> str:
@@ -186,10 +186,10 @@ def _name(folder: Path, protocol: Json) -> str:
 def _setting(
     protocol: Json, environment: Json, samples: Samples, folder: Path
 ) -> Iterator[tuple[str, str]]:
-    yield from ((n, json.dumps(v)) for n, v in protocol.items() if n not in _TOLD_APART)
+    yield from ((n, json.dumps(v)) for n, v in protocol.items() if n not in _SEPARATE_PARTS)
     yield "judge", json.dumps(_gpt(protocol))
     yield "turns", _turns(protocol)
-    yield "drawn by", _drawn(environment)
+    yield "drawn by", _describe_renderer(environment)
     ids = "\0".join(sorted(samples.ids)) or str(folder)  # without results nobody knows which
     digest = hashlib.sha256(ids.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     yield "samples", f"{len(samples.ids)} ({digest})"
@@ -197,19 +197,19 @@ def _setting(
 
 def _card(summary: Json, protocol: Json, environment: Json, run: Run) -> Iterator[tuple[str, str]]:
     statuses = mapping(summary.get("statuses"))
-    told = ", ".join(f"{name} {statuses[name]}" for name in STATUSES if statuses.get(name))
+    counts = ", ".join(f"{name} {statuses[name]}" for name in STATUSES if statuses.get(name))
     n = number(summary.get("n_samples"))
-    done = counted(len(run.lines), "sample") + " so far" if n is None else counted(n, "sample")
-    yield "samples", f"{done} ({told})" if told else done
+    size = count_of(len(run.lines), "sample") + " so far" if n is None else count_of(n, "sample")
+    yield "samples", f"{size} ({counts})" if counts else size
     if repeats := mapping(summary.get("repeats")):
         yield "episodes", f"{repeats.get('n')} a sample, means over all of them"
     yield "mode", str(protocol.get("mode", "as published"))
     yield "judge", _judge(protocol)
     yield "turns", _turns(protocol)
-    yield "drawn by", _drawn(environment)
-    missing = mapping(summary.get("n_unscored"))
-    if left := ", ".join(f"{name} {count}" for name, count in missing.items() if count):
-        yield "not scored", left
+    yield "drawn by", _describe_renderer(environment)
+    unscored = mapping(summary.get("n_unscored"))
+    if texts := ", ".join(f"{name} {count}" for name, count in unscored.items() if count):
+        yield "not scored", texts
     yield "protocol", str(protocol.get("hash", "not told"))
 
 
@@ -234,7 +234,7 @@ def _turns(protocol: Json) -> str:
     return f"loop of at most {loop.get('max_turns')} turns, teacher {teacher}"
 
 
-def _drawn(environment: Json) -> str:
+def _describe_renderer(environment: Json) -> str:
     browser = environment.get("browser")
     version = mapping(environment.get("chart_versions")).get("matplotlib")
     return str(browser) if browser else f"matplotlib {version or 'of unknown version'}"

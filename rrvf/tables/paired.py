@@ -89,44 +89,44 @@ def compare_runs(first: Path, second: Path) -> Comparison:
     runs = read_runs([first, second])
     if len(runs) != 2:
         raise DataError(f"{first} was named twice; name two runs to compare")
-    one, two = runs
-    if one.benchmark != two.benchmark:
+    first_run, second_run = runs
+    if first_run.benchmark != second_run.benchmark:
         raise DataError(
-            f"{first} is a run of {one.benchmark}, {second} of {two.benchmark}; "
+            f"{first} is a run of {first_run.benchmark}, {second} of {second_run.benchmark}; "
             "only runs of one benchmark can be compared"
         )
-    if bool(one.samples.owners) != bool(two.samples.owners):
+    if bool(first_run.samples.owners) != bool(second_run.samples.owners):
         raise DataError(
             f"one of {first} and {second} has several episodes a sample, the other has one; "
             "compare runs of one kind"
         )
-    here = {name: i for i, name in enumerate(two.samples.ids)}
-    pairs = [(i, here[name]) for i, name in enumerate(one.samples.ids) if name in here]
+    places = {name: i for i, name in enumerate(second_run.samples.ids)}
+    pairs = [(i, places[name]) for i, name in enumerate(first_run.samples.ids) if name in places]
     if not pairs:
         raise DataError(
             f"{first} and {second} have no sample in common; name runs on the same data"
         )
-    left = one.samples.at([i for i, _ in pairs])
-    right = two.samples.at([j for _, j in pairs])
-    averages = left.average(), right.average()
+    first_samples = first_run.samples.at([i for i, _ in pairs])
+    second_samples = second_run.samples.at([j for _, j in pairs])
+    averages = first_samples.average(), second_samples.average()
     changes = sorted(_changes(*averages), key=lambda change: -abs(change.mean))
     settings = [{k: v for k, v in run.setting.items() if k != "samples"} for run in runs]
     return Comparison(
-        one,
-        two,
+        first_run,
+        second_run,
         len(averages[0].ids),
-        (len(one.samples.ids) - len(pairs), len(two.samples.ids) - len(pairs)),
+        (len(first_run.samples.ids) - len(pairs), len(second_run.samples.ids) - len(pairs)),
         tuple(differences(*settings)),
-        tuple(paired_differences(one.columns, left, right)),
+        tuple(paired_differences(first_run.columns, first_samples, second_samples)),
         tuple(changes[:MOST]),
         len(changes),
-        _other_pictures(one, two),
+        _other_pictures(first_run, second_run),
     )
 
 
 def _other_pictures(first: Measured, second: Measured) -> int:
     """Names of pictures tell their content."""
-    known = [
+    pictures = [
         {
             line["sample_id"]: name
             for line in run.run.lines
@@ -134,7 +134,7 @@ def _other_pictures(first: Measured, second: Measured) -> int:
         }
         for run in (first, second)
     ]
-    return sum(known[1].get(sample_id, name) != name for sample_id, name in known[0].items())
+    return sum(pictures[1].get(sample_id, name) != name for sample_id, name in pictures[0].items())
 
 
 def paired_differences(
@@ -147,13 +147,17 @@ def paired_differences(
         first: Scores of n samples.
         second: Scores of the same samples in the same order.
     """
-    first, second = _both_scored(first, second)
-    once, often = np.ones((1, len(first.ids))), first.resample()
-    before, after = (figures_by_row(columns, side, once) for side in (first, second))
-    drawn = [figures_by_row(columns, side, often) for side in (first, second)]
-    values = {name: (float(row[0]), float(after[name][0])) for name, row in before.items()}
+    first, second = _keep_both_scored(first, second)
+    ones, resamples = np.ones((1, len(first.ids))), first.resample()
+    first_figures, second_figures = (
+        figures_by_row(columns, side, ones) for side in (first, second)
+    )
+    figures = [figures_by_row(columns, side, resamples) for side in (first, second)]
+    values = {
+        name: (float(row[0]), float(second_figures[name][0])) for name, row in first_figures.items()
+    }
     return [
-        Difference(name, *pair, interval(drawn[1][name] - drawn[0][name]))
+        Difference(name, *pair, interval(figures[1][name] - figures[0][name]))
         for name, pair in values.items()
         if not np.isnan(pair).any()
     ]
@@ -168,20 +172,20 @@ def render_comparison(first: Path, second: Path) -> str:
     return "\n".join(_lines(compare_runs(first, second))) + "\n"
 
 
-def _both_scored(first: Samples, second: Samples) -> tuple[Samples, Samples]:
+def _keep_both_scored(first: Samples, second: Samples) -> tuple[Samples, Samples]:
     """A value counts where the other side has one, too."""
     names = [name for name in first.values if name in second.values]
-    open_ = {n: np.isnan(first.values[n]) | np.isnan(second.values[n]) for n in names}
-    one, two = (
+    gaps = {n: np.isnan(first.values[n]) | np.isnan(second.values[n]) for n in names}
+    first_side, second_side = (
         Samples(
             side.ids,
             side.passed,
-            {name: np.where(open_[name], np.nan, side.values[name]) for name in names},
+            {name: np.where(gaps[name], np.nan, side.values[name]) for name in names},
             side.owners,
         )
         for side in (first, second)
     )
-    return one, two
+    return first_side, second_side
 
 
 def _changes(first: Samples, second: Samples) -> Iterator[Change]:
@@ -190,23 +194,26 @@ def _changes(first: Samples, second: Samples) -> Iterator[Change]:
         pairs = {
             name: (float(first.values[name][i]), float(second.values[name][i])) for name in names
         }
-        known = {name: pair for name, pair in pairs.items() if not np.isnan(pair).any()}
-        changed = {name: pair for name, pair in known.items() if pair[0] != pair[1]}
-        if changed:
-            mean = sum(after - before for before, after in known.values()) / len(known)
-            yield Change(sample_id, mean, changed)
+        scored_pairs = {name: pair for name, pair in pairs.items() if not np.isnan(pair).any()}
+        changed_pairs = {name: pair for name, pair in scored_pairs.items() if pair[0] != pair[1]}
+        if changed_pairs:
+            gains = [
+                second_value - first_value for first_value, second_value in scored_pairs.values()
+            ]
+            yield Change(sample_id, sum(gains) / len(gains), changed_pairs)
 
 
-def _lines(told: Comparison) -> Iterator[str]:
-    labels = {column.key: column.title for column in told.first.columns} | {
-        column.key: f"{column.label} {column.sub}".strip() for column in told.first.table().columns
+def _lines(comparison: Comparison) -> Iterator[str]:
+    labels = {column.key: column.title for column in comparison.first.columns} | {
+        column.key: f"{column.label} {column.sub}".strip()
+        for column in comparison.first.table().columns
     }
-    first, second = _text(told.first.name), _text(told.second.name)
-    yield f"#### {second} against {first}: {told.n} samples of {told.first.benchmark}"
+    first, second = _text(comparison.first.name), _text(comparison.second.name)
+    yield f"#### {second} against {first}: {comparison.n} samples of {comparison.first.benchmark}"
     yield ""
     yield f"| Metric | {first} | {second} | Difference | {LEVEL:.0%} interval |"
     yield "| :--- | ---: | ---: | ---: | :---: |"
-    for entry in told.differences:
+    for entry in comparison.differences:
         low, high = (entry.interval.low, entry.interval.high) if entry.interval else (0.0, 0.0)
         bounds = f"[{low:+.2f}, {high:+.2f}]" if entry.interval else "–"
         yield (
@@ -215,31 +222,31 @@ def _lines(told: Comparison) -> Iterator[str]:
         )
     yield ""
     yield f"* Paired bootstrap over samples, {RESAMPLES} resamples, seed {SEED}."
-    yield from (f"* {note}" for note in _remarks(told))
+    yield from (f"* {note}" for note in _remarks(comparison))
     yield ""
-    if not told.changes:
+    if not comparison.changes:
         yield "No sample changed."
         return
-    yield f"Samples that changed most, of {told.n_changed} that changed:"
+    yield f"Samples that changed most, of {comparison.n_changed} that changed:"
     yield ""
-    for change in told.changes:
-        each = ", ".join(f"{n} {a:.2f} -> {b:.2f}" for n, (a, b) in change.values.items())
-        yield f"* {_text(change.sample_id)}: {change.mean:+.2f} ({each})"
+    for change in comparison.changes:
+        values = ", ".join(f"{n} {a:.2f} -> {b:.2f}" for n, (a, b) in change.values.items())
+        yield f"* {_text(change.sample_id)}: {change.mean:+.2f} ({values})"
 
 
-def _remarks(told: Comparison) -> Iterator[str]:
-    for run, n in zip((told.first, told.second), told.alone, strict=True):
+def _remarks(comparison: Comparison) -> Iterator[str]:
+    for run, n in zip((comparison.first, comparison.second), comparison.alone, strict=True):
         if n:
             yield f"{n} samples stand only in {_text(run.name)} and are left out."
         if not run.finished:
             yield f"{_text(run.name)} is unfinished."
-    if told.n_other_pictures:
+    if comparison.n_other_pictures:
         yield (
-            f"**Perhaps not the same data**: {told.n_other_pictures} of these samples have another "
-            "picture of the reference in each run."
+            f"**Perhaps not the same data**: {comparison.n_other_pictures} of these samples have "
+            "another picture of the reference in each run."
         )
-    if told.unlike:
-        yield f"**Not the same setting**: {_text('; '.join(told.unlike))}."
+    if comparison.unlike:
+        yield f"**Not the same setting**: {_text('; '.join(comparison.unlike))}."
 
 
 def _text(text: str) -> str:

@@ -132,7 +132,7 @@ _TABLES = {
 BENCHMARKS = tuple(_TABLES)
 
 
-def published(benchmark: str) -> PublishedTable:
+def read_published(benchmark: str) -> PublishedTable:
     """The table of a benchmark with its rows.
 
     Raises:
@@ -155,8 +155,8 @@ def table_of(benchmark: str, title: str, columns: Sequence[types.Column]) -> Pub
         columns: Of its runs.
     """
     if benchmark in _TABLES:
-        return published(benchmark)
-    heads = tuple(Column(one.key, one.title, most=one.scale) for one in columns)
+        return read_published(benchmark)
+    heads = tuple(Column(column.key, column.title, most=column.scale) for column in columns)
     return PublishedTable(benchmark, f"Results on {title}", heads, None)
 
 

@@ -32,17 +32,17 @@ from rrvf.run_folder import RESULTS, SUMMARY
 from rrvf.tables.checks import check, check_marks
 from rrvf.tables.formats import markdown
 from rrvf.tables.measured import CONFIG, Measured, read_runs
-from rrvf.tables.published import BENCHMARKS, PublishedTable, published
+from rrvf.tables.published import BENCHMARKS, PublishedTable, read_published
 from rrvf.tables.sheet import make_sheet
 
 OFFICIAL = "official.jsonl"
 README = "README.md"
 _LOW_LEVEL = ("text", "layout", "type", "color")
 _PARTS = ("value", "precision", "recall", "f1")
-_SAME = 1e-9
+_TOLERANCE = 1e-9
 
 
-def add_run(run: Path, results: Path, policy: str, name: str, made: str) -> Path:
+def add_run(run: Path, results: Path, policy: str, name: str, origin: str) -> Path:
     """Keep the scores of a finished run.
 
     Returns:
@@ -51,13 +51,13 @@ def add_run(run: Path, results: Path, policy: str, name: str, made: str) -> Path
     Raises:
         DataError: No run, or one that is not finished.
     """
-    read = read_run(run)
-    if read.summary is None or read.summary.get("finished") is False:
+    record = read_run(run)
+    if record.summary is None or record.summary.get("finished") is False:
         raise DataError(f"{run} is unfinished; run the same command again to finish it")
-    folder = results / str(read.summary["benchmark"]) / _folder_name(policy) / _folder_name(name)
-    lines = sorted((_scores_only(line) for line in read.lines), key=lambda x: x["sample_id"])
-    _write_json(folder / CONFIG, {"policy": policy, "name": name, "made": made})
-    _write_json(folder / SUMMARY, read.summary)
+    folder = results / str(record.summary["benchmark"]) / _folder_name(policy) / _folder_name(name)
+    lines = sorted((_scores_only(line) for line in record.lines), key=lambda x: x["sample_id"])
+    _write_json(folder / CONFIG, {"policy": policy, "name": name, "made": origin})
+    _write_json(folder / SUMMARY, record.summary)
     text = "".join(json.dumps(line) + "\n" for line in lines)
     write_atomically(folder / RESULTS, text.encode())
     return folder
@@ -87,7 +87,7 @@ def _scores_only(line: Json) -> Json:
         "status": line.get("status"),
         "error": kind[0] if kind else None,
         "scores": {
-            name: {part: told for part, told in mapping(score).items() if part in _PARTS}
+            name: {part: value for part, value in mapping(score).items() if part in _PARTS}
             for name, score in scores.items()
         },
         "tags": mapping(line.get("tags")),
@@ -141,28 +141,32 @@ def _checks() -> Iterator[str]:
         "the printed places; nothing is corrected."
     )
     yield ""
-    for table in map(published, BENCHMARKS):
-        yield from _checked(table)
+    for table in map(read_published, BENCHMARKS):
+        yield from _check_lines(table)
     yield ""
 
 
-def _checked(table: PublishedTable) -> Iterator[str]:
+def _check_lines(table: PublishedTable) -> Iterator[str]:
     checks = check(table)
-    failed = [found for found in checks if not found.ok]
+    failures = [result for result in checks if not result.ok]
     name = table.title.removeprefix("Results on ")
-    told = f"{len(checks) - len(failed)} of {len(checks)} hold" if checks else "nothing to derive"
-    wrong = check_marks(table)
-    marks = "bold and underline as computed" if not wrong else f"{len(wrong)} marks differ"
-    only = "" if table.marks_second else " (only the best is marked there)"
-    yield f"* {name}: {told}; {marks}{only}."
-    yield from (f"  * {found}." for found in failed)
-    yield from (f"  * {found}." for found in wrong)
+    counts = (
+        f"{len(checks) - len(failures)} of {len(checks)} hold" if checks else "nothing to derive"
+    )
+    wrong_marks = check_marks(table)
+    marks = (
+        "bold and underline as computed" if not wrong_marks else f"{len(wrong_marks)} marks differ"
+    )
+    remark = "" if table.marks_second else " (only the best is marked there)"
+    yield f"* {name}: {counts}; {marks}{remark}."
+    yield from (f"  * {result}." for result in failures)
+    yield from (f"  * {result}." for result in wrong_marks)
 
 
 def _tables(runs: Sequence[Measured]) -> Iterator[str]:
     yield "## Tables"
     yield ""
-    for table in map(published, BENCHMARKS):
+    for table in map(read_published, BENCHMARKS):
         yield markdown([make_sheet(table, [r for r in runs if r.benchmark == table.benchmark])])
 
 
@@ -181,28 +185,28 @@ def _official(runs: Sequence[Measured], results: Path) -> Iterator[str]:
             yield from _beside_official(run, folder, mapping(config.get("official")))
 
 
-def _beside_official(run: Measured, folder: Path, told: Json) -> Iterator[str]:
+def _beside_official(run: Measured, folder: Path, record: Json) -> Iterator[str]:
     """The official scorer's means beside ours, and every sample where the two differ."""
     lines = [json.loads(line) for line in (folder / OFFICIAL).read_text("utf-8").splitlines()]
     official = {str(line["sample_id"]): mapping(line) for line in lines}
     if set(official) != set(run.samples.ids):
         raise DataError(f"{folder / OFFICIAL}: not the samples of {RESULTS}; record it again")
-    yield str(told.get("made"))
+    yield str(record.get("made"))
     yield ""
     yield "| Metric | this project | official scorer | samples that differ |"
     yield "| :--- | ---: | ---: | :--- |"
     n = len(official)
     for name in ("execution", *_LOW_LEVEL):
-        ours = dict(zip(run.samples.ids, run.samples.values[name], strict=True))
-        theirs = {key: float(line[name]) for key, line in official.items()}
-        apart = [
-            f"{key} ({theirs[key]:.4f} officially, {ours[key]:.4f} here)"
+        own_values = dict(zip(run.samples.ids, run.samples.values[name], strict=True))
+        official_values = {key: float(line[name]) for key, line in official.items()}
+        differences = [
+            f"{key} ({official_values[key]:.4f} officially, {own_values[key]:.4f} here)"
             for key in sorted(official)
-            if not abs(ours[key] - theirs[key]) <= _SAME
+            if not abs(own_values[key] - official_values[key]) <= _TOLERANCE
         ]
-        means = [100 * sum(side.values()) / n for side in (ours, theirs)]
-        yield f"| {name} | {means[0]:.2f} | {means[1]:.2f} | {', '.join(apart) or 'none'} |"
-    if note := told.get("note"):
+        means = [100 * sum(side.values()) / n for side in (own_values, official_values)]
+        yield f"| {name} | {means[0]:.2f} | {means[1]:.2f} | {', '.join(differences) or 'none'} |"
+    if note := record.get("note"):
         yield ""
         yield str(note)
 
@@ -215,12 +219,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--policy", help="who answered")
     parser.add_argument("--name", help="of the run")
     parser.add_argument("--made", help="a sentence: data, answers, command")
-    asked = parser.parse_args(arguments)
-    if asked.add is not None:
-        if not (asked.policy and asked.name and asked.made):
+    options = parser.parse_args(arguments)
+    if options.add is not None:
+        if not (options.policy and options.name and options.made):
             parser.error("--add needs --policy, --name and --made")
-        print(add_run(asked.add, asked.results, asked.policy, asked.name, asked.made))
-    write_atomically(asked.results / README, readme(asked.results).encode())
+        print(add_run(options.add, options.results, options.policy, options.name, options.made))
+    write_atomically(options.results / README, readme(options.results).encode())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Literal
 
 from rrvf.bootstrap import LEVEL, RESAMPLES, SEED, Interval
 from rrvf.tables.checks import check, check_marks
-from rrvf.tables.measured import Measured, differences, unlike_published
+from rrvf.tables.measured import Measured, compare_to_published, differences
 from rrvf.tables.published import Column, PublishedTable
 from rrvf.tables.ranking import Mark, marks, published_marks
 
@@ -80,8 +80,8 @@ class Sheet:
 
 def make_sheet(table: PublishedTable, runs: Sequence[Measured] = ()) -> Sheet:
     """The published table, and measured runs of its benchmark below it."""
-    groups = _by_setting(runs)
-    rows = [*_published(table), *_measured(table, groups)]
+    groups = _group_by_setting(runs)
+    rows = [*_make_published_rows(table), *_make_measured_rows(table, groups)]
     notes = [*_published_notes(table), *_measured_notes(table, groups)]
     return Sheet(table.benchmark, table.title, table.columns, tuple(rows), tuple(notes))
 
@@ -89,17 +89,17 @@ def make_sheet(table: PublishedTable, runs: Sequence[Measured] = ()) -> Sheet:
 # --------------------------------------------------------------------------- published rows
 
 
-def _published(table: PublishedTable) -> Iterator[Row]:
+def _make_published_rows(table: PublishedTable) -> Iterator[Row]:
     group = ""
-    for row, marked in zip(table.rows, published_marks(table), strict=True):
+    for row, row_marks in zip(table.rows, published_marks(table), strict=True):
         if row.group != group:
             group = row.group
-            headed = group.endswith("MLLMs")  # SFT and RRVF are set apart by a rule alone
-            yield Row("heading", group, group=group) if headed else Row("rule")
+            has_heading = group.endswith("MLLMs")  # SFT and RRVF are set apart by a rule alone
+            yield Row("heading", group, group=group) if has_heading else Row("rule")
         cells = tuple(
             Cell(
                 row.cells[column.key],
-                marked.get(column.key, ""),
+                row_marks.get(column.key, ""),
                 italic=not column.primary and row.cells[column.key] != "-",
             )
             for column in table.columns
@@ -119,38 +119,40 @@ def _published(table: PublishedTable) -> Iterator[Row]:
 def _published_notes(table: PublishedTable) -> Iterator[str]:
     if not table.rows:
         return
-    which = "best and second-best" if table.marks_second else "best"
-    look = "bold and underlined" if table.marks_second else "bold"
-    yield f"{which.capitalize()} among open models below 10 B parameters: {look}, as computed."
+    ranks = "best and second-best" if table.marks_second else "best"
+    style = "bold and underlined" if table.marks_second else "bold"
+    yield f"{ranks.capitalize()} among open models below 10 B parameters: {style}, as computed."
     if any(text.endswith("*") for row in table.rows for text in row.cells.values()):
         yield "*: taken over by the authors from the benchmark's own publication."
-    for finding in [str(found) for found in check(table) if not found.ok] + check_marks(table):
+    for finding in [str(result) for result in check(table) if not result.ok] + check_marks(table):
         yield f"Does not add up, shown as printed: {finding}."
 
 
 # ---------------------------------------------------------------------------- measured runs
 
 
-def _by_setting(runs: Sequence[Measured]) -> list[list[Measured]]:
+def _group_by_setting(runs: Sequence[Measured]) -> list[list[Measured]]:
     """Runs that may be ranked together; an unfinished one stands alone."""
     groups: dict[object, list[Measured]] = {}
     for run in runs:
-        alone = "" if run.finished else str(run.run.folder)
-        groups.setdefault((alone, tuple(sorted(run.setting.items()))), []).append(run)
+        own_folder = "" if run.finished else str(run.run.folder)
+        groups.setdefault((own_folder, tuple(sorted(run.setting.items()))), []).append(run)
     return list(groups.values())
 
 
-def _measured(table: PublishedTable, groups: Sequence[Sequence[Measured]]) -> Iterator[Row]:
+def _make_measured_rows(
+    table: PublishedTable, groups: Sequence[Sequence[Measured]]
+) -> Iterator[Row]:
     keys = [column.key for column in table.columns]
     for index, group in enumerate(groups):
         name = _group_name(index, groups)
         yield Row("heading", name, group=name)
-        shown = [{key: _rounded(run.metrics.get(key)) for key in keys} for run in group]
-        for run, told, marked in zip(group, shown, marks(shown, keys), strict=True):
+        figures = [{key: _round_figure(run.metrics.get(key)) for key in keys} for run in group]
+        for run, values, row_marks in zip(group, figures, marks(figures, keys), strict=True):
             cells = tuple(
                 Cell(
-                    MISSING if (value := told[column.key]) is None else str(value),
-                    marked.get(column.key, ""),
+                    MISSING if (value := values[column.key]) is None else str(value),
+                    row_marks.get(column.key, ""),
                     italic=not column.primary and value is not None,
                     interval=run.intervals.get(column.key),
                 )
@@ -167,16 +169,16 @@ def _group_name(index: int, groups: Sequence[Sequence[Measured]]) -> str:
 
 
 def _measured_label(run: Measured, table: PublishedTable) -> str:
-    unlike = table.rows and unlike_published(run, table)
-    return f"{run.name} †" if unlike or not run.finished else run.name
+    is_unlike = table.rows and compare_to_published(run, table)
+    return f"{run.name} †" if is_unlike or not run.finished else run.name
 
 
 def _remarks(run: Measured, table: PublishedTable) -> Iterator[str]:
     if not run.finished:
         yield "unfinished"
-    if table.rows and (unlike := unlike_published(run, table)):
+    if table.rows and (unlike := compare_to_published(run, table)):
         yield f"unlike the published rows ({', '.join(unlike)})"
-    yield from (f"{name}: {told}" for name, told in run.card.items())
+    yield from (f"{name}: {text}" for name, text in run.card.items())
     yield from run.notes
 
 
@@ -191,8 +193,8 @@ def _measured_notes(table: PublishedTable, groups: Sequence[Sequence[Measured]])
         )
     for index, group in enumerate(groups[1:], start=1):
         first = groups[0][0]
-        told = "; ".join(differences(first.setting, group[0].setting)) or "unfinished"
-        yield f"Setting {_letter(index)} is not setting A: {told}."
+        text = "; ".join(differences(first.setting, group[0].setting)) or "unfinished"
+        yield f"Setting {_letter(index)} is not setting A: {text}."
     for group in groups:
         for run in group:
             yield f"{_measured_label(run, table)}: {'; '.join(_remarks(run, table))}."
@@ -202,6 +204,6 @@ def _letter(index: int) -> str:
     return chr(ord("A") + index) if index < 26 else str(index + 1)
 
 
-def _rounded(value: float | None) -> Decimal | None:
+def _round_figure(value: float | None) -> Decimal | None:
     """As shown: rows that look alike share their rank."""
     return None if value is None else Decimal(f"{value:.2f}")

@@ -35,7 +35,7 @@ from training.conversations import (
     recorded_conversations,
     reference_conversation,
 )
-from training.data import DataSpec, Split, TrainingData, apart, fingerprints, load, split
+from training.data import DataSpec, Split, TrainingData, fingerprints, load, separate, split
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ def test_a_question_mark_begins_the_options() -> None:
 
 
 def marks(data: TrainingData) -> list[frozenset[str]]:
-    return [fingerprints(data.as_read(number)) for number in range(len(data))]
+    return [fingerprints(data.read_sample(number)) for number in range(len(data))]
 
 
 def assert_apart(parts: Split) -> None:
@@ -344,13 +344,13 @@ def test_too_few_samples_for_a_split(scripts: Path, tmp_path: Path) -> None:
 
 def test_other_data_can_be_held_out() -> None:
     data, held_out = load("synthetic:tiny?n=3000"), load("synthetic:tiny?n=3000&seed=1")
-    parts = apart(data, held_out)
+    parts = separate(data, held_out)
     learnt = {mark for one in marks(parts.train) for mark in one}
     assert not learnt & {mark for one in marks(held_out) for mark in one}
     assert parts.held_out is held_out
     assert 0 < parts.n_dropped == 3000 - len(parts.train)
     with pytest.raises(DataError, match="name other data"):
-        apart(data, data)
+        separate(data, data)
 
 
 def test_the_card_tells_what_was_trained_on(scripts: Path) -> None:

@@ -81,8 +81,8 @@ def test_evaluation_is_greedy_and_leaves_the_settings_as_they_were(processor: An
 
 
 def test_what_each_backend_is_told() -> None:
-    assert sampling(vllm=False, stop=STOP, never=[7, 8]) == {"suppress_tokens": [7, 8]}
-    told = sampling(vllm=True, stop=STOP, never=[7, 8])
+    assert sampling(vllm=False, stop=STOP, banned_tokens=[7, 8]) == {"suppress_tokens": [7, 8]}
+    told = sampling(vllm=True, stop=STOP, banned_tokens=[7, 8])
     assert told["stop"] == ["</tool_call>", "</answer>"]
     assert told["include_stop_str_in_output"] is True
     assert told["logit_bias"] == {7: -100.0, 8: -100.0}

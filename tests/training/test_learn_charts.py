@@ -15,7 +15,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks import learn_charts
-from benchmarks.learn_charts import compare, lift, same_paint, shuffled, told_of
+from benchmarks.learn_charts import compare, lift, same_paint, shuffled, summarize
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 128, 0), (255, 255, 255)
 
@@ -122,9 +122,9 @@ def test_a_lift_that_noise_explains_is_not_shown() -> None:
 
 
 def test_runnable_rate_and_measures_are_told_apart() -> None:
-    told = told_of(answers({"a": 0.5, "b": None, "c": 1.0, "d": None}))
+    told = summarize(answers({"a": 0.5, "b": None, "c": 1.0, "d": None}))
     assert told == {"runnable": 0.5, "paint": 0.75, "likeness": 0.75}
-    assert told_of(answers({"a": None}))["paint"] is None
+    assert summarize(answers({"a": None}))["paint"] is None
 
 
 def test_shuffled_rewards_are_the_same_rewards_by_seed() -> None:

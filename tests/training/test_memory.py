@@ -112,7 +112,7 @@ def test_activations_grow_with_what_they_hold() -> None:
 
 
 def test_vllm_does_not_start_where_the_weights_do_not_fit() -> None:
-    served = memory.conversations_served
+    served = memory.count_conversations
     assert served(MODELS["72B"], 8192, share=0.9, gpus=1) < 0
     assert served(MODELS["72B"], 8192, share=0.9, gpus=4) > 1
 

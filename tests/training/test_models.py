@@ -20,7 +20,7 @@ from tests.chat_server import answer as reply_with
 from tests.episodes import answer
 from tests.training.test_rollouts import trainer_for
 from tests.training.worlds import ScriptedModel, fake_world
-from training.checkpoints import last_whole, load_weights
+from training.checkpoints import find_checkpoint, load_weights
 from training.data import load
 from training.grpo import check_judge, finder, open_data, prepare
 from training.models import freeze_vision, load_model, load_processor, lora
@@ -81,12 +81,12 @@ def test_a_checkpoint_is_read_whole_whatever_its_names(tiny: Path, tmp_path: Pat
 
 
 def test_only_whole_checkpoints_are_gone_on_from(tmp_path: Path) -> None:
-    assert last_whole(tmp_path) is None
+    assert find_checkpoint(tmp_path) is None
     for step in (2, 10, 12):
         (tmp_path / f"checkpoint-{step}").mkdir()
     for step in (2, 10):
         (tmp_path / f"checkpoint-{step}" / "whole").touch()
-    assert last_whole(tmp_path) == tmp_path / "checkpoint-10"
+    assert find_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
 
 
 def test_what_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
@@ -185,10 +185,10 @@ def test_evaluation_takes_the_likeliest_words(tmp_path: Path, tiny: Path, proces
 
 
 def test_the_card_of_a_run_holds_no_secret_of_an_address() -> None:
-    from training.grpo import _without_secrets
+    from training.grpo import _strip_secrets
 
     told = {"judge_base_url": "https://user:sk-1@host:8000/v1?key=sk-2", "more": [1, "a://b@c/d"]}
-    assert _without_secrets(told) == {
+    assert _strip_secrets(told) == {
         "judge_base_url": "https://host:8000/v1",
         "more": [1, "a://c/d"],
     }

@@ -122,13 +122,13 @@ def test_a_rollout_reads_as_the_conversation_of_evaluation(
     model = ScriptedModel(lambda _, turn: THREE_TURNS[turn])
     world, shown = fake_world(), []
     rollouts = Rollouts(world, ChatTokens(processor), Watchdog(tmp_path, 0), sample, model)
-    begun = rollouts._begun
+    begun = rollouts._begin
 
     def begin(*given: Any) -> Any:
         shown.append(begun(*given))
         return shown[-1]
 
-    rollouts._begun = begin  # type: ignore[method-assign]
+    rollouts._begin = begin  # type: ignore[method-assign]
     with trainer_for(tmp_path, tiny, processor, world, model) as trainer:
         found = rollouts.play(["s0"], trainer)
     chat = ChatTokens(processor)
@@ -323,7 +323,7 @@ def test_a_rank_whose_episodes_are_over_generates_along(
     model = ScriptedModel(lambda number, turn: ENDS)
     others = iter([1, 1, 1, 0])
     monkeypatch.setattr(
-        "training.rollouts.most_of_all", lambda mine, accelerator: max(mine, next(others))
+        "training.rollouts.max_over_ranks", lambda mine, accelerator: max(mine, next(others))
     )
     world = fake_world()
     with trainer_for(tmp_path, tiny, processor, world, model) as trainer:

@@ -156,13 +156,15 @@ def test_too_long_ones_are_left_out_whole_and_counted(
 ) -> None:
     long = episode(name="long", said=ANSWER + "<think>" * 500)
     length = len(sft.as_example(chat, episode(), PIXELS).ids)
-    kept, n_too_long = sft.prepared(chat, [episode(), long, episode()], "train", length, PIXELS)
+    kept, n_too_long = sft.prepare_examples(
+        chat, [episode(), long, episode()], "train", length, PIXELS
+    )
     assert [len(one.ids) for one in kept] == [length, length]
     assert n_too_long == 1
     assert len(caplog.records) == 1
     assert "1 of 3 conversations are longer" in caplog.text
     with pytest.raises(DataError, match="raise max_length"):
-        sft.prepared(chat, [episode()], "train", length - 1, PIXELS)
+        sft.prepare_examples(chat, [episode()], "train", length - 1, PIXELS)
 
 
 # ---------------------------------------------------------------------------------- the batches

@@ -21,10 +21,10 @@ def test_phases_are_timed_and_nest(tmp_path: Path) -> None:
     with watchdog.phase("render"), watchdog.phase("judge"):
         pass
     assert json.loads((tmp_path / "rank_0.json").read_text())["phase"] == "training"
-    taken = watchdog.taken()
-    assert taken["generate"] >= 0.02
-    assert set(taken) == {"generate", "render", "judge"}
-    assert watchdog.taken() == {}
+    take_seconds = watchdog.take_seconds()
+    assert take_seconds["generate"] >= 0.02
+    assert set(take_seconds) == {"generate", "render", "judge"}
+    assert watchdog.take_seconds() == {}
     watchdog.close()
 
 
