@@ -27,6 +27,7 @@ from tests.runs import (
     lines_of,
     plot,
     rrvf,
+    rrvf_here,
     summary_of,
     values,
     write_data,
@@ -309,7 +310,7 @@ def test_keys_get_into_no_file(official: Run, own_cache: Path) -> None:
 
 def test_another_mode_is_refused(official: Run) -> None:
     before = (official.out / "results.jsonl").read_bytes()
-    done = rrvf(*official.options, "--out", official.out, "--mode", "fixed")
+    done = rrvf_here(*official.options, "--out", official.out, "--mode", "fixed")
     assert (done.returncode, done.stdout) == (2, "")
     # The first line tells of missing predictions, as ever.
     [_, line, differing] = done.stderr.splitlines()
@@ -319,7 +320,7 @@ def test_another_mode_is_refused(official: Run) -> None:
 
 
 def test_a_report_of_two_runs(official: Run, fixed: Run, tmp_path: Path) -> None:
-    done = rrvf("report", official.out, fixed.out, "--out", tmp_path / "both")
+    done = rrvf_here("report", official.out, fixed.out, "--out", tmp_path / "both")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip() == str(tmp_path / "both" / "report.html")
     assert (tmp_path / "both" / "report.html").exists()
@@ -343,16 +344,18 @@ def test_an_unknown_benchmark(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("python", ["/nonexistent/python", "/dev/null", "/bin/true"])
 def test_a_chart_python_that_is_none(small: list[Any], python: str) -> None:
-    assert_one_line(rrvf(*small, "--chart-python", python), python)
+    assert_one_line(rrvf_here(*small, "--chart-python", python), python)
 
 
 def test_a_chart_python_that_may_not_be_executed(tmp_path: Path, small: list[Any]) -> None:
     (tmp_path / "python").write_text("")
-    assert_one_line(rrvf(*small, "--chart-python", tmp_path / "python"), str(tmp_path / "python"))
+    assert_one_line(
+        rrvf_here(*small, "--chart-python", tmp_path / "python"), str(tmp_path / "python")
+    )
 
 
 def test_confinement_that_is_none(small: list[Any]) -> None:
-    done = rrvf(*small, env=environment(RRVF_CONFINEMENT="tight"))
+    done = rrvf_here(*small, env=environment(RRVF_CONFINEMENT="tight"))
     assert (done.returncode, done.stdout) == (2, "")
     assert "RRVF_CONFINEMENT" in done.stderr
     assert "landlock" in done.stderr
@@ -360,8 +363,8 @@ def test_confinement_that_is_none(small: list[Any]) -> None:
 
 
 def test_a_report_of_no_run(tmp_path: Path) -> None:
-    assert_one_line(rrvf("report", tmp_path / "nowhere"), "no such run folder", "--out folder")
-    assert_one_line(rrvf("report", tmp_path), "neither summary.json nor results.jsonl")
+    assert_one_line(rrvf_here("report", tmp_path / "nowhere"), "no such run folder", "--out folder")
+    assert_one_line(rrvf_here("report", tmp_path), "neither summary.json nor results.jsonl")
 
 
 # -------------------------------------------------- quick checks, with a renderer without process
@@ -645,7 +648,7 @@ def test_an_option_is_told_to_the_library(
 
 
 def test_doctor_tells_what_this_machine_offers() -> None:
-    done = rrvf("doctor")
+    done = rrvf_here("doctor")
     marks = [line[:2] for line in done.stdout.splitlines()]
     assert set(marks) <= {"ok", "!!", "  "}
     assert done.returncode == (1 if "!!" in marks else 0)
@@ -656,7 +659,7 @@ def test_doctor_tells_what_this_machine_offers() -> None:
 
 def test_doctor_goes_on_where_charts_cannot_be_drawn(tmp_path: Path) -> None:
     env = environment(RRVF_CHROMIUM=str(tmp_path / "gone"))
-    done = rrvf("doctor", "--chart-python", "/bin/true", env=env)
+    done = rrvf_here("doctor", "--chart-python", "/bin/true", env=env)
     assert (done.returncode, done.stderr) == (1, "")
     wrong = [line for line in done.stdout.splitlines() if line.startswith("!!")]
     assert len(wrong) == 2
@@ -674,7 +677,7 @@ def test_render_draws_a_chart_as_a_judge_sees_it(tmp_path: Path) -> None:
     script.write_text(
         "\ufeffimport matplotlib.pyplot as plt\nplt.figure(figsize=(2, 1))\nplt.plot([1])"
     )
-    done = rrvf("render", "chart", script, "--out", out)
+    done = rrvf_here("render", "chart", script, "--out", out)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{out}\n"
     assert size_of(out) == (700, 350)  # inches at 350 dpi
@@ -682,7 +685,7 @@ def test_render_draws_a_chart_as_a_judge_sees_it(tmp_path: Path) -> None:
 
 def test_render_of_a_script_that_fails_says_why(tmp_path: Path) -> None:
     (tmp_path / "s.py").write_text("raise ValueError('no such\\ncolumn')")
-    done = rrvf("render", "chart", tmp_path / "s.py", "--out", tmp_path / "s.png")
+    done = rrvf_here("render", "chart", tmp_path / "s.py", "--out", tmp_path / "s.png")
     assert_one_line(done, "s.py: no picture: ", "ValueError", "no such column")
     assert not (tmp_path / "s.png").exists()
 
@@ -728,7 +731,7 @@ def test_the_demo_goes_on_where_it_stopped(demo: Run) -> None:
     [quick] = [line for line in lines if json.loads(line)["sample_id"] == "area_1"]
     kept = b"".join(line for line in lines if line != quick)
     (demo.out / "results.jsonl").write_bytes(kept)
-    done = rrvf(*demo.options)
+    done = rrvf_here(*demo.options)
     assert (done.returncode, done.stdout) == (0, demo.done.stdout)
     after = (demo.out / "results.jsonl").read_bytes()
     assert after.startswith(kept), "the timings in it tell that nothing was done again"

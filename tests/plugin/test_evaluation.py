@@ -14,7 +14,7 @@ import pytest
 from rrvf.benchmarks.predictions import CELL, LOST, load_predictions, read_tsv
 from rrvf.errors import UserError
 from tests.chat_server import ChatServer, answer, models
-from tests.runs import lines_of, rrvf, summary_of, values
+from tests.runs import lines_of, rrvf_here, summary_of, values
 from vlmeval_plugin import settings
 from vlmeval_plugin.evaluation import evaluate, judge_options
 from vlmeval_plugin.sources import PLOTS, table
@@ -93,7 +93,7 @@ def test_the_figures_are_those_of_rrvf_score(
 ) -> None:
     predictions = workbook(tmp_path / f"M_{NAME}.xlsx", answers)
     scored = evaluate(PLOTS[NAME], predictions, list(answers), judge_options({"model": "likeness"}))
-    done = rrvf(
+    done = rrvf_here(
         *("score", "plot2code", "--data", project / PLOTS_DATA / "references"),
         *("--predictions", predictions, "--out", tmp_path / "run"),
         *("--judge", "likeness", "--timeout", "5"),
@@ -139,7 +139,7 @@ def test_an_answer_that_got_lost_is_unscored_not_zero(
     assert lines["phases"]["scores"]["execution"]["value"] == 0.0
     assert scored.rows[0]["exec_rate"] == 0.0
     assert scored.rows[0]["unscored"] == 2
-    done = rrvf(
+    done = rrvf_here(
         *("score", "plot2code", "--data", project / PLOTS_DATA / "references", "--timeout", "5"),
         *("--predictions", tmp_path / "some.xlsx", "--out", tmp_path / "run"),
     )

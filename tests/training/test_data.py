@@ -27,7 +27,7 @@ from tests.benches import chart_bench
 from tests.chat_server import ChatServer, Reply, Request, answer
 from tests.episodes import TARGET, FakeCanvas, call, pixels, png
 from tests.episodes import answer as final
-from tests.runs import environment, plot, rrvf
+from tests.runs import environment, plot, rrvf_here
 from training import data as training_data
 from training.conversations import (
     Conversation,
@@ -614,7 +614,7 @@ def recorded(
     with ChatServer(policy) as server:
         options = ("--policy", "m", "--base-url", server.url, "--concurrency", 1)
         run = ("--data", charts, "--out", folder / "run", "--workers", 1)
-        done = rrvf("eval", "chartmimic", *run, *options, env=env)
+        done = rrvf_here("eval", "chartmimic", *run, *options, env=env)
         assert done.returncode == 0, done.stderr
         yield folder / "run", charts, list(server.requests)
 
