@@ -81,6 +81,9 @@ def rrvf(
     )
 
 
+START = chart._Server  # pyright: ignore[reportPrivateUsage]
+
+
 class KeptServer:
     """A chart server that outlives the renderer that has closed it: starting one takes seconds."""
 
@@ -101,17 +104,25 @@ class KeptServer:
 @contextlib.contextmanager
 def kept_servers() -> Iterator[None]:
     """Renderers draw in servers that are there already, one for each interpreter and level."""
-    start = chart._Server  # pyright: ignore[reportPrivateUsage]
 
     def find(python: Path, confinement: str) -> KeptServer:
         key = str(python), confinement, os.environ.get("TMPDIR")
         found = KeptServer.kept.get(key)
         if found is None or not found.alive():
-            found = KeptServer.kept[key] = KeptServer(start(python, confinement))
+            found = KeptServer.kept[key] = KeptServer(START(python, confinement))
         return found
 
     with mock.patch.object(chart, "_Server", find):
         yield
+
+
+@contextlib.contextmanager
+def kept_renderer(*arguments: Any, **options: Any) -> Iterator[ChartRenderer]:
+    """A renderer whose server is there already and stays."""
+    with kept_servers():
+        renderer = ChartRenderer(*arguments, **options)
+    with renderer:
+        yield renderer
 
 
 @contextlib.contextmanager
@@ -238,7 +249,7 @@ class FakeRenderer(ChartRenderer):
     """Draws without a process: a script is a status, then the texts that it draws.
 
     ``ok a b`` draws the texts a and b, ``code_error`` fails, ``harness_error`` raises ours,
-    ``no_setup`` a user error; ``ok`` with the text ``slow`` takes a moment.
+    ``no_setup`` a user error; ``ok`` with the text ``meets`` waits until so many do at once.
     """
 
     def __init__(
@@ -251,7 +262,9 @@ class FakeRenderer(ChartRenderer):
         *,
         versions: Mapping[str, str] | None = None,
         level: str = "landlock",
+        meeting: int = 1,
     ) -> None:
+        self._meeting = threading.Barrier(meeting)
         self.limits = limits or Limits()
         self._renderings = Memo(lambda rendering: rendering.official.status, most_bytes=0)
         self.drawn: list[str] = []
@@ -285,8 +298,8 @@ class FakeRenderer(ChartRenderer):
         if self.closed:
             raise HarnessError("the renderer is closed")
         status, *texts = code.split()
-        if "slow" in texts:
-            time.sleep(0.05)
+        if "meets" in texts:
+            self._meeting.wait(60)
         if status == "harness_error":
             raise HarnessError("the chart server is gone")
         if status == "no_setup":

@@ -15,14 +15,13 @@ from rrvf import replies
 from rrvf.chat import Chat, ChatSettings
 from rrvf.page_replies import extract_html
 from rrvf.policies import EndpointPolicy
-from rrvf.renderers.chart import ChartRenderer
 from rrvf.replies import all_python_blocks, prepare_fixed, prepare_official, spoken
 from rrvf.rewards import as_trajectory
 from rrvf.types import Code, Sample
 from tests.benches import picture_bench
 from tests.chat_server import ChatServer, Reply, completion, reply
 from tests.episodes import TARGET
-from tests.runs import environment, lines_of, plot, rrvf_here, values, write_data
+from tests.runs import environment, kept_renderer, lines_of, plot, rrvf_here, values, write_data
 
 DRAFT, FINAL = plot("draft"), plot("final")
 
@@ -106,7 +105,7 @@ def test_a_reply_is_the_same_code_in_every_command(
 
 def test_training_reads_as_evaluation_does(tmp_path: Path) -> None:
     (tmp_path / "target.png").write_bytes(TARGET)
-    with ChartRenderer(workers=1) as renderer:
+    with kept_renderer(workers=1) as renderer:
         scoring = picture_bench(renderer)
         for name, (text, code) in REPLIES.items():
             sample = Sample(name, None, image=tmp_path / "target.png")

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from rrvf.kinds.chart import ChartKind
-from rrvf.renderers.chart import ChartRenderer, ChartScript, Wanted
+from rrvf.renderers.chart import ChartScript, Wanted
 from rrvf.types import Sample
 from tests.episodes import answer, call
-from tests.runs import fenced, lines_of, plot, rrvf_here
+from tests.runs import fenced, kept_renderer, lines_of, plot, rrvf_here
 
 REFERENCES = {name: plot(f"title {name}") + '\nplt.savefig("a.pdf")' for name in ("a", "b", "c")}
 ANSWERS = {"a": fenced(plot("another")), "b": fenced("raise ValueError"), "c": "nothing"}
@@ -128,7 +128,7 @@ def test_an_episode_keeps_what_its_policy_saw(work: Path) -> None:
 
 def test_a_preview_is_not_drawn_until_it_is_wanted() -> None:
     sample = Sample("a", REFERENCES["a"])
-    with ChartRenderer(workers=1, remembered=1 << 20) as renderer:
+    with kept_renderer(workers=1, remembered=1 << 20) as renderer:
         kind = ChartKind(renderer)
         assert kind.draw(ChartScript(plot("x")), "none").png is None
         assert kind.draw(ChartScript(plot("x")), "failed").png is None

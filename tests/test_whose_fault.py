@@ -33,6 +33,7 @@ from tests.episodes import SAMPLE, FakeCanvas, call
 from tests.runs import (
     FakeRenderer,
     fenced,
+    kept_renderer,
     lines_of,
     plot,
     rrvf_here,
@@ -426,7 +427,7 @@ plt.gca().add_artist(Broken())
 
 @pytest.fixture(scope="module")
 def charts() -> Iterator[ChartRenderer]:
-    with ChartRenderer(workers=1, limits=Limits(cpu_seconds=10, wall_seconds=60)) as renderer:
+    with kept_renderer(workers=1, limits=Limits(cpu_seconds=10, wall_seconds=60)) as renderer:
         yield renderer
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import openpyxl
@@ -14,13 +14,19 @@ import pytest
 from rrvf.benchmarks.predictions import CELL, LOST, load_predictions, read_tsv
 from rrvf.errors import UserError
 from tests.chat_server import ChatServer, answer, models
-from tests.runs import lines_of, rrvf_here, summary_of, values
+from tests.runs import kept_servers, lines_of, rrvf_here, summary_of, values
 from vlmeval_plugin import settings
 from vlmeval_plugin.evaluation import evaluate, judge_options
 from vlmeval_plugin.sources import PLOTS, table
 
 NAME = "RRVF_Demo_Plot2Code"
 PLOTS_DATA = Path("rrvf", "demo_data", "plots")
+
+
+@pytest.fixture(autouse=True)
+def _servers() -> Iterator[None]:
+    with kept_servers():
+        yield
 
 
 @pytest.fixture
