@@ -174,8 +174,10 @@ RIGHT = f"<answer>{fenced(plot('t'))}</answer>"
 LOOP = call("while True: pass")
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("under_way", ["a server's answer", "a drawing"])
+@pytest.mark.parametrize(
+    ("stop", "under_way"),
+    [(signal.SIGINT, "a server's answer"), (signal.SIGTERM, "a drawing")],
+)
 def test_episodes_that_were_not_played_are_not_written(
     tmp_path: Path, stop: signal.Signals, under_way: str
 ) -> None:
