@@ -17,7 +17,7 @@ from statistics import fmean
 
 from likeness_mutations import MUTATIONS
 
-from rrvf.benchmarks.chartmimic_rules import LOW_LEVEL
+from rrvf.benchmarks.chartmimic import LOW_LEVEL
 from rrvf.renderers.chart import ChartRenderer, ChartScript
 from rrvf.replies import before_saving, prepare_official
 from rrvf.scorers import SCORERS

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import importlib
+import io
 import json
+import logging
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from rrvf import cli
 from rrvf.errors import HarnessError, SetupError
+from rrvf.renderers import chart
 from rrvf.renderers.chart import ChartRenderer, ChartScript, Limits
 from rrvf.renderers.memo import Memo
 from rrvf.types import Drawing, Elements, Rendering, Sample
@@ -69,6 +79,111 @@ def rrvf(
         cwd=cwd,
         env=env or environment(),
     )
+
+
+START = chart._Server  # pyright: ignore[reportPrivateUsage]
+
+
+class KeptServer:
+    """A chart server that outlives the renderer that has closed it: starting one takes seconds."""
+
+    kept: dict[tuple[str, str, str | None], KeptServer] = {}  # noqa: RUF012 - shared on purpose
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        atexit.register(server.close)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._server, name)
+
+    def close(self) -> None:
+        if not self._server.alive():
+            self._server.close()
+
+
+@contextlib.contextmanager
+def kept_servers() -> Iterator[None]:
+    """Renderers draw in servers that are there already, one for each interpreter and level."""
+
+    def find(python: Path, confinement: str) -> KeptServer:
+        key = str(python), confinement, os.environ.get("TMPDIR")
+        found = KeptServer.kept.get(key)
+        if found is None or not found.alive():
+            found = KeptServer.kept[key] = KeptServer(START(python, confinement))
+        return found
+
+    with mock.patch.object(chart, "_Server", find):
+        yield
+
+
+@contextlib.contextmanager
+def kept_renderer(*arguments: Any, **options: Any) -> Iterator[ChartRenderer]:
+    """A renderer whose server is there already and stays."""
+    with kept_servers():
+        renderer = ChartRenderer(*arguments, **options)
+    with renderer:
+        yield renderer
+
+
+@contextlib.contextmanager
+def _as_of_its_own(env: Mapping[str, str], cwd: Path | None) -> Iterator[None]:
+    """Environment, folder, warnings, logging and modules as a fresh process has them."""
+    before = set(sys.modules)
+    root = logging.getLogger()
+    handlers, root.handlers = root.handlers, []
+    try:
+        with (
+            mock.patch.dict(os.environ, env, clear=True),
+            contextlib.chdir(cwd or Path.cwd()),
+            warnings.catch_warnings(),
+        ):
+            warnings.resetwarnings()
+            for ignored in (DeprecationWarning, PendingDeprecationWarning, ImportWarning):
+                warnings.simplefilter("ignore", ignored)
+            warnings.simplefilter("ignore", ResourceWarning)
+            warnings.showwarning = lambda message, category, filename, lineno, *_: sys.stderr.write(
+                warnings.formatwarning(message, category, filename, lineno)
+            )
+            importlib.invalidate_caches()
+            yield
+    finally:
+        root.handlers = handlers
+        own = Path(cwd or ".").resolve()
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).resolve().is_relative_to(own) and cwd:
+                del sys.modules[name]
+
+
+def rrvf_here(
+    *arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The command in this process: what it comes to, without the seconds that a start takes.
+
+    Charts are drawn by servers that are kept. Signals, streams that are closed, and what a start
+    itself does want ``rrvf``.
+    """
+    words = ["rrvf", *map(str, arguments)]
+    out, err = io.StringIO(), io.StringIO()
+    code: Any = None
+    with (
+        _as_of_its_own(env or environment(), cwd),
+        kept_servers(),
+        mock.patch.object(sys, "argv", words),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+        except Exception:
+            traceback.print_exc()
+            code = 1
+    if isinstance(code, str):
+        err.write(f"{code}\n")
+        code = 1
+    return subprocess.CompletedProcess(words, int(code or 0), out.getvalue(), err.getvalue())
 
 
 def started(*arguments: object, cwd: Path, **env: str) -> subprocess.Popen[str]:
@@ -134,7 +249,7 @@ class FakeRenderer(ChartRenderer):
     """Draws without a process: a script is a status, then the texts that it draws.
 
     ``ok a b`` draws the texts a and b, ``code_error`` fails, ``harness_error`` raises ours,
-    ``no_setup`` a user error; ``ok`` with the text ``slow`` takes a moment.
+    ``no_setup`` a user error; ``ok`` with the text ``meets`` waits until so many do at once.
     """
 
     def __init__(
@@ -147,7 +262,9 @@ class FakeRenderer(ChartRenderer):
         *,
         versions: Mapping[str, str] | None = None,
         level: str = "landlock",
+        meeting: int = 1,
     ) -> None:
+        self._meeting = threading.Barrier(meeting)
         self.limits = limits or Limits()
         self._renderings = Memo(lambda rendering: rendering.official.status, most_bytes=0)
         self.drawn: list[str] = []
@@ -181,8 +298,8 @@ class FakeRenderer(ChartRenderer):
         if self.closed:
             raise HarnessError("the renderer is closed")
         status, *texts = code.split()
-        if "slow" in texts:
-            time.sleep(0.05)
+        if "meets" in texts:
+            self._meeting.wait(60)
         if status == "harness_error":
             raise HarnessError("the chart server is gone")
         if status == "no_setup":

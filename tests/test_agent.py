@@ -46,6 +46,7 @@ from tests.episodes import (
     png,
     texts,
 )
+from tests.runs import kept_renderer
 
 NO_MORE = "<think>I do not know.</think>"
 
@@ -605,7 +606,7 @@ class Loop:
 
 @pytest.fixture(scope="module")
 def charts() -> Any:
-    with ChartRenderer(workers=1) as renderer:
+    with kept_renderer(workers=1) as renderer:
         yield renderer
 
 

@@ -18,6 +18,7 @@ from rrvf.errors import HarnessError, SetupError
 from rrvf.renderers import cache
 from rrvf.renderers.chart import ChartRenderer, ChartScript, Limits, check_level
 from rrvf.types import Color, LayoutCell, Rendering
+from tests.runs import kept_renderer
 
 LIMITS = Limits(cpu_seconds=10, wall_seconds=60)
 
@@ -33,14 +34,14 @@ left.legend()
 
 @pytest.fixture(scope="module")
 def renderer() -> Iterator[ChartRenderer]:
-    with ChartRenderer(workers=2, limits=LIMITS) as running:
+    with kept_renderer(workers=2, limits=LIMITS) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def any_renderer(chart_python: Path) -> Iterator[ChartRenderer]:
     """One for each matplotlib line."""
-    with ChartRenderer(chart_python, workers=2, limits=LIMITS) as running:
+    with kept_renderer(chart_python, workers=2, limits=LIMITS) as running:
         yield running
 
 
@@ -316,9 +317,9 @@ def test_statuses(renderer: ChartRenderer, code: str, status: str, says: str) ->
 
 
 def test_an_endless_loop_is_a_timeout(renderer: ChartRenderer) -> None:
-    with ChartRenderer(workers=1, limits=Limits(cpu_seconds=1)) as hasty:
+    with kept_renderer(workers=1, limits=Limits(cpu_seconds=1)) as hasty:
         assert answer(hasty, "while True: pass").official.status == "timeout"
-    with ChartRenderer(workers=1, limits=Limits(wall_seconds=2)) as hasty:
+    with kept_renderer(workers=1, limits=Limits(wall_seconds=2)) as hasty:
         sleeping = answer(hasty, "import time\ntime.sleep(1000)").official
     assert sleeping.status == "timeout"
     assert "2 s" in (sleeping.error or "")
@@ -389,7 +390,7 @@ def test_a_reference_is_drawn_once(
 
 def test_a_failure_that_may_pass_is_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     code = REFERENCE + "\nwhile True: pass"
-    with ChartRenderer(workers=1, limits=Limits(cpu_seconds=1)) as hasty:
+    with kept_renderer(workers=1, limits=Limits(cpu_seconds=1)) as hasty:
         assert hasty.render_reference(code).official.status == "timeout"
         monkeypatch.setattr(cache, "load", lambda key: pytest.fail("cached") if False else None)
         stored: list[str] = []

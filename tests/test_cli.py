@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import rrvf as package
-from rrvf import cli, flags, runs
+from rrvf import cli, options
 from rrvf.errors import UserError
 from rrvf.kinds.page import NO_TAILWIND
 from rrvf.types import STATUSES
@@ -27,6 +27,7 @@ from tests.runs import (
     lines_of,
     plot,
     rrvf,
+    rrvf_here,
     summary_of,
     values,
     write_data,
@@ -309,7 +310,7 @@ def test_keys_get_into_no_file(official: Run, own_cache: Path) -> None:
 
 def test_another_mode_is_refused(official: Run) -> None:
     before = (official.out / "results.jsonl").read_bytes()
-    done = rrvf(*official.options, "--out", official.out, "--mode", "fixed")
+    done = rrvf_here(*official.options, "--out", official.out, "--mode", "fixed")
     assert (done.returncode, done.stdout) == (2, "")
     # The first line tells of missing predictions, as ever.
     [_, line, differing] = done.stderr.splitlines()
@@ -319,7 +320,7 @@ def test_another_mode_is_refused(official: Run) -> None:
 
 
 def test_a_report_of_two_runs(official: Run, fixed: Run, tmp_path: Path) -> None:
-    done = rrvf("report", official.out, fixed.out, "--out", tmp_path / "both")
+    done = rrvf_here("report", official.out, fixed.out, "--out", tmp_path / "both")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip() == str(tmp_path / "both" / "report.html")
     assert (tmp_path / "both" / "report.html").exists()
@@ -343,16 +344,18 @@ def test_an_unknown_benchmark(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("python", ["/nonexistent/python", "/dev/null", "/bin/true"])
 def test_a_chart_python_that_is_none(small: list[Any], python: str) -> None:
-    assert_one_line(rrvf(*small, "--chart-python", python), python)
+    assert_one_line(rrvf_here(*small, "--chart-python", python), python)
 
 
 def test_a_chart_python_that_may_not_be_executed(tmp_path: Path, small: list[Any]) -> None:
     (tmp_path / "python").write_text("")
-    assert_one_line(rrvf(*small, "--chart-python", tmp_path / "python"), str(tmp_path / "python"))
+    assert_one_line(
+        rrvf_here(*small, "--chart-python", tmp_path / "python"), str(tmp_path / "python")
+    )
 
 
 def test_confinement_that_is_none(small: list[Any]) -> None:
-    done = rrvf(*small, env=environment(RRVF_CONFINEMENT="tight"))
+    done = rrvf_here(*small, env=environment(RRVF_CONFINEMENT="tight"))
     assert (done.returncode, done.stdout) == (2, "")
     assert "RRVF_CONFINEMENT" in done.stderr
     assert "landlock" in done.stderr
@@ -360,8 +363,8 @@ def test_confinement_that_is_none(small: list[Any]) -> None:
 
 
 def test_a_report_of_no_run(tmp_path: Path) -> None:
-    assert_one_line(rrvf("report", tmp_path / "nowhere"), "no such run folder", "--out folder")
-    assert_one_line(rrvf("report", tmp_path), "neither summary.json nor results.jsonl")
+    assert_one_line(rrvf_here("report", tmp_path / "nowhere"), "no such run folder", "--out folder")
+    assert_one_line(rrvf_here("report", tmp_path), "neither summary.json nor results.jsonl")
 
 
 # -------------------------------------------------- quick checks, with a renderer without process
@@ -596,22 +599,14 @@ def test_help_names_the_commands_and_options(call: Any, monkeypatch: pytest.Monk
     assert "--limit" in said
 
 
-def test_options_are_those_of_the_library() -> None:
-    groups: dict[type, tuple[type, ...]] = {
-        runs.RunOptions: (flags.RunFlags,),
-        runs.JudgeOptions: (flags.JudgeFlags,),
-        runs.LoopOptions: (flags.PolicyFlags, flags.EpisodeFlags, flags.TeacherFlags),
-    }
-    for options, parts in groups.items():
-        library = {field.name: field.default for field in fields(options)}
-        shown = [field for part in parts for field in fields(part)]
-        assert len({field.name for field in shown}) == len(shown)
-        apart = {"predictions", "judge", "recorded", "since"}  # found out, or another group's
-        shown = [field for field in shown if field.name != "fresh"]  # of the command alone
-        assert {field.name for field in shown} == set(library) - apart
-        differing = {field.name for field in shown if field.default != library[field.name]}
-        # There the command line says what the library takes None for.
-        assert differing <= {"confinement", "model"}
+def test_every_option_has_a_flag_of_its_own() -> None:
+    flags: list[str] = []
+    for kind in (options.RunOptions, options.JudgeOptions, options.LoopOptions):
+        shown = options.find_flags(kind)
+        for_the_library = {"predictions", "judge", "recorded", "since"}
+        assert {field.name for field in fields(kind)} - shown.keys() <= for_the_library
+        flags += [flag.name or options.flag_of(name) for name, flag in shown.items()]
+    assert len(set(flags)) == len(flags) > 40
 
 
 def test_an_option_is_told_to_the_library(
@@ -619,8 +614,8 @@ def test_an_option_is_told_to_the_library(
 ) -> None:
     told: list[Any] = []
 
-    def noted(benchmark: str, *options: Any) -> None:
-        told.extend(options)
+    def noted(benchmark: str, *arguments: Any) -> None:
+        told.extend(arguments)
         raise UserError("enough")
 
     monkeypatch.setattr("rrvf.runs.open_episodes", noted)
@@ -630,12 +625,12 @@ def test_an_option_is_told_to_the_library(
     common = [*small[2:at], *small[at + 2 :], "--reuse-pages", "--clip-failure", "black"]
     said = call("eval", "websight", *common, *rubric, *loop, "--teacher-key", "M", "--limit", 4)
     assert said.err == "rrvf: enough\n"
-    options, rules, _ = told
-    assert (options.reuse_pages, options.javascript) == (True, False)
-    assert (options.clip_failure, options.limit, options.confinement) == ("black", 4, "auto")
-    judge = runs.JudgeOptions(model="j", repeats=3, key_variable="K", max_cost=2.0)
-    assert options.judge == judge
-    assert rules == runs.LoopOptions(
+    run, rules, _ = told
+    assert (run.reuse_pages, run.javascript) == (True, False)
+    assert (run.clip_failure, run.limit, run.confinement) == ("black", 4, "auto")
+    judge = options.JudgeOptions(model="j", repeats=3, key_variable="K", max_cost=2.0)
+    assert run.judge == judge
+    assert rules == options.LoopOptions(
         policy="p",
         attach_rendering=False,
         key_variable="L",
@@ -645,7 +640,7 @@ def test_an_option_is_told_to_the_library(
 
 
 def test_doctor_tells_what_this_machine_offers() -> None:
-    done = rrvf("doctor")
+    done = rrvf_here("doctor")
     marks = [line[:2] for line in done.stdout.splitlines()]
     assert set(marks) <= {"ok", "!!", "  "}
     assert done.returncode == (1 if "!!" in marks else 0)
@@ -656,7 +651,7 @@ def test_doctor_tells_what_this_machine_offers() -> None:
 
 def test_doctor_goes_on_where_charts_cannot_be_drawn(tmp_path: Path) -> None:
     env = environment(RRVF_CHROMIUM=str(tmp_path / "gone"))
-    done = rrvf("doctor", "--chart-python", "/bin/true", env=env)
+    done = rrvf_here("doctor", "--chart-python", "/bin/true", env=env)
     assert (done.returncode, done.stderr) == (1, "")
     wrong = [line for line in done.stdout.splitlines() if line.startswith("!!")]
     assert len(wrong) == 2
@@ -674,7 +669,7 @@ def test_render_draws_a_chart_as_a_judge_sees_it(tmp_path: Path) -> None:
     script.write_text(
         "\ufeffimport matplotlib.pyplot as plt\nplt.figure(figsize=(2, 1))\nplt.plot([1])"
     )
-    done = rrvf("render", "chart", script, "--out", out)
+    done = rrvf_here("render", "chart", script, "--out", out)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{out}\n"
     assert size_of(out) == (700, 350)  # inches at 350 dpi
@@ -682,7 +677,7 @@ def test_render_draws_a_chart_as_a_judge_sees_it(tmp_path: Path) -> None:
 
 def test_render_of_a_script_that_fails_says_why(tmp_path: Path) -> None:
     (tmp_path / "s.py").write_text("raise ValueError('no such\\ncolumn')")
-    done = rrvf("render", "chart", tmp_path / "s.py", "--out", tmp_path / "s.png")
+    done = rrvf_here("render", "chart", tmp_path / "s.py", "--out", tmp_path / "s.png")
     assert_one_line(done, "s.py: no picture: ", "ValueError", "no such column")
     assert not (tmp_path / "s.png").exists()
 
@@ -728,7 +723,7 @@ def test_the_demo_goes_on_where_it_stopped(demo: Run) -> None:
     [quick] = [line for line in lines if json.loads(line)["sample_id"] == "area_1"]
     kept = b"".join(line for line in lines if line != quick)
     (demo.out / "results.jsonl").write_bytes(kept)
-    done = rrvf(*demo.options)
+    done = rrvf_here(*demo.options)
     assert (done.returncode, done.stdout) == (0, demo.done.stdout)
     after = (demo.out / "results.jsonl").read_bytes()
     assert after.startswith(kept), "the timings in it tell that nothing was done again"

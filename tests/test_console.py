@@ -28,7 +28,7 @@ from tests.runs import (
     fenced,
     lines_of,
     plot,
-    rrvf,
+    rrvf_here,
     started,
     summary_of,
     wait_for,
@@ -96,7 +96,7 @@ def options(folder: Path, **answers: str) -> list[Any]:
 
 def test_where_nothing_could_be_scored_the_status_is_three(tmp_path: Path) -> None:
     data = options(tmp_path, a=LOST, b=LOST)
-    done = rrvf("score", *data, "--out", tmp_path / "out")
+    done = rrvf_here("score", *data, "--out", tmp_path / "out")
     assert done.returncode == 3
     assert done.stderr == "nothing could be scored\n"
     assert f"Execution, Text, Layout, Type, Color 2: {LOST}" in done.stdout
@@ -107,14 +107,14 @@ def test_where_nothing_could_be_scored_the_status_is_three(tmp_path: Path) -> No
 
 def test_where_something_was_scored_the_status_is_zero(tmp_path: Path) -> None:
     data = options(tmp_path, a=LOST, b=fenced(plot("t")), c="no code at all")
-    done = rrvf("score", *data, "--out", tmp_path / "out")
+    done = rrvf_here("score", *data, "--out", tmp_path / "out")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"Execution, Text, Layout, Type, Color 1: {LOST}" in done.stdout
 
 
 def test_help_names_the_status() -> None:
     for command in ("score", "eval"):
-        assert "status 3" in " ".join(rrvf(command, "--help").stdout.split())
+        assert "status 3" in " ".join(rrvf_here(command, "--help").stdout.split())
 
 
 def test_a_judge_whose_answers_cannot_be_read_is_told(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_judge_whose_answers_cannot_be_read_is_told(tmp_path: Path) -> None:
     with ChatServer(lambda request: answer("What a lovely chart!")) as server:
         ends = ["--judge", "j", "--judge-base-url", server.url, "--out", tmp_path / "out"]
         keys = environment(RRVF_CACHE_DIR=str(tmp_path / "cache"), OPENAI_API_KEY="sk-test")
-        done = rrvf("score", *data, *ends, env=keys)
+        done = rrvf_here("score", *data, *ends, env=keys)
     assert done.returncode == 0, done.stderr
     reason = lines_of(tmp_path / "out")["a"]["scores"]["gpt"]["reason"]
     assert f"GPT 1: {reason}" in done.stdout
@@ -158,7 +158,7 @@ def test_a_server_that_takes_one_picture_is_told(tmp_path: Path) -> None:
         return answer(call(plot("draft")))
 
     with played(tmp_path, 3, reply) as (words, keys):
-        done = rrvf(*words, env=environment(**keys))
+        done = rrvf_here(*words, env=environment(**keys))
     assert done.returncode == 3, done.stderr
     assert "Text, Layout, Type, Color 3: " in done.stdout
     assert "At most 1 image(s) may be provided in one prompt." in done.stdout
@@ -174,8 +174,10 @@ RIGHT = f"<answer>{fenced(plot('t'))}</answer>"
 LOOP = call("while True: pass")
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("under_way", ["a server's answer", "a drawing"])
+@pytest.mark.parametrize(
+    ("stop", "under_way"),
+    [(signal.SIGINT, "a server's answer"), (signal.SIGTERM, "a drawing")],
+)
 def test_episodes_that_were_not_played_are_not_written(
     tmp_path: Path, stop: signal.Signals, under_way: str
 ) -> None:
@@ -305,5 +307,5 @@ def test_an_out_that_would_become_answers_is_refused(
 
 def test_an_out_beside_the_data_is_taken(tmp_path: Path, folders: Mapping[str, Path]) -> None:
     words = ["score", "chartmimic", "--data", folders["data"], "--predictions"]
-    done = rrvf(*words, tmp_path / "answers", "--out", tmp_path / "references-run")
+    done = rrvf_here(*words, tmp_path / "answers", "--out", tmp_path / "references-run")
     assert done.returncode == 0, done.stderr

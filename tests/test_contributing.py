@@ -12,7 +12,7 @@ import pytest
 
 from rrvf.types import Drawing, Elements
 from tests.episodes import answer, call
-from tests.runs import assert_one_line, fenced, lines_of, plot, rrvf, summary_of, values
+from tests.runs import assert_one_line, fenced, lines_of, plot, rrvf_here, summary_of, values
 
 SCRIPTS = {name: plot(f"title {name}") + '\nplt.savefig("a.pdf")' for name in ("a", "b")}
 NAMES = ("my_scorers", "my_benchmark", "my_judge", "my_terms")
@@ -47,7 +47,7 @@ def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def run(parts: Path, *words: Any) -> str:
-    done = rrvf(*words, cwd=parts)
+    done = rrvf_here(*words, cwd=parts)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -199,7 +199,7 @@ OPTIONS = ("--data", "sketches", "--predictions", "answers.jsonl", "--out")
 @pytest.mark.parametrize("name", LACKS)
 def test_what_a_benchmark_lacks_is_one_line(parts: Path, name: str) -> None:
     (parts / "poor.py").write_text(POOR)
-    done = rrvf("score", f"poor:{name}", *OPTIONS, "no", cwd=parts)
+    done = rrvf_here("score", f"poor:{name}", *OPTIONS, "no", cwd=parts)
     assert_one_line(done, LACKS[name])
 
 
@@ -214,7 +214,7 @@ def test_what_a_benchmark_lacks_is_one_line(parts: Path, name: str) -> None:
 def test_what_a_judge_lacks_is_one_line(parts: Path, name: str, told: str) -> None:
     (parts / "poor.py").write_text(POOR)
     words = ("score", "my_benchmark:Sketches", *OPTIONS, "no", "--judge", f"poor:{name}")
-    assert_one_line(rrvf(*words, cwd=parts), told)
+    assert_one_line(rrvf_here(*words, cwd=parts), told)
 
 
 def test_samples_may_be_made_one_by_one_and_a_judge_may_fail(parts: Path) -> None:
@@ -234,7 +234,9 @@ def test_scorers_that_need_code_are_refused_where_only_pictures_are_known(parts:
     write_lines(parts / "of_pictures.jsonl", rows)
     words = ("--data", "pictures", "--predictions", "of_pictures.jsonl", "--scorers")
     for scorer in ("text", "my_scorers:score_axes"):
-        done = rrvf("score", "pictures", *words, f"execution,{scorer}", "--out", "no", cwd=parts)
+        done = rrvf_here(
+            "score", "pictures", *words, f"execution,{scorer}", "--out", "no", cwd=parts
+        )
         assert_one_line(done, f"{scorer} compares with the reference's code")
     run(parts, "score", "pictures", *words, "execution,my_scorers:score_bytes", "--out", "pics")
     assert summary_of(parts / "pics")["metrics"]["exec_rate"] == 100.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.runs import fenced, lines_of, plot, rrvf, values, write_data
+from tests.runs import fenced, lines_of, plot, rrvf_here, values, write_data
 
 SAVE = "\nplt.savefig('o.pdf')"
 SCORERS = ("execution", "text", "layout", "type", "color")
@@ -25,7 +25,7 @@ def test_calls_of_the_data_sets_scripts_run(tmp_path: Path) -> None:
         for name, call in CALLS.items()
     }
     data = write_data(tmp_path, scripts, {name: fenced(code) for name, code in scripts.items()})
-    done = rrvf("score", "chartmimic", *data, "--out", tmp_path / "out")
+    done = rrvf_here("score", "chartmimic", *data, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     results = lines_of(tmp_path / "out")
     assert set(results) == set(CALLS)

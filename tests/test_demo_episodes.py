@@ -15,13 +15,12 @@ import pytest
 from rrvf.bench import Scoring
 from rrvf.demo import PAGE_SCORERS, demo_items, demo_pages, play_episode
 from rrvf.demo_teacher import serve_comments
-from rrvf.renderers.chart import ChartRenderer
 from rrvf.renderers.page import PageRenderer
 from rrvf.replies import parse_reply
 from rrvf.scorers.likeness import LikenessJudge
 from rrvf.scoring import Item
 from tests.benches import chart_bench, page_bench
-from tests.runs import lines_of, summary_of, values
+from tests.runs import kept_renderer, lines_of, summary_of, values
 
 NAMES = ("charts", "pages")
 
@@ -83,7 +82,7 @@ def no_keys() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def chart(no_keys: None, tmp_path_factory: pytest.TempPathFactory) -> Played:
-    with ChartRenderer(workers=1) as renderer:
+    with kept_renderer(workers=1) as renderer:
         scoring = chart_bench(renderer, judge=LikenessJudge())
         return Played("charts", demo_items(), scoring, tmp_path_factory.mktemp("chart"))
 

@@ -23,6 +23,7 @@ from tests.runs import (
     lines_of,
     plot,
     rrvf,
+    rrvf_here,
     started,
     summary_of,
     values,
@@ -67,7 +68,7 @@ def test_an_episode_is_played_commented_on_and_scored(tmp_path: Path, env: dict[
     with ChatServer(policy) as server, ChatServer(lambda _: answer(COMMENTS)) as teacher:
         loop = ("--policy", "rrvf-7b", "--base-url", server.url)
         taught = ("--teacher", "teacher-72b", "--teacher-base-url", teacher.url)
-        done = rrvf(*command(tmp_path, 1, *loop, *taught), env=env)
+        done = rrvf_here(*command(tmp_path, 1, *loop, *taught), env=env)
     assert done.returncode == 0, done.stderr
     line = lines_of(tmp_path / "out")["line_0"]
     assert (line["status"], values(line)["text"]) == ("ok", 1.0)
@@ -98,7 +99,7 @@ def test_a_killed_run_plays_no_episode_twice(tmp_path: Path, env: dict[str, str]
         wait_for_lines(process, tmp_path / "out" / "results.jsonl", 2)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        done = rrvf(*words, env=env)
+        done = rrvf_here(*words, env=env)
         assert done.returncode == 0, done.stderr
     assert {name: values(line)["text"] for name, line in lines_of(tmp_path / "out").items()} == {
         f"line_{n}": 1.0 for n in range(6)
@@ -111,7 +112,7 @@ def test_a_killed_run_plays_no_episode_twice(tmp_path: Path, env: dict[str, str]
 
 def test_a_policy_that_fails_is_unscored(tmp_path: Path, env: dict[str, str]) -> None:
     with ChatServer(lambda _: error(400, "this picture is too large")) as server:
-        done = rrvf(*command(tmp_path, 1, "--policy", "m", "--base-url", server.url), env=env)
+        done = rrvf_here(*command(tmp_path, 1, "--policy", "m", "--base-url", server.url), env=env)
     assert done.returncode == 3, "nothing at all was scored"
     line = lines_of(tmp_path / "out")["line_0"]
     assert line["status"] == "harness_error"
@@ -122,7 +123,7 @@ def test_a_policy_that_fails_is_unscored(tmp_path: Path, env: dict[str, str]) ->
 def test_recorded_turns_play_without_a_server(tmp_path: Path, env: dict[str, str]) -> None:
     turns = [call(FIRST), f"<answer>{BETTER}</answer>"]
     (tmp_path / "recorded.jsonl").write_text(json.dumps({"id": "line_0", "turns": turns}) + "\n")
-    done = rrvf(*command(tmp_path, 1, "--policy", tmp_path / "recorded.jsonl"), env=env)
+    done = rrvf_here(*command(tmp_path, 1, "--policy", tmp_path / "recorded.jsonl"), env=env)
     assert done.returncode == 0, done.stderr
     assert values(lines_of(tmp_path / "out")["line_0"])["text"] == 1.0
     [trajectory] = trajectories(tmp_path / "out")
@@ -131,7 +132,7 @@ def test_recorded_turns_play_without_a_server(tmp_path: Path, env: dict[str, str
 
 def test_a_dead_server_stops_with_one_line(tmp_path: Path, env: dict[str, str]) -> None:
     dead = "http://127.0.0.1:9/v1"
-    done = rrvf(*command(tmp_path, 3, "--policy", "m", "--base-url", dead), env=env)
+    done = rrvf_here(*command(tmp_path, 3, "--policy", "m", "--base-url", dead), env=env)
     assert_one_line(done, "127.0.0.1:9")
 
 
@@ -153,7 +154,7 @@ def test_a_tool_is_offered_natively_by_ones_own_names(tmp_path: Path, env: dict[
     with ChatServer(native) as server:
         words = command(tmp_path, 1, "--policy", "m", "--base-url", server.url, *named)
         sampled = ("--top-p", 0.9, "--seed", 0, "--temperature", 0.5, "--max-tokens", 99)
-        done = rrvf(*words, *sampled, "--mode", "fixed", "--timeout", 20, env=env)
+        done = rrvf_here(*words, *sampled, "--mode", "fixed", "--timeout", 20, env=env)
     assert done.returncode == 0, done.stderr
     first, second = (request.body for request in server.requests)
     assert first["tools"] == second["tools"] == [RenderTool("draw", "script", "python").schema()]
@@ -185,7 +186,7 @@ def test_ones_own_prompts_are_sent_and_recorded(tmp_path: Path, env: dict[str, s
         taught = ("--teacher", "t", "--teacher-base-url", teacher.url, "--teacher-key", "T_KEY")
         prompted = (*taught, "--teacher-prompt", tmp_path / "teacher.md")
         keys = {**env, "T_KEY": "sk-teacher-77"}
-        done = rrvf(*command(tmp_path, 1, *loop, *prompted), env=keys)
+        done = rrvf_here(*command(tmp_path, 1, *loop, *prompted), env=keys)
     assert done.returncode == 0, done.stderr
     first, [asked] = server.requests[0], teacher.requests
     assert first.text.startswith("You draw. Write <tool_call>")
@@ -210,7 +211,7 @@ def test_a_judge_is_asked_as_in_score(tmp_path: Path, env: dict[str, str]) -> No
         judged = ("--judge", "j", "--judge-base-url", server.url, "--judge-repeats", 2)
         worded = ("--judge-rubric", "vision_reward", "--judge-prompt", tmp_path / "judge.md")
         words = command(tmp_path, 1, "--policy", tmp_path / "recorded.jsonl", *judged, *worded)
-        done = rrvf(*words, env=env)
+        done = rrvf_here(*words, env=env)
     assert done.returncode == 0, done.stderr
     assert {request.text for request in server.requests} == {"How alike, of ten?"}
     assert lines_of(tmp_path / "out")["line_0"]["scores"]["gpt"]["value"] == pytest.approx(0.65)
@@ -224,7 +225,7 @@ def test_an_episode_ends_at_its_budget(tmp_path: Path, env: dict[str, str]) -> N
     with ChatServer(policy) as server:  # which counts 10 tokens an answer
         words = command(tmp_path, 1, "--policy", "m", "--base-url", server.url)
         budget = ("--max-episode-tokens", 10, "--max-seconds", 600)
-        done = rrvf(*words, *budget, "--unanswered", "last_rendered", env=env)
+        done = rrvf_here(*words, *budget, "--unanswered", "last_rendered", env=env)
     assert done.returncode == 0, done.stderr
     [trajectory] = trajectories(tmp_path / "out")
     assert (trajectory["stop_reason"], len(server.requests)) == ("token_budget", 1)
@@ -236,7 +237,7 @@ def test_an_episode_ends_at_its_budget(tmp_path: Path, env: dict[str, str]) -> N
 def test_a_limit_of_cost_needs_a_price(tmp_path: Path, env: dict[str, str]) -> None:
     with ChatServer(policy) as server:
         words = command(tmp_path, 1, "--policy", "m", "--base-url", server.url)
-        done = rrvf(*words, "--policy-max-cost", 1, env=env)
+        done = rrvf_here(*words, "--policy-max-cost", 1, env=env)
     assert_one_line(done, "price of 'm'")
     assert server.requests == []
 
@@ -253,7 +254,7 @@ def test_a_checkpoint_plays_in_this_process(tmp_path: Path, env: dict[str, str])
     data = resources.files("rrvf") / "demo_data" / "charts" / "references"
     words = ["eval", "chartmimic", "--data", data, "--limit", 1, "--out", tmp_path / "out"]
     given = ("--policy", model, "--device", "cpu", "--batch-size", 2, "--max-tokens", 8)
-    done = rrvf(*words, *given, "--temperature", 0.7, "--top-p", 0.9, env=env)
+    done = rrvf_here(*words, *given, "--temperature", 0.7, "--top-p", 0.9, env=env)
     assert done.returncode == 0, done.stderr
     [trajectory] = trajectories(tmp_path / "out")
     said = trajectory["turns"][0]
@@ -338,11 +339,13 @@ def test_a_judge_that_is_not_named(said: dict[str, Any], flag: str) -> None:
 
 def test_mistakes_are_one_line(tmp_path: Path, env: dict[str, str]) -> None:
     teacher = ("--policy", "m", "--teacher-base-url", "http://x")
-    assert_one_line(rrvf(*command(tmp_path, 1, *teacher), env=env), "--teacher-base-url is of no")
+    assert_one_line(
+        rrvf_here(*command(tmp_path, 1, *teacher), env=env), "--teacher-base-url is of no"
+    )
     (tmp_path / "prompt.md").write_text("Draw.")
     prompt = ("--policy", "m", "--policy-prompt", tmp_path / "prompt.md")
-    assert_one_line(rrvf(*command(tmp_path, 1, *prompt), env=env), "below '# System'")
-    done = rrvf(*command(tmp_path, 1, "--policy", "m", "--backend", "llama"), env=env)
+    assert_one_line(rrvf_here(*command(tmp_path, 1, *prompt), env=env), "below '# System'")
+    done = rrvf_here(*command(tmp_path, 1, "--policy", "m", "--backend", "llama"), env=env)
     assert (done.returncode, done.stdout) == (2, "")
     assert "transformers" in done.stderr
     assert not (tmp_path / "out").exists()

@@ -26,6 +26,7 @@ from rrvf.renderers.chart_server import wire
 from rrvf.renderers.chart_server.figure_texts import MAX_TEXTS
 from rrvf.types import FigureRendering, FigureText
 from tests import episodes
+from tests.runs import kept_renderer
 
 LIMITS = Limits(cpu_seconds=10, wall_seconds=60)
 PLT = "import matplotlib.pyplot as plt\n"
@@ -35,7 +36,7 @@ THE_WORD = (FigureText("a word", (0.25, 0.5)),)
 
 @pytest.fixture(scope="module")
 def renderer() -> Iterator[ChartRenderer]:
-    with ChartRenderer(workers=2, limits=LIMITS) as running:
+    with kept_renderer(workers=2, limits=LIMITS) as running:
         yield running
 
 
@@ -56,7 +57,7 @@ def failure(renderer: ChartRenderer, code: str) -> str:
 
 
 def test_a_figure_on_every_matplotlib(chart_python: Path) -> None:
-    with ChartRenderer(chart_python, limits=LIMITS) as each:
+    with kept_renderer(chart_python, limits=LIMITS) as each:
         rendering = each.render_figure(WORD + "ax = plt.axes(); ax.set_xticks([0, 1], ['I', ''])")
     assert (rendering.status, rendering.error) == ("ok", None)
     assert (rendering.width_inches, rendering.height_inches) == (2.0, 1.0)
@@ -319,7 +320,7 @@ def test_a_reference_is_drawn_once(renderer: ChartRenderer, empty_cache: Path) -
 
 
 def test_a_failure_that_may_pass_is_not_kept(renderer: ChartRenderer, empty_cache: Path) -> None:
-    with ChartRenderer(limits=Limits(cpu_seconds=1, wall_seconds=60)) as hasty:
+    with kept_renderer(limits=Limits(cpu_seconds=1, wall_seconds=60)) as hasty:
         assert hasty.render_figure_reference("while True: pass").status == "timeout"
     assert list(empty_cache.rglob("figures/*/*.json")) == []
     assert renderer.render_figure_reference("1 / 0").status == "code_error"

@@ -14,10 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from rrvf.cli import app
 from rrvf.renderers.chart import ChartRenderer, ChartScript, Limits, server_environment
+from tests.runs import kept_renderer, rrvf_here
 
 TELL = """
 import json
@@ -271,7 +270,7 @@ LIMITS = Limits(cpu_seconds=30, wall_seconds=240)
 
 @pytest.fixture(scope="module")
 def renderer() -> Iterator[ChartRenderer]:
-    with ChartRenderer(workers=1, limits=LIMITS) as running:
+    with kept_renderer(workers=1, limits=LIMITS) as running:
         yield running
 
 
@@ -376,8 +375,8 @@ def test_scores_of_answers_that_look_around(tmp_path: Path) -> None:
     predictions.write_text("\n".join(lines), encoding="utf-8")
     out = tmp_path / "out"
     command = ["score", "chartmimic", "--data", str(data), "--predictions", str(predictions)]
-    result = CliRunner().invoke(app, [*command, "--out", str(out)])
-    assert result.exit_code == 0, result.output
+    done = rrvf_here(*command, "--out", out)
+    assert done.returncode == 0, done.stderr
     scores: dict[str, list[float | None]] = {}
     for row in map(json.loads, (out / "results.jsonl").read_text().splitlines()):
         names = ("execution", "text", "layout")

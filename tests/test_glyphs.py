@@ -9,7 +9,7 @@ import pytest
 
 from rrvf.renderers import glyphs
 from rrvf.renderers.glyphs import find_unwritable, list_unwritable
-from tests.runs import lines_of, rrvf
+from tests.runs import lines_of, rrvf_here
 
 CHART = """import matplotlib.pyplot as plt
 plt.bar(["a", "b"], [1, 2])
@@ -64,7 +64,7 @@ def test_the_run_its_report_and_doctor_name_scripts_without_glyphs(tmp_path: Pat
         code = CHART.format("Sales" if name != "korean" else "지출") + title.partition("Sales")[2]
         rows.append(json.dumps({"id": name, "prediction": f"```python\n{code}\n```"}) + "\n")
     (tmp_path / "answers.jsonl").write_text("".join(rows))
-    done = rrvf(
+    done = rrvf_here(
         *("score", "chartmimic", "--data", data, "--predictions", tmp_path / "answers.jsonl"),
         *("--out", tmp_path / "out"),
     )
@@ -76,5 +76,5 @@ def test_the_run_its_report_and_doctor_name_scripts_without_glyphs(tmp_path: Pat
         name: line["tags"].get("no_glyphs") for name, line in lines_of(tmp_path / "out").items()
     }
     assert tags == {"latin": None, "korean": "Korean", "noted": None}, "a comment is no text"
-    said = rrvf("doctor").stdout
+    said = rrvf_here("doctor").stdout
     assert f"no glyphs for {', '.join(missing)}" in " ".join(said.split())

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.runs import rrvf
+from tests.runs import rrvf_here
 
 GOLDEN = Path(__file__).parent / "golden"
 DEMO = Path(__file__).parents[1] / "rrvf" / "demo_data"
@@ -110,7 +110,7 @@ def taken_up(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Recorded, 
     (tmp_path / "references").mkdir()
     for file in run.references:
         shutil.copy(file, tmp_path / "references")
-    done = rrvf(*run.command, "--out", new, cwd=tmp_path)
+    done = rrvf_here(*run.command, "--out", new, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     before, now = settings(old), settings(new)
     assert lasting(before) == lasting(now)
@@ -129,7 +129,7 @@ def test_a_recorded_run_goes_on(taken_up: tuple[Recorded, Path, Path]) -> None:
         (old / path).unlink()
         if text is not None:
             (old / path).write_text(text, encoding="utf-8")
-    resumed = rrvf(*run.command, "--out", old, cwd=old.parent)
+    resumed = rrvf_here(*run.command, "--out", old, cwd=old.parent)
     assert resumed.returncode == 0, resumed.stderr
     assert results(old) == whole
     assert (old / "results.jsonl").read_text(encoding="utf-8").startswith("".join(kept[: run.kept]))
@@ -142,7 +142,7 @@ def test_a_recorded_run_goes_on(taken_up: tuple[Recorded, Path, Path]) -> None:
 @pytest.mark.parametrize("name", RUNS)
 def test_a_recorded_run_has_its_report(name: str, tmp_path: Path) -> None:
     old = shutil.copytree(GOLDEN / name, tmp_path / name)
-    done = rrvf("report", old)
+    done = rrvf_here("report", old)
     assert done.returncode == 0, done.stderr
     page = (old / "report.html").read_text(encoding="utf-8")
     assert all(sample in page for sample in results(old))
@@ -151,6 +151,6 @@ def test_a_recorded_run_has_its_report(name: str, tmp_path: Path) -> None:
 def test_recorded_runs_stand_in_a_table(tmp_path: Path) -> None:
     folders = [shutil.copytree(GOLDEN / name, tmp_path / name) for name in RUNS]
     for folder in folders:
-        done = rrvf("tables", "--runs", folder)
+        done = rrvf_here("tables", "--runs", folder)
         assert done.returncode == 0, done.stderr
         assert "***Measured***" in done.stdout

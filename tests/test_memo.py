@@ -25,7 +25,7 @@ from rrvf.trajectories import Trajectory
 from rrvf.types import FigureRendering, Sample, Score, Status
 from tests.benches import chart_bench
 from tests.episodes import answer, call
-from tests.runs import fenced, plot
+from tests.runs import fenced, kept_servers, plot
 
 REFERENCE = plot("target") + "\nplt.savefig('a.pdf')"
 FIRST, SECOND = plot("first"), plot("second")
@@ -44,7 +44,9 @@ class CountedRenderer(ChartRenderer):
 @pytest.fixture
 def renderer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CountedRenderer]:
     monkeypatch.setenv("RRVF_CACHE_DIR", str(tmp_path / "cache"))
-    with CountedRenderer(memo_bytes=MOST_BYTES) as running:
+    with kept_servers():
+        counted = CountedRenderer(memo_bytes=MOST_BYTES)
+    with counted as running:
         running.executed = []
         yield running
 

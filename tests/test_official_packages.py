@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rrvf.renderers.official_packages import DISTRIBUTIONS
-from tests.runs import fenced, lines_of, plot, rrvf, write_data
+from tests.runs import fenced, lines_of, plot, rrvf_here, write_data
 
 NOTE = " (the official environment has it; pip install 'rrvf[chart-full]')"
 HINT = "which the official environment has: pip install 'rrvf[chart-full]'"
@@ -40,7 +40,7 @@ def run(published_python: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
     folder = tmp_path_factory.mktemp("imports")
     data = write_data(folder, REFERENCES, ANSWERS)
     options = ("--out", folder / "out", "--chart-python", published_python)
-    done = rrvf("score", "chartmimic", *data, *options)
+    done = rrvf_here("score", "chartmimic", *data, *options)
     assert done.returncode == 0, done.stderr
     return folder / "out", done.stdout + done.stderr
 
@@ -69,7 +69,9 @@ def test_the_console_counts_them(run: tuple[Path, str]) -> None:
 def test_a_resumed_run_counts_them_as_well(run: tuple[Path, str], published_python: Path) -> None:
     folder = run[0]
     data = write_data(folder.parent, REFERENCES, ANSWERS)
-    done = rrvf("score", "chartmimic", *data, "--out", folder, "--chart-python", published_python)
+    done = rrvf_here(
+        "score", "chartmimic", *data, "--out", folder, "--chart-python", published_python
+    )
     assert f"2 answers import plotly, {HINT}" in done.stdout.splitlines()
 
 
@@ -89,7 +91,7 @@ def test_episodes_count_them_as_well(published_python: Path, tmp_path: Path) -> 
     (tmp_path / "turns.jsonl").write_text(json.dumps({"id": "line_0", "turns": turns}) + "\n")
     told = ("--data", tmp_path / "references", "--policy", tmp_path / "turns.jsonl")
     options = ("--out", tmp_path / "out", "--chart-python", published_python)
-    done = rrvf("eval", "chartmimic", *told, *options)
+    done = rrvf_here("eval", "chartmimic", *told, *options)
     assert f"1 answer imports sympy, {HINT}" in done.stdout.splitlines()
     played = (tmp_path / "out" / "trajectories.jsonl").read_text()
     assert "No module named 'sympy'" in played
@@ -98,18 +100,20 @@ def test_episodes_count_them_as_well(published_python: Path, tmp_path: Path) -> 
 
 def test_where_nothing_is_missing_nothing_is_said(tmp_path: Path) -> None:
     data = write_data(tmp_path, {"line_0": plot("A")}, {"line_0": fenced(plot("A"))})
-    done = rrvf("score", "chartmimic", *data, "--out", tmp_path / "out")
+    done = rrvf_here("score", "chartmimic", *data, "--out", tmp_path / "out")
     assert "official environment" not in done.stdout + done.stderr
 
 
 def test_doctor_lists_what_is_missing(published_python: Path) -> None:
     """The published environment has none of the extra, this one all of it."""
-    published = rrvf("doctor", "--chart-python", published_python).stdout
+    published = rrvf_here("doctor", "--chart-python", published_python).stdout
     (line,) = (line for line in published.splitlines() if "official packages" in line)
     for distribution in set(DISTRIBUTIONS.values()):
         assert distribution in line
     assert "pip install 'rrvf[chart-full]'" in line
-    (line,) = (line for line in rrvf("doctor").stdout.splitlines() if "official packages" in line)
+    (line,) = (
+        line for line in rrvf_here("doctor").stdout.splitlines() if "official packages" in line
+    )
     assert line.endswith("all there")
 
 

@@ -15,14 +15,13 @@ from rrvf import replies
 from rrvf.chat import Chat, ChatSettings
 from rrvf.page_replies import extract_html
 from rrvf.policies import EndpointPolicy
-from rrvf.renderers.chart import ChartRenderer
 from rrvf.replies import all_python_blocks, extract_spoken, prepare_fixed, prepare_official
 from rrvf.rewards import as_trajectory
 from rrvf.types import Code, Sample
 from tests.benches import picture_bench
 from tests.chat_server import ChatServer, Reply, completion, reply
 from tests.episodes import TARGET
-from tests.runs import environment, lines_of, plot, rrvf, values, write_data
+from tests.runs import environment, kept_renderer, lines_of, plot, rrvf_here, values, write_data
 
 DRAFT, FINAL = plot("draft"), plot("final")
 
@@ -90,7 +89,7 @@ def commands(data: list[str | Path], out: Path) -> Mapping[str, list[Any]]:
 def test_a_reply_is_the_same_code_in_every_command(
     data: list[str | Path], tmp_path: Path, name: str
 ) -> None:
-    done = rrvf(*commands(data, tmp_path / "out")[name])
+    done = rrvf_here(*commands(data, tmp_path / "out")[name])
     assert done.returncode == 0, done.stderr
     found = lines_of(tmp_path / "out")
     codes = {sample: (line["code"] or "").strip() or None for sample, line in found.items()}
@@ -106,7 +105,7 @@ def test_a_reply_is_the_same_code_in_every_command(
 
 def test_training_reads_as_evaluation_does(tmp_path: Path) -> None:
     (tmp_path / "target.png").write_bytes(TARGET)
-    with ChartRenderer(workers=1) as renderer:
+    with kept_renderer(workers=1) as renderer:
         scoring = picture_bench(renderer)
         for name, (text, code) in REPLIES.items():
             sample = Sample(name, None, image=tmp_path / "target.png")
@@ -120,11 +119,11 @@ def test_the_run_says_how_many_replies_hold_thoughts(tmp_path: Path) -> None:
     names = ("plain", "thought", "open_thought")
     replies = {name: REPLIES[name][0] for name in names}
     options = write_data(tmp_path, dict.fromkeys(names, FINAL), replies)
-    done = rrvf("score", "chartmimic", *options, "--out", tmp_path / "a")
+    done = rrvf_here("score", "chartmimic", *options, "--out", tmp_path / "a")
     assert "2 replies hold thoughts, which were cut off first" in done.stderr
     (tmp_path / "p.jsonl").write_text(json.dumps({"id": "plain", "prediction": block(FINAL)}))
     options = [*options[:3], tmp_path / "p.jsonl"]
-    done = rrvf("score", "chartmimic", *options, "--out", tmp_path / "b")
+    done = rrvf_here("score", "chartmimic", *options, "--out", tmp_path / "b")
     assert "thoughts" not in done.stderr
 
 
@@ -179,7 +178,7 @@ def play(tmp_path: Path, said: Reply, *more: object) -> tuple[Any, dict[str, Any
     env = environment(RRVF_CACHE_DIR=str(tmp_path / "cache"))
     with ChatServer(lambda _: said) as server:
         words = ["--policy", "m", "--base-url", server.url, "--out", tmp_path / "out", *more]
-        done = rrvf("eval", "chartmimic", *data, *words, env=env)
+        done = rrvf_here("eval", "chartmimic", *data, *words, env=env)
     assert done.returncode == 0, done.stderr
     (line,) = (tmp_path / "out" / "trajectories.jsonl").read_text().splitlines()
     return done, json.loads(line), lines_of(tmp_path / "out")["line_0"]

@@ -29,16 +29,8 @@ PINS = sorted(
 
 
 @pytest.fixture(scope="module")
-def wheel(project: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=project,
-        check=True,
-        capture_output=True,
-    )
-    [path] = folder.glob("*.whl")
-    return zipfile.ZipFile(path)
+def wheel(built_wheel: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(built_wheel)
 
 
 @pytest.fixture(scope="module")

@@ -132,11 +132,8 @@ def test_failing_checks_stand_below_the_table() -> None:
     assert "(-0.01)" in text
 
 
-def test_the_wheel_brings_the_tables(project: Path, tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=project, check=True, capture_output=True)
-    [wheel] = tmp_path.glob("*.whl")
-    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+def test_the_wheel_brings_the_tables(built_wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(built_wheel).extractall(tmp_path / "site")
     code = "import rrvf, rrvf.tables; print(rrvf.__file__); print(rrvf.tables.render_tables())"
     run = [sys.executable, "-c", code]
     done = subprocess.run(

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from rrvf.kinds.chart import ChartKind
-from rrvf.renderers.chart import ChartRenderer, ChartScript, PictureOptions
+from rrvf.renderers.chart import ChartScript, PictureOptions
 from rrvf.types import Sample
 from tests.episodes import answer, call
-from tests.runs import fenced, lines_of, plot, rrvf
+from tests.runs import fenced, kept_renderer, lines_of, plot, rrvf_here
 
 REFERENCES = {name: plot(f"title {name}") + '\nplt.savefig("a.pdf")' for name in ("a", "b", "c")}
 ANSWERS = {"a": fenced(plot("another")), "b": fenced("raise ValueError"), "c": "nothing"}
@@ -36,7 +36,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def score(folder: Path, kept: str, *more: str, out: str | None = None) -> Path:
     words = ("chartmimic", "--data", "data", "--predictions", "answers.jsonl", *more)
-    done = rrvf("score", *words, "--pictures", kept, "--out", out or kept, cwd=folder)
+    done = rrvf_here("score", *words, "--pictures", kept, "--out", out or kept, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder / (out or kept)
 
@@ -68,7 +68,7 @@ def test_scores_are_the_same_whatever_is_kept(work: Path) -> None:
 def test_the_report_draws_what_was_left_out(work: Path, kept: str) -> None:
     run = work / f"{kept}_drawn"
     shutil.copytree(work / kept, run)
-    done = rrvf("report", run, cwd=work)
+    done = rrvf_here("report", run, cwd=work)
     assert (done.returncode, done.stderr) == (0, "")
     assert lines_of(run).keys() == REFERENCES.keys()
     for name, line in lines_of(work / "all").items():
@@ -81,13 +81,13 @@ def test_the_report_draws_what_was_left_out(work: Path, kept: str) -> None:
     # The run still goes on, and nothing is done twice.
     before = (run / "results.jsonl").read_bytes()
     score(work, kept, out=run.name)
-    assert rrvf("report", run, cwd=work).returncode == 0
+    assert rrvf_here("report", run, cwd=work).returncode == 0
     assert (run / "results.jsonl").read_bytes() == before
 
 
 def test_a_report_without_drawing_leaves_the_run_alone(work: Path) -> None:
     before = (work / "none" / "results.jsonl").read_bytes()
-    done = rrvf("report", work / "none", "--no-draw", "--out", work / "page", cwd=work)
+    done = rrvf_here("report", work / "none", "--no-draw", "--out", work / "page", cwd=work)
     assert (done.returncode, done.stderr) == (0, "")
     assert (work / "none" / "results.jsonl").read_bytes() == before
     assert "data:image/png" not in (work / "page" / "report.html").read_text()
@@ -98,7 +98,7 @@ def test_a_report_is_written_where_nothing_can_be_drawn(work: Path) -> None:
     shutil.copytree(work / "none", run)
     settings = json.loads((run / "run.json").read_text()) | {"told.data": "/gone/away"}
     (run / "run.json").write_text(json.dumps(settings))
-    done = rrvf("report", run, cwd=work)
+    done = rrvf_here("report", run, cwd=work)
     assert done.returncode == 0
     assert done.stderr.count("\n") == 1
     assert "its samples were at /gone/away" in done.stderr
@@ -117,18 +117,18 @@ def test_an_episode_keeps_what_its_policy_saw(work: Path) -> None:
     turns = [f"<think>.</think>{call(plot('draft'))}", answer(plot("draft"))]
     (work / "turns.jsonl").write_text(json.dumps({"id": "a", "turns": turns}) + "\n")
     words = ("--data", "data", "--limit", "1", "--policy", "turns.jsonl", "--pictures", "none")
-    done = rrvf("eval", "chartmimic", *words, "--out", "played", cwd=work)
+    done = rrvf_here("eval", "chartmimic", *words, "--out", "played", cwd=work)
     assert done.returncode == 0, done.stderr
     episode = json.loads((work / "played" / "trajectories.jsonl").read_text())
     seen = episode["turns"][0]["observations"][0]["picture"]
     assert (work / "played" / "renderings" / seen).is_file()
-    assert rrvf("report", work / "played", cwd=work).returncode == 0
+    assert rrvf_here("report", work / "played", cwd=work).returncode == 0
     assert lines_of(work / "played")["a"]["pictures"]["rendering"] == seen
 
 
 def test_a_preview_is_not_drawn_until_it_is_wanted() -> None:
     sample = Sample("a", REFERENCES["a"])
-    with ChartRenderer(workers=1, memo_bytes=1 << 20) as renderer:
+    with kept_renderer(workers=1, memo_bytes=1 << 20) as renderer:
         kind = ChartKind(renderer)
         assert kind.draw(ChartScript(plot("x")), "none").png is None
         assert kind.draw(ChartScript(plot("x")), "failed").png is None

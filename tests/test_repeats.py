@@ -14,7 +14,7 @@ from rrvf.bootstrap import intervals, read_results
 from rrvf.repeats import repeat_items, summarize_repeats
 from rrvf.types import Sample, SampleResult, Score, Status
 from tests.chat_server import ChatServer, Reply, Request, answer
-from tests.runs import assert_one_line, lines_of, plot, rrvf, summary_of, values
+from tests.runs import assert_one_line, lines_of, plot, rrvf_here, summary_of, values
 
 COLUMNS = Plot2Code.columns
 
@@ -108,10 +108,10 @@ def test_every_episode_is_asked_for_played_and_summed_up(
             *("eval", "chartmimic", "--data", data, "--policy", "m", "--base-url", server.url),
             *("--max-turns", 1, "--repeats", 3, "--temperature", 0.7, "--seed", 7, "--out", out),
         ]
-        done = rrvf(*command)
+        done = rrvf_here(*command)
         assert done.returncode == 0, done.stderr
         assert sorted(request.body["seed"] for request in server.requests) == [7, 7, 8, 8, 9, 9]
-        assert rrvf(*command).returncode == 0
+        assert rrvf_here(*command).returncode == 0
         assert len(server.requests) == 6, "a finished run asks nobody"
     lines = lines_of(out)
     assert sorted(lines) == [f"{name}#{number}" for name in "ab" for number in (1, 2, 3)]
@@ -126,16 +126,16 @@ def test_every_episode_is_asked_for_played_and_summed_up(
     }
     assert "2 samples, 3 episodes each" in done.stdout
     assert "2 samples, 3 episodes each" in (out / "report.html").read_text()
-    assert "3 a sample" in rrvf("tables", "chartmimic", "--runs", out).stdout
-    again = rrvf("rescore", out, "--out", tmp_path / "again", "--judge", "likeness")
+    assert "3 a sample" in rrvf_here("tables", "chartmimic", "--runs", out).stdout
+    again = rrvf_here("rescore", out, "--out", tmp_path / "again", "--judge", "likeness")
     assert again.returncode == 0, again.stderr
     assert summary_of(tmp_path / "again")["repeats"]["pass_at"] == summary["repeats"]["pass_at"]
 
 
 def test_repeats_that_mean_nothing_are_refused(data: Path, tmp_path: Path) -> None:
     words = ("eval", "chartmimic", "--data", data, "--out", tmp_path / "out", "--repeats", 2)
-    done = rrvf(*words, "--policy", "m", "--base-url", "http://127.0.0.1:1")
+    done = rrvf_here(*words, "--policy", "m", "--base-url", "http://127.0.0.1:1")
     assert_one_line(done, "at temperature 0", "name a --temperature")
     (tmp_path / "turns.jsonl").write_text('{"id": "a", "turns": ["x"]}\n')
-    done = rrvf(*words, "--policy", tmp_path / "turns.jsonl")
+    done = rrvf_here(*words, "--policy", tmp_path / "turns.jsonl")
     assert_one_line(done, "--repeats is of no use with recorded answers")

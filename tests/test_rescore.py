@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.episodes import answer, call
-from tests.runs import assert_one_line, fenced, lines_of, plot, rrvf, summary_of, values
+from tests.runs import assert_one_line, fenced, lines_of, plot, rrvf_here, summary_of, values
 
 REFERENCES = {name: plot(f"title {name}") + '\nplt.savefig("a.pdf")' for name in ("a", "b", "c")}
 
@@ -41,7 +41,7 @@ def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def run(folder: Path, *words: object, out: str) -> str:
-    done = rrvf(*words, "--out", out, cwd=folder)
+    done = rrvf_here(*words, "--out", out, cwd=folder)
     assert done.returncode == 0, done.stderr
     return done.stderr
 
@@ -83,13 +83,13 @@ def test_an_unfinished_run_says_so_and_a_lost_line_is_scored_from_its_episode(wo
 def test_samples_that_are_others_or_gone_are_one_line(work: Path) -> None:
     shutil.copytree(work / "data", work / "other", dirs_exist_ok=True)
     (work / "other" / "a.py").write_text(plot("changed"))
-    done = rrvf("rescore", "s", "--out", "x", "--data", "other", cwd=work)
+    done = rrvf_here("rescore", "s", "--out", "x", "--data", "other", cwd=work)
     assert_one_line(done, "1 of its samples are others", "such as a")
     shutil.copytree(work / "s", work / "moved", dirs_exist_ok=True)
     settings = json.loads((work / "moved" / "run.json").read_text())
     settings["told.data"] = "/gone/away"
     (work / "moved" / "run.json").write_text(json.dumps(settings))
-    done = rrvf("rescore", "moved", "--out", "x", cwd=work)
+    done = rrvf_here("rescore", "moved", "--out", "x", cwd=work)
     assert_one_line(done, "its samples were at /gone/away, and are not", "--data")
     run(work, "rescore", "moved", "--data", "data", out="found")
     assert measured(work / "found") == measured(work / "s")
@@ -98,7 +98,7 @@ def test_samples_that_are_others_or_gone_are_one_line(work: Path) -> None:
 @pytest.mark.parametrize("out", ["s", "s/inside", "."])
 def test_the_run_itself_stays_as_it_is(work: Path, out: str) -> None:
     before = (work / "s" / "results.jsonl").read_bytes()
-    assert_one_line(rrvf("rescore", "s", "--out", out, cwd=work), "name another --out")
+    assert_one_line(rrvf_here("rescore", "s", "--out", out, cwd=work), "name another --out")
     assert (work / "s" / "results.jsonl").read_bytes() == before
 
 
@@ -118,4 +118,4 @@ def test_what_is_no_run_is_one_line(
     shutil.copy(work / "s" / "results.jsonl", tmp_path / "r")
     if settings is not None:
         (tmp_path / "r" / "run.json").write_text(settings)
-    assert_one_line(rrvf("rescore", tmp_path / "r", "--out", tmp_path / "x"), told)
+    assert_one_line(rrvf_here("rescore", tmp_path / "r", "--out", tmp_path / "x"), told)

@@ -19,7 +19,7 @@ from rrvf.errors import HarnessError, UserError
 from rrvf.evaluate import score_predictions
 from rrvf.kinds.chart import ChartKind
 from rrvf.policies import RecordedPolicy
-from rrvf.renderers.chart import ChartRenderer, Limits
+from rrvf.renderers.chart import Limits
 from rrvf.renderers.page import PageRenderer
 from rrvf.replies import extract_code
 from rrvf.rewards import (
@@ -43,7 +43,7 @@ from rrvf.trajectories import Completion, Observation, Trajectory, Turn
 from rrvf.types import PageRendering, Sample, SampleResult, Score
 from tests.benches import chart_bench, page_bench, picture_bench
 from tests.episodes import answer, call
-from tests.runs import FakeRenderer, fenced
+from tests.runs import FakeRenderer, fenced, kept_renderer
 
 LIMITS = Limits(cpu_seconds=5, wall_seconds=60)
 MIX = {"text": 1.0, "layout": 0.5, "type": 1.0, "color": 2.0}
@@ -96,11 +96,11 @@ def stored(out: Path) -> dict[str, dict[str, Any]]:
 
 def test_the_parts_of_a_chart_s_reward_are_its_scores_bit_for_bit(tmp_path: Path) -> None:
     items = demo_items()
-    with ChartRenderer(workers=2, limits=LIMITS) as renderer:
+    with kept_renderer(workers=2, limits=LIMITS) as renderer:
         loop = played(chart_bench(renderer, judge=LikenessJudge()), items, tmp_path)
     written, kept = stored(tmp_path), Trajectories(tmp_path)
     n_compared = 0
-    with ChartRenderer(workers=2, limits=LIMITS) as renderer:
+    with kept_renderer(workers=2, limits=LIMITS) as renderer:
         rewarder = Rewarder(
             chart_bench(renderer, judge=LikenessJudge()), RewardSettings(vision=MIX)
         )
@@ -313,7 +313,7 @@ def test_scorers_of_pictures_join_the_mix() -> None:
 def test_a_picture_without_code_is_enough(tmp_path: Path) -> None:
     """The paper's setting: the target is a picture; answers are drawn and compared with it."""
     code = "import matplotlib.pyplot as plt\nplt.bar([1, 2], [3, 4], color='red')\n"
-    with ChartRenderer(workers=1, limits=LIMITS) as renderer:
+    with kept_renderer(workers=1, limits=LIMITS) as renderer:
         canvas = chart_bench(renderer)
         target = tmp_path / "target.png"
         target.write_bytes(canvas.draw(Sample("s"), code).png or b"")

@@ -23,7 +23,7 @@ from tests.runs import (
     fenced,
     lines_of,
     plot,
-    rrvf,
+    rrvf_here,
     started,
     summary_of,
     wait_for,
@@ -410,7 +410,7 @@ def test_ctrl_c_leaves_a_readable_run_that_goes_on(
     tmp_path: Path, waiting_data: list[object], waiting_run: subprocess.Popen[str]
 ) -> None:
     out, counts = tmp_path / "out", tmp_path / "counts"
-    refused = rrvf(*waiting_data, cwd=tmp_path)
+    refused = rrvf_here(*waiting_data, cwd=tmp_path)
     assert_one_line(refused, "out: another process is writing this run")
 
     os.killpg(waiting_run.pid, signal.SIGINT)  # as a terminal sends it
@@ -464,13 +464,13 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on(tmp_path: Path, small_disk:
     references = {name: plot("t" + name) + '\nplt.savefig("t.pdf")' for name in names}
     options = write_data(tmp_path, references, {name: fenced(plot(name)) for name in names})
     command = ["score", "chartmimic", *options, "--out", small_disk / "out"]
-    assert_one_line(rrvf(*command), "no space left", "free some space", "same command")
+    assert_one_line(rrvf_here(*command), "no space left", "free some space", "same command")
     before = lines_of(small_disk / "out")
     assert 0 < len(before) < 8
 
     larger = ["mount", "-o", "remount,size=10m", str(small_disk)]
     subprocess.run(larger, check=True, capture_output=True)
-    done = rrvf(*command)
+    done = rrvf_here(*command)
     assert done.returncode == 0, done.stderr
     after = lines_of(small_disk / "out")
     assert len(after) == 8

@@ -21,7 +21,7 @@ from tests.runs import (
     fenced,
     lines_of,
     plot,
-    rrvf,
+    rrvf_here,
     started,
     summary_of,
     values,
@@ -57,7 +57,7 @@ def mean_color(png: bytes) -> tuple[float, ...]:
 
 def test_plot2code_end_to_end(tmp_path: Path, env: dict[str, str]) -> None:
     with ChatServer(lambda _: answer("Alike.\nRating: [[8]]")) as server:
-        done = rrvf(*plots(tmp_path / "out"), *with_judge(server), env=env)
+        done = rrvf_here(*plots(tmp_path / "out"), *with_judge(server), env=env)
     assert done.returncode == 0, done.stderr
     lines = lines_of(tmp_path / "out")
     assert {name: line["status"] for name, line in lines.items()} == {
@@ -86,7 +86,7 @@ def test_other_configurations_are_refused(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "metadata.jsonl").write_text(json.dumps(row) + "\n")
     (tmp_path / "answers.jsonl").write_text('{"id": "a", "prediction": "x"}\n')
-    done = rrvf(
+    done = rrvf_here(
         *("score", "plot2code", "--data", tmp_path / "data", "--subset", "r_plotly"),
         *("--predictions", tmp_path / "answers.jsonl", "--out", tmp_path / "out"),
     )
@@ -111,7 +111,7 @@ def charts(tmp_path: Path, number: int = 1) -> list[Any]:
 
 def test_gpt_and_overall_fill_in(tmp_path: Path, env: dict[str, str]) -> None:
     with ChatServer(lambda _: answer("**Score: 62/100**")) as server:
-        done = rrvf(*charts(tmp_path), *with_judge(server), env=env)
+        done = rrvf_here(*charts(tmp_path), *with_judge(server), env=env)
     assert done.returncode == 0, done.stderr
     metrics = summary_of(tmp_path / "out")["metrics"]
     assert metrics["gpt"] == pytest.approx(62.0)
@@ -131,13 +131,13 @@ def test_the_data_sets_own_picture_is_shown(tmp_path: Path, env: dict[str, str])
     command = charts(tmp_path)
     Image.new("RGB", (40, 30), (0, 255, 0)).save(tmp_path / "references" / "line_0.png")
     with ChatServer(lambda _: answer("Score: 5")) as server:
-        assert rrvf(*command, *with_judge(server), env=env).returncode == 0
+        assert rrvf_here(*command, *with_judge(server), env=env).returncode == 0
     assert mean_color(server.requests[0].pictures[0]) == (0, 255, 0)
 
 
 def test_an_unreadable_answer_is_unscored(tmp_path: Path, env: dict[str, str]) -> None:
     with ChatServer(lambda _: answer("I would rather not say.")) as server:
-        assert rrvf(*charts(tmp_path), *with_judge(server), env=env).returncode == 0
+        assert rrvf_here(*charts(tmp_path), *with_judge(server), env=env).returncode == 0
     score = lines_of(tmp_path / "out")["line_0"]["scores"]["gpt"]
     assert score["value"] is None
     assert "rather not" in score["reason"]
@@ -182,7 +182,7 @@ def test_a_judge_that_an_answer_stops_is_asked_about_the_reference_alone(
         return answer("Score: 97/100") if first == second and control else refusal
 
     with ChatServer(replied) as server:
-        done = rrvf(*charts(tmp_path), *with_judge(server), env=env)
+        done = rrvf_here(*charts(tmp_path), *with_judge(server), env=env)
     assert done.returncode == 0, done.stderr
     assert len(server.requests) == 2
     texts = {request.text for request in server.requests}
@@ -204,14 +204,14 @@ def test_the_question_about_the_reference_is_paid_once(tmp_path: Path, env: dict
     with ChatServer(replied) as server:
         for out in ("first", "second"):
             words = [*charts(tmp_path)[:-1], tmp_path / out]
-            assert rrvf(*words, *with_judge(server), env=env).returncode == 0
+            assert rrvf_here(*words, *with_judge(server), env=env).returncode == 0
             assert lines_of(tmp_path / out)["line_0"]["scores"]["gpt"]["value"] == 0.0
     assert len(server.requests) == 2
 
 
 def test_a_wrong_key_stops_at_once(tmp_path: Path, env: dict[str, str]) -> None:
     with ChatServer(lambda _: error(401, f"Incorrect API key provided: {KEY}")) as server:
-        done = rrvf(*charts(tmp_path, 4), *with_judge(server), env=env)
+        done = rrvf_here(*charts(tmp_path, 4), *with_judge(server), env=env)
     assert (done.returncode, done.stdout) == (2, "")
     assert "OPENAI_API_KEY" in done.stderr.splitlines()[-1]
     assert KEY not in done.stderr
@@ -232,11 +232,11 @@ def test_a_killed_run_pays_nothing_twice(tmp_path: Path, env: dict[str, str]) ->
         wait_for_lines(process, tmp_path / "out" / "results.jsonl", 2)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        done = rrvf(*command, env=env)
+        done = rrvf_here(*command, env=env)
         assert done.returncode == 0, done.stderr
         assert summary_of(tmp_path / "out")["metrics"]["gpt"] == pytest.approx(40.0)
         n_paid = len(server.requests)
-        again = rrvf(*command[:-5], tmp_path / "again", *with_judge(server), env=env)
+        again = rrvf_here(*command[:-5], tmp_path / "again", *with_judge(server), env=env)
         assert again.returncode == 0, again.stderr
         assert "judge: 0 answers paid, 8 kept from before" in again.stderr
         assert len(server.requests) == n_paid, "a second run is free"
@@ -244,7 +244,7 @@ def test_a_killed_run_pays_nothing_twice(tmp_path: Path, env: dict[str, str]) ->
 
 
 def test_the_embedded_judge_has_a_column_of_its_own(tmp_path: Path, env: dict[str, str]) -> None:
-    done = rrvf(*charts(tmp_path), "--judge", "likeness", env=env)
+    done = rrvf_here(*charts(tmp_path), "--judge", "likeness", env=env)
     assert done.returncode == 0, done.stderr
     metrics = summary_of(tmp_path / "out")["metrics"]
     assert (metrics["gpt"], metrics["overall"]) == (None, None)
@@ -257,31 +257,31 @@ def test_the_old_name_of_the_embedded_judge_warns_and_means_the_new(
     tmp_path: Path, env: dict[str, str]
 ) -> None:
     command = charts(tmp_path)
-    done = rrvf(*command, "--judge", "pixel", env=env)
+    done = rrvf_here(*command, "--judge", "pixel", env=env)
     assert done.returncode == 0, done.stderr
     [warning] = done.stderr.splitlines()
     assert "pixel is now likeness" in warning
     assert summary_of(tmp_path / "out")["protocol"]["judge"]["judge"] == "likeness 1"
     scores = [set(line["scores"]) for line in lines_of(tmp_path / "out").values()]
     assert all("likeness" in names and "pixel" not in names for names in scores)
-    again = rrvf(*command, "--judge", "likeness", env=env)
+    again = rrvf_here(*command, "--judge", "likeness", env=env)
     assert again.returncode == 0, again.stderr
     settings = tmp_path / "out" / "run.json"
     old = {"name": "pixel", "judge": "pixel", "width": 384, "window": 7}
     told = json.loads(settings.read_text())
     settings.write_text(json.dumps(told | {"protocol.judge": old}))
-    mixed = rrvf(*command, "--judge", "pixel", env=env)
+    mixed = rrvf_here(*command, "--judge", "pixel", env=env)
     assert mixed.returncode == 2
     assert "name another --out" in mixed.stderr
 
 
 def test_a_run_of_the_old_measure_still_reports(tmp_path: Path, env: dict[str, str]) -> None:
-    done = rrvf(*charts(tmp_path), "--judge", "likeness", env=env)
+    done = rrvf_here(*charts(tmp_path), "--judge", "likeness", env=env)
     assert done.returncode == 0, done.stderr
     for name in ("results.jsonl", "summary.json", "run.json"):
         file = tmp_path / "out" / name
         file.write_text(file.read_text().replace("likeness", "pixel"))
-    report = rrvf("report", tmp_path / "out", "--out", tmp_path / "again", env=env)
+    report = rrvf_here("report", tmp_path / "out", "--out", tmp_path / "again", env=env)
     assert report.returncode == 0, report.stderr
     assert "pixel" in (tmp_path / "again" / "report.html").read_text()
 
@@ -289,5 +289,5 @@ def test_a_run_of_the_old_measure_still_reports(tmp_path: Path, env: dict[str, s
 def test_a_rubric_that_is_none(tmp_path: Path, env: dict[str, str]) -> None:
     with ChatServer(lambda _: answer("Score: 1")) as server:
         command = [*charts(tmp_path), *with_judge(server)]
-        done = rrvf(*command, "--judge-rubric", "elegance", env=env)
+        done = rrvf_here(*command, "--judge-rubric", "elegance", env=env)
     assert_one_line(done, "unknown rubric 'elegance'", "chartmimic_judge")

@@ -25,7 +25,7 @@ from tests.runs import (
     assert_one_line,
     environment,
     lines_of,
-    rrvf,
+    rrvf_here,
     started,
     summary_of,
     values,
@@ -112,7 +112,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scorers = ("--scorers", ",".join(("execution", *BLOCKS, "clip")))
     env = environment(RRVF_CACHE_DIR=str(folder / "cache"), HF_HUB_OFFLINE="1")
     env.pop("RRVF_CLIP_WEIGHTS", None)
-    done = rrvf("score", "websight", *options, "--out", folder / "out", *scorers, env=env)
+    done = rrvf_here("score", "websight", *options, "--out", folder / "out", *scorers, env=env)
     assert done.returncode == 0, done.stderr
     (folder / "said").write_text(done.stdout)
     return folder
@@ -207,7 +207,7 @@ def test_other_settings_are_refused(run: Path) -> None:
     options = ["--data", run / "pages", "--predictions", run / "answers.jsonl"]
     env = environment(RRVF_CACHE_DIR=str(run / "cache"), HF_HUB_OFFLINE="1")
     changed = ("--javascript", "--scorers", "execution")
-    done = rrvf("score", "websight", *options, "--out", run / "out", *changed, env=env)
+    done = rrvf_here("score", "websight", *options, "--out", run / "out", *changed, env=env)
     assert (done.returncode, done.stdout) == (2, "")
     [line, *differing] = [
         one for one in done.stderr.splitlines() if not one.startswith("no prediction for")
@@ -226,7 +226,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     before = (tmp_path / "out" / "results.jsonl").read_bytes()
-    done = rrvf(*command, env=environment(RRVF_CACHE_DIR=str(tmp_path / "cache")))
+    done = rrvf_here(*command, env=environment(RRVF_CACHE_DIR=str(tmp_path / "cache")))
     assert done.returncode == 0, done.stderr
     after = (tmp_path / "out" / "results.jsonl").read_bytes()
     assert after.startswith(before[: before.rindex(b"\n") + 1])
@@ -238,25 +238,25 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [["--javascript", "--reuse-pages"]])
 def test_options_that_do_not_go_together(options: list[str], tmp_path: Path) -> None:
     data = write_data(tmp_path, {"a": page()}, {"a": fenced(page())})
-    done = rrvf("score", "websight", *data, "--out", tmp_path / "out", *options)
+    done = rrvf_here("score", "websight", *data, "--out", tmp_path / "out", *options)
     assert_one_line(done, "a page can only be reused without scripts")
 
 
 def test_a_browser_that_is_none(tmp_path: Path) -> None:
     data = write_data(tmp_path, {"a": page()}, {"a": fenced(page())})
-    done = rrvf("score", "websight", *data, "--out", tmp_path / "out", "--browser", tmp_path)
+    done = rrvf_here("score", "websight", *data, "--out", tmp_path / "out", "--browser", tmp_path)
     assert_one_line(done, "is no browser", "RRVF_CHROMIUM")
 
 
 def test_render_web_writes_the_whole_page(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text("<body style='margin:0'><div style='height:2000px'>x")
-    done = rrvf("render", "web", tmp_path / "a.html", "--out", tmp_path / "a.png")
+    done = rrvf_here("render", "web", tmp_path / "a.html", "--out", tmp_path / "a.png")
     assert (done.returncode, done.stdout.strip()) == (0, str(tmp_path / "a.png"))
     assert size_of(tmp_path / "a.png") == (1280, 2000)
 
 
 def test_render_web_mistakes(tmp_path: Path) -> None:
-    done = rrvf("render", "web", tmp_path / "none.html", "--out", tmp_path / "a.png")
+    done = rrvf_here("render", "web", tmp_path / "none.html", "--out", tmp_path / "a.png")
     assert_one_line(done, "none.html", "No such file", "name an HTML file")
 
 
@@ -268,7 +268,7 @@ def test_render_reads_the_encodings_that_score_reads(tmp_path: Path, charset: st
     for encoding in (charset, "utf-8"):
         file, out = tmp_path / f"{encoding}.html", tmp_path / f"{encoding}.png"
         file.write_bytes(page.encode(encoding))
-        done = rrvf("render", "web", file, "--out", out)
+        done = rrvf_here("render", "web", file, "--out", out)
         assert (done.returncode, done.stderr) == (0, "")
         outs.append(out.read_bytes())
     assert outs[0] == outs[1]
@@ -370,7 +370,7 @@ def test_texts_that_nobody_sees_score_nothing(tmp_path: Path) -> None:
     }
     options = write_data(tmp_path, dict.fromkeys(given, page()), given)
     options += ["--scorers", ",".join(BLOCKS), "--out", tmp_path / "out"]
-    done = rrvf("score", "websight", *options)
+    done = rrvf_here("score", "websight", *options)
     assert done.returncode == 0, done.stderr
     scores = {name: values(line) for name, line in lines_of(tmp_path / "out").items()}
     assert scores["same"] == dict.fromkeys(BLOCKS, 1.0)

@@ -17,6 +17,7 @@ import pytest
 from rrvf.errors import SetupError
 from rrvf.renderers.chart import ChartRenderer, ChartScript
 from rrvf.types import Drawing
+from tests.runs import kept_servers
 
 CHART = """
 import matplotlib.pyplot as plt
@@ -28,10 +29,11 @@ plt.title("Sales")
 @pytest.fixture(scope="module", params=["namespaces", "landlock"])
 def level(request: pytest.FixtureRequest) -> Iterator[ChartRenderer]:
     """Each level that strangers' code may run at."""
-    try:
-        renderer = ChartRenderer(workers=2, confinement=request.param)
-    except SetupError as error:
-        pytest.skip(f"needs confinement {request.param!r}: {error}")
+    with kept_servers():
+        try:
+            renderer = ChartRenderer(workers=2, confinement=request.param)
+        except SetupError as error:
+            pytest.skip(f"needs confinement {request.param!r}: {error}")
     with renderer:
         yield renderer
 
@@ -39,10 +41,11 @@ def level(request: pytest.FixtureRequest) -> Iterator[ChartRenderer]:
 @pytest.fixture(scope="module")
 def private() -> Iterator[ChartRenderer]:
     """The level that gives a script places of its own."""
-    try:
-        renderer = ChartRenderer(workers=2, confinement="namespaces")
-    except SetupError as error:
-        pytest.skip(f"needs namespaces: {error}")
+    with kept_servers():
+        try:
+            renderer = ChartRenderer(workers=2, confinement="namespaces")
+        except SetupError as error:
+            pytest.skip(f"needs namespaces: {error}")
     with renderer:
         yield renderer
 

@@ -20,7 +20,7 @@ from tests.runs import (
     fenced,
     lines_of,
     plot,
-    rrvf,
+    rrvf_here,
     summary_of,
     values,
     write_data,
@@ -239,11 +239,11 @@ class Lab:
 
     def play(self, url: str, out: str, *more: object) -> Any:
         words = ("eval", "chartmimic", *self.data[:2], "--policy", "m", "--base-url", url)
-        return rrvf(*words, "--out", self.folder / out, *more, env=self.env)
+        return rrvf_here(*words, "--out", self.folder / out, *more, env=self.env)
 
     def judge(self, url: str, out: str, *more: object) -> Any:
         words = ("score", "chartmimic", *self.data, "--judge", "m", "--judge-base-url", url)
-        return rrvf(*words, "--out", self.folder / out, *more, env=self.env)
+        return rrvf_here(*words, "--out", self.folder / out, *more, env=self.env)
 
     def text(self, out: str) -> float | None:
         return values(lines_of(self.folder / out)["bar_1"])["text"]
@@ -328,7 +328,7 @@ def record(folder: Path, name: str, **turns: object) -> Path:
 def test_recordings_are_known_by_what_they_say(lab: Lab) -> None:
     def play(recording: Path) -> Any:
         words = ("eval", "chartmimic", *lab.data[:2], "--policy", recording)
-        return rrvf(*words, "--out", lab.folder / "run", env=lab.env)
+        return rrvf_here(*words, "--out", lab.folder / "run", env=lab.env)
 
     reference = plot("t") + '\nplt.savefig("t.pdf")'
     (lab.folder / "references" / "bar_2.py").write_text(reference)
@@ -354,19 +354,19 @@ def test_an_episode_that_was_not_scored_is_no_other_recordings(lab: Lab) -> None
     """As after a kill between the line of the episode and that of its result."""
     words = ("eval", "chartmimic", *lab.data[:2], "--out", lab.folder / "run", "--policy")
     first = record(lab.folder / "a", "turns.jsonl", bar_1=[GOOD])
-    assert rrvf(*words, first, env=lab.env).returncode == 0
+    assert rrvf_here(*words, first, env=lab.env).returncode == 0
     (lab.folder / "run" / "results.jsonl").write_bytes(b"")
     other = record(lab.folder / "b", "turns.jsonl", bar_1=[BAD])
-    assert rrvf(*words, other, env=lab.env).returncode == 0
+    assert rrvf_here(*words, other, env=lab.env).returncode == 0
     assert lab.text("run") == 0.0
 
 
 def test_settings_that_differ_are_named_one_a_line(lab: Lab) -> None:
     recording = record(lab.folder / "a", "turns.jsonl", bar_1=[GOOD])
     words = ("eval", "chartmimic", *lab.data[:2], "--policy", recording)
-    assert rrvf(*words, "--out", lab.folder / "run", env=lab.env).returncode == 0
+    assert rrvf_here(*words, "--out", lab.folder / "run", env=lab.env).returncode == 0
     changed = ("--max-turns", 2, "--mode", "fixed", "--no-attach-rendering")
-    done = rrvf(*words, "--out", lab.folder / "run", *changed, env=lab.env)
+    done = rrvf_here(*words, "--out", lab.folder / "run", *changed, env=lab.env)
     assert (done.returncode, done.stdout) == (2, "")
     head, *lines = done.stderr.splitlines()
     assert head.endswith("run: holds a run with other settings; name another --out")

@@ -33,9 +33,10 @@ from tests.episodes import SAMPLE, FakeCanvas, call
 from tests.runs import (
     FakeRenderer,
     fenced,
+    kept_renderer,
     lines_of,
     plot,
-    rrvf,
+    rrvf_here,
     sample,
     summary_of,
     values,
@@ -61,7 +62,7 @@ def test_an_item_with_a_broken_reference_is_in_no_mean_whatever_its_answer(tmp_p
         {"fine": good, "good": BROKEN + good, "same": BROKEN + good, "prose": BROKEN + good},
         {"fine": fenced(good), "good": fenced(good), "same": fenced(BROKEN + good), "prose": "no"},
     )
-    done = rrvf("score", "chartmimic", *data, "--out", tmp_path / "out")
+    done = rrvf_here("score", "chartmimic", *data, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     lines = lines_of(tmp_path / "out")
     assert {name: line["status"] for name, line in lines.items()} == {
@@ -92,7 +93,7 @@ def test_a_broken_reference_of_plot2code_leaves_a_failing_answer_open(tmp_path: 
     answers.append({"id": "broken_empty", "prediction": " "})
     (tmp_path / "p.jsonl").write_text("".join(json.dumps(one) + "\n" for one in answers))
     out = tmp_path / "out"
-    done = rrvf(
+    done = rrvf_here(
         *("score", "plot2code", "--data", tmp_path / "data"),
         *("--predictions", tmp_path / "p.jsonl", "--out", out),
     )
@@ -189,12 +190,12 @@ SEEMING = {
 
 def test_a_model_that_says_so_has_not_lost_its_answer(tmp_path: Path) -> None:
     data = write_data(tmp_path, {name: plot("t") for name in SEEMING}, SEEMING)
-    done = rrvf("score", "chartmimic", *data, "--out", tmp_path / "score")
+    done = rrvf_here("score", "chartmimic", *data, "--out", tmp_path / "score")
     turns = [{"id": name, "turns": [text]} for name, text in SEEMING.items()]
     turns[1]["turns"] = ["<think>.</think><answer>Failed to obtain answer via API.</answer>"]
     recorded = tmp_path / "turns.jsonl"
     recorded.write_text("".join(json.dumps(one) + "\n" for one in turns))
-    played = rrvf(
+    played = rrvf_here(
         *("eval", "chartmimic", "--data", data[1], "--policy", recorded),
         *("--out", tmp_path / "eval"),
     )
@@ -246,7 +247,7 @@ def played(tmp_path: Path, server: ChatServer, *more: object, n: int = 2) -> Any
     """``rrvf eval`` on some charts, with a policy behind ``server``."""
     references = {f"s{number}": plot(f"t{number}") for number in range(n)}
     data = write_data(tmp_path, references, {})
-    return rrvf(
+    return rrvf_here(
         *("eval", "chartmimic", "--data", data[1], "--out", tmp_path / "out", "--policy", "m"),
         *("--base-url", server.url, "--max-turns", 3, *more),
     )
@@ -426,7 +427,7 @@ plt.gca().add_artist(Broken())
 
 @pytest.fixture(scope="module")
 def charts() -> Iterator[ChartRenderer]:
-    with ChartRenderer(workers=1, limits=Limits(cpu_seconds=10, wall_seconds=60)) as renderer:
+    with kept_renderer(workers=1, limits=Limits(cpu_seconds=10, wall_seconds=60)) as renderer:
         yield renderer
 
 

@@ -23,7 +23,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +34,7 @@ from rrvf.benchmarks import find_benchmark
 from rrvf.chat import Message, Picture
 from rrvf.errors import DataError, HarnessError, UserError
 from rrvf.kinds.kind import RendererOptions
+from rrvf.options import LoopOptions, RunOptions
 from rrvf.policies import to_parts
 from rrvf.scorers.model_judge import bound_picture
 from rrvf.types import Sample
@@ -47,7 +48,7 @@ from training.conversations import (
 )
 from training.data import TrainingData, load
 from training.grpo import open_data
-from training.settings import DataArguments, RunArguments
+from training.settings import DataArguments, RunArguments, as_in_evaluation, option
 
 logger = logging.getLogger(__name__)
 
@@ -55,31 +56,29 @@ IGNORED = -100
 """The label of a token that takes no part in the loss."""
 
 
-def _option(help_text: str, default: Any) -> Any:
-    return field(default=default, metadata={"help": help_text})
-
-
 @dataclass
 class SftArguments:
     """What is learnt from: one of conversations, a recorded run, or the data's own code."""
 
-    conversations: str | None = _option(
+    conversations: str | None = option(
         "JSONL or parquet file with conversations, or folder of parquet files.", None
     )
-    held_out_conversations: str | None = _option("The same, for the loss on held-out ones.", None)
-    recorded: str | None = _option("Folder of rrvf eval on the data: its good episodes.", None)
-    score: str | None = _option("Which score makes an episode a good one, as in text.", None)
-    at_least: float = _option("The score, 0 to 1, from which on it does.", 0.8)
-    answer: Literal["tags", "block"] = _option(
+    held_out_conversations: str | None = option("The same, for the loss on held-out ones.", None)
+    recorded: str | None = option("Folder of rrvf eval on the data: its good episodes.", None)
+    score: str | None = option("Which score makes an episode a good one, as in text.", None)
+    at_least: float = option("The score, 0 to 1, from which on it does.", 0.8)
+    answer: Literal["tags", "block"] = option(
         "Reference code in the protocol's <answer>, or as a plain block to the plain prompt.",
         "tags",
     )
-    max_turns: int = _option("As in GRPO: the prompt tells how often the tool may be called.", 5)
-    max_pixels: int = _option("Larger pictures are scaled down.", 2048 * 1024)
-    workers: int = _option("Drawings at a time, where targets have to be drawn.", 2)
-    chart_python: str | None = _option("Interpreter that draws charts.", None)
-    browser: str | None = _option("Chromium that shows pages.", None)
-    confinement: str | None = _option("Level of confinement.", None)
+    max_turns: int = option(
+        "As in GRPO: the prompt tells how often the tool may be called.", LoopOptions.max_turns
+    )
+    max_pixels: int = as_in_evaluation(LoopOptions, "max_pixels")
+    workers: int = option("Drawings at a time, where targets have to be drawn.", RunOptions.workers)
+    chart_python: str | None = as_in_evaluation(RunOptions, "chart_python")
+    browser: str | None = as_in_evaluation(RunOptions, "browser")
+    confinement: str | None = option("Level of confinement.", None)
 
 
 @dataclass(frozen=True, slots=True)

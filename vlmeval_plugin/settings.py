@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from rrvf.errors import UserError
+from rrvf.options import LoopOptions, RunOptions
 from rrvf.types import Mode
 
 _FLAGS: Mapping[str, str] = {
@@ -46,10 +47,10 @@ class Settings:
     policy_model: str | None = None
     teacher: str | None = None
     teacher_base_url: str | None = None
-    max_turns: int = 5
-    max_tokens: int = 4096
-    workers: int = 2
-    score_mode: Mode = "official"
+    max_turns: int = LoopOptions.max_turns
+    max_tokens: int = LoopOptions.max_tokens
+    workers: int = RunOptions.workers
+    score_mode: Mode = RunOptions.mode
     plot2code_data: str | None = None
     websight_data: str | None = None
     benchmark_data: str | None = None
@@ -109,9 +110,9 @@ def current() -> Settings:
         policy_model=values["policy_model"],
         teacher=values["teacher"],
         teacher_base_url=values["teacher_base_url"],
-        max_turns=_count("max_turns", values["max_turns"], 5),
-        max_tokens=_count("max_tokens", values["max_tokens"], 4096),
-        workers=_count("workers", values["workers"], 2),
+        max_turns=_count("max_turns", values["max_turns"], LoopOptions.max_turns),
+        max_tokens=_count("max_tokens", values["max_tokens"], LoopOptions.max_tokens),
+        workers=_count("workers", values["workers"], RunOptions.workers),
         score_mode=_mode(values["score_mode"]),
         plot2code_data=values["plot2code_data"],
         websight_data=values["websight_data"],

@@ -1,23 +1,26 @@
 """Plot2Code's text score, written down from the rule alone: the other side of its parity tests.
 
-Nothing here is the product's. Called as a program with a script and a file to write, it executes
-the script in this very process, does to its figure what the benchmark does, and pickles what it
-found; :func:`match` then compares two of these by edit distances, pair by pair. Differs from the
-benchmark's own program in nothing but the seeds, which the product sets as well.
+Nothing here is the product's. Called as a program it reads folders, one a line: in a fork for each,
+in which nothing but pyplot was imported, it executes the folder's ``script.py``, does to its figure
+what the benchmark does, and pickles what it found into ``found.pickle``; :func:`match` then
+compares two of these by edit distances, pair by pair. Differs from the benchmark's own program in
+nothing but the seeds, which the product sets as well.
 """
 
 from __future__ import annotations
 
 import io
 import itertools
+import os
 import pickle
 import random
 import sys
+import traceback
 import warnings
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -124,9 +127,33 @@ def edit_distance(left: str, right: str) -> int:
     return row[-1]
 
 
+def serve() -> None:
+    """Answer each folder on stdin with the status of the process that looked at its script."""
+    import matplotlib.pyplot  # noqa: F401 - what every execution imports first
+
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            os.dup2(2, 1)
+            look_at(Path(line.rstrip("\n")))
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def look_at(folder: Path) -> NoReturn:
+    status = 1
+    try:
+        os.chdir(folder)
+        found = execute(Path("script.py").read_text(encoding="utf-8"))
+        Path("found.pickle").write_bytes(pickle.dumps(found))
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
 if __name__ == "__main__":
     # Under this name the pickle can be read where this file is imported as a module of the tests.
     Found.__module__ = "tests.parity.plot2code_oracle"
     sys.modules[Found.__module__] = sys.modules["__main__"]
-    outcome = execute(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    Path(sys.argv[2]).write_bytes(pickle.dumps(outcome))
+    serve()

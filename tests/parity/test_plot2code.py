@@ -6,21 +6,25 @@ The pairs written for it run with every test. Those of matplotlib's own gallery 
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from rrvf.renderers.chart import ChartRenderer, Limits
+from rrvf.renderers.chart import Limits
 from rrvf.scorers.figure_text import score_figure_text
 from rrvf.types import FigureRendering
 from tests.parity import plot2code_oracle as oracle
 from tests.parity.plot2code_scripts import PAIRS
+from tests.runs import kept_renderer
 
 GALLERY = Path(__file__).resolve().parents[2] / ".gallery" / "examples"
 LIMITS = Limits(cpu_seconds=60, wall_seconds=240)
@@ -29,15 +33,54 @@ Sides = tuple[FigureRendering, oracle.Found]
 Draw = Callable[[str], Future[Sides]]
 
 
+class Oracle:
+    """The oracle, in a process of its own that knows nothing of the product."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        more = {"MPLBACKEND": "Agg", "PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+        more |= {"MPLCONFIGDIR": str(folder / "fonts"), "OPENBLAS_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, oracle.__file__],
+            env=environment | more | {"SOURCE_DATE_EPOCH": "0"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, script: str) -> oracle.Found:
+        """What it finds in a script."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with self._lock:
+            folder = self._folder / str(next(self._numbers))
+            folder.mkdir()
+            (folder / "script.py").write_text(script, encoding="utf-8")
+            self._process.stdin.write(f"{folder}\n")
+            self._process.stdin.flush()
+            assert self._process.stdout.readline() == "0\n"
+        return pickle.loads((folder / "found.pickle").read_bytes())
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
 @pytest.fixture(scope="module")
 def draw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Draw]:
     """A script's figure as we read it and as the oracle does; each script is drawn once."""
     known: dict[str, Future[Sides]] = {}
-    with ChartRenderer(workers=2, limits=LIMITS) as renderer, ThreadPoolExecutor(2) as pool:
+    asked = Oracle(tmp_path_factory.mktemp("oracle"))
+    with (
+        closing(asked),
+        kept_renderer(workers=2, limits=LIMITS) as renderer,
+        ThreadPoolExecutor(2) as pool,
+    ):
 
         def both(script: str) -> Sides:
-            folder = tmp_path_factory.mktemp("oracle")
-            return renderer.render_figure(script), asked(script, folder)
+            return renderer.render_figure(script), asked(script)
 
         def drawn(script: str) -> Future[Sides]:
             if script not in known:
@@ -45,24 +88,6 @@ def draw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Draw]:
             return known[script]
 
         yield drawn
-
-
-def asked(script: str, folder: Path) -> oracle.Found:
-    """What the oracle finds, in a process of its own that knows nothing of the product."""
-    (folder / "script.py").write_text(script, encoding="utf-8")
-    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    more = {"MPLBACKEND": "Agg", "PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
-    more |= {"MPLCONFIGDIR": str(folder.parent / "fonts"), "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, oracle.__file__, "script.py", "found.pickle"],
-        cwd=folder,
-        env=environment | more | {"SOURCE_DATE_EPOCH": "0"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
-    return pickle.loads((folder / "found.pickle").read_bytes())
 
 
 def compare(reference: str, answer: str, draw: Draw) -> float | None:

@@ -23,6 +23,7 @@ import pytest
 from rrvf.renderers.chart import ChartRenderer, Limits
 from tests.parity import oracle
 from tests.parity.test_parity import Ours, differences_of, oracle_python, our_side
+from tests.runs import kept_renderer
 
 SURROUNDINGS = Path(__file__).parent / "surroundings"
 CELL = re.compile(r"^# %% ([a-z0-9-]+)\n", re.MULTILINE)
@@ -122,7 +123,7 @@ def settings_of_this_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def renderer() -> Iterator[ChartRenderer]:
-    with ChartRenderer(workers=2, limits=Limits(cpu_seconds=60, wall_seconds=180)) as running:
+    with kept_renderer(workers=2, limits=Limits(cpu_seconds=60, wall_seconds=180)) as running:
         yield running
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import openpyxl
@@ -14,13 +14,19 @@ import pytest
 from rrvf.benchmarks.predictions import CELL, LOST, load_predictions, read_tsv
 from rrvf.errors import UserError
 from tests.chat_server import ChatServer, answer, models
-from tests.runs import lines_of, rrvf, summary_of, values
+from tests.runs import kept_servers, lines_of, rrvf_here, summary_of, values
 from vlmeval_plugin import settings
 from vlmeval_plugin.evaluation import evaluate, judge_options
 from vlmeval_plugin.sources import PLOTS, table
 
 NAME = "RRVF_Demo_Plot2Code"
 PLOTS_DATA = Path("rrvf", "demo_data", "plots")
+
+
+@pytest.fixture(autouse=True)
+def _servers() -> Iterator[None]:
+    with kept_servers():
+        yield
 
 
 @pytest.fixture
@@ -93,7 +99,7 @@ def test_the_figures_are_those_of_rrvf_score(
 ) -> None:
     predictions = workbook(tmp_path / f"M_{NAME}.xlsx", answers)
     scored = evaluate(PLOTS[NAME], predictions, list(answers), judge_options({"model": "likeness"}))
-    done = rrvf(
+    done = rrvf_here(
         *("score", "plot2code", "--data", project / PLOTS_DATA / "references"),
         *("--predictions", predictions, "--out", tmp_path / "run"),
         *("--judge", "likeness", "--timeout", "5"),
@@ -139,7 +145,7 @@ def test_an_answer_that_got_lost_is_unscored_not_zero(
     assert lines["phases"]["scores"]["execution"]["value"] == 0.0
     assert scored.rows[0]["exec_rate"] == 0.0
     assert scored.rows[0]["unscored"] == 2
-    done = rrvf(
+    done = rrvf_here(
         *("score", "plot2code", "--data", project / PLOTS_DATA / "references", "--timeout", "5"),
         *("--predictions", tmp_path / "some.xlsx", "--out", tmp_path / "run"),
     )

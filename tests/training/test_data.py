@@ -21,13 +21,13 @@ from rrvf.benchmarks.websight_download import HubSlice
 from rrvf.chat import Message, Picture
 from rrvf.errors import DataError
 from rrvf.kinds.kind import Drawn
-from rrvf.renderers.chart import ChartRenderer, Limits
+from rrvf.renderers.chart import Limits
 from rrvf.types import Language, Sample
 from tests.benches import chart_bench
 from tests.chat_server import ChatServer, Reply, Request, answer
 from tests.episodes import TARGET, FakeCanvas, call, pixels, png
 from tests.episodes import answer as final
-from tests.runs import environment, plot, rrvf
+from tests.runs import environment, kept_renderer, plot, rrvf_here
 from training import data as training_data
 from training.conversations import (
     Conversation,
@@ -113,7 +113,7 @@ def test_drawing_needs_a_canvas(scripts: Path) -> None:
 
 def test_a_chart_is_drawn_for_real_and_once() -> None:
     data = load("synthetic:tiny?n=2&seed=5")
-    with ChartRenderer(workers=1, limits=Limits(cpu_seconds=30, wall_seconds=120)) as renderer:
+    with kept_renderer(workers=1, limits=Limits(cpu_seconds=30, wall_seconds=120)) as renderer:
         drawn = data.with_canvas(chart_bench(renderer))[0]
         assert drawn.image is not None
         assert drawn.reference_code is None
@@ -614,7 +614,7 @@ def recorded(
     with ChatServer(policy) as server:
         options = ("--policy", "m", "--base-url", server.url, "--concurrency", 1)
         run = ("--data", charts, "--out", folder / "run", "--workers", 1)
-        done = rrvf("eval", "chartmimic", *run, *options, env=env)
+        done = rrvf_here("eval", "chartmimic", *run, *options, env=env)
         assert done.returncode == 0, done.stderr
         yield folder / "run", charts, list(server.requests)
 

@@ -17,10 +17,11 @@ from statistics import mean
 import pytest
 from PIL import Image
 
-from rrvf.renderers.chart import ChartRenderer, ChartScript, Limits
+from rrvf.renderers.chart import ChartScript, Limits
 from rrvf.renderers.page import PageLimits, PageRenderer
 from rrvf.types import PageRendering, Rendering, Sample
 from tests.conftest import find_chart_python
+from tests.runs import kept_renderer
 from training.synthetic_charts import LEVELS, TINY_BARS, synthetic_chart, synthetic_tiny
 from training.synthetic_pages import synthetic_page
 
@@ -163,7 +164,7 @@ def chart_samples() -> list[Sample]:
 def charts() -> list[tuple[Sample, Rendering]]:
     samples = chart_samples()
     limits = Limits(cpu_seconds=30, wall_seconds=120)
-    with ChartRenderer(workers=2, limits=limits) as renderer, ThreadPoolExecutor(2) as pool:
+    with kept_renderer(workers=2, limits=limits) as renderer, ThreadPoolExecutor(2) as pool:
         scripts = [ChartScript(code(sample)) for sample in samples]
         return list(zip(samples, pool.map(renderer.render, scripts), strict=True))
 
@@ -244,7 +245,7 @@ def test_pages_hold_more_with_every_level(pages: list[tuple[Sample, PageRenderin
 
 def test_tiny_charts_are_coloured_bars_without_text() -> None:
     samples = [synthetic_tiny(seed) for seed in range(12)]
-    with ChartRenderer(workers=2, limits=Limits(cpu_seconds=30, wall_seconds=120)) as renderer:
+    with kept_renderer(workers=2, limits=Limits(cpu_seconds=30, wall_seconds=120)) as renderer:
         drawn = [renderer.render(ChartScript(code(sample))) for sample in samples]
         figures = [renderer.render_figure(code(sample)) for sample in samples]
     for sample, rendering, figure in zip(samples, drawn, figures, strict=True):
