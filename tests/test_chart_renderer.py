@@ -346,8 +346,8 @@ def test_a_dead_server_is_our_fault_and_another_takes_its_place() -> None:
 
 
 def test_after_close_nothing_is_drawn() -> None:
-    renderer = ChartRenderer(workers=1, limits=LIMITS)
-    renderer.close()
+    with kept_renderer(workers=1, limits=LIMITS) as renderer:
+        pass
     with pytest.raises(HarnessError, match="closed"):
         answer(renderer, BARS)
 

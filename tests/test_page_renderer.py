@@ -613,6 +613,6 @@ def test_what_others_use_is_not_the_time_of_a_page(chromium: Path, busy: None) -
 
 
 def test_a_page_without_end_ends_on_a_busy_machine_too(chromium: Path, busy: None) -> None:
-    limits = PageLimits(seconds=0.5)
+    limits = PageLimits(seconds=1)
     with PageRenderer(chromium, workers=1, limits=limits, javascript=True) as renderer:
         assert renderer.render("<script>while (true);</script>").status == "timeout"
