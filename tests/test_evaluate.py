@@ -147,7 +147,7 @@ def test_a_customized_reference_without_data_is_unscored() -> None:
     result = scored((sample("a", "ok a", task="customized"), fenced("ok a")), renderer)
     assert (result.status, found(result)) == ("harness_error", NULL)
     assert result.error == 'the reference a has no "Part 2: Data Preparation"'
-    assert renderer.drawn == ["ok a"], "the answer cannot be executed as it was meant"
+    assert renderer.drawn == [], "the answer cannot be executed as it was meant"
 
 
 def test_a_line_tells_what_it_was_made_from() -> None:
