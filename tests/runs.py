@@ -97,7 +97,7 @@ class KeptServer:
         return getattr(self._server, name)
 
     def close(self) -> None:
-        if not self._server.alive():
+        if not self._server.is_alive():
             self._server.close()
 
 
@@ -108,7 +108,7 @@ def kept_servers() -> Iterator[None]:
     def find(python: Path, confinement: str) -> KeptServer:
         key = str(python), confinement, os.environ.get("TMPDIR")
         found = KeptServer.kept.get(key)
-        if found is None or not found.alive():
+        if found is None or not found.is_alive():
             found = KeptServer.kept[key] = KeptServer(START(python, confinement))
         return found
 
