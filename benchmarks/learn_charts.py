@@ -436,7 +436,7 @@ def train_arm(
         "seed": seed,
         "environment": {
             **{name: version(name) for name in ("torch", "transformers", "trl")},
-            **world.rewarder.scoring.environment(),
+            **world.bench.environment(),
         },
         "seconds": time.monotonic() - start,
         "cpu_seconds": time.process_time() - cpu,
