@@ -9,7 +9,7 @@ what it changed in the registries of others. Then all of them are put away: out 
 script brings a module back with all of that, in the time it takes to set some names.
 
 This module is loaded before anything else, and imports nothing that a fresh interpreter lacks.
-It relies on three functions of ``importlib._bootstrap`` that every import of a module goes through
+It relies on the functions of ``importlib._bootstrap`` that every import of a module goes through
 which is not to be found in ``sys.modules``, those of C extensions included.
 """
 
