@@ -56,6 +56,11 @@ class ChatTokens:
         """That ends a turn."""
         return int(self.tokenizer.eos_token_id)
 
+    @property
+    def picture_token(self) -> int:
+        """That stands for a part of a picture; a picture is a run of them."""
+        return int(self._processor.image_token_id)
+
     def prompt(self, messages: Sequence[Message]) -> Tokens:
         """Everything up to where the model begins to write."""
         return self._tokens(self._render(messages, asks=True), messages)
@@ -88,6 +93,27 @@ class ChatTokens:
         pictures = open_pictures(messages)
         inputs = self._processor(text=[text], images=[pictures] if pictures else None)
         return Tokens(list(inputs["input_ids"][0]), pictures)
+
+
+def collapse_pictures(tokens: Tokens, picture_token: int) -> list[int]:
+    """The ids with one token a picture, as vLLM takes them: it makes runs of them by itself.
+
+    Args:
+        tokens: A conversation whose pictures are runs of ``picture_token``.
+        picture_token: From :attr:`ChatTokens.picture_token`.
+
+    Raises:
+        ValueError: It has other than one run a picture.
+    """
+    ids = [
+        token
+        for token, previous in zip(tokens.ids, [None, *tokens.ids], strict=False)
+        if token != picture_token or previous != picture_token
+    ]
+    n_runs = ids.count(picture_token)
+    if n_runs != len(tokens.pictures):
+        raise ValueError(f"{n_runs} runs of picture tokens for {len(tokens.pictures)} pictures")
+    return ids
 
 
 def open_pictures(messages: Sequence[Message]) -> list[Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import importlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from training.chat_tokens import ChatTokens, Tokens
+from rrvf.errors import UserError
+from training.chat_tokens import ChatTokens, Tokens, collapse_pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,49 @@ class Generated:
     ended: bool
     cut: bool
     logprobs: list[float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingLimits:
+    """How far the trainer may be from the generator that sampled for it.
+
+    Both compute the log probability of every token that was sampled. Where they differ much, the
+    two do not see the same conversation or do not have the same weights: the importance ratio then
+    multiplies the loss by about nothing, and nobody would see why the model does not learn.
+
+    Attributes:
+        max_difference: Mean absolute difference of the log probabilities of a batch's tokens.
+        min_ratio: Smallest mean importance ratio of a batch.
+        max_ratio: Largest.
+    """
+
+    max_difference: float = 0.3
+    min_ratio: float = 0.5
+    max_ratio: float = 2.0
+
+    def check(self, metrics: Mapping[str, Sequence[float]]) -> None:
+        """Look at what TRL has noted of the last batch; nothing, where it compared nothing.
+
+        Args:
+            metrics: Name -> a value a batch.
+
+        Raises:
+            UserError: The batch is beyond a limit.
+        """
+        differences = metrics.get("sampling/sampling_logp_difference/mean")
+        ratios = metrics.get("sampling/importance_sampling_ratio/mean")
+        if not differences or not ratios or (differences[-1] == 0 and ratios[-1] == 0):
+            return  # no vLLM, or a batch without any token that counts
+        difference, ratio = differences[-1], ratios[-1]
+        if difference <= self.max_difference and self.min_ratio <= ratio <= self.max_ratio:
+            return
+        raise UserError(
+            f"vLLM and the trainer disagree on what was sampled: mean difference of log "
+            f"probabilities {difference:.3g} (at most {self.max_difference:g}), mean importance "
+            f"ratio {ratio:.3g} ({self.min_ratio:g} to {self.max_ratio:g}); give both the "
+            "same weights, precision and sampling settings, or set max_sampling_difference, "
+            "min_sampling_ratio and max_sampling_ratio"
+        )
 
 
 def sampling(*, vllm: bool, stop: Sequence[str], banned_tokens: Sequence[int]) -> dict[str, Any]:
@@ -63,12 +107,16 @@ def _generate_with_vllm(
     trainer: Any, chat: ChatTokens, prompts: Sequence[Tokens], stop: Sequence[str]
 ) -> list[Generated]:
     pictures = [prompt.pictures or None for prompt in prompts]
+    expanded = [prompt.ids for prompt in prompts]
+    ids = expanded
+    if trainer.vllm_generation.mode == "colocate":
+        # There vLLM expands every picture token that it is given; a server takes them as they are.
+        ids = [collapse_pictures(prompt, chat.picture_token) for prompt in prompts]
     with _sample_greedily(trainer.vllm_generation, evaluating=not trainer.model.training) as vllm:
-        _, replies, logprobs, _ = vllm.generate(
-            prompts=[prompt.ids for prompt in prompts],
-            images=pictures if any(pictures) else None,
-            num_generations=1,
+        read, replies, logprobs, _ = vllm.generate(
+            prompts=ids, images=pictures if any(pictures) else None, num_generations=1
         )
+    _require_same(expanded, read)
     generations: list[Generated] = []
     for ids, token_logprobs in zip(replies, logprobs, strict=True):
         ended = bool(ids) and ids[-1] in trainer.eos_token_ids
@@ -80,6 +128,20 @@ def _generate_with_vllm(
         # What neither ended nor met a stop string was cut off, by this limit or the context's.
         generations.append(Generated(list(ids), ended, not stopped, chosen_logprobs))
     return generations
+
+
+def _require_same(prompts: Sequence[Sequence[int]], read: Sequence[Sequence[int]]) -> None:
+    """Refuse to train on what vLLM has answered to another prompt.
+
+    Raises:
+        UserError: It has read one.
+    """
+    for prompt, ids in zip(prompts, read, strict=True):
+        if list(prompt) != list(ids):
+            raise UserError(
+                f"vLLM read a prompt of {len(ids)} tokens where the trainer has {len(prompt)}: the "
+                "two make different tokens of pictures; serve the checkpoint with its own processor"
+            )
 
 
 @contextmanager

@@ -91,6 +91,7 @@ def train_in(
     """
     from training.chat_tokens import ChatTokens
     from training.checkpoints import MarkWhole, find_checkpoint
+    from training.generation import SamplingLimits
     from training.models import load_model, load_processor, lora
     from training.records import RolloutLog
     from training.rollouts import Rollouts
@@ -111,6 +112,9 @@ def train_in(
             rollouts=rollouts,
             watchdog=watchdog,
             max_lost_batches=run.max_lost_batches,
+            sampling_limits=SamplingLimits(
+                run.max_sampling_difference, run.min_sampling_ratio, run.max_sampling_ratio
+            ),
             on_rollouts=RolloutLog(out, run.rollouts_every, rank),
             model=model,
             args=arguments,

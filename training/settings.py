@@ -93,3 +93,8 @@ class RunArguments:
     rollouts_every: int = option("Steps between batches whose episodes are kept for reading.", 20)
     patience: float = option("Seconds without progress before every rank's state is told.", 600.0)
     max_lost_batches: int = option("Batches without any reward in a row that end the run.", 3)
+    max_sampling_difference: float = option(
+        "Mean difference of log probabilities between vLLM and the trainer that ends the run.", 0.3
+    )
+    min_sampling_ratio: float = option("Mean importance ratio below which the run ends.", 0.5)
+    max_sampling_ratio: float = option("The same, above which it does.", 2.0)

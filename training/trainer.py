@@ -21,6 +21,7 @@ from rrvf.errors import UserError
 from rrvf.rewards import Rewarded
 from rrvf.types import SampleResult
 from training.checkpoints import load_weights
+from training.generation import SamplingLimits
 from training.rollouts import Rollouts, totals
 from training.watchdog import Watchdog
 
@@ -36,6 +37,7 @@ class RrvfTrainer(GRPOTrainer):
         watchdog: Told what is under way.
         max_lost_batches: After so many batches in a row in which no reward could be measured,
             training stops.
+        sampling_limits: Batches beyond them end the training.
         on_rollouts: Called with each batch of this rank's finished episodes.
         arguments: Those of ``trl.GRPOTrainer``.
     """
@@ -46,12 +48,14 @@ class RrvfTrainer(GRPOTrainer):
         rollouts: Rollouts,
         watchdog: Watchdog,
         max_lost_batches: int = 3,
+        sampling_limits: SamplingLimits | None = None,
         on_rollouts: Callable[[Sequence[Rewarded], int, str], None] | None = None,
         **arguments: Any,
     ) -> None:
         self.batch_ids: list[str] = []
         self._watchdog = watchdog
         self._max_lost_batches, self._n_lost_batches = max_lost_batches, 0
+        self._sampling_limits = sampling_limits or SamplingLimits()
         self._on_rollouts = on_rollouts
         self._lost_flags: list[bool] = []
         self._totals: dict[str, dict[str, list[float]]] = {"train": {}, "eval": {}}
@@ -81,6 +85,8 @@ class RrvfTrainer(GRPOTrainer):
             output = super()._generate_and_score_completions(inputs)
         finally:
             self.tools = []
+        if self._mode() == "train":
+            self._sampling_limits.check(self._metrics["train"])
         return self._drop_lost(output)
 
     def _drop_lost(self, output: dict[str, Any]) -> dict[str, Any]:
