@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from rrvf.renderers import chart
 from rrvf.renderers.chart import ChartRenderer, ChartScript, Limits, server_environment
 from tests.runs import kept_renderer, rrvf_here
 
@@ -308,6 +309,18 @@ def compare(renderer: ChartRenderer, folder: Path, codes: dict[str, str]) -> Non
         if (found := in_the_fork(renderer, code)) != expected
     }
     assert different == {}
+
+
+def test_what_compiling_loads_is_no_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that finds no byte code compiles its packages, and loads unicodedata for that."""
+    environment = server_environment(Path(sys.executable))
+    environment["PYTHONPYCACHEPREFIX"] = str(tmp_path / "nothing compiled")
+    monkeypatch.setattr(chart, "server_environment", lambda python: environment)
+    code = "import matplotlib\nimport sys\ntold = 'unicodedata' in sys.modules\n"
+    with ChartRenderer(workers=1, limits=LIMITS) as renderer:
+        assert in_the_fork(renderer, code) is by_itself(tmp_path, 0, code) is False
+        code += "import unicodedata\ntold = unicodedata.name('a')\n"
+        assert in_the_fork(renderer, code) == "LATIN SMALL LETTER A"
 
 
 def test_modules_and_registries_after_an_import(renderer: ChartRenderer, tmp_path: Path) -> None:

@@ -132,6 +132,7 @@ class Shelf:
 
     def __init__(self, fresh: "Iterable[str]") -> None:
         self._bootstrap: Any = sys.modules["_frozen_importlib"]
+        self._loader: Any = sys.modules["_frozen_importlib_external"].SourceLoader
         self._modules = sys.modules
         self._fresh = frozenset(fresh)
         self._entries: dict[str, LoadedModule] = {}
@@ -156,6 +157,8 @@ class Shelf:
         for name, function in replacements.items():
             self._functions[name] = getattr(self._bootstrap, name)
             setattr(self._bootstrap, name, function)
+        self._compile = self._loader.source_to_code
+        self._loader.source_to_code = self._make_compile()
 
     def _note_request(self, name: "str", import_: "Any") -> "Any":
         """Stands for ``_find_and_load``: a module was asked for that cannot be seen."""
@@ -164,6 +167,25 @@ class Shelf:
             self._reveal(name)
             return self._modules[name]
         return self._functions["_find_and_load"](name, import_)
+
+    def _make_compile(self) -> "Callable[..., Any]":
+        """Stands for ``source_to_code``: what compiling imports is no import of the module's.
+
+        Python loads ``unicodedata`` to compile a name that is not ASCII, and compiles a module
+        only where its byte code is not there yet.
+        """
+
+        def compile_source(loader: "Any", *arguments: "Any", **options: "Any") -> "Any":
+            visible_names = set(self._modules)
+            self._stack.append(LoadingModule(""))
+            try:
+                return self._compile(loader, *arguments, **options)
+            finally:
+                self._stack.pop()
+                for name in set(self._modules) - visible_names:
+                    del self._modules[name]
+
+        return compile_source
 
     def _note_circle(self, name: "str") -> None:
         """Stands for ``_lock_unlock_module``: a module was asked for that is being executed."""
@@ -293,6 +315,7 @@ class Shelf:
             del self._modules[name]
         for name, function in self._functions.items():
             setattr(self._bootstrap, name, function)
+        self._loader.source_to_code = self._compile
         modules = {
             name: entry for name, entry in self._entries.items() if name.partition(".")[0] != own
         }
