@@ -152,7 +152,9 @@ def open_again(
         samples = {sample.id: sample for sample, _ in repeat_items(items, n_repeats)}
         ids = run.ids()
         match(list(samples.values()), dict.fromkeys(ids, ""))
-        yield {name: sample for name, sample in samples.items() if name in ids}, bench
+        run_samples = {name: sample for name, sample in samples.items() if name in ids}
+        _require_same(run, run_samples)
+        yield run_samples, bench
 
 
 @contextmanager
@@ -173,20 +175,23 @@ def open_rescored(
         items = [(sample, None) for sample in samples.values()]
         if not run.protocol:
             answers = [(sample, run.results[sample.id].completion) for sample, _ in items]
-            _require_same(run, {sample.id: item_key((sample, text)) for sample, text in answers})
             yield answers, bench
             return
-        if run.protocol["policy"].get("backend") != "recorded":
-            _require_same(run, {sample.id: item_key_of_episode(sample) for sample, _ in items})
         yield items, _replay_loop(run, bench, out)
 
 
-def _require_same(run: Rescoring, keys: Mapping[str, str]) -> None:
-    """Refuse samples that are others than the run's.
+def _require_same(run: Rescoring, samples: Mapping[str, Sample]) -> None:
+    """Refuse samples that are others than the run's; of recorded episodes nobody can tell.
 
     Raises:
         DataError: There are some.
     """
+    keys: dict[str, str] = {}
+    if not run.protocol:
+        texts = {name: result.completion for name, result in run.results.items()}
+        keys = {name: item_key((sample, texts[name])) for name, sample in samples.items()}
+    elif run.protocol["policy"].get("backend") != "recorded":
+        keys = {name: item_key_of_episode(sample) for name, sample in samples.items()}
     changed_ids = [name for name, key in keys.items() if key != run.keys.get(name, key)]
     if changed_ids:
         raise DataError(

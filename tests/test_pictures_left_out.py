@@ -105,6 +105,21 @@ def test_a_report_is_written_where_nothing_can_be_drawn(work: Path) -> None:
     assert (run / "report.html").is_file()
 
 
+def test_samples_that_are_others_now_are_not_drawn(work: Path) -> None:
+    run = work / "changed"
+    shutil.copytree(work / "none", run)
+    shutil.copytree(work / "data", work / "changed_data")
+    (work / "changed_data" / "a.py").write_text(REFERENCES["b"])
+    settings = json.loads((run / "run.json").read_text())
+    settings["told.data"] = str(work / "changed_data")
+    (run / "run.json").write_text(json.dumps(settings))
+    done = rrvf_here("report", run, cwd=work)
+    assert done.returncode == 0
+    assert "1 of its samples are others in this data" in done.stderr
+    assert pictures_of(run) == {"a": set(), "b": set(), "c": set()}
+    assert (run / "report.html").is_file()
+
+
 def test_who_looks_at_pictures_has_them_drawn(work: Path) -> None:
     judge = ("--judge", "likeness", "--scorers", "execution")
     runs = [score(work, kept, *judge, out=f"judged_{kept}") for kept in ("none", "all")]
