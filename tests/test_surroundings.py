@@ -16,6 +16,7 @@ import pytest
 
 from rrvf.errors import SetupError
 from rrvf.renderers.chart import ChartRenderer, ChartScript
+from rrvf.renderers.chart_server import surroundings
 from rrvf.types import Drawing
 from tests.runs import kept_servers
 
@@ -287,3 +288,11 @@ for folder in HIDDEN:
 """
     hidden = [str(path) for path in Path(sys.executable).resolve().parents if path != Path("/")]
     runs(private, code.replace("HIDDEN", repr([*hidden, str(Path.home())])))
+
+
+def test_a_place_that_holds_libraries_is_no_script_s_own() -> None:
+    """All below a script's own place is its own to change, its interpreter included."""
+    everywhere = surroundings.list_private_places(["/usr/lib/python3"])
+    assert everywhere["tmp"] == "/tmp"
+    below = surroundings.list_private_places(["/usr/lib/python3", "/tmp/env/lib"])
+    assert everywhere.keys() - below.keys() == {"tmp"}

@@ -208,11 +208,12 @@ def _import_plotting() -> tuple[dict[str, Any], Execute]:
 
 
 def _describe(ground: Ground) -> dict[str, Any]:
+    places = surroundings.list_private_places(ground.libraries) if ground.tmpfs else {}
     return {
         "level": ground.level,
         "user": ground.identities.name(),
         "threads": "kernel" if ground.identities.are_counted_apart() else "server",
-        "private": sorted(surroundings.PRIVATE.values()) if ground.tmpfs else [],
+        "private": sorted(places.values()),
     }
 
 
@@ -360,7 +361,7 @@ def _confine(
     readable = ground.readable
     if root is None:
         owner = os.getuid() if identity.user is None else identity.user
-        place = surroundings.mount_place(str(ground.tmpfs), limits, owner, list(ground.libraries))
+        place = surroundings.mount_place(str(ground.tmpfs), limits, owner, ground.libraries)
         readable = [*readable, *confine.open_readable([place.names] if place.names else [])]
     else:
         place = surroundings.find_folders(root)

@@ -116,14 +116,27 @@ def freeze_ground(folder: str) -> None:
     confine.mount(None, folder, None, flags, None)
 
 
-def mount_place(ground: str, limits: confine.Limits, owner: int, visible_paths: list[str]) -> Place:
+def list_private_places(libraries: Iterable[str]) -> dict[str, str]:
+    """What of :data:`PRIVATE` a script gets: no place that holds libraries.
+
+    All below such a place would be the script's own, to read and to change.
+    """
+    paths = [Path(path) for path in libraries]
+    return {
+        name: place
+        for name, place in PRIVATE.items()
+        if Path(place).is_dir() and not any(path.is_relative_to(place) for path in paths)
+    }
+
+
+def mount_place(ground: str, limits: confine.Limits, owner: int, libraries: Iterable[str]) -> Place:
     """Give the calling process its folders, on a tmpfs of bounded size, and a name for its user.
 
     Args:
         ground: A folder after :func:`freeze_ground`.
         limits: How much they may hold.
         owner: The user they belong to.
-        visible_paths: What is to stay visible below a folder that is covered.
+        libraries: Folders of libraries; a place that holds one is not covered.
 
     Raises:
         OSError: The kernel refuses.
@@ -137,11 +150,10 @@ def mount_place(ground: str, limits: confine.Limits, owner: int, visible_paths: 
         folder.mkdir(mode=0o700)
         if owner != os.getuid():
             os.chown(folder, owner, owner)
-    covers = {name: place for name, place in PRIVATE.items() if Path(place).is_dir()}
+    covers = list_private_places(libraries)
     names = _name_user(root, owner)
     for name, place in covers.items():
-        source = str(Path(root, name))
-        cover(place, lambda source=source, place=place: bind(source, place), visible_paths)
+        bind(str(Path(root, name)), place)
     more = tuple(place for name, place in covers.items() if name != "tmp")
     tmp = PRIVATE["tmp"] if "tmp" in covers else str(Path(root, "tmp"))
     return Place(root, str(Path(root, "work")), str(Path(root, "home")), tmp, more, names)
