@@ -423,7 +423,7 @@ class TransformersPolicy(BatchPolicy):
         conversations = [to_parts(request.messages) for request in batch]
         texts = [
             self._processor.apply_chat_template(
-                parts, tokenize=False, add_generation_prompt_tokens=True
+                parts, tokenize=False, add_generation_prompt=True
             )
             for parts in conversations
         ]

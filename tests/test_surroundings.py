@@ -48,6 +48,8 @@ def private() -> Iterator[ChartRenderer]:
         except SetupError as error:
             pytest.skip(f"needs namespaces: {error}")
     with renderer:
+        if "/tmp" not in renderer.environment["private"]:
+            pytest.skip("this environment lies below /tmp")
         yield renderer
 
 
