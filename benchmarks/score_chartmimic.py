@@ -6,7 +6,8 @@
 * VLMEvalKit as it ships, one item after another: nine processes an item and its own matching.
   Items whose colours would take it more than ``MAX_PERMUTATIONS`` tries are left out on both sides.
 * ``rrvf score`` as a whole process, with an empty cache and again with the references cached, at
-  one and two workers. CPU is that of every descendant, the server and its start included.
+  one and two workers, and without pictures. CPU is that of every descendant, the server and its
+  start included.
 * The floor: a fork with the same packages loaded that executes the script and saves one PDF,
   against one execution of ours with everything recorded and the report's picture made.
 * Matching ten colours with ten.
@@ -90,8 +91,8 @@ def cost_of_vlmevalkit(python: Path, items: list[Item], work: Path) -> tuple[Cos
     return cost, {row["id"]: row["scores"] for row in rows}
 
 
-def cost_of_rrvf(items: list[Item], work: Path, name: str, workers: int) -> Cost:
-    """``rrvf score`` on the items, into a new folder."""
+def cost_of_rrvf(items: list[Item], work: Path, name: str, workers: int, *options: str) -> Cost:
+    """``rrvf score`` with further options on the items, into a new folder."""
     data, predictions = work / "data", work / "predictions.jsonl"
     data.mkdir(exist_ok=True)
     for item in items:
@@ -101,7 +102,7 @@ def cost_of_rrvf(items: list[Item], work: Path, name: str, workers: int) -> Cost
     command = [sys.executable, "-m", "rrvf", "score", "chartmimic", "--data", str(data)]
     command += ["--predictions", str(predictions), "--out", str(work / name)]
     environment = {**os.environ, "RRVF_CACHE_DIR": str(work / "cache")}
-    command += ["--workers", str(workers)]
+    command += ["--workers", str(workers), *options]
     return measure(command, stdout=-3, stderr=-3, env=environment)
 
 
@@ -214,6 +215,9 @@ def run(items: list[Item], work: Path, python: Path) -> dict[str, Any]:
     costs = {
         "rrvf, cold, 1 worker": cost_of_rrvf(items, work, "cold-1", 1),
         "rrvf, references cached, 1 worker": cost_of_rrvf(items, work, "warm-1", 1),
+        "rrvf, references cached, no pictures, 1 worker": cost_of_rrvf(
+            items, work, "plain-1", 1, "--pictures", "none"
+        ),
     }
     costs["rrvf, references cached, 2 workers"] = cost_of_rrvf(items, work, "warm-2", 2)
     shutil.rmtree(work / "cache")

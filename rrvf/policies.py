@@ -422,9 +422,7 @@ class TransformersPolicy(BatchPolicy):
     def _prepare_inputs(self, batch: Sequence[BatchRequest]) -> Any:
         conversations = [to_parts(request.messages) for request in batch]
         texts = [
-            self._processor.apply_chat_template(
-                parts, tokenize=False, add_generation_prompt=True
-            )
+            self._processor.apply_chat_template(parts, tokenize=False, add_generation_prompt=True)
             for parts in conversations
         ]
         pictures = [_open_pictures(request.messages) for request in batch]

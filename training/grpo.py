@@ -32,6 +32,16 @@ logger = logging.getLogger(__name__)
 
 CARD = "run_card.json"
 _FRESH_SINCE = "fresh_since"
+DEFAULTS: Mapping[str, Any] = {
+    # One greedy answer for each held-out sample, where TRL would give as many as in training.
+    "num_generations_eval": 1,
+    # TRL's is the ratio of the whole sequence, above 3 masked: over thousands of tokens the product
+    # of ratios near 1 is far from it, and whole episodes would teach nothing.
+    "vllm_importance_sampling_mode": "token_truncate",
+    "vllm_importance_sampling_clip_max": 2.0,
+}
+"""In place of TRL's own."""
+
 _Card = Mapping[str, Any]
 
 
@@ -294,8 +304,7 @@ def main() -> None:
     """The command."""
     trl: Any = importlib.import_module("trl")
     classes = (DataArguments, WorldArguments, RewardArguments, RunArguments, trl.GRPOConfig)
-    # One greedy answer for each held-out sample, where TRL would give as many as in training.
-    data, world, reward, run, arguments = read_arguments(classes, num_generations_eval=1)
+    data, world, reward, run, arguments = read_arguments(classes, **DEFAULTS)
     train(data, world, reward, run, arguments)
 
 

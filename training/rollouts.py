@@ -10,6 +10,7 @@ import io
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ from rrvf.trajectories import STOP_REASONS, Completion, Observation, Trajectory
 from rrvf.types import Sample
 from training.chat_tokens import ChatTokens, Tokens
 from training.generation import Generated, generate
+from training.vllm_sync import keep_awake
 from training.watchdog import Watchdog
 
 Generate = Callable[[Any, ChatTokens, Sequence[Tokens], Sequence[str]], list[Generated]]
@@ -158,10 +160,11 @@ class Rollouts:
             rollouts = list(self._pool.map(self._begin, ids, _repeats(ids)))
         for rollout in rollouts:
             self._score_if_over(rollout)
-        turn = 0
-        while n_slots := self._slots(rollouts, trainer):
-            turn += 1
-            self._turn(rollouts, n_slots, turn, trainer)
+        with keep_awake(trainer.vllm_generation) if trainer.use_vllm else nullcontext():
+            turn = 0
+            while n_slots := self._slots(rollouts, trainer):
+                turn += 1
+                self._turn(rollouts, n_slots, turn, trainer)
         with self._watchdog.phase("judge", f"{len(rollouts)} rollouts"):
             rewarded = [_result(rollout) for rollout in rollouts]
         vllm = bool(trainer.use_vllm)

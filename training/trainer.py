@@ -23,6 +23,7 @@ from rrvf.types import SampleResult
 from training.checkpoints import load_weights
 from training.generation import SamplingLimits
 from training.rollouts import Rollouts, totals
+from training.vllm_sync import keep_base_exact
 from training.watchdog import Watchdog
 
 SAMPLE = "sample_id"
@@ -62,6 +63,8 @@ class RrvfTrainer(GRPOTrainer):
         self._results: dict[tuple[str, int], SampleResult] = {}
         self._bench = rollouts.bench
         super().__init__(reward_funcs=self.episode_reward, rollout_func=rollouts, **arguments)
+        if self.use_vllm:
+            keep_base_exact(self.vllm_generation)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         checkpoint = Path(resume_from_checkpoint)

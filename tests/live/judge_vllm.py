@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from vllm_server import NAME, ServerError, serve
+from tests.live.vllm_server import NAME, ServerError, serve
 
 from rrvf.chat import Chat, ChatSettings, Message
 from rrvf.demo import demo_items
