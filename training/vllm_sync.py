@@ -1,9 +1,9 @@
 """What vLLM beside the trainer is given, and when it sleeps.
 
-TRL 1.16 merges adapters into the model, gives vLLM its weights and takes the adapters out again. In
-16 bit that does not give back what was there: each time the base moves by a rounding error, and what
-is trained is no longer the adapter on the checkpoint. It also gathers all weights of ZeRO-3 at once.
-And where vLLM sleeps between generations, each turn of an episode costs it all weights again.
+TRL 1.16 merges adapters into the model, gives vLLM its weights and takes the adapters out again.
+In 16 bit that does not give back what was there: each time the base moves by a rounding error, and
+what is trained is no longer the adapter on the checkpoint. It also gathers all weights of ZeRO-3 at
+once. And where vLLM sleeps between generations, each turn of an episode costs it all weights again.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """``python -m training.grpo`` with vLLM in its own process, on a CPU.
 
 Two things are not the command's own. vLLM's build for processors packs the weights and throws the
-originals away, so that no new ones can be loaded: here it keeps them. And what the tiny model writes
-is read as calls of the tool, twice an episode, as in ``tests.training.calling``, so that
+originals away, so that no new ones can be loaded: here it keeps them. And what the tiny model
+writes is read as calls of the tool, twice an episode, as in ``tests.training.calling``, so that
 conversations hold several pictures.
 
-``PUT_BACK`` names what is broken on purpose: ``expansion`` gives vLLM the prompts with their picture
-tokens expanded; ``comparison`` does so and does not compare the prompts that it has read.
+``PUT_BACK`` names what is broken on purpose: ``expansion`` gives vLLM the prompts with their
+picture tokens expanded; ``comparison`` does so and does not compare the prompts that it has read.
 """
 
 from __future__ import annotations

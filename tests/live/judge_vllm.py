@@ -16,8 +16,6 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from tests.live.vllm_server import NAME, ServerError, serve
-
 from rrvf.chat import Chat, ChatSettings, Message
 from rrvf.demo import demo_items
 from rrvf.renderers.chart import ChartRenderer
@@ -25,6 +23,7 @@ from rrvf.scorers.model_judge import ModelJudge
 from rrvf.scorers.rubrics import Rubric, load_rubric
 from rrvf.types import Score
 from tests.benches import chart_bench
+from tests.live.vllm_server import NAME, ServerError, serve
 from training.tiny_model import MAX_PIXELS
 
 ROOT = Path(__file__).resolve().parents[2]

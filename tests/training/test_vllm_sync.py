@@ -71,10 +71,8 @@ def test_vllm_gets_every_weight_merged_by_its_own_name(adapted: PeftModel, tiny:
     config = adapted.peft_config["default"]
     n_changed = 0
     for name, parameter in plain.named_parameters():
-        layer = adapted.base_model.model.get_submodule(
-            name.removesuffix(".weight").rpartition(".")[0]
-        )
-        child = getattr(layer, name.removesuffix(".weight").rpartition(".")[2], None)
+        parent, _, last = name.removesuffix(".weight").rpartition(".")
+        child = getattr(adapted.base_model.model.get_submodule(parent), last, None)
         if not hasattr(child, "lora_A"):
             assert torch.equal(given[name], parameter), name
             continue
@@ -112,7 +110,7 @@ def test_only_models_with_adapters_are_walked_our_way(adapted: PeftModel, tiny: 
 
 @dataclass
 class Sleeper:
-    """Has what TRL's ``VLLMGeneration`` and vLLM's ``LLM`` have of sleep; writes down what is done."""
+    """The sleep of TRL's ``VLLMGeneration`` and vLLM's ``LLM``; writes down what is done."""
 
     mode: str = "colocate"
     enable_sleep_mode: bool = True
@@ -172,6 +170,5 @@ def test_vllm_sleeps_after_a_turn_that_fails() -> None:
 @pytest.mark.parametrize("vllm", [Sleeper(mode="server"), Sleeper(enable_sleep_mode=False)])
 def test_a_vllm_that_never_sleeps_is_left_alone(vllm: Sleeper) -> None:
     with keep_awake(vllm):
-        vllm.generate()
-    assert "sleep 2" not in vllm.done[:-1] + ["generate"]
-    assert vllm.done.count("generate") == 1
+        pass
+    assert vllm.done == []
