@@ -40,6 +40,7 @@ from tests.chat_server import (
     answer,
     completion,
     error,
+    models,
     no_choices,
     rate_limited,
     reply,
@@ -429,6 +430,54 @@ def test_a_server_that_dies_spoils_questions_then_ends_the_run(sleeper: Sleeper)
         with pytest.raises(SetupError, match="in a row"):
             chat.ask(question("after the last"))
     assert tried == len(sleeper.slept) == 2 * GIVE_UP_AFTER
+
+
+def give_up(chat: Chat) -> None:
+    """Ask a server that answers nothing, until nobody asks it any more."""
+    for number in range(1, GIVE_UP_AFTER):
+        with pytest.raises(HarnessError, match="no answer"):
+            chat.ask(question(f"lost {number}"))
+    with pytest.raises(SetupError, match="in a row"):
+        chat.ask(question("the last"))
+    assert chat.is_given_up
+
+
+def test_a_server_that_was_given_up_is_asked_again_once_it_is_back() -> None:
+    is_away = True
+
+    def come_back(seconds: float) -> None:
+        nonlocal is_away
+        slept.append(seconds)
+        if len(slept) == 3:
+            is_away = False
+
+    slept: list[float] = []
+    with chat_with(
+        lambda _: error(503) if is_away else answer("back"), sleep=come_back, attempts=1
+    ) as (chat, server):
+        server.models = lambda: error(503) if is_away else models({"id": "tested"})()
+        assert chat.wait_until_back(0.0)  # it was not given up
+        give_up(chat)
+        assert not chat.wait_until_back(0.0)
+        with pytest.raises(SetupError, match="in a row"):
+            chat.ask(question("still away"))
+        assert chat.wait_until_back(600.0)
+        assert len(slept) == 3
+        assert not chat.is_given_up
+        assert chat.ask(question("after")).text == "back"
+        is_away = True  # and it may go again
+        give_up(chat)
+
+
+def test_what_cannot_get_better_is_not_waited_for() -> None:
+    with chat_with(error(401)) as (chat, server):
+        server.models = models({"id": "tested"})
+        with pytest.raises(SetupError, match="401"):
+            chat.ask(question("with a wrong key"))
+        assert not chat.is_given_up
+        assert chat.wait_until_back(0.0)
+        with pytest.raises(SetupError, match="401"):
+            chat.ask(question("with the same key"))
 
 
 def test_an_answer_between_keeps_the_run_going() -> None:

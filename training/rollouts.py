@@ -7,6 +7,7 @@ commented on in parallel. An episode that ends is scored at once, while the othe
 from __future__ import annotations
 
 import io
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +17,7 @@ from typing import Any
 
 from rrvf.agent import STOP, AgentSettings, Episode, respond
 from rrvf.bench import Bench
-from rrvf.chat import Message, Picture
+from rrvf.chat import Chat, Message, Picture
 from rrvf.errors import HarnessError, UserError, boundary
 from rrvf.rewards import Rewarded, Rewarder
 from rrvf.teacher import Teacher
@@ -26,6 +27,8 @@ from training.chat_tokens import ChatTokens, Tokens
 from training.generation import Generated, generate
 from training.vllm_sync import keep_awake
 from training.watchdog import Watchdog
+
+logger = logging.getLogger(__name__)
 
 Generate = Callable[[Any, ChatTokens, Sequence[Tokens], Sequence[str]], list[Generated]]
 
@@ -40,6 +43,8 @@ class World:
         rewarder: Who scores and rewards.
         max_tokens: Of a whole rollout after its prompt, observations included.
         concurrency: Renderings, comments and judgements under way at a time.
+        servers: Of judge and teacher, waited for between batches where one stopped answering.
+        server_patience: Seconds to wait for one.
     """
 
     teacher: Teacher
@@ -47,6 +52,8 @@ class World:
     rewarder: Rewarder
     max_tokens: int = 8192
     concurrency: int = 64
+    servers: tuple[Chat, ...] = ()
+    server_patience: float = 300.0
 
     @property
     def bench(self) -> Bench:
@@ -156,6 +163,7 @@ class Rollouts:
 
     def play(self, ids: Sequence[str], trainer: Any) -> dict[str, list[Any] | None]:
         """As above, for the samples of these ids."""
+        self._wait_for_servers()
         with self._watchdog.phase("prompts", f"{len(ids)} samples"):
             rollouts = list(self._pool.map(self._begin, ids, _repeats(ids)))
         for rollout in rollouts:
@@ -176,6 +184,18 @@ class Rollouts:
             "pictures": [rollout.pictures for rollout in rollouts],
             "rewarded": rewarded,
         }
+
+    def _wait_for_servers(self) -> None:
+        """Give judge and teacher time to come back, where one stopped answering."""
+        patience = self._world.server_patience
+        for server in self._world.servers:
+            if not server.is_given_up:
+                continue
+            name = server.settings.model
+            logger.warning("%s stopped answering: waiting for it, %.0f s at most", name, patience)
+            with self._watchdog.phase("wait", f"for the server of {name}"):
+                is_back = server.wait_until_back(patience)
+            logger.warning("%s %s", name, "answers again" if is_back else "does not answer yet")
 
     # ---------------------------------------------------------------------------- a turn
 

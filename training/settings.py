@@ -52,6 +52,9 @@ class WorldArguments:
     judge: str | None = as_in_evaluation(JudgeOptions, "model")
     judge_base_url: str | None = as_in_evaluation(JudgeOptions, "base_url")
     judge_name: str | None = as_in_evaluation(JudgeOptions, "name")
+    server_patience: float = option(
+        "Seconds to wait, between batches, for a judge or teacher that stopped answering.", 300.0
+    )
     fresh: bool = option("Ask judge and teacher anew, whatever is kept of earlier runs.", False)
     judge_rubric: str | None = as_in_evaluation(JudgeOptions, "rubric")
     key_variable: str = as_in_evaluation(JudgeOptions, "key_variable")
@@ -92,7 +95,9 @@ class RunArguments:
     resume: bool = option("Go on from the last whole checkpoint, where there is one.", True)
     rollouts_every: int = option("Steps between batches whose episodes are kept for reading.", 20)
     patience: float = option("Seconds without progress before every rank's state is told.", 600.0)
-    max_lost_batches: int = option("Batches without any reward in a row that end the run.", 3)
+    max_lost_batches: int = option(
+        "Batches in a row without any reward on a rank that end the run.", 3
+    )
     max_sampling_difference: float = option(
         "Mean difference of log probabilities between vLLM and the trainer that ends the run.", 0.3
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ class RrvfTrainer(GRPOTrainer):
     Args:
         rollouts: Plays the episodes of the samples that the rows name in ``sample_id``.
         watchdog: Told what is under way.
-        max_lost_batches: After so many batches in a row in which no reward could be measured,
+        max_lost_batches: After so many batches in a row in which a rank could measure no reward,
             training stops.
         sampling_limits: Batches beyond them end the training.
         on_rollouts: Called with each batch of this rank's finished episodes.
@@ -55,7 +56,7 @@ class RrvfTrainer(GRPOTrainer):
     ) -> None:
         self.batch_ids: list[str] = []
         self._watchdog = watchdog
-        self._max_lost_batches, self._n_lost_batches = max_lost_batches, 0
+        self._max_lost_batches, self._n_lost_batches = max_lost_batches, Counter[int]()
         self._sampling_limits = sampling_limits or SamplingLimits()
         self._on_rollouts = on_rollouts
         self._lost_flags: list[bool] = []
@@ -136,7 +137,7 @@ class RrvfTrainer(GRPOTrainer):
         if self._on_rollouts is not None:
             self._on_rollouts(rewarded, self.state.global_step, mode)
         if mode == "train":
-            self._count_lost(groups, rewarded)
+            self._count_lost(rewarded)
         return rewards
 
     def _mode(self) -> str:
@@ -169,15 +170,20 @@ class RrvfTrainer(GRPOTrainer):
         first = self.accelerator.process_index * n_own
         return [groups[number // size] for number in range(first, first + n_own)]
 
-    def _count_lost(self, groups: list[list[float]], rewarded: Sequence[Rewarded]) -> None:
-        """Stop, on all ranks alike, where nothing can be measured any more."""
-        self._n_lost_batches = 0 if any(groups) else self._n_lost_batches + 1
-        if self._n_lost_batches >= self._max_lost_batches:
-            reason = next((episode.reward.reason for episode in rewarded), None)
-            raise UserError(
-                f"no reward could be measured in {self._n_lost_batches} batches in a row: "
-                f"{reason}; mend it and start the same command again to go on"
-            )
+    def _count_lost(self, rewarded: Sequence[Rewarded]) -> None:
+        """Stop, on all ranks alike, where a rank can measure nothing any more."""
+        is_lost = all(episode.reward.total is None for episode in rewarded)
+        reason = next((episode.reward.reason for episode in rewarded), None)
+        losses = gather_object([(is_lost, reason)])
+        n_ranks = sum(is_lost for is_lost, _ in losses)
+        self._add_sums("train", {"ranks_without_reward": (n_ranks, 1)}, everywhere=True)
+        for rank, (is_lost, reason) in enumerate(losses):
+            self._n_lost_batches[rank] = self._n_lost_batches[rank] + 1 if is_lost else 0
+            if self._n_lost_batches[rank] >= self._max_lost_batches:
+                raise UserError(
+                    f"no reward could be measured in {self._n_lost_batches[rank]} batches in a row "
+                    f"by rank {rank}: {reason}; mend it and start the same command again to go on"
+                )
 
     # ------------------------------------------------------------------------------ the log
 

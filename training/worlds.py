@@ -21,7 +21,8 @@ from rrvf.rewards import Rewarder, RewardSettings, read_mix
 from rrvf.runs import OLD_LIKENESS, RENAMED, JudgeOptions, open_judge, open_teacher
 from rrvf.scorers.clip import ClipSettings
 from rrvf.scorers.likeness import NAME as LIKENESS
-from rrvf.teacher import teacher_prompt
+from rrvf.scorers.model_judge import ModelJudge
+from rrvf.teacher import ModelTeacher, teacher_prompt
 from training.rollouts import World
 from training.settings import RewardArguments, WorldArguments
 
@@ -80,8 +81,16 @@ def open_world(
             clip=ClipSettings(weights=options.clip_weights),
         ) as bench,
     ):
-        rewarder = Rewarder(bench, rules)
-        yield World(teacher, settings, rewarder, options.max_rollout_tokens, options.concurrency)
+        asked = (judge, teacher)
+        yield World(
+            teacher,
+            settings,
+            Rewarder(bench, rules),
+            options.max_rollout_tokens,
+            options.concurrency,
+            tuple(part.chat for part in asked if isinstance(part, ModelJudge | ModelTeacher)),
+            options.server_patience,
+        )
 
 
 def reward_settings(options: RewardArguments) -> RewardSettings:

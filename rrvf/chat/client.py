@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -145,8 +146,11 @@ class Chat:
         self._futures: dict[str, Future[Answer]] = {}
         self._stopped = threading.Event()
         self._stop_error: UserError | None = None
+        self._closed = threading.Event()
         self._sleep = sleep or self._stopped.wait
+        self._wait = sleep or self._closed.wait  # also once questions are refused
         self._was_reached = False
+        self._is_given_up = False
         self._n_unanswered = 0
         self._identity_lock = threading.Lock()
         self._identity: Identity | None = None
@@ -165,8 +169,44 @@ class Chat:
 
     def close(self) -> None:
         """End pauses and connections; questions still under way fail."""
+        self._closed.set()
         self._stopped.set()
         self._wire.close()
+
+    @property
+    def is_given_up(self) -> bool:
+        """The server stopped answering, and no question is put to it any more."""
+        return self._is_given_up
+
+    def wait_until_back(self, seconds: float) -> bool:
+        """Ask again after the server was given up, as soon as it answers.
+
+        Its list of models is asked for, with pauses in between. Only a server that stopped
+        answering is waited for; what else has ended the questions stays as it is.
+
+        Args:
+            seconds: At most.
+
+        Returns:
+            Whether it answers; true at once where it was not given up.
+        """
+        if not self._is_given_up:
+            return True
+        deadline = time.monotonic() + seconds
+        for attempt in itertools.count(1):
+            reply = self._read_reply(lambda: self._wire.get("/models", _LIST_SECONDS))
+            if isinstance(reply, bytes) or reply.reach != "attempt":
+                break
+            pause = _choose_pause(attempt, 0)
+            if time.monotonic() + pause >= deadline:
+                return False
+            self._wait(pause)
+        if self._closed.is_set():
+            return False
+        with self._lock:
+            self._is_given_up, self._stop_error, self._n_unanswered = False, None, 0
+            self._stopped.clear()
+        return True
 
     def usage(self) -> Usage:
         """What was asked and paid so far."""
@@ -384,6 +424,7 @@ class Chat:
             is_gone = self._n_unanswered >= GIVE_UP_AFTER
         if not is_gone:
             return HarnessError(line)
+        self._is_given_up = self._stop_error is None
         return self._stop(
             SetupError(
                 f"{line}, {GIVE_UP_AFTER} questions in a row; see to the server and run the same "

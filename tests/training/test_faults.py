@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import pytest
 import torch
 
 from rrvf.chat import Chat, ChatSettings
+from rrvf.errors import UserError
 from rrvf.scorers.model_judge import ModelJudge
 from rrvf.scorers.rubrics import load_rubric
-from tests.chat_server import ChatServer, Reply, Request, error
+from tests.chat_server import ChatServer, Reply, Request, error, models
 from tests.chat_server import answer as says
 from tests.episodes import answer, call
 from tests.training.test_rollouts import trainer_for
@@ -95,6 +97,78 @@ def test_a_judge_and_a_renderer_that_fail_three_times_in_ten(
         numbers_of = [value for value in entry.values() if isinstance(value, float)]
         assert all(math.isfinite(value) for value in numbers_of), json.dumps(entry)
     assert all(torch.isfinite(value).all() for value in trainer.model.parameters())
+
+
+def test_a_judge_that_was_away_for_a_batch_is_asked_again(
+    tmp_path: Path, tiny: Path, processor: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    steps: list[int] = []
+    pauses: list[float] = []
+    is_back = False
+
+    def is_away() -> bool:
+        return len(steps) == 2 and not is_back
+
+    def pause(seconds: float) -> None:
+        nonlocal is_back
+        pauses.append(seconds)
+        is_back = len(pauses) == 2
+
+    def judge(_: Request) -> Reply:
+        return error(503) if is_away() else says("Score: 9/10")
+
+    numbers = iter(range(10_000))
+
+    def script(number: int, turn: int) -> str:
+        if turn == 0 and number == 0:
+            steps.append(number)
+        return "." + answer("ok " + shade(next(numbers)))
+
+    with ChatServer(judge) as server:
+        server.models = lambda: error(503) if is_away() else models({"id": "judge"})()
+        settings = ChatSettings("judge", base_url=server.url, attempts=1)
+        with Chat(settings, sleep=pause) as chat:
+            world = fake_world(judge=ModelJudge(chat, load_rubric("vision_reward")))
+            world = replace(world, servers=(chat,))
+            with trainer_for(
+                tmp_path,
+                tiny,
+                processor,
+                world,
+                ScriptedModel(script),
+                max_steps=4,
+                per_device_train_batch_size=N_ROLLOUTS,
+            ) as trainer:
+                trainer.train()
+    logged = [entry for entry in trainer.state.log_history if "step_time" in entry]
+    assert [entry["unscored"] for entry in logged] == [0.0, 1.0, 0.0, 0.0]
+    assert [entry["ranks_without_reward"] for entry in logged] == [0.0, 1.0, 0.0, 0.0]
+    assert len(pauses) == 2
+    told = [record.getMessage() for record in caplog.records]
+    assert "judge stopped answering: waiting for it, 300 s at most" in told
+    assert "judge answers again" in told
+
+
+def test_one_rank_that_can_measure_nothing_ends_the_run(
+    tmp_path: Path, tiny: Path, processor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training import trainer as module
+
+    gather = module.gather_object
+
+    def of_two(values: list[Any]) -> list[Any]:
+        """What a second rank adds whose judge is down."""
+        is_loss = values and isinstance(values[0], tuple)
+        return [*values, (True, "the judge is down")] if is_loss else gather(values)
+
+    monkeypatch.setattr(module, "gather_object", of_two)
+    model = ScriptedModel(lambda _number, _turn: "." + answer("ok red"))
+    with (
+        trainer_for(tmp_path, tiny, processor, fake_world(), model, max_steps=9) as trainer,
+        pytest.raises(UserError, match=r"3 batches in a row by rank 1: the judge is down"),
+    ):
+        trainer.train()
+    assert trainer.state.global_step == 2
 
 
 def test_a_teacher_that_fails_is_counted_and_the_episode_goes_on(

@@ -340,7 +340,7 @@ def test_where_nothing_can_be_measured_training_stops_in_one_line(
     model = ScriptedModel(lambda _, turn: TWO_TURNS[turn])
     with (
         trainer_for(tmp_path, tiny, processor, world, model, max_steps=9) as trainer,
-        pytest.raises(UserError, match=r"3 batches in a row: the judge is down"),
+        pytest.raises(UserError, match=r"3 batches in a row by rank 0: the judge is down"),
     ):
         trainer.train()
     assert trainer.state.global_step == 2
