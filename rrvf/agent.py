@@ -68,6 +68,8 @@ from rrvf.written_calls import ToolCall
 STOP = ("</tool_call>", "</answer>")
 """Where generation ends."""
 
+NO_CALL_LEFT = "No call is left. Give your final answer now."
+
 _RESPONSE_TAG = re.compile(r"</?tool_response>")
 _MOST_ERROR = 2000
 _MOST_STRETCHED = 150
@@ -93,6 +95,8 @@ class AgentSettings:
         attach_rendering: Show the policy its rendering beside the comments. It is always shown
             where no comments came.
         native_calls: The policy is offered the tool by its endpoint, not in words.
+        tell_last_call: Say, after the last call that an episode has room for, that no call is left,
+            so that it is answered rather than cut off.
         max_pixels: A larger picture is scaled down to it before the policy sees it. Qwen2.5-VL
             makes at most 2,675 tokens of the default, so that an episode fits into 32,768.
     """
@@ -107,6 +111,7 @@ class AgentSettings:
     unanswered: Unanswered = LoopOptions.unanswered
     attach_rendering: bool = LoopOptions.attach_rendering
     native_calls: bool = LoopOptions.native_tools
+    tell_last_call: bool = LoopOptions.tell_last_call
     max_pixels: int = LoopOptions.max_pixels
 
     def __post_init__(self) -> None:
@@ -138,6 +143,8 @@ class AgentSettings:
             "attach_rendering": self.attach_rendering,
             "native_calls": self.native_calls,
             "policy_max_pixels": self.max_pixels,
+            # Left out where it is off: runs recorded before it was there go on.
+            **({"tell_last_call": True} if self.tell_last_call else {}),
         }
 
     def system(self) -> str:
@@ -213,6 +220,7 @@ class Episode:
     _requests: list[str | Observation] = field(default_factory=list[str | Observation], repr=False)
     _end_reason: StopReason | None = None
     _final: str | None = None
+    _is_told: bool = False
 
     def __post_init__(self) -> None:
         text = self.prompt or self.settings.prompt.user
@@ -288,7 +296,7 @@ class Episode:
     def _take_calls(self, completion: Completion, calls: Sequence[ToolCall]) -> list[ToolRequest]:
         if len(self._turns) >= self.settings.max_turns:
             self._end_reason = "max_turns"
-        elif self.tokens_left() <= 0:
+        elif self.tokens_left() <= 0 or self._is_told:
             self._end_reason = "token_budget"
         native = add_ids(completion.tool_calls, len(self._turns))
         text = (completion.text,) if completion.text else ()
@@ -319,8 +327,30 @@ class Episode:
         self._requests = []
         if self._end_reason is not None:
             self.end(self._end_reason)
-        else:
-            self._messages += self._build_responses(by_call)
+            return
+        self._messages += self._build_responses(by_call)
+        if self.settings.tell_last_call and self._has_no_call_left():
+            self.say_no_call_is_left()
+
+    def _has_no_call_left(self) -> bool:
+        """Whether another call would be the end, as far as the rules themselves tell."""
+        if len(self._turns) >= self.settings.max_turns - 1:
+            return True
+        if self.settings.max_tokens is None:
+            return False
+        longest = max(_n_tokens(turn.completion) for turn in self._turns)
+        return self.settings.max_tokens - self._count_tokens() < longest + self.settings.turn_tokens
+
+    def say_no_call_is_left(self) -> None:
+        """Have the next completion answer: another call would end the episode without an answer.
+
+        Whoever counts tokens that this class does not see, as training does, calls it.
+        """
+        if self._is_told:
+            return
+        self._is_told = True
+        last = self._messages[-1]
+        self._messages[-1] = replace(last, parts=(*last.parts, NO_CALL_LEFT))
 
     def _build_responses(self, observations: Sequence[Observation]) -> list[Message]:
         native = self._messages[-1].tool_calls

@@ -260,6 +260,9 @@ class LoopOptions:
     unanswered: Annotated[
         Unanswered, _loop(help="What is scored of an episode without an answer.")
     ] = "nothing"
+    tell_last_call: Annotated[
+        bool, _loop(help="Say after the last call that there is room for that none is left.")
+    ] = False
     concurrency: Annotated[int, _loop(least=1, help="Episodes that wait at a time.")] = 16
     teacher: Annotated[
         str | None, _teacher(help="Model that comments; without it, renderings are shown.")

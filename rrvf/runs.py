@@ -221,6 +221,7 @@ def _build_rules(loop: LoopOptions, language: Language) -> AgentSettings:
         attach_rendering=loop.attach_rendering,
         max_pixels=loop.max_pixels,
         unanswered=loop.unanswered,
+        tell_last_call=loop.tell_last_call,
         native_calls=loop.native_tools,
     )
     if loop.policy_prompt is None:

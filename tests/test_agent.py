@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrvf.agent import STOP, AgentSettings, Canvas, Episode, run_episode
+from rrvf.agent import NO_CALL_LEFT, STOP, AgentSettings, Canvas, Episode, run_episode
 from rrvf.bench import Bench
 from rrvf.chat import Chat, ChatSettings, Message, ToolCall
 from rrvf.errors import HarnessError, SetupError, UserError
@@ -426,6 +426,34 @@ def test_the_budget_bounds_every_completion() -> None:
 def test_a_budget_holds_where_nobody_counts() -> None:
     done, _ = run(*[Completion("x" * 300 + call(OK))] * 5, max_tokens=250)
     assert (done.stop_reason, len(done.turns)) == ("token_budget", 2)
+
+
+def told_last(policy: ScriptedPolicy) -> list[bool]:
+    """Of each turn, whether the policy was told that no call is left."""
+    return [any(NO_CALL_LEFT in texts([message]) for message in shown) for shown in policy.shown]
+
+
+def test_the_last_call_is_told() -> None:
+    _, policy = run(call(OK), call(OK), answer(OK), max_turns=3, tell_last_call=True)
+    assert told_last(policy) == [False, False, True]
+    _, policy = run(call(OK), call(OK), answer(OK), max_turns=3)
+    assert told_last(policy) == [False, False, False]
+
+
+def test_the_last_call_is_told_where_the_budget_holds_no_other() -> None:
+    turns = [Completion(call(OK), "stop", output_tokens=30)] * 2
+    limits = {"max_tokens": 140, "turn_tokens": 60, "tell_last_call": True}
+    # After 60 of 140 tokens there are 80: too few for another 30 and an answer of 60.
+    _, policy = run(*turns, answer(OK), **limits)
+    assert told_last(policy) == [False, False, True]
+    done, _ = run(*turns, turns[0], **limits)
+    assert (done.stop_reason, len(done.turns)) == ("token_budget", 3)
+
+
+def test_the_last_call_is_told_in_the_reply_to_a_native_call() -> None:
+    said = Completion("", "tool_calls", (native(OK),))
+    _, policy = run(said, answer(OK), max_turns=2, tell_last_call=True, native_calls=True)
+    assert told_last(policy) == [False, True]
 
 
 # --------------------------------------------------------------------------------- the teacher

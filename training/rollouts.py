@@ -73,6 +73,7 @@ class Rollout:
         mask: 1 for each token that the model wrote, 0 for what it was told.
         logprobs: Of each token as it was sampled, 0 for what it was told.
         pictures: Of the whole rollout, in the order of its tokens.
+        longest_turn: Tokens of a reply and of what it was told, at most so far.
         failure: Why it could not begin.
     """
 
@@ -83,6 +84,7 @@ class Rollout:
     mask: list[int] = field(default_factory=list[int])
     logprobs: list[float] = field(default_factory=list[float])
     pictures: list[Any] = field(default_factory=list[Any])
+    longest_turn: int = 0
     failure: Trajectory | None = None
     score: Future[Rewarded] | None = None
 
@@ -259,11 +261,20 @@ class Rollouts:
         episode.observe([self._respond(request, rollout, episode) for request in requests])
         if episode.stop_reason is not None:
             return
-        messages = episode.messages()[n_known + 1 :]  # after what the model said itself
-        tokens = self._chat.continuation(messages, ended=reply.ended)
-        # There must be room for one more completion, however long.
-        room = self._world.max_tokens - self._world.settings.turn_tokens
-        if len(rollout.ids) + len(tokens.ids) > room:
+
+        def continuation() -> Tokens:
+            messages = episode.messages()[n_known + 1 :]  # after what the model said itself
+            return self._chat.continuation(messages, ended=reply.ended)
+
+        tokens = continuation()
+        settings = self._world.settings
+        rollout.longest_turn = max(rollout.longest_turn, len(reply.ids) + len(tokens.ids))
+        # What is left once there is one more completion, however long.
+        room = self._world.max_tokens - len(rollout.ids) - settings.turn_tokens
+        if settings.tell_last_call and len(tokens.ids) + rollout.longest_turn > room:
+            episode.say_no_call_is_left()
+            tokens = continuation()
+        if len(tokens.ids) > room:
             episode.end("token_budget")
         else:
             rollout.add_tokens(tokens)

@@ -45,6 +45,7 @@ class WorldArguments:
     max_rollout_tokens: int = option("Of an episode after its prompt, with observations.", 8192)
     attach_rendering: bool = as_in_evaluation(LoopOptions, "attach_rendering")
     unanswered: Unanswered = as_in_evaluation(LoopOptions, "unanswered")
+    tell_last_call: bool = as_in_evaluation(LoopOptions, "tell_last_call")
     max_pixels: int = as_in_evaluation(LoopOptions, "max_pixels")
     teacher: str | None = as_in_evaluation(LoopOptions, "teacher")
     teacher_base_url: str | None = as_in_evaluation(LoopOptions, "teacher_base_url")

@@ -67,6 +67,7 @@ def open_world(
         turn_tokens=turn_tokens,
         attach_rendering=options.attach_rendering,
         unanswered=options.unanswered,
+        tell_last_call=options.tell_last_call,
         max_pixels=options.max_pixels,
     )
     rules = reward_settings(reward)

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from trl import GRPOConfig
 
-from rrvf.agent import AgentSettings, widen
+from rrvf.agent import NO_CALL_LEFT, AgentSettings, widen
 from rrvf.chat import Message, Picture
 from rrvf.errors import UserError
 from rrvf.policies import to_parts
@@ -314,6 +314,34 @@ def test_an_observation_that_does_not_fit_ends_the_episode(
         found = rollouts.play(["s0"], trainer)
     assert found["rewarded"][0].trajectory.stop_reason == "token_budget"
     assert all(found["env_mask"][0])
+
+
+def test_an_episode_is_answered_before_its_budget_is_spent(
+    tmp_path: Path, tiny: Path, processor: Any
+) -> None:
+    def play(tell: bool) -> tuple[str, int, bool]:
+        """How an episode ends whose model calls until it is told not to."""
+
+        def answers(trainer: Any, chat: ChatTokens, prompts: Any, stop: Any) -> Any:
+            text = chat.text(prompts[0].ids)
+            said = "." + answer("ok red") if NO_CALL_LEFT in text else SEES
+            return ScriptedModel(lambda _number, _turn: said)(trainer, chat, prompts, stop)
+
+        chat = ChatTokens(processor)
+        world = fake_world(max_tokens=1200, max_turns=40, tell_last_call=tell)
+        with trainer_for(tmp_path, tiny, processor, world, answers) as trainer:
+            rollouts = Rollouts(world, chat, Watchdog(tmp_path, 0), sample, answers)
+            found = rollouts.play(["s0"], trainer)
+        [ids] = found["completion_ids"] or []
+        done = found["rewarded"][0]
+        return done.trajectory.stop_reason, len(ids), done.reward.total > 1
+
+    stop_reason, n_tokens, is_rewarded = play(tell=True)
+    assert (stop_reason, is_rewarded) == ("answered", True)
+    assert n_tokens <= 1200
+    stop_reason, n_tokens, is_rewarded = play(tell=False)
+    assert (stop_reason, is_rewarded) == ("token_budget", False)
+    assert n_tokens <= 1200
 
 
 def test_a_rank_whose_episodes_are_over_generates_along(
