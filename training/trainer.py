@@ -23,6 +23,7 @@ from rrvf.rewards import Rewarded
 from rrvf.types import SampleResult
 from training.checkpoints import load_weights
 from training.generation import SamplingLimits
+from training.padding import Unpadded
 from training.rollouts import Rollouts, totals
 from training.vllm_sync import keep_base_exact
 from training.watchdog import Watchdog
@@ -92,6 +93,9 @@ class RrvfTrainer(GRPOTrainer):
         if self._mode() == "train":
             self._sampling_limits.check(self._metrics["train"])
         return self._drop_lost(output)
+
+    def _get_per_token_logps_and_entropies(self, model: Any, *inputs: Any, **named: Any) -> Any:
+        return super()._get_per_token_logps_and_entropies(Unpadded(model), *inputs, **named)
 
     def _drop_lost(self, output: dict[str, Any]) -> dict[str, Any]:
         """Take out of the loss what can teach nothing; TRL only makes its advantage 0.
