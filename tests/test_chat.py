@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import os
 import random
 import signal
 import struct
@@ -23,7 +24,16 @@ from typing import Any
 
 import pytest
 
-from rrvf.chat import Chat, ChatSettings, EmptyAnswerError, Message, Picture, ToolCall
+from rrvf.chat import (
+    Answer,
+    Chat,
+    ChatSettings,
+    EmptyAnswerError,
+    Message,
+    Picture,
+    ToolCall,
+    cache,
+)
 from rrvf.chat.client import GIVE_UP_AFTER
 from rrvf.chat.cost import estimate_tokens
 from rrvf.errors import HarnessError, SetupError, UserError
@@ -921,3 +931,29 @@ def test_a_proxy_is_not_asked_for_a_server_on_this_machine(
         Chat(ChatSettings("m", base_url=server.url, attempts=1)) as chat,
     ):
         assert chat.ask([Message("user", ("how alike?",))]).text == "91/100"
+
+
+# ------------------------------------------------------------------------------- bounds of the disk
+
+
+def test_of_too_many_answers_the_oldest_go(tmp_path: Path) -> None:
+    paths = []
+    for number in range(20):
+        key = f"{number:02x}" * 32
+        cache.store(tmp_path, key, Answer(f"answer {number}", "stop", 1, 1))
+        path = tmp_path / key[:2] / f"{key}.json"
+        os.utime(path, (1000 + number, 1000 + number))
+        paths.append(path)
+    assert cache.prune(tmp_path, most_answers=20) == 0
+    assert all(path.exists() for path in paths)
+    assert cache.prune(tmp_path, most_answers=10) == 11  # down to nine tenths
+    assert [path.exists() for path in paths] == [False] * 11 + [True] * 9
+
+
+def test_a_chat_looks_after_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pruned: list[Path] = []
+    monkeypatch.setattr(cache, "prune", pruned.append)
+    with chat_with(answer("yes"), tmp_path) as (chat, _):
+        for number in range(3):
+            chat.ask(question(f"number {number}"))
+    assert pruned == [tmp_path]

@@ -165,12 +165,11 @@ def _generate_with_transformers(
 
     unwrap: Any = importlib.import_module("trl.models").unwrap_model_for_generation
 
-    inputs = model_inputs(trainer, prompts)
-    tokenizer = trainer.processing_class.tokenizer
     config = copy.deepcopy(trainer.generation_config)
     config.stop_strings = list(stop)
     if not trainer.model.training:  # evaluation takes the likeliest words
         config.update(do_sample=False, temperature=1.0, top_p=1.0, top_k=50, min_p=None)
+    size = trainer.conversations_at_once
     with (
         unwrap(
             trainer.model_wrapped,
@@ -181,10 +180,42 @@ def _generate_with_transformers(
         ) as model,
         torch.no_grad(),
     ):
-        rows = model.generate(**inputs, generation_config=config, tokenizer=tokenizer)
+        return [
+            reply
+            for start in range(0, len(prompts), size)
+            for reply in _continue(
+                model, config, trainer, chat, prompts[start : start + size], stop
+            )
+        ]
+
+
+def _continue(
+    model: Any,
+    config: Any,
+    trainer: Any,
+    chat: ChatTokens,
+    prompts: Sequence[Tokens],
+    stop: Sequence[str],
+) -> list[Generated]:
+    """One call of the model."""
+    inputs = model_inputs(trainer, prompts)
+    tokenizer = trainer.processing_class.tokenizer
+    rows = model.generate(**inputs, generation_config=config, tokenizer=tokenizer)
     ends = {*trainer.eos_token_ids, tokenizer.pad_token_id}
     replies = rows[:, inputs["input_ids"].shape[1] :].tolist()
     return [_read_row(row, ends, chat, stop) for row in replies]
+
+
+def count_slots(n_own: int, n_most: int, size: int) -> int:
+    """For how many conversations a rank generates, so that all ranks call the model equally often.
+
+    Args:
+        n_own: Conversations of this rank.
+        n_most: Of the rank that has most.
+        size: Conversations a call.
+    """
+    n_calls = -(-n_most // size)
+    return max(n_own, (n_calls - 1) * size + 1)
 
 
 def _read_row(row: list[int], ends: set[int], chat: ChatTokens, stop: Sequence[str]) -> Generated:

@@ -23,6 +23,7 @@ from rrvf.errors import HarnessError, UserError
 from rrvf.types import Sample
 from training.command import read_arguments, run_as_command, tell_ranks
 from training.data import TrainingData, load, separate, split
+from training.records import describe_environment
 from training.settings import DataArguments, RewardArguments, RunArguments, WorldArguments
 
 if TYPE_CHECKING:
@@ -103,20 +104,21 @@ def train_in(
     from training.checkpoints import MarkWhole, find_checkpoint
     from training.generation import SamplingLimits
     from training.models import load_model, load_processor, lora
-    from training.records import RolloutLog
+    from training.records import RolloutLog, push_folder
     from training.rollouts import Rollouts
     from training.trainer import RrvfTrainer
-    from training.watchdog import Watchdog
+    from training.watchdog import Watchdog, find_memory_meter
 
     out, rank = Path(arguments.output_dir), arguments.process_index
     processor = load_processor(run)
     prepare(arguments, processor)
     find = finder([part.with_canvas(world.bench) for part in (samples, held_out) if part])
     with ExitStack() as stack:
-        watchdog = Watchdog(out / "ranks", rank, run.patience)
+        watchdog = Watchdog(out / "ranks", rank, run.patience, find_memory_meter())
         stack.callback(watchdog.close)
         rollouts = Rollouts(world, ChatTokens(processor), watchdog, find)
         stack.callback(rollouts.close)
+        check_context(arguments, rollouts.longest_episode())
         model = load_model(run, arguments)
         trainer: Any = RrvfTrainer(
             rollouts=rollouts,
@@ -125,6 +127,7 @@ def train_in(
             sampling_limits=SamplingLimits(
                 run.max_sampling_difference, run.min_sampling_ratio, run.max_sampling_ratio
             ),
+            conversations_at_once=run.conversations_at_once,
             on_rollouts=RolloutLog(out, run.rollouts_every, rank),
             model=model,
             args=arguments,
@@ -142,6 +145,8 @@ def train_in(
         trainer.save_model(str(out / "final"))
         if rank == 0:
             processor.save_pretrained(out / "final")
+            if run.push_final_to:
+                push_folder(out / "final", run.push_final_to)
 
 
 def open_data(options: DataArguments) -> tuple[TrainingData, TrainingData | None, dict[str, Any]]:
@@ -234,6 +239,27 @@ def _check_saving(arguments: Any) -> None:
         )
 
 
+def check_context(arguments: Any, n_tokens: int) -> None:
+    """VLLM beside the trainer must hold a whole episode.
+
+    Args:
+        arguments: A ``trl.GRPOConfig``.
+        n_tokens: Of the longest episode, its prompt included.
+
+    Raises:
+        UserError: It does not.
+    """
+    length = arguments.vllm_max_model_length
+    if not arguments.use_vllm or arguments.vllm_mode != "colocate" or length is None:
+        return
+    if length < n_tokens:
+        raise UserError(
+            f"vllm_max_model_length ({length}) is too short: an episode takes up to {n_tokens} "
+            "tokens, a prompt with a picture of max_pixels and max_rollout_tokens; give as many, "
+            "or lower max_pixels or max_rollout_tokens"
+        )
+
+
 def rows(ids: Sequence[str]) -> Any:
     """A data set of TRL's that names samples; their pictures and code stay out of it."""
     datasets: Any = importlib.import_module("datasets")
@@ -254,6 +280,7 @@ def write_card(out: Path, record: Mapping[str, Any], world: World, arguments: An
         "rewards": world.rewarder.settings.protocol(),
         "scoring": bench.protocol(),
         "environment": bench.environment(),
+        "training_environment": describe_environment(),
     }
     text = json.dumps(_strip_secrets(card), indent=2, default=str)
     (out / CARD).write_text(text + "\n", encoding="utf-8")

@@ -141,9 +141,12 @@ def states(
 # ---------------------------------------------------------------------------------- activations
 
 
-def picture_tokens(pixels: int = 1024 * 1024) -> int:
-    """Tokens of a picture: one for each 28 x 28 pixels (two patches of 14 each way)."""
-    return pixels // (28 * 28)
+def picture_tokens(side: int = 1024) -> int:
+    """Tokens of a square picture: one for each 28 x 28 pixels (two patches of 14 each way).
+
+    Qwen's preparation takes the nearest multiple of 28 for each side.
+    """
+    return round(side / 28) ** 2
 
 
 def activations(model: Model, tokens: int, pictures: int, *, vision: bool) -> float:
@@ -231,7 +234,7 @@ class Plan:
     nodes: int = 1
     stage: Stage = 2
     offload: Offload = "none"
-    tokens: int = 12288
+    tokens: int = 16384
     pictures: int = 5
     vision: bool = True
     vllm: float = 0.0
@@ -244,6 +247,14 @@ class Plan:
         if self.rank:
             return model.lora(self.rank)
         return model.total if self.vision else model.text
+
+    def checkpoint(self) -> float:
+        """Gigabytes (10**9 bytes) of a checkpoint that training can go on from.
+
+        Weights in 16 bit, under DeepSpeed beside a master copy and two moments in 32; of LoRA the
+        adapter alone, with weights and moments in 32.
+        """
+        return (12 if self.rank else 14) * self.trained / 1e9
 
     def on_cpu(self) -> float:
         """GiB of a node's memory."""
@@ -281,7 +292,7 @@ PLANS: Mapping[str, Plan] = {
     "grpo_paper_8gpu": Plan(model="7B", vllm=0.4, sleeps=True),
     "grpo_lora_1gpu": Plan(model="7B", rank=64, gpus=1, stage=0, vllm=0.4),
     "grpo_slurm": Plan(model="7B", gpus=16, nodes=2),
-    "sft_cold_start": Plan(model="7B", tokens=16384, pictures=6),
+    "sft_cold_start": Plan(model="7B", pictures=6),
     "sft_reference_code": Plan(model="7B", tokens=8192, pictures=1),
 }
 """The recipes of ``configs/``; the tests hold the two against each other."""
@@ -359,7 +370,7 @@ def _activation_rows() -> Rows:
             f"{tokens:,} tokens, pictures: {pictures}",
             *(activations(model, tokens, pictures, vision=True) / GIB for model in MODELS.values()),
         ]
-        for tokens, pictures in ((4096, 1), (8192, 1), (12288, 5), (16384, 6), (32768, 6))
+        for tokens, pictures in ((4096, 1), (8192, 1), (12288, 5), (16384, 5), (32768, 6))
     ]
 
 
@@ -369,7 +380,7 @@ def _serving_rows() -> Rows:
         ("7B", 1, 0.4), ("7B", 1, 0.9), ("32B", 1, 0.95), ("32B", 2, 0.9), ("72B", 2, 0.95),
         ("72B", 4, 0.9), ("72B", 8, 0.9),
     ):  # fmt: skip
-        number = count_conversations(MODELS[name], 12288, share=share, gpus=gpus)
+        number = count_conversations(MODELS[name], 16384, share=share, gpus=gpus)
         rows.append([name, gpus, str(share), f"{number:.0f}" if number >= 1 else "does not start"])
     return rows
 
@@ -380,7 +391,16 @@ def _recipe_rows() -> Rows:
         fixed, working, vllm = plan.parts()
         total = plan.on_gpu()
         rows.append(
-            [name, plan.gpus, fixed, working, vllm, total, "yes" if total <= CARD else "no"]
+            [
+                name,
+                plan.gpus,
+                fixed,
+                working,
+                vllm,
+                total,
+                "yes" if total <= CARD else "no",
+                f"{plan.checkpoint():.1f}",
+            ]
         )
     return rows
 
@@ -397,11 +417,12 @@ def page() -> str:
 # Memory and cost
 
 Written by `python -m training.memory`; change that file, not this one. All of it is computed, none
-of it measured. Formulas and their sources stand in `training/memory.py`. GiB are 2**30 bytes; a
-card "of 80 GB" has {CARD:.0f} of them, and what fits on it is bold. Every total holds
-{OVERHEAD:.0f} GiB for the CUDA context, NCCL, DeepSpeed's buckets and fragmentation, which is an
-assumption. Pictures are of 1024 x 1024 pixels, {picture_tokens():,} tokens each. A GPU works on one
-conversation at a time (`per_device_train_batch_size: 1`); twice as many need twice the activations.
+of it measured: a run's log has `memory_gib/*`, the peak of each phase, to compare with. Formulas
+and their sources stand in `training/memory.py`. GiB are 2**30 bytes; a card "of 80 GB" has
+{CARD:.0f} of them, and what fits on it is bold. Every total holds {OVERHEAD:.0f} GiB for the CUDA
+context, NCCL, DeepSpeed's buckets and fragmentation, which is an assumption. Pictures are of
+1024 x 1024 pixels, {picture_tokens():,} tokens each. A GPU works on one conversation at a time
+(`per_device_train_batch_size: 1`); twice as many need twice the activations.
 
 ## The models
 {
@@ -434,21 +455,35 @@ With gradient checkpointing, all weights trained.
     }
 
 ## LoRA of rank 64, GiB a GPU
-{plan.tokens:,} tokens with {plan.pictures} pictures. Bold fits.
+{plan.tokens:,} tokens with {
+        plan.pictures
+    } pictures. Bold fits. With ZeRO-3 the weights for vLLM are
+put together layer by layer. Without vLLM set `ds3_gather_for_generation: false`, or each GPU holds
+the whole model while it generates: 62 GiB more for 32B, 137 GiB for 72B.
 
 {table(["model", "1 GPU", "1 GPU, vLLM beside it with 0.4", "8 GPUs, ZeRO-3"], _adapter_rows())}
 
 ## Serving with vLLM
-How many conversations of 12,288 tokens the cache holds at once.
+How many conversations of 16,384 tokens the cache holds at once.
 
 {table(["model", "GPUs of a copy", "share of a GPU", "conversations"], _serving_rows())}
 
 ## The recipes, GiB a GPU
-Where vLLM sleeps during the update, activations and vLLM do not add up.
+Where vLLM sleeps during the update, activations and vLLM do not add up. A recipe keeps its last
+three checkpoints (`save_total_limit: 3`) and the result: room for four of them is needed on disk.
 
 {
         table(
-            ["recipe", "GPUs", "model states", "activations", "vLLM", "together", "fits"],
+            [
+                "recipe",
+                "GPUs",
+                "model states",
+                "activations",
+                "vLLM",
+                "together",
+                "fits",
+                "a checkpoint, GB",
+            ],
             _recipe_rows(),
         )
     }

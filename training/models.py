@@ -51,8 +51,10 @@ def load_model(run: RunArguments, arguments: Any) -> Any:
     is_short = arguments.bf16 and (deepspeed or run.lora_rank > 0)
     dtype = torch.bfloat16 if is_short else torch.float32
     try:
-        model = hub.AutoModelForImageTextToText.from_pretrained(run.model, dtype=dtype)
-    except (OSError, ValueError) as error:
+        model = hub.AutoModelForImageTextToText.from_pretrained(
+            run.model, dtype=dtype, attn_implementation=run.attention
+        )
+    except (OSError, ValueError, ImportError) as error:
         raise UserError(f"{run.model}: no weights to load: {_line(error)}") from error
     if run.freeze_vision:
         freeze_vision(model)
@@ -72,6 +74,25 @@ def freeze_vision(model: Any) -> None:
         raise UserError(f"freeze_vision: {type(model).__name__} has no part called {_VISION}")
     for parameter in frozen:
         parameter.requires_grad_(False)
+
+
+def skip_frozen_vision(model: Any) -> None:
+    """Compute a vision tower that is not trained without anything to differentiate it by.
+
+    Gradient checkpointing makes the tower's inputs need a gradient, for the sake of layers that are
+    trained behind them; where none is, its activations would be kept and its way back computed for
+    nothing. A tower that is trained stays as it is.
+
+    Args:
+        model: With its adapters, if it has any; changed in place.
+    """
+    import torch
+
+    for name, module in model.named_modules():
+        if name.rpartition(".")[2] == _VISION and not any(
+            parameter.requires_grad for parameter in module.parameters()
+        ):
+            module.forward = torch.no_grad()(module.forward)
 
 
 def lora(run: RunArguments, model: Any) -> Any:

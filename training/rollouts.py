@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,7 +25,7 @@ from rrvf.teacher import Teacher
 from rrvf.trajectories import STOP_REASONS, Completion, Observation, Trajectory
 from rrvf.types import Sample
 from training.chat_tokens import ChatTokens, Tokens
-from training.generation import Generated, generate
+from training.generation import Generated, count_slots, generate
 from training.vllm_sync import keep_awake
 from training.watchdog import Watchdog
 
@@ -163,6 +164,13 @@ class Rollouts:
         """
         return self.play(trainer.batch_ids, trainer)
 
+    def longest_episode(self) -> int:
+        """Tokens of an episode at most: a prompt with the largest picture, and its rollout."""
+        settings = self._world.settings
+        side = math.isqrt(settings.max_pixels)
+        episode = Episode("", "", _blank(side), settings)
+        return len(self._chat.prompt(episode.messages()).ids) + self._world.max_tokens
+
     def play(self, ids: Sequence[str], trainer: Any) -> dict[str, list[Any] | None]:
         """As above, for the samples of these ids."""
         self._wait_for_servers()
@@ -230,7 +238,9 @@ class Rollouts:
             n_most = max_over_ranks(n_active, trainer.accelerator)
         if n_most == 0:
             return 0
-        return n_most if trainer.use_vllm else max(1, n_active)
+        if trainer.use_vllm:
+            return n_most
+        return count_slots(n_active, n_most, trainer.conversations_at_once)
 
     def _turn(self, rollouts: Sequence[Rollout], n_slots: int, turn: int, trainer: Any) -> None:
         active = [rollout for rollout in rollouts if rollout.goes_on]
@@ -290,12 +300,12 @@ class Rollouts:
             )
 
 
-def _blank() -> bytes:
-    """A small white PNG."""
+def _blank(side: int = 56) -> bytes:
+    """A white PNG of so many pixels each way."""
     from PIL import Image
 
     out = io.BytesIO()
-    Image.new("RGB", (56, 56), "white").save(out, "PNG")
+    Image.new("RGB", (side, side), "white").save(out, "PNG")
     return out.getvalue()
 
 

@@ -89,10 +89,17 @@ class RunArguments:
     """The model, and how the run is watched."""
 
     model: str = option("Folder or name of a vision-language checkpoint.", "")
+    attention: str | None = option(
+        "How attention is computed, as transformers names it: sdpa, flash_attention_2.", None
+    )
     freeze_vision: bool = option("Leave the vision tower as it is.", False)
     own_template: bool = option("Keep the checkpoint's chat template.", False)
     lora_rank: int = option("LoRA of this rank; 0 trains all weights.", 0)
     lora_alpha: int = option("Of LoRA.", 32)
+    conversations_at_once: int = option(
+        "That a rank generates for without vLLM, which sees to it by itself.", 32
+    )
+    push_final_to: str | None = option("Repository on the hub for the result.", None)
     resume: bool = option("Go on from the last whole checkpoint, where there is one.", True)
     rollouts_every: int = option("Steps between batches whose episodes are kept for reading.", 20)
     patience: float = option("Seconds without progress before every rank's state is told.", 600.0)

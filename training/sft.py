@@ -48,6 +48,7 @@ from training.conversations import (
 )
 from training.data import TrainingData, load
 from training.grpo import open_data
+from training.records import describe_environment, push_folder
 from training.settings import DataArguments, RunArguments, as_in_evaluation, option
 
 logger = logging.getLogger(__name__)
@@ -342,7 +343,7 @@ def train(data: DataArguments, sft: SftArguments, run: RunArguments, arguments: 
         UserError: The settings cannot be used.
     """
     from training.checkpoints import MarkWhole, find_checkpoint
-    from training.models import load_model, load_processor, lora
+    from training.models import load_model, load_processor, lora, skip_frozen_vision
 
     tell_ranks()
     out = Path(arguments.output_dir)
@@ -365,6 +366,7 @@ def train(data: DataArguments, sft: SftArguments, run: RunArguments, arguments: 
         peft_config=lora(run, model),
         callbacks=[MarkWhole()],
     )
+    skip_frozen_vision(trainer.model)
     checkpoint = find_checkpoint(out) if run.resume else None
     if checkpoint is not None:
         logger.info("going on from %s", checkpoint)
@@ -372,6 +374,8 @@ def train(data: DataArguments, sft: SftArguments, run: RunArguments, arguments: 
     trainer.save_model(str(out / "final"))
     if arguments.process_index == 0:
         processor.save_pretrained(out / "final")
+        if run.push_final_to:
+            push_folder(out / "final", run.push_final_to)
     return trainer
 
 
@@ -409,7 +413,11 @@ def _parts(
 def _write_card(out: Path, card: Mapping[str, Any], arguments: Any) -> None:
     """The record of what this run is."""
     out.mkdir(parents=True, exist_ok=True)
-    record = {**card, "trl": json.loads(arguments.to_json_string())}
+    record = {
+        **card,
+        "trl": json.loads(arguments.to_json_string()),
+        "training_environment": describe_environment(),
+    }
     (out / "run_card.json").write_text(json.dumps(record, indent=2, default=str) + "\n")
 
 

@@ -23,6 +23,7 @@ from rrvf.rewards import Rewarded
 from rrvf.types import SampleResult
 from training.checkpoints import load_weights
 from training.generation import SamplingLimits
+from training.models import skip_frozen_vision
 from training.padding import Unpadded
 from training.rollouts import Rollouts, totals
 from training.vllm_sync import keep_base_exact
@@ -41,6 +42,7 @@ class RrvfTrainer(GRPOTrainer):
         max_lost_batches: After so many batches in a row in which a rank could measure no reward,
             training stops.
         sampling_limits: Batches beyond them end the training.
+        conversations_at_once: That transformers generates for; vLLM sees to that by itself.
         on_rollouts: Called with each batch of this rank's finished episodes.
         arguments: Those of ``trl.GRPOTrainer``.
     """
@@ -52,6 +54,7 @@ class RrvfTrainer(GRPOTrainer):
         watchdog: Watchdog,
         max_lost_batches: int = 3,
         sampling_limits: SamplingLimits | None = None,
+        conversations_at_once: int = 32,
         on_rollouts: Callable[[Sequence[Rewarded], int, str], None] | None = None,
         **arguments: Any,
     ) -> None:
@@ -59,12 +62,15 @@ class RrvfTrainer(GRPOTrainer):
         self._watchdog = watchdog
         self._max_lost_batches, self._n_lost_batches = max_lost_batches, Counter[int]()
         self._sampling_limits = sampling_limits or SamplingLimits()
+        self.conversations_at_once = conversations_at_once
         self._on_rollouts = on_rollouts
         self._lost_flags: list[bool] = []
         self._totals: dict[str, dict[str, list[float]]] = {"train": {}, "eval": {}}
+        self._peaks: dict[str, int] = {}
         self._results: dict[tuple[str, int], SampleResult] = {}
         self._bench = rollouts.bench
         super().__init__(reward_funcs=self.episode_reward, rollout_func=rollouts, **arguments)
+        skip_frozen_vision(self.model)
         if self.use_vllm:
             keep_base_exact(self.vllm_generation)
 
@@ -131,6 +137,8 @@ class RrvfTrainer(GRPOTrainer):
             for reward, group in zip(rewards, own_groups, strict=True)
         ]
         self._add_sums(mode, totals(rewarded, self._watchdog.take_seconds()))
+        for phase, peak in self._watchdog.take_peaks().items():
+            self._peaks[phase] = max(self._peaks.get(phase, 0), peak)
         self._add_sums(mode, _measure_spread(groups), everywhere=True)
         log_extra("stopped", [episode.trajectory.stop_reason for episode in rewarded])
         log_extra("status", [episode.outcome.result.status for episode in rewarded])
@@ -218,9 +226,20 @@ class RrvfTrainer(GRPOTrainer):
         for name, (total, count) in pooled.items():
             if count:
                 self._metrics[mode][name] = [total / count]
+        self._log_peaks(mode)
         if mode == "eval":
             logs.update(self._benchmark_metrics())
         super().log(logs, start_time)
+
+    def _log_peaks(self, mode: str) -> None:
+        """The most memory that a rank took in each phase; ``training`` is the update."""
+        peaks: dict[str, int] = {}
+        for own_peaks in gather_object([self._peaks]):
+            for phase, peak in own_peaks.items():
+                peaks[phase] = max(peaks.get(phase, 0), peak)
+        self._peaks.clear()
+        for phase, peak in peaks.items():
+            self._metrics[mode][f"memory_gib/{phase}"] = [peak / 2**30]
 
     def _benchmark_metrics(self) -> dict[str, float]:
         """Those of an evaluation that has ended, each held-out sample once."""

@@ -1,4 +1,4 @@
-"""Who is doing what: seconds by phase, and a warning when a rank is stuck in one.
+"""Who is doing what: seconds and memory by phase, and a warning when a rank is stuck in one.
 
 A hang of distributed training is silent: some ranks wait in a collective for one that never comes.
 Each rank writes the phase it is in into a small file; a rank that stays in one for long tells what
@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,10 +44,19 @@ class Watchdog:
         folder: Shared by all ranks; a file a rank is written there.
         rank: This one.
         patience: Seconds in one phase before it is told; again after each further stretch of it.
+        take_peak: Bytes of the GPU's memory that were taken at most since the last call.
     """
 
-    def __init__(self, folder: Path, rank: int, patience: float = 600.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        rank: int,
+        patience: float = 600.0,
+        take_peak: Callable[[], int] | None = None,
+    ) -> None:
         self._folder, self._rank, self._patience = folder, rank, patience
+        self._take_peak = take_peak
+        self._peaks: dict[str, int] = {}
         self._activity = Activity(IDLE, "", time.time())
         self._seconds: dict[str, float] = defaultdict(float)
         self._stop = threading.Event()
@@ -60,11 +69,13 @@ class Watchdog:
     def phase(self, name: str, detail: str = "") -> Generator[None]:
         """What happens inside belongs to this phase."""
         outer, start = self._activity, time.monotonic()
+        self._note_peak(outer.phase)
         self._activity = Activity(name, detail, time.time())
         self._write()
         try:
             yield
         finally:
+            self._note_peak(name)
             self._seconds[name] += time.monotonic() - start
             self._activity = Activity(outer.phase, outer.detail, time.time())
             self._write()
@@ -74,6 +85,15 @@ class Watchdog:
         seconds = dict(self._seconds)
         self._seconds.clear()
         return seconds
+
+    def take_peaks(self) -> dict[str, int]:
+        """Bytes of the GPU's memory at most, by phase, since the last call; empty without one."""
+        peaks, self._peaks = self._peaks, {}
+        return peaks
+
+    def _note_peak(self, phase: str) -> None:
+        if self._take_peak is not None:
+            self._peaks[phase] = max(self._peaks.get(phase, 0), self._take_peak())
 
     def close(self) -> None:
         """Watch no longer."""
@@ -111,3 +131,19 @@ class Watchdog:
             if wait >= self._patience:
                 report_time = time.time()
                 logger.warning("no progress for %.0f s: %s", wait, self.report())
+
+
+def take_gpu_peak() -> int:
+    """Bytes that this process took of its GPU at most since the last call."""
+    import torch
+
+    peak = torch.cuda.max_memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    return peak
+
+
+def find_memory_meter() -> Callable[[], int] | None:
+    """What tells the peak of this process's GPU; ``None`` where there is none."""
+    import torch
+
+    return take_gpu_peak if torch.cuda.is_available() else None

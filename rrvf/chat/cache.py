@@ -1,12 +1,14 @@
-"""Answers on disk: what was paid for once is never paid for again.
+"""Answers on disk: what was paid for once is not paid for again.
 
 One JSON file an answer, named by the question's fingerprint, written beside and renamed into place,
-so that several processes may share the folder. An entry that cannot be read counts as absent.
+so that several processes may share the folder. An entry that cannot be read counts as absent. Of
+very many the oldest go: a training run asks a judge some hundred thousand questions.
 """
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +17,11 @@ from rrvf.chat.question import Answer, ToolCall
 from rrvf.files import write_atomically
 
 _T = TypeVar("_T")
+
+MOST_ANSWERS = 500_000
+"""Kept in a folder, of about 1 KB each; beyond it the oldest go."""
+
+_PRUNE_TO = 0.9
 
 
 def load(folder: Path, key: str, since: float = 0.0) -> Answer | None:
@@ -43,6 +50,30 @@ def store(folder: Path, key: str, answer: Answer) -> None:
     entry = asdict(answer)
     del entry["cached"]
     write_atomically(_path(folder, key), json.dumps(entry).encode("ascii"))
+
+
+def prune(folder: Path, most_answers: int = MOST_ANSWERS) -> int:
+    """Remove the oldest answers where there are too many.
+
+    Args:
+        folder: Where answers are kept.
+        most_answers: More than these are brought down to nine tenths of it.
+
+    Returns:
+        How many were removed.
+    """
+    ages: list[tuple[float, Path]] = []
+    for path in folder.glob("??/*.json"):
+        with suppress(OSError):  # another process prunes, too
+            ages.append((path.stat().st_mtime, path))
+    if len(ages) <= most_answers:
+        return 0
+    ages.sort()
+    surplus = ages[: len(ages) - int(_PRUNE_TO * most_answers)]
+    for _, path in surplus:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    return len(surplus)
 
 
 def _path(folder: Path, key: str) -> Path:

@@ -55,6 +55,9 @@ _NEXT_SECOND = 1.1
 
 _NOT_IMPLEMENTED = 501
 
+_PRUNE_EVERY = 10_000
+"""Answers that are kept between two looks at how many there are."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChatSettings:
@@ -114,9 +117,10 @@ class Chat:
     """A model behind an OpenAI-compatible server; every method may be called from any thread.
 
     Answers are kept in ``folder``, one file each. An answer that is on its way when the process is
-    killed is paid and lost; any other is never asked for again, except an empty one. It is filed
-    under question and :class:`rrvf.chat.Identity`: under another address, or of a server that says
-    otherwise of its model, the same question is asked anew.
+    killed is paid and lost; any other is not asked for again, except an empty one, and the oldest
+    of more than :data:`rrvf.chat.cache.MOST_ANSWERS`. It is filed under question and
+    :class:`rrvf.chat.Identity`: under another address, or of a server that says otherwise of its
+    model, the same question is asked anew.
 
     Args:
         settings: Whom to ask.
@@ -152,6 +156,7 @@ class Chat:
         self._was_reached = False
         self._is_given_up = False
         self._n_unanswered = 0
+        self._n_kept = itertools.count()
         self._identity_lock = threading.Lock()
         self._identity: Identity | None = None
         self._unique_name = secrets.token_hex(16)
@@ -347,6 +352,8 @@ class Chat:
         if self._folder is None:
             return
         try:
+            if next(self._n_kept) % _PRUNE_EVERY == 0:
+                cache.prune(self._folder)
             cache.store(self._folder, key, answer)
         except OSError as error:
             line = f"answers cannot be kept in {self._folder} ({error.strerror or error})"

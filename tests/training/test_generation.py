@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ from rrvf.agent import STOP
 from rrvf.chat import Message, Picture
 from rrvf.errors import UserError
 from training.chat_tokens import ChatTokens, Tokens, collapse_pictures
-from training.generation import SamplingLimits, generate, sampling
+from training.generation import SamplingLimits, count_slots, generate, sampling
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -180,3 +181,11 @@ def test_a_batch_that_vllm_sampled_otherwise_ends_the_run(
     with pytest.raises(UserError, match="disagree on what was sampled"):
         SamplingLimits().check(metrics)
     SamplingLimits(max_difference=9, min_ratio=0, max_ratio=9).check(metrics)
+
+
+@pytest.mark.parametrize(("n_own", "n_most", "size"), [(3, 7, 2), (0, 7, 2), (7, 7, 2), (1, 1, 32)])
+def test_ranks_call_the_model_equally_often(n_own: int, n_most: int, size: int) -> None:
+    slots, most = count_slots(n_own, n_most, size), count_slots(n_most, n_most, size)
+    assert slots >= max(1, n_own)
+    assert most == n_most
+    assert math.ceil(slots / size) == math.ceil(most / size)

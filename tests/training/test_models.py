@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
+from rrvf.chat import Message, Picture
 from rrvf.errors import UserError
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.rewards import Rewarder, RewardSettings, as_trajectory
@@ -20,14 +23,29 @@ from tests.chat_server import answer as reply_with
 from tests.episodes import answer
 from tests.training.test_rollouts import trainer_for
 from tests.training.worlds import ScriptedModel, fake_world
+from training import chat_tokens
 from training.checkpoints import find_checkpoint, load_weights
 from training.data import load
 from training.grpo import check_judge, finder, open_data, prepare
-from training.models import freeze_vision, load_model, load_processor, lora
+from training.models import (
+    freeze_vision,
+    load_model,
+    load_processor,
+    lora,
+    skip_frozen_vision,
+)
 from training.settings import DataArguments, RewardArguments, RunArguments, WorldArguments
 from training.worlds import open_world, reward_settings
 
 pytestmark = pytest.mark.filterwarnings("default")
+
+
+def blank() -> bytes:
+    """A white picture."""
+    out = io.BytesIO()
+    Image.new("RGB", (56, 56), "white").save(out, "PNG")
+    return out.getvalue()
+
 
 FULL = SimpleNamespace(bf16=False, deepspeed=None)
 
@@ -38,6 +56,60 @@ def test_a_frozen_vision_tower_is_the_only_part_that_stays(tiny: Path) -> None:
         assert parameter.requires_grad == ("visual" not in name), name
     with pytest.raises(UserError, match="has no part called visual"):
         freeze_vision(torch.nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize("lora_rank", [0, 4])
+def test_a_frozen_vision_tower_is_not_differentiated(
+    tiny: Path, processor: Any, lora_rank: int
+) -> None:
+    from peft import get_peft_model
+
+    picture = chat_tokens.open_pictures([Message("user", (Picture(blank()),))])
+    inputs = processor(text=["<|vision_start|><|image_pad|><|vision_end|>a"], images=picture)
+    inputs = inputs.convert_to_tensors("pt")
+
+    def train(skip: bool) -> tuple[bool, dict[str, torch.Tensor]]:
+        """Whether the pictures' features carry a gradient, and the gradients of all weights."""
+        run = RunArguments(model=str(tiny), freeze_vision=True, lora_rank=lora_rank)
+        model = load_model(run, FULL)
+        torch.manual_seed(0)
+        if lora_rank:
+            model = get_peft_model(model, lora(run, model))
+        model.train()
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.enable_input_require_grads()
+        if skip:
+            skip_frozen_vision(model)
+        features: list[Any] = []
+        [tower] = [module for name, module in model.named_modules() if name.endswith("visual")]
+        tower.register_forward_hook(lambda _module, _inputs, output: features.append(output))
+        model(**inputs, labels=inputs["input_ids"]).loss.backward()
+        [output] = features
+        needs_grad = any(
+            value.requires_grad for value in output.values() if isinstance(value, torch.Tensor)
+        )
+        gradients = {
+            name: parameter.grad
+            for name, parameter in model.named_parameters()
+            if parameter.grad is not None
+        }
+        return needs_grad, gradients
+
+    was_differentiated, before = train(skip=False)
+    is_differentiated, after = train(skip=True)
+    assert not is_differentiated
+    assert was_differentiated  # what this is for
+    assert before.keys() == after.keys()
+    assert all(torch.allclose(value, after[name], atol=1e-6) for name, value in before.items())
+
+
+def test_attention_is_computed_as_it_is_asked_for(tiny: Path) -> None:
+    model = load_model(RunArguments(model=str(tiny), attention="eager"), FULL)
+    assert model.config._attn_implementation == "eager"
+    with pytest.raises(UserError, match=r"no weights to load: .*[Ff]lash"):
+        load_model(RunArguments(model=str(tiny), attention="flash_attention_2"), FULL)
+    with pytest.raises(UserError, match=r"no weights to load: .*sdap"):
+        load_model(RunArguments(model=str(tiny), attention="sdap"), FULL)
 
 
 def test_weights_are_short_only_where_steps_are_not_lost_in_rounding(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,15 +15,15 @@ import torch
 from PIL import Image
 from trl import GRPOConfig
 
-from rrvf.agent import NO_CALL_LEFT, AgentSettings, widen
+from rrvf.agent import NO_CALL_LEFT, STOP, AgentSettings, Episode, widen
 from rrvf.chat import Message, Picture
 from rrvf.errors import UserError
 from rrvf.policies import to_parts
-from tests.episodes import answer, call
+from tests.episodes import TARGET, answer, call
 from tests.training.worlds import ScriptedModel, fake_world, sample, tokens_of
 from training.chat_tokens import ChatTokens
-from training.generation import Generated
-from training.grpo import prepare, rows
+from training.generation import Generated, generate
+from training.grpo import check_context, prepare, rows
 from training.models import load_model
 from training.rollouts import Rollouts, World, as_completion
 from training.settings import RunArguments
@@ -447,3 +448,48 @@ def test_a_stripe_is_shown_to_the_policy_and_ends_nothing(processor: Any) -> Non
     assert picture.size == (3000, 20)
     assert picture.getpixel((1500, 4)) == (255, 0, 0)
     assert picture.getpixel((1500, 19)) == (255, 255, 255)
+
+
+def test_a_rank_generates_for_a_bounded_number_at_once(
+    tmp_path: Path, tiny: Path, processor: Any
+) -> None:
+    chat = ChatTokens(processor)
+    prompts = [
+        chat.prompt([Message("user", (f"Draw {'it ' * number}.", Picture(TARGET)))])
+        for number in range(5)
+    ]
+    sizes: list[int] = []
+    with trainer_for(tmp_path, tiny, processor, fake_world(), None) as trainer:
+        trainer.model.eval()  # the likeliest words, so that chunks change nothing
+        trainer.generation_config.max_new_tokens = 8
+        replies = generate(trainer, chat, prompts, STOP)
+        model_generate = trainer.model.generate
+
+        def counted(**inputs: Any) -> Any:
+            sizes.append(len(inputs["input_ids"]))
+            return model_generate(**inputs)
+
+        trainer.model.generate = counted
+        trainer.conversations_at_once = 2
+        assert generate(trainer, chat, prompts, STOP) == replies
+    assert sizes == [2, 2, 1]
+
+
+def test_the_context_of_vllm_holds_a_whole_episode(tmp_path: Path, processor: Any) -> None:
+    world = fake_world(max_tokens=1000)
+    chat = ChatTokens(processor)
+    rollouts = Rollouts(world, chat, Watchdog(tmp_path, 0), sample)
+    longest = rollouts.longest_episode()
+    prompt = chat.prompt(Episode("", "", TARGET, world.settings).messages())
+    assert longest >= 1000 + len(prompt.ids)
+
+    def arguments(**changes: Any) -> SimpleNamespace:
+        given = {"use_vllm": True, "vllm_mode": "colocate", "vllm_max_model_length": longest - 1}
+        return SimpleNamespace(**{**given, **changes})
+
+    with pytest.raises(UserError, match=f"{longest - 1}. is too short: .* up to {longest} tokens"):
+        check_context(arguments(), longest)
+    check_context(arguments(vllm_max_model_length=longest), longest)
+    check_context(arguments(vllm_max_model_length=None), longest)
+    check_context(arguments(vllm_mode="server"), longest)
+    check_context(arguments(use_vllm=False), longest)
