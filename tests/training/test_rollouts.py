@@ -493,3 +493,18 @@ def test_the_context_of_vllm_holds_a_whole_episode(tmp_path: Path, processor: An
     check_context(arguments(vllm_max_model_length=None), longest)
     check_context(arguments(vllm_mode="server"), longest)
     check_context(arguments(use_vllm=False), longest)
+
+
+def test_the_log_tells_the_most_memory_of_each_phase(
+    tmp_path: Path, tiny: Path, processor: Any
+) -> None:
+    model = ScriptedModel(lambda _number, turn: TWO_TURNS[turn])
+    with trainer_for(tmp_path, tiny, processor, fake_world(), model, max_steps=2) as trainer:
+        sizes = iter(range(1, 1000))
+        trainer._watchdog._take_peak = lambda: next(sizes) * 2**30
+        trainer.train()
+    logged = [entry for entry in trainer.state.log_history if "step_time" in entry]
+    for entry in logged:
+        told = {name for name in entry if name.startswith("memory_gib/")}
+        assert told >= {f"memory_gib/{phase}" for phase in ("training", "generate", "judge")}
+    assert logged[0]["memory_gib/judge"] < logged[1]["memory_gib/judge"]  # each since the last

@@ -56,3 +56,24 @@ def test_a_folder_that_cannot_be_written_does_not_end_training(tmp_path: Path) -
     with watchdog.phase("generate"):
         assert watchdog.report() == ""
     watchdog.close()
+
+
+def test_the_peak_of_each_phase_is_its_own(tmp_path: Path) -> None:
+    peaks = iter([7, 3, 2, 9, 4])
+    watchdog = Watchdog(tmp_path, 0, take_peak=lambda: next(peaks))
+    # 7 in training before it, 3 in generate before the wait, 2 in that, 9 in the rest of generate.
+    with watchdog.phase("generate"), watchdog.phase("wait"):
+        pass
+    with watchdog.phase("judge"):  # 4 in training
+        peaks = iter([6])
+    assert watchdog.take_peaks() == {"training": 7, "generate": 9, "wait": 2, "judge": 6}
+    assert watchdog.take_peaks() == {}
+    watchdog.close()
+
+
+def test_without_a_gpu_no_memory_is_told(tmp_path: Path) -> None:
+    watchdog = Watchdog(tmp_path, 0)
+    with watchdog.phase("generate"):
+        pass
+    assert watchdog.take_peaks() == {}
+    watchdog.close()
