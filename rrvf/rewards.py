@@ -31,6 +31,7 @@ from rrvf.bench import Bench
 from rrvf.by_turn import score_turns
 from rrvf.dotted import find_object
 from rrvf.errors import HarnessError, UserError, boundary
+from rrvf.gains import EMPTY_CODE, count_gaining_calls
 from rrvf.replies import close_thought, extract_code, extract_spoken, parse_reply
 from rrvf.scoring import Outcome, make_unscored
 from rrvf.trajectories import Completion, Trajectory, Turn
@@ -49,6 +50,8 @@ class RewardSettings:
         running_penalty: Taken off R_format where there is no final code that runs.
         tool_gate: R_tool is 0 unless R_vision is larger; ``None`` for no gate.
         tool_cap: Successful calls that earn the whole of R_tool.
+        tool_must_gain: A call is successful only if its rendering is likelier the target than an
+            empty one and than the draft before it, see :mod:`rrvf.gains`; else if it rendered.
         terms: Further terms with their weights: ``my.module:function``, see :data:`Term`.
     """
 
@@ -60,6 +63,7 @@ class RewardSettings:
     running_penalty: float = 1.0
     tool_gate: float | None = 0.5
     tool_cap: int = 1
+    tool_must_gain: bool = False
     terms: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def __post_init__(self) -> None:
@@ -122,6 +126,7 @@ def reward_of(
     settings: RewardSettings,
     language: Language,
     terms: Mapping[str, Term] | None = None,
+    n_calls: int | None = None,
 ) -> Reward:
     """Add up what an episode earned.
 
@@ -131,6 +136,7 @@ def reward_of(
         settings: Weights and gates.
         language: Of the code.
         terms: The functions behind the further terms that the settings weigh.
+        n_calls: Successful ones; ``None`` for all that rendered.
     """
     if trajectory.failed:
         return Reward(None, reason=trajectory.error or trajectory.stop_reason)
@@ -145,7 +151,8 @@ def reward_of(
             return Reward(None, reason=f"{name}: {score.value} is no score")
     vision = _average(settings.vision, result.scores)
     form = _score_format(trajectory, result, settings, language)
-    tool = _score_tool(trajectory, vision, settings)
+    n_calls = count_successful_calls(trajectory) if n_calls is None else n_calls
+    tool = _score_tool(n_calls, vision, settings)
     total = (
         settings.vision_weight * vision
         + settings.format_weight * form
@@ -190,10 +197,10 @@ def _score_format(
     return max(-1.0, -penalty)
 
 
-def _score_tool(trajectory: Trajectory, vision: float, settings: RewardSettings) -> float:
+def _score_tool(n_calls: int, vision: float, settings: RewardSettings) -> float:
     if settings.tool_gate is not None and vision <= settings.tool_gate:
         return 0.0
-    return min(count_successful_calls(trajectory), settings.tool_cap) / settings.tool_cap
+    return min(n_calls, settings.tool_cap) / settings.tool_cap
 
 
 def count_successful_calls(trajectory: Trajectory) -> int:
@@ -287,6 +294,7 @@ class Rewarder:
         May be called from many threads at once.
         """
         item = (sample, trajectory.completion)
+        n_calls = None
         if trajectory.failed:
             failure = HarnessError(trajectory.error or trajectory.stop_reason)
             outcome = Outcome(make_unscored(item, self.bench.names(), failure))
@@ -294,14 +302,21 @@ class Rewarder:
             try:
                 with boundary(f"scoring {sample.id}"):
                     outcome = self._add_turns(sample, trajectory, self.bench.score(item))
+                    if self.settings.tool_must_gain:
+                        n_calls = self._count_gaining_calls(sample, trajectory)
             except (HarnessError, UserError) as error:
                 # A judge that is gone must not end a training run: its steps are counted there.
                 failure = HarnessError(str(error))
                 outcome = Outcome(make_unscored(item, self.bench.names(), failure))
         reward = reward_of(
-            trajectory, outcome.result, self.settings, self.bench.language, self.terms
+            trajectory, outcome.result, self.settings, self.bench.language, self.terms, n_calls
         )
         return Rewarded(trajectory, outcome, reward)
+
+    def _count_gaining_calls(self, sample: Sample, trajectory: Trajectory) -> int:
+        # The bench keeps what it has drawn: an empty rendering is made once.
+        empty = self.bench.draw(sample, EMPTY_CODE[self.bench.language])
+        return count_gaining_calls(trajectory, self.bench.target(sample), empty.png)
 
     def _add_turns(self, sample: Sample, trajectory: Trajectory, outcome: Outcome) -> Outcome:
         """With what every turn was worth, where somebody looks at that."""

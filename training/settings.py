@@ -82,6 +82,10 @@ class RewardArguments:
     running_penalty: float = option("Off R_format where no final code runs.", 1.0)
     tool_gate: float | None = option("R_tool needs an R_vision above; null for no gate.", 0.5)
     tool_cap: int = option("Successful calls that earn the whole of R_tool.", 1)
+    tool_must_gain: bool = option(
+        "A successful call draws what is likelier the target than nothing and the last draft.",
+        False,
+    )
 
 
 @dataclass
