@@ -105,18 +105,20 @@ def train_in(
     from training.generation import SamplingLimits
     from training.models import load_model, load_processor, lora
     from training.records import RolloutLog, push_folder
-    from training.rollouts import Rollouts
+    from training.rollouts import Rollouts, Sampling
     from training.trainer import RrvfTrainer
     from training.watchdog import Watchdog, find_memory_meter
 
     out, rank = Path(arguments.output_dir), arguments.process_index
+    check_groups(run, arguments)
     processor = load_processor(run)
     prepare(arguments, processor)
     find = finder([part.with_canvas(world.bench) for part in (samples, held_out) if part])
     with ExitStack() as stack:
         watchdog = Watchdog(out / "ranks", rank, run.patience, find_memory_meter())
         stack.callback(watchdog.close)
-        rollouts = Rollouts(world, ChatTokens(processor), watchdog, find)
+        sampling = Sampling(run.parts, run.redraws, samples.ids, run.shared_first_turn)
+        rollouts = Rollouts(world, ChatTokens(processor), watchdog, find, sampling=sampling)
         stack.callback(rollouts.close)
         check_context(arguments, rollouts.longest_episode())
         model = load_model(run, arguments)
@@ -236,6 +238,24 @@ def _check_saving(arguments: Any) -> None:
             f"save_steps ({arguments.save_steps:g}) must be a multiple of "
             f"{cycle / arguments.gradient_accumulation_steps:g}, the steps between generations, "
             "for a run to go on exactly"
+        )
+
+
+def check_groups(run: RunArguments, arguments: Any) -> None:
+    """What looks at whole groups needs each on one rank.
+
+    Raises:
+        UserError: A group would be shared by ranks, or a setting is out of its range.
+    """
+    if run.parts < 1 or run.redraws < 0:
+        raise UserError("parts must be at least 1, and redraws at least 0")
+    n_own = arguments.per_device_train_batch_size * arguments.steps_per_generation
+    looks = [name for name in ("redraws", "shared_first_turn") if getattr(run, name)]
+    if looks and n_own % arguments.num_generations:
+        raise UserError(
+            f"{looks[0]} needs whole groups on a rank: per_device_train_batch_size x "
+            f"steps_per_generation ({n_own}) must be a multiple of num_generations "
+            f"({arguments.num_generations})"
         )
 
 

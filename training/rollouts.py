@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import math
+import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,6 +31,9 @@ from training.vllm_sync import keep_awake
 from training.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
+
+_FLAT = 1e-8
+"""Rewards that differ by less are alike."""
 
 Generate = Callable[[Any, ChatTokens, Sequence[Tokens], Sequence[str]], list[Generated]]
 
@@ -98,10 +102,10 @@ class Rollout:
         """What the model is shown next."""
         return Tokens(self.prompt + self.ids, self.pictures)
 
-    def add_reply(self, reply: Generated) -> None:
-        """The model generated."""
+    def add_reply(self, reply: Generated, trains: bool = True) -> None:
+        """The model generated; ``trains`` where it is to learn from it."""
         self.ids += reply.ids
-        self.mask += [1] * len(reply.ids)
+        self.mask += [int(trains)] * len(reply.ids)
         self.logprobs += reply.logprobs or [0.0] * len(reply.ids)
 
     def add_tokens(self, tokens: Tokens) -> None:
@@ -119,6 +123,76 @@ class Rollout:
         return self.episode.trajectory()
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Which episodes of a batch are played, and in what order.
+
+    Attributes:
+        parts: Of a batch: one generates while the others render and are commented on.
+        redraws: How often groups whose rewards are all alike are drawn again, from other samples:
+            the dynamic sampling of DAPO (arXiv 2503.14476), bounded.
+        ids: Of the samples to draw from.
+        shared_first_turn: A group's episodes share their first turn, which is generated once and
+            not learnt from: what is learnt is to mend it, as in MM-ReCoder (arXiv 2604.01600).
+    """
+
+    parts: int = 1
+    redraws: int = 0
+    ids: Sequence[str] = ()
+    shared_first_turn: bool = False
+
+
+@dataclass
+class Part:
+    """A part of a batch whose episodes are played side by side.
+
+    Attributes:
+        rollouts: Its episodes.
+        turn: How many turns were generated.
+        pending: What the last turn asked for.
+    """
+
+    rollouts: Sequence[Rollout]
+    turn: int = 0
+    pending: list[Future[None]] = field(default_factory=list[Future[None]])
+
+    def wait(self) -> None:
+        """Until what the last turn asked for is there."""
+        pending, self.pending = self.pending, []
+        for future in pending:
+            future.result()
+
+    def find_speakers(self, size: int) -> list[tuple[Rollout, list[Rollout]]]:
+        """Of each group of ``size`` the first that goes on, with all that its reply is for."""
+        groups = [
+            [rollout for rollout in self.rollouts[start : start + size] if rollout.goes_on]
+            for start in range(0, len(self.rollouts), size)
+        ]
+        return [(group[0], group) for group in groups if group]
+
+
+def split_groups(rollouts: Sequence[Rollout], n_parts: int, size: int) -> list[Sequence[Rollout]]:
+    """A batch in parts of about the same length, groups of ``size`` kept together.
+
+    Every rank gets as many parts, however few its rollouts: some may be empty.
+    """
+    n_groups = -(-len(rollouts) // size)
+    ends = [round(n_groups * number / n_parts) * size for number in range(n_parts + 1)]
+    return [rollouts[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+
+
+def find_flat_groups(rewards: Sequence[float | None], size: int) -> list[int]:
+    """Numbers of the groups of ``size`` whose rewards teach nothing: all alike, or fewer than two."""
+    flat: list[int] = []
+    for number in range(len(rewards) // size):
+        group = [
+            value for value in rewards[number * size : (number + 1) * size] if value is not None
+        ]
+        if len(group) < 2 or max(group) - min(group) < _FLAT:
+            flat.append(number)
+    return flat
+
+
 class Rollouts:
     """Plays the episodes of a batch; TRL's ``rollout_func``.
 
@@ -128,6 +202,10 @@ class Rollouts:
         watchdog: Told what is under way.
         find: Id -> sample; may draw its picture.
         generate: Continues conversations: :func:`training.generation.generate`.
+        sampling: Which episodes of a batch are played, and in what order.
+
+    Attributes:
+        n_drawn_again: Groups of the last batch that were drawn again.
     """
 
     def __init__(
@@ -137,8 +215,11 @@ class Rollouts:
         watchdog: Watchdog,
         find: Callable[[str], Sample],
         generate: Generate = generate,
+        sampling: Sampling | None = None,
     ) -> None:
         self._world, self._chat, self._watchdog = world, chat, watchdog
+        self._sampling = sampling or Sampling()
+        self.n_drawn_again = 0
         self._find = find
         # Stands for what is not there: a forward pass without any picture would leave out the
         # vision tower, for which other ranks may wait.
@@ -174,17 +255,10 @@ class Rollouts:
     def play(self, ids: Sequence[str], trainer: Any) -> dict[str, list[Any] | None]:
         """As above, for the samples of these ids."""
         self._wait_for_servers()
-        with self._watchdog.phase("prompts", f"{len(ids)} samples"):
-            rollouts = list(self._pool.map(self._begin, ids, _repeats(ids)))
-        for rollout in rollouts:
-            self._score_if_over(rollout)
-        with keep_awake(trainer.vllm_generation) if trainer.use_vllm else nullcontext():
-            turn = 0
-            while n_slots := self._slots(rollouts, trainer):
-                turn += 1
-                self._turn(rollouts, n_slots, turn, trainer)
-        with self._watchdog.phase("judge", f"{len(rollouts)} rollouts"):
-            rewarded = [_result(rollout) for rollout in rollouts]
+        rollouts = self._play_all(ids, trainer)
+        rewarded = self._await_rewards(rollouts)
+        if trainer.model.training:
+            self._draw_again(rollouts, rewarded, trainer)
         vllm = bool(trainer.use_vllm)
         return {
             "prompt_ids": [rollout.prompt for rollout in rollouts],
@@ -194,6 +268,57 @@ class Rollouts:
             "pictures": [rollout.pictures for rollout in rollouts],
             "rewarded": rewarded,
         }
+
+    def _play_all(self, ids: Sequence[str], trainer: Any) -> list[Rollout]:
+        """Episodes from their first word to their last; scores may still be under way."""
+        with self._watchdog.phase("prompts", f"{len(ids)} samples"):
+            rollouts = list(self._pool.map(self._begin, ids, _repeats(ids)))
+        for rollout in rollouts:
+            self._score_if_over(rollout)
+        with keep_awake(trainer.vllm_generation) if trainer.use_vllm else nullcontext():
+            self._play_turns(rollouts, trainer)
+        return rollouts
+
+    def _play_turns(self, rollouts: Sequence[Rollout], trainer: Any) -> None:
+        """Turn by turn; of several parts, one generates while the others render."""
+        size = trainer.num_generations if trainer.model.training else 1
+        parts = [Part(rollouts) for rollouts in split_groups(rollouts, self._sampling.parts, size)]
+        while any([self._turn(part, trainer) for part in parts]):
+            pass
+
+    def _await_rewards(self, rollouts: Sequence[Rollout]) -> list[Rewarded]:
+        with self._watchdog.phase("judge", f"{len(rollouts)} rollouts"):
+            return [_result(rollout) for rollout in rollouts]
+
+    def _draw_again(self, rollouts: list[Rollout], rewarded: list[Rewarded], trainer: Any) -> None:
+        """Put other samples' episodes in the place of groups that teach nothing, in place.
+
+        Every rank plays along as often as the one that needs it most.
+        """
+        size = trainer.num_generations
+        self.n_drawn_again = 0
+        for attempt in range(self._sampling.redraws):
+            flat = find_flat_groups([episode.reward.total for episode in rewarded], size)
+            if max_over_ranks(len(flat), trainer.accelerator) == 0:
+                return
+            self.n_drawn_again += len(flat)
+            ids = self._choose_others(len(flat), rollouts, trainer, attempt)
+            fresh = self._play_all([name for name in ids for _ in range(size)], trainer)
+            fresh_rewarded = self._await_rewards(fresh)
+            for number, group in enumerate(flat):
+                new, old = number * size, group * size
+                rollouts[old : old + size] = fresh[new : new + size]
+                rewarded[old : old + size] = fresh_rewarded[new : new + size]
+
+    def _choose_others(
+        self, n_groups: int, rollouts: Sequence[Rollout], trainer: Any, attempt: int
+    ) -> list[str]:
+        """Samples that are not in this batch, the same ones where a run is repeated."""
+        used = {rollout.sample.id for rollout in rollouts}
+        others = [name for name in self._sampling.ids if name not in used]
+        key = (trainer.args.seed, trainer.state.global_step, trainer.accelerator.process_index)
+        chooser = random.Random(f"{key} {attempt}")
+        return chooser.choices(others or list(used), k=n_groups)
 
     def _wait_for_servers(self) -> None:
         """Give judge and teacher time to come back, where one stopped answering."""
@@ -242,20 +367,36 @@ class Rollouts:
             return n_most
         return count_slots(n_active, n_most, trainer.conversations_at_once)
 
-    def _turn(self, rollouts: Sequence[Rollout], n_slots: int, turn: int, trainer: Any) -> None:
-        active = [rollout for rollout in rollouts if rollout.goes_on]
-        conversations = [rollout.tokens_so_far() for rollout in active]
-        batch = conversations + [self._filler] * (n_slots - len(conversations))
-        with self._watchdog.phase("generate", f"turn {turn}, {len(active)} conversations"):
-            replies = self._generate(trainer, self._chat, batch, STOP)
-        with self._watchdog.phase("render", f"turn {turn}"):
-            list(self._pool.map(self._advance, active, replies[: len(active)]))
+    def _turn(self, part: Part, trainer: Any) -> bool:
+        """One turn of a part of the batch; what it asked for is under way afterwards.
 
-    def _advance(self, rollout: Rollout, reply: Generated) -> None:
+        Returns:
+            Whether there was one, on any rank.
+        """
+        with self._watchdog.phase("render", f"turn {part.turn}"):
+            part.wait()
+        shares_turn = self._sampling.shared_first_turn and trainer.model.training and part.turn == 0
+        speakers = part.find_speakers(trainer.num_generations if shares_turn else 1)
+        n_slots = self._slots([speaker for speaker, _ in speakers], trainer)
+        if n_slots == 0:
+            return False
+        part.turn += 1
+        conversations = [speaker.tokens_so_far() for speaker, _ in speakers]
+        batch = conversations + [self._filler] * (n_slots - len(conversations))
+        detail = f"turn {part.turn}, {len(speakers)} conversations"
+        with self._watchdog.phase("generate", detail):
+            replies = self._generate(trainer, self._chat, batch, STOP)
+        for (_, group), reply in zip(speakers, replies, strict=False):
+            for rollout in group:
+                trains = not shares_turn
+                part.pending.append(self._pool.submit(self._advance, rollout, reply, trains))
+        return True
+
+    def _advance(self, rollout: Rollout, reply: Generated, trains: bool) -> None:
         """What a completion asks for, one conversation."""
         episode = rollout.episode
         assert episode is not None
-        rollout.add_reply(reply)
+        rollout.add_reply(reply, trains)
         try:
             with boundary(f"rendering for {rollout.sample.id}"):
                 self._answer(rollout, episode, reply)

@@ -103,6 +103,11 @@ class RunArguments:
     conversations_at_once: int = option(
         "That a rank generates for without vLLM, which sees to it by itself.", 32
     )
+    parts: int = option("Of a batch, of which one generates while the others render.", 1)
+    redraws: int = option("Times that groups without spread are drawn again, as in DAPO.", 0)
+    shared_first_turn: bool = option(
+        "Episodes of a group share their first turn, and learn to mend it.", False
+    )
     push_final_to: str | None = option("Repository on the hub for the result.", None)
     resume: bool = option("Go on from the last whole checkpoint, where there is one.", True)
     rollouts_every: int = option("Steps between batches whose episodes are kept for reading.", 20)

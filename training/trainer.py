@@ -68,7 +68,7 @@ class RrvfTrainer(GRPOTrainer):
         self._totals: dict[str, dict[str, list[float]]] = {"train": {}, "eval": {}}
         self._peaks: dict[str, int] = {}
         self._results: dict[tuple[str, int], SampleResult] = {}
-        self._bench = rollouts.bench
+        self._bench, self._rollouts = rollouts.bench, rollouts
         super().__init__(reward_funcs=self.episode_reward, rollout_func=rollouts, **arguments)
         skip_frozen_vision(self.model)
         if self.use_vllm:
@@ -140,6 +140,8 @@ class RrvfTrainer(GRPOTrainer):
         for phase, peak in self._watchdog.take_peaks().items():
             self._peaks[phase] = max(self._peaks.get(phase, 0), peak)
         self._add_sums(mode, _measure_spread(groups), everywhere=True)
+        if mode == "train":
+            self._add_sums(mode, {"groups_drawn_again": (self._rollouts.n_drawn_again, 1)})
         log_extra("stopped", [episode.trajectory.stop_reason for episode in rewarded])
         log_extra("status", [episode.outcome.result.status for episode in rewarded])
         if mode == "eval":
