@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from rrvf.agent import STOP, AgentSettings, Episode, respond
@@ -178,16 +179,15 @@ def split_groups(rollouts: Sequence[Rollout], n_parts: int, size: int) -> list[S
     """
     n_groups = -(-len(rollouts) // size)
     ends = [round(n_groups * number / n_parts) * size for number in range(n_parts + 1)]
-    return [rollouts[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    return [rollouts[start:end] for start, end in pairwise(ends)]
 
 
 def find_flat_groups(rewards: Sequence[float | None], size: int) -> list[int]:
-    """Numbers of the groups of ``size`` whose rewards teach nothing: all alike, or fewer than two."""
+    """Numbers of the groups of ``size`` that teach nothing: equal rewards, or fewer than two."""
     flat: list[int] = []
     for number in range(len(rewards) // size):
-        group = [
-            value for value in rewards[number * size : (number + 1) * size] if value is not None
-        ]
+        group_rewards = rewards[number * size : (number + 1) * size]
+        group = [value for value in group_rewards if value is not None]
         if len(group) < 2 or max(group) - min(group) < _FLAT:
             flat.append(number)
     return flat
@@ -283,8 +283,10 @@ class Rollouts:
         """Turn by turn; of several parts, one generates while the others render."""
         size = trainer.num_generations if trainer.model.training else 1
         parts = [Part(rollouts) for rollouts in split_groups(rollouts, self._sampling.parts, size)]
-        while any([self._turn(part, trainer) for part in parts]):
-            pass
+        goes_on = True
+        while goes_on:
+            went_on = [self._turn(part, trainer) for part in parts]
+            goes_on = any(went_on)
 
     def _await_rewards(self, rollouts: Sequence[Rollout]) -> list[Rewarded]:
         with self._watchdog.phase("judge", f"{len(rollouts)} rollouts"):

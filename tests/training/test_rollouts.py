@@ -23,9 +23,9 @@ from tests.episodes import TARGET, answer, call
 from tests.training.worlds import ScriptedModel, fake_world, sample, tokens_of
 from training.chat_tokens import ChatTokens
 from training.generation import Generated, generate
-from training.grpo import check_context, prepare, rows
+from training.grpo import check_context, check_groups, prepare, rows
 from training.models import load_model
-from training.rollouts import Rollouts, World, as_completion
+from training.rollouts import Rollouts, Sampling, World, as_completion
 from training.settings import RunArguments
 from training.trainer import RrvfTrainer
 from training.watchdog import Watchdog
@@ -508,3 +508,145 @@ def test_the_log_tells_the_most_memory_of_each_phase(
         told = {name for name in entry if name.startswith("memory_gib/")}
         assert told >= {f"memory_gib/{phase}" for phase in ("training", "generate", "judge")}
     assert logged[0]["memory_gib/judge"] < logged[1]["memory_gib/judge"]  # each since the last
+
+
+# --------------------------------------------------------------------- which episodes are played
+
+
+def played_with(
+    tmp_path: Path, tiny: Path, processor: Any, model: Any, sampling: Sampling, **more: Any
+) -> tuple[RrvfTrainer, dict[str, Any], Rollouts]:
+    """A batch of the trainer's: 8 episodes, in groups of 4."""
+    given = {"per_device_train_batch_size": 8, "num_generations": 4, **more}
+    with trainer_for(tmp_path, tiny, processor, fake_world(), model, **given) as trainer:
+        trainer.model.train()
+        world, watchdog = fake_world(), Watchdog(tmp_path / "ranks", 0)
+        rollouts = Rollouts(world, ChatTokens(processor), watchdog, sample, model, sampling)
+        found = rollouts.play(["s0"] * 4 + ["s1"] * 4, trainer)
+        rollouts.close()
+    return trainer, found, rollouts
+
+
+def test_groups_without_spread_are_drawn_again_from_other_samples(
+    tmp_path: Path, tiny: Path, processor: Any
+) -> None:
+    batches: list[int] = []
+
+    def answers(trainer: Any, chat: ChatTokens, prompts: Any, stop: Any) -> Any:
+        batches.append(len(prompts))
+        # At first the second group is all alike; what is drawn for it is not.
+        colours = ["red", "blue", "green", "red", *["red"] * 4]
+        if len(batches) > 1:
+            colours = ["red", "blue", "green", "blue"]
+        said = [
+            f".<think>a</think><answer>```python\nok {colour}\n```</answer>" for colour in colours
+        ]
+        return ScriptedModel(lambda number, _turn: said[number])(trainer, chat, prompts, stop)
+
+    sampling = Sampling(redraws=3, ids=("s0", "s1", "s2", "s3"))
+    _, found, rollouts = played_with(tmp_path, tiny, processor, answers, sampling)
+    assert batches == [8, 4]
+    assert rollouts.n_drawn_again == 1
+    names = [one.trajectory.sample_id for one in found["rewarded"]]
+    assert names[:4] == ["s0"] * 4
+    assert len(set(names[4:])) == 1
+    assert names[4] in ("s2", "s3")
+    assert [one.trajectory.repeat for one in found["rewarded"]] == [0, 1, 2, 3] * 2
+    visions = [one.reward.vision for one in found["rewarded"]]
+    assert visions == [1.0, 0.6, 0.2, 1.0, 1.0, 0.6, 0.2, 0.6]
+    # Tokens and pictures are those of the new episodes.
+    for name in ("prompt_ids", "completion_ids", "env_mask", "pictures"):
+        assert len(found[name]) == 8
+
+
+def test_drawing_again_is_bounded_and_off_by_default(
+    tmp_path: Path, tiny: Path, processor: Any
+) -> None:
+    def count(sampling: Sampling) -> tuple[int, int]:
+        model = ScriptedModel(lambda _number, _turn: ENDS)
+        _, _, rollouts = played_with(tmp_path, tiny, processor, model, sampling)
+        return sum(model.n_conversations), rollouts.n_drawn_again
+
+    assert count(Sampling(ids=("s2",))) == (8, 0)
+    assert count(Sampling(redraws=2, ids=("s2",))) == (24, 4)
+
+
+def test_a_rank_without_flat_groups_plays_along(
+    tmp_path: Path, tiny: Path, processor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other rank has one flat group, whose episodes take one turn."""
+    ours: list[int] = []
+    others = iter([0, 0, 1, 4, 0, 0])  # 2 turns, its flat groups, 1 turn, then nothing
+
+    def gather(number: int, accelerator: Any) -> int:
+        ours.append(number)
+        return max(number, next(others))
+
+    monkeypatch.setattr("training.rollouts.max_over_ranks", gather)
+    colours = ["red", "blue"] * 4
+    model = ScriptedModel(lambda number, _turn: "." + answer(f"ok {colours[number]}"))
+    sampling = Sampling(redraws=1, ids=("s2",))
+    _, found, rollouts = played_with(tmp_path, tiny, processor, model, sampling)
+    assert ours == [8, 0, 0, 0, 0]
+    assert model.n_conversations == [8, 1]  # once the filler, as long as the other rank plays
+    assert rollouts.n_drawn_again == 0
+    assert [one.trajectory.sample_id for one in found["rewarded"]] == ["s0"] * 4 + ["s1"] * 4
+
+
+def test_a_shared_first_turn_is_generated_once_and_not_learnt_from(
+    tmp_path: Path, tiny: Path, processor: Any
+) -> None:
+    colours = ["red", "blue", "green", "red", "blue", "red", "green", "blue"]
+    model = ScriptedModel(
+        lambda number, turn: SEES if turn == 0 else "." + answer(f"ok {colours[number]}")
+    )
+    _, found, _ = played_with(tmp_path, tiny, processor, model, Sampling(shared_first_turn=True))
+    assert model.n_conversations == [2, 8]  # one a group, then all
+    n_first = len(tokens_of(ChatTokens(processor), SEES))
+    for group in (range(4), range(4, 8)):
+        firsts = {tuple(found["completion_ids"][number][:n_first]) for number in group}
+        assert len(firsts) == 1
+    for ids, mask in zip(found["completion_ids"], found["env_mask"], strict=True):
+        assert len(ids) == len(mask)
+        assert mask[:n_first] == [0] * n_first
+        assert sum(mask) > 0  # the answer
+    assert [len(one.trajectory.turns) for one in found["rewarded"]] == [2] * 8
+    visions = [one.reward.vision for one in found["rewarded"]]
+    assert visions == [1.0, 0.6, 0.2, 1.0, 0.6, 1.0, 0.2, 0.6]
+
+
+def test_parts_of_a_batch_take_turns(tmp_path: Path, tiny: Path, processor: Any) -> None:
+    """While one part is rendered the other generates; the episodes are the same."""
+    events: list[str] = []
+    model = ScriptedModel(lambda _number, turn: TWO_TURNS[turn])
+
+    def generating(trainer: Any, chat: ChatTokens, prompts: Any, stop: Any) -> Any:
+        events.append(f"generate {len(prompts)}")
+        return model(trainer, chat, prompts, stop)
+
+    def play(parts: int) -> list[Any]:
+        events.clear()
+        _, found, _ = played_with(tmp_path, tiny, processor, generating, Sampling(parts=parts))
+        return [found["completion_ids"], found["env_mask"]]
+
+    whole = play(1)
+    assert events == ["generate 8"] * 2
+    assert play(2) == whole
+    assert events == ["generate 4"] * 4
+    assert play(3) == whole  # more parts than groups: one is empty
+    assert events == ["generate 4"] * 4
+
+
+@pytest.mark.parametrize("name", ["redraws", "shared_first_turn"])
+def test_what_looks_at_groups_needs_them_whole(name: str) -> None:
+    run = RunArguments(**{name: 1})
+    whole = SimpleNamespace(
+        per_device_train_batch_size=2, steps_per_generation=4, num_generations=4
+    )
+    check_groups(run, whole)
+    shared = SimpleNamespace(**{**vars(whole), "num_generations": 16})
+    with pytest.raises(UserError, match=f"{name} needs whole groups on a rank"):
+        check_groups(run, shared)
+    check_groups(RunArguments(), shared)
+    with pytest.raises(UserError, match="parts must be at least 1"):
+        check_groups(RunArguments(parts=0), whole)
