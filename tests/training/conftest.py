@@ -14,7 +14,7 @@ MISSING = [name for name in NEEDED if not find_spec(name)]
 
 collect_ignore_glob: list[str] = []
 if MISSING:
-    names = ("faults", "models", "rollouts", "runs", "smoke")
+    names = ("faults", "models", "one_gpu", "rollouts", "runs", "smoke")
     collect_ignore_glob = [f"test_{name}.py" for name in names]
 
 
