@@ -85,7 +85,7 @@ def judged(judge: ModelJudge) -> dict[str, Score]:
     with ChartRenderer() as renderer:
         scoring = chart_bench(renderer, scorers=(), judge=judge)
         return {
-            chart: scoring.score(items[chart], {}).result.scores[judge.name] for chart in CHARTS
+            chart: scoring.score(items[chart]).result.scores[judge.name] for chart in CHARTS
         }
 
 
