@@ -84,7 +84,7 @@ vlmeval-demo: $(PARITY)/.stamp browser
 	@$(PARITY)/bin/python -m tests.plugin.vlmeval_demo --out "$(VLMEVAL_OUT)"
 
 judge-vllm: .venv/.stamp $(VLLM)/.stamp
-	@.venv/bin/python tests/live/judge_vllm.py --vllm-python $(VLLM)/bin/python
+	@.venv/bin/python -m tests.live.judge_vllm --vllm-python $(VLLM)/bin/python
 
 replicas-vllm: .venv/.stamp $(VLLM)/.stamp
 	@.venv/bin/python -m tests.live.served_replicas --vllm-python $(VLLM)/bin/python

@@ -26,7 +26,7 @@ from rrvf.scorers.model_judge import ModelJudge
 from rrvf.scorers.rubrics import load_rubric
 from rrvf.teacher import ModelTeacher, teacher_prompt
 from tests.benches import chart_bench
-from tests.live.judge_vllm import MAX_TOKENS, is_open, judged, leave
+from tests.live.judge_vllm import MAX_TOKENS, all_answered, is_open, judged, leave
 from tests.live.vllm_server import NAME, ServerError, serve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +63,7 @@ def check_judge(url: str) -> dict[str, bool]:
         usage = chat.usage()
     print(f"judge: {usage.paid} answers, {usage.input_tokens} tokens read")
     return {
-        "every chart is judged": usage.paid == len(scores) and not usage.failures,
+        "every chart is judged": all_answered(usage, len(scores)),
         "noise is no score": all(is_open(score) for score in scores.values()),
     }
 
