@@ -32,7 +32,7 @@ help:
 	@echo "make test               the tests of evaluation, on three matplotlib lines"
 	@echo "make test-rest          what make test leaves out: slow ones, and those that need torch (large download)"
 	@echo "make test-all           every test there is, parity too (large download)"
-	@echo "make test-training      whole training runs, killed and resumed, on one and two ranks"
+	@echo "make test-training      whole training runs, killed and resumed, on one and two ranks; build/test-training.xml"
 	@echo "make smoke              the quick start of training, killed twice and resumed"
 	@echo "make attacks            only the hostile scripts against the confinement"
 	@echo "make parity             compare every score with the official scorers (large download)"
@@ -68,7 +68,7 @@ attacks: .venv/.stamp-test browser
 	@.venv/bin/python -m pytest -n 2 -m attacks $(TESTS)
 
 test-training: .venv/.stamp-models browser
-	@.venv/bin/python -m pytest -m training $(TESTS)
+	@.venv/bin/python -m pytest -m training --junitxml build/test-training.xml $(TESTS)
 
 smoke: .venv/.stamp-models
 	@.venv/bin/python -m pytest -m smoke $(TESTS)

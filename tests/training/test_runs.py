@@ -12,6 +12,7 @@ import pytest
 from tests.training.commands import (
     CONFIGS,
     EPISODES,
+    PROJECT,
     command_of,
     kill_after,
     python,
@@ -201,3 +202,43 @@ def test_two_ranks_whose_episodes_have_unequally_many_turns(taught: Path, tmp_pa
     logged = assert_both_ranks_saved(out, taught)
     # Half of the episodes call twice before they end.
     assert [entry["turns"] for entry in logged] == [2.0, 2.0]
+
+
+@pytest.mark.parametrize(("launcher", "stage"), [("torchrun", 3), ("accelerate", 2)])
+def test_sft_on_two_ranks(tiny: Path, tmp_path: Path, launcher: str, stage: int) -> None:
+    out = tmp_path / "out"
+    engine = deepspeed_json(tmp_path, stage)
+    command = sft(tiny, out, 4, deepspeed=engine, use_cpu="false", save_steps=2)
+    run_to_end(launched(launcher, command))
+    before, after = weights(tiny), weights(out / "final")
+    assert after.keys() == before.keys()
+    losses = [entry["loss"] for entry in history(out) if "loss" in entry]
+    assert losses
+    assert all(loss > 0 for loss in losses)
+
+
+# -------------------------------------------------------------------------------------------- LoRA
+
+
+def test_an_adapter_is_merged_as_the_page_says_and_evaluated(taught: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run_to_end(python(*grpo(taught, out, 2, lora_rank=4)))
+    assert (out / "final" / "adapter_config.json").exists()
+    page = (PROJECT / "training" / "README.md").read_text()
+    [script] = [part for part in page.split("```python\n")[1:] if "merge_and_unload" in part]
+    script = script.split("```")[0]
+    for name, place in (("Qwen/Qwen2.5-VL-7B-Instruct", taught), ("RUN", out)):
+        assert name in script
+        script = script.replace(name, str(place))
+    run_to_end(python("-c", script))
+    before, merged = weights(taught), weights(out / "merged")
+    changed = {name for name, value in before.items() if not value.equal(merged[name])}
+    assert changed
+    assert all("proj" in name and "visual" not in name for name in changed)
+    data = PROJECT / "rrvf" / "demo_data" / "charts" / "references"
+    command = ["-m", "rrvf", "eval", "chartmimic", "--data", str(data), "--limit", "2"]
+    command += ["--policy", str(out / "merged"), "--backend", "transformers"]
+    command += ["--max-turns", "1", "--max-tokens", "64", "--out", str(tmp_path / "evaluated")]
+    run_to_end(python(*command))
+    summary = json.loads((tmp_path / "evaluated" / "summary.json").read_text())
+    assert summary["n_samples"] == 2
