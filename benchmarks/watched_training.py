@@ -87,7 +87,7 @@ class Watched:
         return sum(float(p.detach().double().abs().sum()) for p in parameters if p.requires_grad)
 
 
-def make_rollouts(size: Size, watched: Watched, *parts: Any) -> Rollouts:
+def make_rollouts(size: Size, watched: Watched, *parts: Any, **options: Any) -> Rollouts:
     """Rollouts that read with the model and speak by the script."""
 
     def speak(
@@ -112,7 +112,7 @@ def make_rollouts(size: Size, watched: Watched, *parts: Any) -> Rollouts:
             watched.began, watched.kept_gib = now(), gib("memory_allocated")
             return played
 
-    return WatchedRollouts(*parts, generate=speak)
+    return WatchedRollouts(*parts, generate=speak, **options)
 
 
 def make_trainer(trainer_class: Any, watched: Watched, **settings: Any) -> Any:

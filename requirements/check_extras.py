@@ -16,7 +16,10 @@ from itertools import combinations
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("*.md", "rrvf/*.md", "training/*.md", "vlmeval_plugin/*.md", "training/*/*")
+PAGES = (
+    *("*.md", "rrvf/*.md", "training/*.md", "vlmeval_plugin/*.md"),
+    *("training/configs/*", "training/launch/*"),
+)
 PYTHONS = ("3.11", "3.13")
 """The oldest and the newest that the package supports."""
 

@@ -7,10 +7,9 @@ one, and than the draft before it.
 
 from __future__ import annotations
 
-from rrvf.scorers.likeness import NAME as LIKENESS
 from rrvf.scorers.likeness import LikenessJudge
 from rrvf.trajectories import Trajectory
-from rrvf.types import Language, SampleResult, TurnScores
+from rrvf.types import Language
 
 EMPTY_CODE: dict[Language, str] = {
     "python": "import matplotlib.pyplot as plt\nplt.subplots()\n",
@@ -18,35 +17,39 @@ EMPTY_CODE: dict[Language, str] = {
 }
 """What draws an empty chart and an empty page."""
 
-_JUDGES = ("gpt", LIKENESS)
 
+def measure_progress(trajectory: Trajectory, target: bytes, final: bytes | None) -> float:
+    """How much likelier the target the answer is than the first draft that rendered: -1 to 1.
 
-def progress(result: SampleResult, trajectory: Trajectory) -> float | None:
-    """What the last turn with code is worth beyond the first one: a reward term, -1 to 1.
+    Drafts that did not render do not count, so that a broken one is no way to progress.
 
-    Name it as ``rrvf.gains:progress``. A turn is worth its judge's score; without a judge the mean
-    of its scores.
+    Args:
+        trajectory: The episode, with its renderings.
+        target: PNG of what is to be reproduced.
+        final: PNG of the answer; ``None`` where it draws nothing, which is like nothing.
 
     Returns:
-        0 for an episode with fewer than two drafts; ``None`` where a draft could not be scored.
+        0 where no draft rendered.
+
+    Raises:
+        SetupError: scikit-image is missing, by which pictures are compared.
+        HarnessError: The target is no picture.
     """
-    del trajectory
-    turns = result.episode.by_turn if result.episode is not None else None
-    if turns is None:
-        return None
-    if len(turns) < 2:
+    drafts = _list_renderings(trajectory)
+    if not drafts:
         return 0.0
-    first, last = _find_worth(turns[0]), _find_worth(turns[-1])
-    return None if first is None or last is None else last - first
+    compare = LikenessJudge()
+    last = 0.0 if final is None else compare(target, final).value or 0.0
+    return last - (compare(target, drafts[0]).value or 0.0)
 
 
-def _find_worth(turn: TurnScores) -> float | None:
-    judge_name = next((name for name in _JUDGES if name in turn.scores), None)
-    if judge_name is not None:
-        return turn.scores[judge_name]
-    values = list(turn.scores.values())
-    known_values = [value for value in values if value is not None]
-    return sum(known_values) / len(values) if values and len(known_values) == len(values) else None
+def _list_renderings(trajectory: Trajectory) -> list[bytes]:
+    return [
+        observation.picture
+        for turn in trajectory.turns
+        for observation in turn.observations
+        if observation.status == "ok" and observation.picture is not None
+    ]
 
 
 def count_gaining_calls(trajectory: Trajectory, target: bytes, empty: bytes | None) -> int:
@@ -65,11 +68,8 @@ def count_gaining_calls(trajectory: Trajectory, target: bytes, empty: bytes | No
     floor = 0.0 if empty is None else compare(target, empty).value or 0.0
     last = 0.0
     n_gaining = 0
-    for turn in trajectory.turns:
-        for observation in turn.observations:
-            if observation.status != "ok" or observation.picture is None:
-                continue
-            likeness = compare(target, observation.picture).value or 0.0
-            n_gaining += likeness > max(floor, last)
-            last = likeness
+    for picture in _list_renderings(trajectory):
+        likeness = compare(target, picture).value or 0.0
+        n_gaining += likeness > max(floor, last)
+        last = likeness
     return n_gaining

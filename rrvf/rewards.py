@@ -31,7 +31,7 @@ from rrvf.bench import Bench
 from rrvf.by_turn import score_turns
 from rrvf.dotted import find_object
 from rrvf.errors import HarnessError, UserError, boundary
-from rrvf.gains import EMPTY_CODE, count_gaining_calls
+from rrvf.gains import EMPTY_CODE, count_gaining_calls, measure_progress
 from rrvf.replies import close_thought, extract_code, extract_spoken, parse_reply
 from rrvf.scoring import Outcome, make_unscored
 from rrvf.trajectories import Completion, Trajectory, Turn
@@ -52,6 +52,8 @@ class RewardSettings:
         tool_cap: Successful calls that earn the whole of R_tool.
         tool_must_gain: A call is successful only if its rendering is likelier the target than an
             empty one and than the draft before it, see :mod:`rrvf.gains`; else if it rendered.
+        progress_weight: Of how much likelier the target the answer is than the first draft, see
+            :func:`rrvf.gains.measure_progress`.
         terms: Further terms with their weights: ``my.module:function``, see :data:`Term`.
     """
 
@@ -64,6 +66,7 @@ class RewardSettings:
     tool_gate: float | None = 0.5
     tool_cap: int = 1
     tool_must_gain: bool = False
+    progress_weight: float = 0.0
     terms: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def __post_init__(self) -> None:
@@ -127,6 +130,7 @@ def reward_of(
     language: Language,
     terms: Mapping[str, Term] | None = None,
     n_calls: int | None = None,
+    progress: float | None = None,
 ) -> Reward:
     """Add up what an episode earned.
 
@@ -137,6 +141,7 @@ def reward_of(
         language: Of the code.
         terms: The functions behind the further terms that the settings weigh.
         n_calls: Successful ones; ``None`` for all that rendered.
+        progress: From the first draft to the answer; ``None`` where it was not asked for.
     """
     if trajectory.failed:
         return Reward(None, reason=trajectory.error or trajectory.stop_reason)
@@ -159,6 +164,9 @@ def reward_of(
         + settings.tool_weight * tool
     )
     term_values: dict[str, float] = {}
+    if progress is not None:
+        term_values["progress"] = progress
+        total += settings.progress_weight * progress
     for name, term in (terms or {}).items():
         value = _call_term(name, term, result, trajectory)
         if isinstance(value, str):
@@ -294,7 +302,7 @@ class Rewarder:
         May be called from many threads at once.
         """
         item = (sample, trajectory.completion)
-        n_calls = None
+        n_calls = progress = None
         if trajectory.failed:
             failure = HarnessError(trajectory.error or trajectory.stop_reason)
             outcome = Outcome(make_unscored(item, self.bench.names(), failure))
@@ -304,12 +312,20 @@ class Rewarder:
                     outcome = self._add_turns(sample, trajectory, self.bench.score(item))
                     if self.settings.tool_must_gain:
                         n_calls = self._count_gaining_calls(sample, trajectory)
+                    if self.settings.progress_weight:
+                        progress = self._measure_progress(sample, trajectory, outcome.result)
             except (HarnessError, UserError) as error:
                 # A judge that is gone must not end a training run: its steps are counted there.
                 failure = HarnessError(str(error))
                 outcome = Outcome(make_unscored(item, self.bench.names(), failure))
         reward = reward_of(
-            trajectory, outcome.result, self.settings, self.bench.language, self.terms, n_calls
+            trajectory,
+            outcome.result,
+            self.settings,
+            self.bench.language,
+            self.terms,
+            n_calls,
+            progress,
         )
         return Rewarded(trajectory, outcome, reward)
 
@@ -317,6 +333,13 @@ class Rewarder:
         # The bench keeps what it has drawn: an empty rendering is made once.
         empty = self.bench.draw(sample, EMPTY_CODE[self.bench.language])
         return count_gaining_calls(trajectory, self.bench.target(sample), empty.png)
+
+    def _measure_progress(
+        self, sample: Sample, trajectory: Trajectory, result: SampleResult
+    ) -> float:
+        is_drawn = result.status == "ok" and result.code is not None
+        final = self.bench.draw(sample, result.code or "").png if is_drawn else None
+        return measure_progress(trajectory, self.bench.target(sample), final)
 
     def _add_turns(self, sample: Sample, trajectory: Trajectory, outcome: Outcome) -> Outcome:
         """With what every turn was worth, where somebody looks at that."""

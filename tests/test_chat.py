@@ -479,6 +479,29 @@ def test_a_server_that_was_given_up_is_asked_again_once_it_is_back() -> None:
         give_up(chat)
 
 
+def test_questions_that_fail_after_the_server_was_given_up_change_nothing() -> None:
+    """Many are under way when it is given up; each fails in its own time."""
+    gate = threading.Barrier(2 * GIVE_UP_AFTER)
+
+    def replier(_: Request) -> Reply:
+        gate.wait(30)  # all are asked before one is answered
+        return error(503)
+
+    with chat_with(replier, attempts=1, concurrency=2 * GIVE_UP_AFTER) as (chat, server):
+        server.models = models({"id": "tested"})
+
+        def ask(number: int) -> str:
+            with pytest.raises((HarnessError, SetupError)) as caught:
+                chat.ask(question(f"number {number}"))
+            return type(caught.value).__name__
+
+        with ThreadPoolExecutor(2 * GIVE_UP_AFTER) as pool:
+            errors = Counter(pool.map(ask, range(2 * GIVE_UP_AFTER)))
+        assert errors["SetupError"] > 1
+        assert chat.is_given_up
+        assert chat.wait_until_back(0.0)
+
+
 def test_what_cannot_get_better_is_not_waited_for() -> None:
     with chat_with(error(401)) as (chat, server):
         server.models = models({"id": "tested"})

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from rrvf.agent import AgentSettings, run_episode
 from rrvf.bench import Bench
-from rrvf.gains import EMPTY_CODE, count_gaining_calls, progress
+from rrvf.gains import EMPTY_CODE, count_gaining_calls, measure_progress
 from rrvf.renderers.chart import Limits
 from rrvf.rewards import Rewarded, Rewarder, RewardSettings
 from rrvf.scorers.likeness import LikenessJudge
 from rrvf.teacher import PictureOnly
 from rrvf.trajectories import Trajectory
-from rrvf.types import EpisodeResult, Sample, SampleResult, TurnScores
+from rrvf.types import Sample
 from tests.benches import picture_bench
 from tests.episodes import ScriptedPolicy, answer, call
 from tests.runs import kept_renderer
@@ -40,10 +39,10 @@ def sample(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Sample:
     return Sample("s", image=path)
 
 
-def play(bench: Bench, sample: Sample, drafts: list[str]) -> Trajectory:
-    """An episode that draws these, and answers rightly."""
+def play(bench: Bench, sample: Sample, drafts: list[str], last: str = TARGET) -> Trajectory:
+    """An episode that draws these, and answers."""
     script = ["<think>a</think>" + call(draft) for draft in drafts]
-    policy = ScriptedPolicy([*script, answer(TARGET)])
+    policy = ScriptedPolicy([*script, answer(last)])
     rules = AgentSettings.of("python", max_turns=9)
     return run_episode(policy, sample, bench, PictureOnly(), rules)
 
@@ -85,40 +84,28 @@ def test_a_batch_of_empty_plots_earns_by_the_paper_s_rule_alone(
     assert [one.reward.total for one in by_gain] == [pytest.approx(0.8), pytest.approx(2.0)]
 
 
-def test_progress_is_a_reward_term(bench: Bench, sample: Sample) -> None:
-    settings = RewardSettings(vision={"likeness": 1.0}, terms={"rrvf.gains:progress": 0.5})
+def test_progress_is_rewarded_where_it_has_a_weight(bench: Bench, sample: Sample) -> None:
+    settings = RewardSettings(vision={"likeness": 1.0}, progress_weight=0.5)
     rewarder = Rewarder(bench, settings)
     far = LikenessJudge()(bench.target(sample), bench.draw(sample, FAR).png or b"").value
     assert far is not None
     better = rewarder(sample, play(bench, sample, [FAR])).reward
-    assert better.terms == {"rrvf.gains:progress": pytest.approx(1 - far)}
+    assert better.terms == {"progress": pytest.approx(1 - far)}
     assert better.total == pytest.approx(2.0 + 0.5 * (1 - far))
     same = rewarder(sample, play(bench, sample, [TARGET])).reward
-    assert same.terms == {"rrvf.gains:progress": 0.0}
+    assert same.terms == {"progress": 0.0}
+    worse = rewarder(sample, play(bench, sample, [TARGET], last=FAR)).reward
+    assert worse.terms == {"progress": pytest.approx(far - 1)}
 
 
-def result_of(*worths: dict[str, float | None]) -> SampleResult:
-    """An episode whose turns got these scores."""
-    turns = tuple(TurnScores(number, None, "ok", worth) for number, worth in enumerate(worths, 1))
-    episode = EpisodeResult("answered", len(turns), by_turn=turns)
-    return SampleResult("s", "ok", None, 0.1, {}, episode=episode)
+@pytest.mark.parametrize("drafts", [[], ["broken("], ["broken(", "broken("]])
+def test_a_broken_draft_is_no_way_to_progress(
+    bench: Bench, sample: Sample, drafts: list[str]
+) -> None:
+    target = bench.target(sample)
+    assert measure_progress(play(bench, sample, drafts), target, target) == 0.0
 
 
-@pytest.mark.parametrize(
-    ("worths", "expected"),
-    [
-        ([{"gpt": 0.2, "text": 1.0}, {"gpt": 0.9, "text": 0.0}], 0.7),  # a judge's word first
-        ([{"text": 0.2, "color": 0.4}, {"text": 0.4, "color": 0.0}], -0.1),
-        ([{"text": 0.5}], 0.0),
-        ([], 0.0),
-        ([{"gpt": None, "text": 0.5}, {"gpt": 0.9, "text": 0.5}], None),
-    ],
-)
-def test_progress_by_hand(worths: list[dict[str, float | None]], expected: float | None) -> None:
-    value = progress(result_of(*worths), Trajectory("s", (), "answered"))
-    assert value == (None if expected is None else pytest.approx(expected))
-
-
-def test_progress_without_turns_is_unknown(tmp_path: Path) -> None:
-    result = SampleResult("s", "ok", None, 0.1, {})
-    assert progress(result, Trajectory("s", (), "answered")) is None
+def test_an_answer_that_draws_nothing_is_a_step_back(bench: Bench, sample: Sample) -> None:
+    trajectory = play(bench, sample, ["broken(", TARGET])
+    assert measure_progress(trajectory, bench.target(sample), None) == -1.0

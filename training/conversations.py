@@ -227,6 +227,7 @@ def _settings(run: Path, data: TrainingData) -> AgentSettings:
             data.language,
             tool=replace(tool, name=name, argument=argument),
             max_pixels=rules["policy_max_pixels"],
+            tell_last_call=rules.get("tell_last_call", False),
             **{name: rules[name] for name in _RULES},
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:

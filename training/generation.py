@@ -46,13 +46,14 @@ class SamplingLimits:
 
     max_difference: float = 0.3
     min_ratio: float = 0.5
-    max_ratio: float = 2.0
+    max_ratio: float = 1.5
 
-    def check(self, metrics: Mapping[str, Sequence[float]]) -> None:
+    def check(self, metrics: Mapping[str, Sequence[float]], share: float = 1.0) -> None:
         """Look at what TRL has noted of the last batch; nothing, where it compared nothing.
 
         Args:
-            metrics: Name -> a value a batch.
+            metrics: Name -> a value a batch, a mean over ranks.
+            share: Of the ranks that had a token to compare; TRL counts the others as 0.
 
         Raises:
             UserError: The batch is beyond a limit.
@@ -61,7 +62,7 @@ class SamplingLimits:
         ratios = metrics.get("sampling/importance_sampling_ratio/mean")
         if not differences or not ratios or (differences[-1] == 0 and ratios[-1] == 0):
             return  # no vLLM, or a batch without any token that counts
-        difference, ratio = differences[-1], ratios[-1]
+        difference, ratio = differences[-1] / share, ratios[-1] / share
         if difference <= self.max_difference and self.min_ratio <= ratio <= self.max_ratio:
             return
         raise UserError(

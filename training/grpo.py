@@ -247,8 +247,10 @@ def check_groups(run: RunArguments, arguments: Any) -> None:
     Raises:
         UserError: A group would be shared by ranks, or a setting is out of its range.
     """
-    if run.parts < 1 or run.redraws < 0:
-        raise UserError("parts must be at least 1, and redraws at least 0")
+    if run.parts < 1 or run.conversations_at_once < 1 or run.redraws < 0:
+        raise UserError(
+            "parts and conversations_at_once must be at least 1, and redraws at least 0"
+        )
     n_own = arguments.per_device_train_batch_size * arguments.steps_per_generation
     looks = [name for name in ("redraws", "shared_first_turn") if getattr(run, name)]
     if looks and n_own % arguments.num_generations:

@@ -182,6 +182,19 @@ def split_groups(rollouts: Sequence[Rollout], n_parts: int, size: int) -> list[S
     return [rollouts[start:end] for start, end in pairwise(ends)]
 
 
+def can_compare(group: Sequence[Rewarded]) -> bool:
+    """Whether two episodes of a group have a reward."""
+    return sum(episode.reward.total is not None for episode in group) >= 2
+
+
+def _choose(chooser: random.Random, names: Sequence[str], number: int) -> list[str]:
+    """So many names, none twice as long as there are enough."""
+    chosen: list[str] = []
+    while len(chosen) < number:
+        chosen += chooser.sample(names, min(len(names), number - len(chosen)))
+    return chosen
+
+
 def find_flat_groups(rewards: Sequence[float | None], size: int) -> list[int]:
     """Numbers of the groups of ``size`` that teach nothing: equal rewards, or fewer than two."""
     flat: list[int] = []
@@ -300,6 +313,7 @@ class Rollouts:
         size = trainer.num_generations
         self.n_drawn_again = 0
         for attempt in range(self._sampling.redraws):
+            self._wait_for_servers()
             flat = find_flat_groups([episode.reward.total for episode in rewarded], size)
             if max_over_ranks(len(flat), trainer.accelerator) == 0:
                 return
@@ -309,6 +323,8 @@ class Rollouts:
             fresh_rewarded = self._await_rewards(fresh)
             for number, group in enumerate(flat):
                 new, old = number * size, group * size
+                if not can_compare(fresh_rewarded[new : new + size]):
+                    continue  # what was measured is worth more than what could not be
                 rollouts[old : old + size] = fresh[new : new + size]
                 rewarded[old : old + size] = fresh_rewarded[new : new + size]
 
@@ -320,7 +336,7 @@ class Rollouts:
         others = [name for name in self._sampling.ids if name not in used]
         key = (trainer.args.seed, trainer.state.global_step, trainer.accelerator.process_index)
         chooser = random.Random(f"{key} {attempt}")
-        return chooser.choices(others or list(used), k=n_groups)
+        return _choose(chooser, others or sorted(used), n_groups)
 
     def _wait_for_servers(self) -> None:
         """Give judge and teacher time to come back, where one stopped answering."""

@@ -82,6 +82,9 @@ class RewardArguments:
     running_penalty: float = option("Off R_format where no final code runs.", 1.0)
     tool_gate: float | None = option("R_tool needs an R_vision above; null for no gate.", 0.5)
     tool_cap: int = option("Successful calls that earn the whole of R_tool.", 1)
+    progress_weight: float = option(
+        "Of how much likelier the target the answer is than the first draft.", 0.0
+    )
     tool_must_gain: bool = option(
         "A successful call draws what is likelier the target than nothing and the last draft.",
         False,
@@ -119,4 +122,4 @@ class RunArguments:
         "Mean difference of log probabilities between vLLM and the trainer that ends the run.", 0.3
     )
     min_sampling_ratio: float = option("Mean importance ratio below which the run ends.", 0.5)
-    max_sampling_ratio: float = option("The same, above which it does.", 2.0)
+    max_sampling_ratio: float = option("The same, above which it does.", 1.5)

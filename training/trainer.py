@@ -97,11 +97,21 @@ class RrvfTrainer(GRPOTrainer):
         finally:
             self.tools = []
         if self._mode() == "train":
-            self._sampling_limits.check(self._metrics["train"])
+            self._check_sampling(output)
         return self._drop_lost(output)
 
     def _get_per_token_logps_and_entropies(self, model: Any, *inputs: Any, **named: Any) -> Any:
         return super()._get_per_token_logps_and_entropies(Unpadded(model), *inputs, **named)
+
+    def _check_sampling(self, output: dict[str, Any]) -> None:
+        """Compare with vLLM, on all ranks alike; those without any token have nothing to say."""
+        if not self.use_vllm:
+            return
+        n_tokens = (output["completion_mask"] * output["tool_mask"]).sum()
+        counts: Any = self.accelerator.gather(n_tokens.reshape(1))
+        share = float((counts > 0).float().mean())
+        if share > 0:
+            self._sampling_limits.check(self._metrics["train"], share)
 
     def _drop_lost(self, output: dict[str, Any]) -> dict[str, Any]:
         """Take out of the loss what can teach nothing; TRL only makes its advantage 0.
@@ -142,6 +152,7 @@ class RrvfTrainer(GRPOTrainer):
         self._add_sums(mode, _measure_spread(groups), everywhere=True)
         if mode == "train":
             self._add_sums(mode, {"groups_drawn_again": (self._rollouts.n_drawn_again, 1)})
+        log_extra("sample", [episode.trajectory.sample_id for episode in rewarded])
         log_extra("stopped", [episode.trajectory.stop_reason for episode in rewarded])
         log_extra("status", [episode.outcome.result.status for episode in rewarded])
         if mode == "eval":

@@ -429,9 +429,9 @@ class Chat:
         with self._lock:
             self._n_unanswered += 1
             is_gone = self._n_unanswered >= GIVE_UP_AFTER
+            self._is_given_up = self._is_given_up or (is_gone and self._stop_error is None)
         if not is_gone:
             return HarnessError(line)
-        self._is_given_up = self._stop_error is None
         return self._stop(
             SetupError(
                 f"{line}, {GIVE_UP_AFTER} questions in a row; see to the server and run the same "

@@ -165,7 +165,7 @@ def test_pictures_without_their_tokens_are_a_mistake() -> None:
         (2.47, 3e-8, False),
         (0.31, 1.0, False),
         (0.1, 0.49, False),
-        (0.1, 2.01, False),
+        (0.1, 1.51, False),
     ],
 )
 def test_a_batch_that_vllm_sampled_otherwise_ends_the_run(
@@ -181,6 +181,20 @@ def test_a_batch_that_vllm_sampled_otherwise_ends_the_run(
     with pytest.raises(UserError, match="disagree on what was sampled"):
         SamplingLimits().check(metrics)
     SamplingLimits(max_difference=9, min_ratio=0, max_ratio=9).check(metrics)
+
+
+def test_ranks_without_any_token_have_nothing_to_say() -> None:
+    """TRL takes them for 0 in its means over ranks."""
+    metrics = {
+        "sampling/sampling_logp_difference/mean": [0.1],
+        "sampling/importance_sampling_ratio/mean": [0.249],
+    }
+    with pytest.raises(UserError, match=r"ratio 0\.249"):
+        SamplingLimits().check(metrics)
+    with pytest.raises(UserError, match=r"probabilities 0\.4 "):  # 2 of 8 ranks
+        SamplingLimits().check(metrics, share=0.25)
+    metrics["sampling/sampling_logp_difference/mean"] = [0.001]
+    SamplingLimits().check(metrics, share=0.25)
 
 
 @pytest.mark.parametrize(("n_own", "n_most", "size"), [(3, 7, 2), (0, 7, 2), (7, 7, 2), (1, 1, 32)])

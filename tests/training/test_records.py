@@ -143,6 +143,13 @@ def test_a_hub_that_refuses_costs_a_line_and_no_result(tmp_path: Path) -> None:
     assert (tmp_path / "config.json").exists()
 
 
+def test_a_hub_that_cannot_be_reached_costs_a_line_and_no_result(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(b"{}")
+    done = push(tmp_path, "http://127.0.0.1:9")
+    assert done.returncode == 2, done.stderr
+    assert done.stdout.startswith(f"{tmp_path} is whole, but could not be pushed to me/model:")
+
+
 def test_a_name_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="could not be pushed to a/b/c"):
         push_folder(tmp_path, "a/b/c")

@@ -648,5 +648,5 @@ def test_what_looks_at_groups_needs_them_whole(name: str) -> None:
     with pytest.raises(UserError, match=f"{name} needs whole groups on a rank"):
         check_groups(run, shared)
     check_groups(RunArguments(), shared)
-    with pytest.raises(UserError, match="parts must be at least 1"):
+    with pytest.raises(UserError, match="parts and conversations_at_once must be at least 1"):
         check_groups(RunArguments(parts=0), whole)
