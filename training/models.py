@@ -56,9 +56,21 @@ def load_model(run: RunArguments, arguments: Any) -> Any:
         )
     except (OSError, ValueError, ImportError) as error:
         raise UserError(f"{run.model}: no weights to load: {_line(error)}") from error
+    _keep_names(model)
     if run.freeze_vision:
         freeze_vision(model)
     return model
+
+
+def _keep_names(model: Any) -> None:
+    """Have weights saved by the names that the checkpoint gave them.
+
+    Under ZeRO-3 transformers (5.23) remembers every renaming that it knows, used or not; the oldest
+    would turn ``model.layers`` into ``model.model.layers``, which vLLM does not know.
+    """
+    integrations: Any = importlib.import_module("transformers.integrations")
+    if integrations.is_deepspeed_zero3_enabled():
+        model._weight_conversions = None
 
 
 def freeze_vision(model: Any) -> None:

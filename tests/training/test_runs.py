@@ -56,7 +56,7 @@ def grpo(model: Path, out: Path, steps: int, **flags: object) -> list[str]:
 def taught(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model whose answers sometimes run, so that rewards within a group differ."""
     out = tmp_path_factory.mktemp("taught")
-    run_to_end(python(*sft(tiny, out, 100, save_strategy="no")))
+    run_to_end(python(*sft(tiny, out, 150, save_strategy="no")))
     return out / "final"
 
 
@@ -208,7 +208,8 @@ def test_two_ranks_whose_episodes_have_unequally_many_turns(taught: Path, tmp_pa
 def test_sft_on_two_ranks(tiny: Path, tmp_path: Path, launcher: str, stage: int) -> None:
     out = tmp_path / "out"
     engine = deepspeed_json(tmp_path, stage)
-    command = sft(tiny, out, 4, deepspeed=engine, use_cpu="false", save_steps=2)
+    flags = {"use_cpu": "false", "save_steps": 2, "logging_steps": 1}
+    command = sft(tiny, out, 4, deepspeed=engine, **flags)
     run_to_end(launched(launcher, command))
     before, after = weights(tiny), weights(out / "final")
     assert after.keys() == before.keys()
@@ -222,7 +223,7 @@ def test_sft_on_two_ranks(tiny: Path, tmp_path: Path, launcher: str, stage: int)
 
 def test_an_adapter_is_merged_as_the_page_says_and_evaluated(taught: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    run_to_end(python(*grpo(taught, out, 2, lora_rank=4)))
+    run_to_end(python(*grpo(taught, out, 6, lora_rank=4)))
     assert (out / "final" / "adapter_config.json").exists()
     page = (PROJECT / "training" / "README.md").read_text()
     [script] = [part for part in page.split("```python\n")[1:] if "merge_and_unload" in part]
