@@ -26,7 +26,8 @@ pytestmark = [pytest.mark.training, pytest.mark.timeout(900), pytest.mark.filter
 
 def sft(model: Path, out: Path, steps: int, **flags: object) -> list[str]:
     """The command of supervised training."""
-    given = {"max_steps": steps, "eval_strategy": "no", "report_to": "none", **flags}
+    fixed = {"max_turns": 1, "max_steps": steps, "eval_strategy": "no", "report_to": "none"}
+    given = {**fixed, **flags}
     return command_of("sft", CONFIGS / "sft_smoke_cpu.yaml", model=model, output_dir=out, **given)
 
 
@@ -57,7 +58,7 @@ def grpo(model: Path, out: Path, steps: int, **flags: object) -> list[str]:
 def taught(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model whose answers sometimes run, so that rewards within a group differ."""
     out = tmp_path_factory.mktemp("taught")
-    run_to_end(python(*sft(tiny, out, 300, save_strategy="no")))
+    run_to_end(python(*sft(tiny, out, 150, save_strategy="no")))
     return out / "final"
 
 
