@@ -89,6 +89,7 @@ def test_extras_are_the_documented_ones(metadata: Message) -> None:
         "vlmeval",
         "vllm",
         "train",
+        "train-vllm",
         "ray",
         "dev",
         "dev-models",
