@@ -37,6 +37,22 @@ def faulty(request: Request) -> bool:
     return zlib.crc32(request.pictures[-1]) % 10 < 3
 
 
+def train_with(chat: Chat, folder: Path, tiny: Path, processor: Any, model: ScriptedModel) -> Any:
+    """Train for a few steps with a model as the judge, who is waited for; returns the trainer."""
+    world = fake_world(judge=ModelJudge(chat, load_rubric("vision_reward")))
+    with trainer_for(
+        folder,
+        tiny,
+        processor,
+        replace(world, servers=(chat,)),
+        model,
+        max_steps=N_STEPS,
+        per_device_train_batch_size=N_ROLLOUTS,
+    ) as trainer:
+        trainer.train()
+    return trainer
+
+
 def test_a_judge_and_a_renderer_that_fail_three_times_in_ten(
     tmp_path: Path, tiny: Path, processor: Any
 ) -> None:
@@ -63,17 +79,7 @@ def test_a_judge_and_a_renderer_that_fail_three_times_in_ten(
     with ChatServer(judge) as server:
         settings = ChatSettings("judge", base_url=server.url, attempts=2)
         with Chat(settings, sleep=lambda _: None) as chat:
-            world = fake_world(judge=ModelJudge(chat, load_rubric("vision_reward")))
-            with trainer_for(
-                tmp_path,
-                tiny,
-                processor,
-                world,
-                ScriptedModel(script),
-                max_steps=N_STEPS,
-                per_device_train_batch_size=N_ROLLOUTS,
-            ) as trainer:
-                trainer.train()
+            trainer = train_with(chat, tmp_path, tiny, processor, ScriptedModel(script))
     logged = [entry for entry in trainer.state.log_history if "reward" in entry]
     assert len(logged) == N_STEPS
     n_judge = sum(asked.values())
@@ -128,18 +134,7 @@ def test_a_judge_that_was_away_for_a_batch_is_asked_again(
         server.models = lambda: error(503) if is_away() else models({"id": "judge"})()
         settings = ChatSettings("judge", base_url=server.url, attempts=1)
         with Chat(settings, sleep=pause) as chat:
-            world = fake_world(judge=ModelJudge(chat, load_rubric("vision_reward")))
-            world = replace(world, servers=(chat,))
-            with trainer_for(
-                tmp_path,
-                tiny,
-                processor,
-                world,
-                ScriptedModel(script),
-                max_steps=4,
-                per_device_train_batch_size=N_ROLLOUTS,
-            ) as trainer:
-                trainer.train()
+            trainer = train_with(chat, tmp_path, tiny, processor, ScriptedModel(script))
     logged = [entry for entry in trainer.state.log_history if "step_time" in entry]
     assert [entry["unscored"] for entry in logged] == [0.0, 1.0, 0.0, 0.0]
     assert [entry["ranks_without_reward"] for entry in logged] == [0.0, 1.0, 0.0, 0.0]
