@@ -209,6 +209,7 @@ class PageRendering:
         clipped: The page is higher than the picture.
         blocks: Visible texts, in the order of the document.
         denied: Addresses that the page asked for and did not get, each once.
+        mode: By whose rules its texts were found.
     """
 
     status: Status
@@ -220,6 +221,7 @@ class PageRendering:
     clipped: bool = False
     blocks: tuple[TextBlock, ...] = ()
     denied: tuple[str, ...] = ()
+    mode: Mode = "fixed"
 
 
 class Code(str):

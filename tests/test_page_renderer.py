@@ -154,7 +154,7 @@ def test_boxes_are_where_the_browser_paints(chromium: Path, renderer: PageRender
       }
       return found;
     }"""
-    arguments = [*browser.ARGUMENTS, "--no-sandbox"]
+    arguments = [*browser.STEADY_ARGUMENTS, "--no-sandbox"]
     with sync_playwright() as playwright:
         other = playwright.chromium.launch(executable_path=chromium, args=arguments)
         shot = other.new_page(viewport={"width": 1280, "height": 720}, reduced_motion="reduce")

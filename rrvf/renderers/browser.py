@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rrvf.errors import HarnessError, SetupError
+from rrvf.types import Mode
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Playwright
@@ -33,7 +34,7 @@ LAUNCH_SECONDS = 60.0
 REPORT = "reached.json"
 DEAD_END = "127.0.0.1:9"
 
-ARGUMENTS = (
+STEADY_ARGUMENTS = (
     # The same pixels on every run.
     "--force-color-profile=srgb",
     "--font-render-hinting=none",
@@ -45,6 +46,8 @@ ARGUMENTS = (
     # A browser takes the last of two such arguments, so Playwright's mouse is named again.
     "--blink-settings=imageAnimationPolicy=2,lazyLoadEnabled=false,primaryHoverType=2,"
     "availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4",
+)
+CLOSED_ARGUMENTS = (
     # No way out even if a request gets past the interception.
     "--host-resolver-rules=MAP * ~NOTFOUND",
     f"--proxy-server=http://{DEAD_END}",
@@ -53,6 +56,8 @@ ARGUMENTS = (
     "--no-pings",
     "--deny-permission-prompts",
 )
+DRAWING_ARGUMENTS: Mapping[Mode, tuple[str, ...]] = {"fixed": STEADY_ARGUMENTS, "official": ()}
+"""What moves pixels, by mode: Design2Code's scorer names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +148,16 @@ def describe_fonts() -> dict[str, Any]:
 # ----------------------------------------------------------------------------- launching
 
 
-async def launch(playwright: Playwright, binary: Path, level: str) -> BrowserProcess:
+async def launch(
+    playwright: Playwright, binary: Path, level: str, mode: Mode = "fixed"
+) -> BrowserProcess:
     """Launch the browser as closely confined as this machine allows.
 
     Args:
         playwright: A started Playwright.
         binary: From :func:`find_browser`.
         level: ``auto``, or the highest level to use, as for charts.
+        mode: Whose pictures it takes.
 
     Raises:
         HarnessError: It does not start in any way.
@@ -157,7 +165,7 @@ async def launch(playwright: Playwright, binary: Path, level: str) -> BrowserPro
     errors: list[str] = []
     for plan in _list_plans(level):
         try:
-            return await _launch(playwright, binary, plan)
+            return await _launch(playwright, binary, plan, mode)
         except Exception as error:  # whatever Playwright says of a browser that ends at once
             errors.append(_find_gist(str(error)))
     raise HarnessError(f"{binary} does not start: {errors[0]}")
@@ -176,13 +184,15 @@ def _list_plans(level: str) -> Iterator[Mapping[str, bool]]:
     yield {**layers, "drop": False, "sandbox": False}
 
 
-async def _launch(playwright: Playwright, binary: Path, plan: Mapping[str, bool]) -> BrowserProcess:
+async def _launch(
+    playwright: Playwright, binary: Path, plan: Mapping[str, bool], mode: Mode
+) -> BrowserProcess:
     with tempfile.TemporaryDirectory(prefix="rrvf-browser-") as name:
         folder = Path(name)
         options = {**plan, "binary": str(binary), "report": str(folder / REPORT)}
         browser = await playwright.chromium.launch(
             executable_path=_write_starter(folder),
-            args=list(ARGUMENTS),
+            args=[*DRAWING_ARGUMENTS[mode], *CLOSED_ARGUMENTS],
             chromium_sandbox=plan["sandbox"],
             handle_sigint=False,
             handle_sigterm=False,

@@ -17,17 +17,21 @@ import shutil
 import threading
 import time
 from collections.abc import Coroutine, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rrvf.errors import HarnessError, SetupError
 from rrvf.renderers import browser, cache, web_assets
 from rrvf.renderers.chart_server.confine import LEVELS
+from rrvf.renderers.markup_worker import MarkupError, MarkupWorker, require_parser
 from rrvf.renderers.memo import Memo
+from rrvf.renderers.page_document import Document
+from rrvf.renderers.page_official import N_PICTURES, OfficialSession
 from rrvf.renderers.page_session import PageLimits, Session
 from rrvf.renderers.processes import OwnTime, descendants, kill_tree, memory_of_tree
-from rrvf.types import STATUSES, PageRendering, TextBlock
+from rrvf.types import STATUSES, Mode, PageRendering, TextBlock
 
 if TYPE_CHECKING:
     from playwright.async_api import Playwright
@@ -42,8 +46,9 @@ REMOVING_TRIES = 100
 EMPTY = b"<!DOCTYPE html><title></title>"
 SOURCES = (
     *("page.py", "processes.py", "page_session.py", "page_snapshot.py", "page_visibility.py"),
-    *("browser.py", "web_assets.py"),
+    *("browser.py", "web_assets.py", "page_document.py"),
 )
+OFFICIAL_SOURCES = ("page_official.py", "page_markup.py", "page_pixels.py", "markup_worker.py")
 
 T = TypeVar("T")
 
@@ -61,9 +66,12 @@ class PageRenderer:
         confinement: The highest level to use; ``$RRVF_CONFINEMENT``. Only naming one below
             ``landlock`` makes a browser acceptable that has neither Landlock nor its own sandbox.
         memo_bytes: Bytes of renderings to keep: a page that comes again is not shown again.
+        mode: ``official`` shows pages and finds their texts as Design2Code's scorer does: scripts
+            run, three pictures a page, each with the limit's seconds.
+        assets: Files that pages find beside them, by name; official pages find nothing else.
 
     Raises:
-        SetupError: No browser or no Playwright, or confinement is too weak here.
+        SetupError: No browser, Playwright or parser, or confinement is too weak here.
         HarnessError: The browser does not start.
     """
 
@@ -77,7 +85,12 @@ class PageRenderer:
         reuse_pages: bool = False,
         confinement: str | None = None,
         memo_bytes: int = 0,
+        mode: Mode = "fixed",
+        assets: Mapping[str, bytes] | None = None,
     ) -> None:
+        if mode == "official":
+            require_parser()
+            javascript = True
         if javascript and reuse_pages:
             raise SetupError("a page can only be reused without scripts: one would see the other")
         self._path = browser.find_browser(browser_path)
@@ -87,8 +100,11 @@ class PageRenderer:
                 f"unknown confinement {self._level!r}; choose one of auto, " + ", ".join(LEVELS)
             )
         self.limits = limits or PageLimits()
-        self._javascript = javascript
-        self._reuse = reuse_pages
+        self.mode: Mode = mode
+        self._settings = _Settings(
+            *(self._path, self._level, self.limits, javascript, reuse_pages, mode),
+            dict(assets or {}),
+        )
         self._pages: Memo[PageRendering] = Memo(lambda page: page.status, memo_bytes)
         self._references: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -129,7 +145,7 @@ class PageRenderer:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _start_pool(self, workers: int) -> _Pool:
-        pool = _Pool(self._path, self._level, self.limits, self._javascript, self._reuse)
+        pool = _Pool(self._settings)
         await pool.start(workers)
         return pool
 
@@ -142,81 +158,123 @@ class PageRenderer:
                 "this machine allows the browser neither its own sandbox nor Landlock; to run "
                 "pages all the same, say --confinement rlimits"
             )
-        return {
+        environment = {
             "browser": f"{self._path.name} {process.browser.version}",
             "confinement": asdict(confinement),
             "fonts": browser.describe_fonts(),
             "tailwind": web_assets.tailwind_version(),
-            "javascript": self._javascript,
-            "pages_reused": self._reuse,
+            "javascript": self._settings.javascript,
+            "pages_reused": self._settings.reuse,
             "viewport": f"{self.limits.width}x{self.limits.height}",
         }
+        if self.mode == "official":
+            environment["parser"] = f"beautifulsoup4 {metadata.version('beautifulsoup4')}"
+        return environment
 
     # ------------------------------------------------------------------------ showing
 
     def render(self, html: str) -> PageRendering:
-        """Show a page.
+        """Show an answer; by the official rules it is mended first.
 
         Raises:
             HarnessError: The browser fails, and would fail on an empty page too.
         """
-        source = html.encode("utf-8", "replace")
-        if len(source) > self.limits.source:
-            size, most = len(source) / 1e6, self.limits.source / 1e6
-            return PageRendering(
-                "code_error", f"the page's source is {size:.1f} MB; the limit is {most:.0f} MB"
-            )
-        return self._pages.get(source, lambda: self._show(source))
-
-    def _show(self, source: bytes) -> PageRendering:
-        if self._closed:
-            raise HarnessError("the page renderer is closed")
-        try:
-            return self._wait(self._pool.show(source))
-        except concurrent.futures.CancelledError as error:
-            raise HarnessError("the page renderer was closed") from error
+        return self._render(html, repair=self.mode == "official")
 
     def render_reference(self, html: str) -> PageRendering:
-        """As :meth:`render`, kept on disk by content and by everything that can move a picture."""
+        """Show a reference, kept on disk by content and by everything that can move a picture.
+
+        Raises:
+            HarnessError: As for :meth:`render`.
+        """
         key = self._make_key(html)
         with self._lock:
             lock = self._references.setdefault(key, threading.Lock())
         with lock:
             rendering = _load(key)
             if rendering is None:
-                rendering = self.render(html)
+                rendering = self._render(html, repair=False)
                 if rendering.status == "ok":
                     _store(key, rendering)
         with self._lock:
             self._references.pop(key, None)
         return rendering
 
+    def _render(self, html: str, *, repair: bool) -> PageRendering:
+        size, most = len(html.encode("utf-8", "replace")), self.limits.source
+        if size > most:
+            return PageRendering(
+                "code_error",
+                f"the page's source is {size / 1e6:.1f} MB; the limit is {most / 1e6:.0f} MB",
+            )
+        return self._pages.get((html, repair), lambda: self._show(html, repair))
+
+    def _show(self, html: str, repair: bool) -> PageRendering:
+        if self._closed:
+            raise HarnessError("the page renderer is closed")
+        try:
+            return self._wait(self._pool.show(html, repair=repair))
+        except concurrent.futures.CancelledError as error:
+            raise HarnessError("the page renderer was closed") from error
+
     def _make_key(self, html: str) -> str:
         confinement = {"confinement": None}  # moves no pixel
-        parts = [html, source_hash(), asdict(self.limits), {**self.environment, **confinement}]
+        assets = {name: _hash(content) for name, content in self._settings.assets.items()}
+        parts = [
+            *(html, source_hash(self.mode), asdict(self.limits)),
+            *({**self.environment, **confinement}, assets),
+        ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def source_hash() -> str:
+def source_hash(mode: Mode = "fixed") -> str:
     """Hash of the code that decides what a picture looks like and which texts are read."""
-    folder = Path(__file__).parent
-    digest = hashlib.sha256(b"".join((folder / name).read_bytes() for name in SOURCES))
-    return digest.hexdigest()[:16]
+    names = (*SOURCES, *(OFFICIAL_SOURCES if mode == "official" else ()))
+    return _hash(b"".join((Path(__file__).parent / name).read_bytes() for name in names))
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 # --------------------------------------------------------------------------------- the pool
 
 
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """How pages are shown; the attributes are the arguments of :class:`PageRenderer`."""
+
+    path: Path
+    level: str
+    limits: PageLimits
+    javascript: bool
+    reuse: bool
+    mode: Mode
+    assets: Mapping[str, bytes]
+
+    def open_session(self, process: browser.BrowserProcess) -> Session:
+        """A browser's session, by the rules of the mode."""
+        if self.mode == "official":
+            return OfficialSession(process, self.limits, self.assets)
+        return Session(
+            *(process, self.limits, self.assets), javascript=self.javascript, reuse=self.reuse
+        )
+
+    @property
+    def seconds(self) -> float:
+        """For all pictures of a page."""
+        return self.limits.seconds * (N_PICTURES if self.mode == "official" else 1)
+
+
 class _Pool:
     """Browsers and who may use them; lives in the renderer's event loop."""
 
-    def __init__(
-        self, path: Path, level: str, limits: PageLimits, javascript: bool, reuse: bool
-    ) -> None:
-        self._path, self._level, self._limits = path, level, limits
-        self._javascript, self._reuse = javascript, reuse
+    def __init__(self, settings: _Settings) -> None:
+        self._settings = settings
+        self._limits = settings.limits
         self._playwright: Playwright | None = None
         self._idle_sessions: asyncio.Queue[Session | None] = asyncio.Queue()
+        self._idle_workers: asyncio.Queue[MarkupWorker] = asyncio.Queue()
         self._live_sessions: set[Session] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._profiles: set[Path] = set()
@@ -225,6 +283,7 @@ class _Pool:
         await self._start_driver()
         for _ in range(workers):
             self._idle_sessions.put_nowait(None)  # launched when first needed
+            self._idle_workers.put_nowait(MarkupWorker())
 
     async def _start_driver(self) -> None:
         try:
@@ -239,6 +298,8 @@ class _Pool:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for session in list(self._live_sessions):
             self._discard(session)
+        while not self._idle_workers.empty():
+            self._idle_workers.get_nowait().kill()
         try:
             if self._playwright is not None:
                 await asyncio.wait_for(self._playwright.stop(), CLOSE_SECONDS)
@@ -253,22 +314,40 @@ class _Pool:
         self._idle_sessions.put_nowait(session)
         return session.process
 
-    async def show(self, html: bytes) -> PageRendering:
-        """Show a document in the next browser that is free."""
+    async def show(self, html: str, *, repair: bool) -> PageRendering:
+        """Show a page in the next browser that is free."""
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        try:
+            document = await self._prepare_document(html, repair=repair)
+        except MarkupError as error:
+            return PageRendering("code_error", str(error))
         session = await self._idle_sessions.get()
         try:
             session = await self._prepare_session(session)
-            rendering, session = await self._show_in_session(session, html)
+            rendering, session = await self._show_in_session(session, document)
         except BaseException:
             session = None if session is None else self._discard(session)
             raise
         finally:
             self._idle_sessions.put_nowait(session)
         return rendering
+
+    async def _prepare_document(self, html: str, *, repair: bool) -> Document:
+        """What a session shows.
+
+        Raises:
+            MarkupError: No parser gets through the page.
+        """
+        if self._settings.mode == "fixed":
+            return Document(html.encode("utf-8", "replace"))
+        worker = await self._idle_workers.get()
+        try:
+            return await worker.prepare(html, repair=repair)
+        finally:
+            self._idle_workers.put_nowait(worker)
 
     async def _prepare_session(self, session: Session | None) -> Session:
         """A session whose browser runs and is not worn."""
@@ -293,14 +372,15 @@ class _Pool:
             await self._start_driver()  # it may be what has died
             process = await self._launch_browser()
         self._profiles.add(process.profile)
-        session = Session(process, self._limits, javascript=self._javascript, reuse=self._reuse)
+        session = self._settings.open_session(process)
         self._live_sessions.add(session)
         return session
 
     async def _launch_browser(self) -> browser.BrowserProcess:
         if self._playwright is None:
             raise HarnessError("Playwright was not started")
-        return await browser.launch(self._playwright, self._path, self._level)
+        settings = self._settings
+        return await browser.launch(self._playwright, settings.path, settings.level, settings.mode)
 
     def _discard(self, session: Session) -> None:
         """Kill a browser with everything below it."""
@@ -310,7 +390,7 @@ class _Pool:
     # ------------------------------------------------------------------- one document
 
     async def _show_in_session(
-        self, session: Session, html: bytes
+        self, session: Session, document: Document
     ) -> tuple[PageRendering, Session | None]:
         """The outcome, and the session where it can go on.
 
@@ -318,11 +398,11 @@ class _Pool:
         shown once more in a new one before it is blamed.
         """
         start = time.monotonic()
-        rendering = await self._attempt(session, html)
+        rendering = await self._attempt(session, document)
         if isinstance(rendering, Exception):
             self._discard(session)
             session = await self._launch_session()
-            rendering = await self._attempt(session, html)
+            rendering = await self._attempt(session, document)
         survivor: Session | None = session
         if isinstance(rendering, Exception) or rendering.status != "ok":
             survivor = self._discard(session)
@@ -330,15 +410,15 @@ class _Pool:
             rendering = await self._blame_page(rendering)
         return replace(rendering, seconds=time.monotonic() - start), survivor
 
-    async def _attempt(self, session: Session, html: bytes) -> PageRendering | Exception:
+    async def _attempt(self, session: Session, document: Document) -> PageRendering | Exception:
         """The outcome, or what broke."""
         watcher = asyncio.ensure_future(self._watch(session))
         outcome: PageRendering | Exception
         try:
-            outcome = await self._show_in_time(session, html)
+            outcome = await self._show_in_time(session, document)
         except TimeoutError:
             outcome = PageRendering(
-                "timeout", f"the page was not drawn within {self._limits.seconds:g} s"
+                "timeout", f"the page was not drawn within {self._settings.seconds:g} s"
             )
         except Exception as error:
             outcome = error
@@ -348,14 +428,14 @@ class _Pool:
             outcome = PageRendering("out_of_memory", self._explain_memory())
         return outcome
 
-    async def _show_in_time(self, session: Session, html: bytes) -> PageRendering:
+    async def _show_in_time(self, session: Session, document: Document) -> PageRendering:
         """Show a document within the seconds of its own that it has.
 
         Raises:
             TimeoutError: It takes longer.
         """
-        task = asyncio.ensure_future(session.show(html))
-        seconds_left = first_seconds = min(CLOCK_AFTER, self._limits.seconds)
+        task = asyncio.ensure_future(session.show(document))
+        seconds_left = first_seconds = min(CLOCK_AFTER, self._settings.seconds)
         clock: OwnTime | None = None
         try:
             while seconds_left > 0:
@@ -366,7 +446,7 @@ class _Pool:
                     return task.result()
                 # This thread's waiting is no page's doing either.
                 clock = clock or OwnTime(session.process.pid, [threading.get_native_id()])
-                seconds_left = self._limits.seconds - first_seconds - clock.seconds()
+                seconds_left = self._settings.seconds - first_seconds - clock.seconds()
             raise TimeoutError
         finally:
             task.cancel()
@@ -383,7 +463,7 @@ class _Pool:
         """
         session = await self._launch_session()
         try:
-            await self._show_in_time(session, EMPTY)
+            await self._show_in_time(session, Document(EMPTY, EMPTY, EMPTY))
         except Exception as second_error:
             raise HarnessError(
                 f"the browser fails on an empty page: {_describe_error(second_error)}"

@@ -8,12 +8,13 @@ import contextlib
 import itertools
 import json
 import struct
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from rrvf.renderers import web_assets
 from rrvf.renderers.browser import BrowserProcess
+from rrvf.renderers.page_document import Document
 from rrvf.renderers.page_snapshot import STYLES, Texts, read_texts
 from rrvf.renderers.page_visibility import HIDE_TEXTS, find_visible
 from rrvf.types import PageRendering
@@ -107,30 +108,38 @@ class Session:
     Args:
         process: The browser.
         limits: Size of the viewport and of the picture.
+        assets: Files beside every page, by name.
         javascript: Whether the documents' own scripts run.
         reuse: Keep one page instead of a fresh context a document.
     """
 
     def __init__(
-        self, process: BrowserProcess, limits: PageLimits, *, javascript: bool, reuse: bool
+        self,
+        process: BrowserProcess,
+        limits: PageLimits,
+        assets: Mapping[str, bytes],
+        *,
+        javascript: bool,
+        reuse: bool,
     ) -> None:
         self.process = process
         self.n_shown = 0
         self._limits = limits
+        self._files = {ADDRESS + name: content for name, content in assets.items()}
         self._javascript = javascript
         self._reuse = reuse
         self._tab: _Tab | None = None
-        self._document = b""
+        self._source = b""
         self._is_delivered = False
         self._denied_urls: dict[str, None] = {}
 
-    async def show(self, html: bytes) -> PageRendering:
+    async def show(self, document: Document) -> PageRendering:
         """Load a document and take its picture and its texts.
 
         Raises:
             playwright.async_api.Error: The browser or the page has crashed.
         """
-        self._document, self._is_delivered, self._denied_urls = html, False, {}
+        self._source, self._is_delivered, self._denied_urls = document.page, False, {}
         self.n_shown += 1
         async with self._borrow_tab() as tab:
             await tab.page.goto(ADDRESS, wait_until="load", timeout=0)
@@ -170,8 +179,8 @@ class Session:
             context.on("page", lambda popup: asyncio.ensure_future(popup.close()))
         cdp = await context.new_cdp_session(page)
         # Time stands still for all that moves by itself: a marquee is out of the settling's reach.
-        await _send(cdp, "Animation.enable")
-        await _send(cdp, "Animation.setPlaybackRate", {"playbackRate": 0})
+        await send_command(cdp, "Animation.enable")
+        await send_command(cdp, "Animation.setPlaybackRate", {"playbackRate": 0})
         return _Tab(context, page, cdp)
 
     # ---------------------------------------------------------------------- requests
@@ -181,6 +190,10 @@ class Session:
         request = route.request
         if request.is_navigation_request():
             await self._answer_navigation(route, request)
+            return
+        content = self._files.get(request.url)
+        if content is not None:
+            await route.fulfill(status=200, body=content)
             return
         asset = web_assets.answer(request.url, request.resource_type)
         if asset is None:
@@ -201,7 +214,7 @@ class Session:
             "Content-Security-Policy": policy,
             "Referrer-Policy": "no-referrer",
         }
-        await route.fulfill(status=200, headers=headers, body=self._document)
+        await route.fulfill(status=200, headers=headers, body=self._source)
 
     def _deny(self, url: str) -> None:
         if len(self._denied_urls) < MAX_DENIED:
@@ -215,12 +228,14 @@ class Session:
         await _evaluate(cdp, world, SETTLE)
         if self._javascript:  # what follows is of one moment; this context is not used again
             await _evaluate(cdp, world, KEEP_NOSCRIPT_AWAY)
-            await _send(cdp, "Emulation.setScriptExecutionDisabled", {"value": True})
-        content = (await _send(cdp, "Page.getLayoutMetrics"))["cssContentSize"]
+            await send_command(cdp, "Emulation.setScriptExecutionDisabled", {"value": True})
+        content = (await send_command(cdp, "Page.getLayoutMetrics"))["cssContentSize"]
         limits = self._limits
         width = max(1, min(limits.max_width, round(content["width"])))
         height = max(1, min(limits.max_height, round(content["height"])))
-        snapshot = await _send(cdp, "DOMSnapshot.captureSnapshot", {"computedStyles": STYLES})
+        snapshot = await send_command(
+            cdp, "DOMSnapshot.captureSnapshot", {"computedStyles": STYLES}
+        )
         png = await self._take_picture(cdp, width, height)
         texts = read_texts(snapshot, width, height)
         if texts.blocks:
@@ -240,13 +255,15 @@ class Session:
 
     async def _make_world(self, cdp: CDPSession) -> int:
         """A JavaScript world that the document's own scripts cannot reach into."""
-        frame = (await _send(cdp, "Page.getFrameTree"))["frameTree"]["frame"]["id"]
-        reply = await _send(cdp, "Page.createIsolatedWorld", {"frameId": frame, "worldName": WORLD})
+        frame = (await send_command(cdp, "Page.getFrameTree"))["frameTree"]["frame"]["id"]
+        reply = await send_command(
+            cdp, "Page.createIsolatedWorld", {"frameId": frame, "worldName": WORLD}
+        )
         return reply["executionContextId"]
 
     async def _take_picture(self, cdp: CDPSession, width: int, height: int) -> bytes:
         clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
-        reply = await _send(
+        reply = await send_command(
             cdp,
             "Page.captureScreenshot",
             {
@@ -272,7 +289,7 @@ def _keep_visible(texts: Texts, png: bytes, bare_png: bytes) -> Texts:
     return Texts(tuple(itertools.compress(texts.blocks, visible)))
 
 
-async def _send(
+async def send_command(
     cdp: CDPSession, method: str, parameters: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """A command to the page, below Playwright."""
@@ -280,7 +297,7 @@ async def _send(
 
 
 async def _evaluate(cdp: CDPSession, world: int, expression: str) -> Any:
-    reply = await _send(
+    reply = await send_command(
         cdp,
         "Runtime.evaluate",
         {
