@@ -133,6 +133,8 @@ class Bench:
             **self.kind.protocol(),
             "judge": judge_protocol(self.judge),
         }
+        if self.kind.medium == "page" and self.benchmark.mode == "official":
+            settings.setdefault("mode", "fixed")  # WebSight has no other, and need not say it
         if self.kind.medium == "page" or VIEWS.keys() & self.scorers.keys():
             settings |= {"clip_model": self.clip.model, "clip_failure": self.clip.failure}
         if self.data is not None:
@@ -374,9 +376,11 @@ def open_bench(
         _require_picture_scorers(by_name)
     renderer_options = replace(
         options,
+        mode=options.mode or benchmark.mode,
         seconds=options.seconds or benchmark.seconds,
         judged=judge is not None and judge.name == "gpt",
         reference="image" if benchmark.images_only else options.reference,
+        assets=benchmark.find_assets(data) if options.assets is None else options.assets,
     )
     with kind.open(renderer_options) as opened_kind:
         data_protocol = _describe(benchmark, data)

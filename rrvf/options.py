@@ -113,7 +113,9 @@ class RunOptions:
     task: Annotated[str | None, Flag(help="direct or customized.")] = None
     limit: Annotated[int | None, Flag(least=1, help="Only the first N samples.")] = None
     workers: Workers = 2
-    mode: Annotated[Mode, Flag(help="Official scores, or with bugs mended.")] = "official"
+    mode: Annotated[
+        Mode | None, Flag(help="Official scores, or with bugs mended; WebSight has fixed ones.")
+    ] = None
     scorers: Annotated[
         tuple[str, ...] | None,
         Flag(help="Comma-separated names or my.module:object.", parse=split_names),

@@ -107,6 +107,8 @@ def _read_options(settings: Mapping[str, Any]) -> RunOptions:
         if name in values:
             values[name] = Path(values[name])
     values = values or _read_old_options(settings)
+    # Runs of pages from before they had modes were told one, and knew the fixed rules alone.
+    values["mode"] = settings.get("protocol.mode")
     if values.get("scorers") is not None:
         values["scorers"] = tuple(values["scorers"])
     arguments: dict[str, Any] = {"data": None, **values, "predictions": None}
@@ -115,7 +117,6 @@ def _read_options(settings: Mapping[str, Any]) -> RunOptions:
 
 def _read_old_options(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "mode": settings.get("protocol.mode", "official"),
         "scorers": settings.get("protocol.scorers"),
         "reference": settings.get("protocol.reference", "html"),
         "javascript": settings.get("protocol.javascript", False),

@@ -271,7 +271,8 @@ def test_pairs_are_those_of_a_plain_search_where_texts_are_much_alike() -> None:
 
 
 def same_as_plain_search(ours: list[str], theirs: list[str]) -> None:
-    found = match_blocks([_block(text) for text in ours], [_block(text) for text in theirs])
+    sides = [[_block(text) for text in texts] for texts in (ours, theirs)]
+    found = match_blocks(*sides, "official")
     expected = plain_search(theirs, ours)
     assert [(pair.rendering.text, pair.reference.text) for pair in found.pairs] == expected[0]
     assert [block.text for block in found.extra_blocks] == expected[1]

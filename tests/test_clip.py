@@ -32,10 +32,10 @@ from rrvf.scorers.clip import (
     Failure,
     Unavailable,
     clip_scorers,
-    full_page,
+    full_pages,
     load_model,
     truncate_block,
-    without_text,
+    without_texts,
 )
 from rrvf.scorers.clip_weights import find_weights, read_tower, tensors_hash
 from rrvf.types import PageRendering, TextBlock
@@ -247,7 +247,7 @@ def test_embeddings_and_cosines_equal_openais(
 
 
 def test_scores_equal_openais_cosines(model: ClipModel, official_embeddings: np.ndarray) -> None:
-    score = ClipScorer(Embedder(model), full_page)
+    score = ClipScorer(Embedder(model), full_pages)
     pictures = twenty()
     expected = cosines(official_embeddings)
     for i, j in [(0, 18), (0, 12), (12, 18)]:
@@ -270,13 +270,13 @@ def test_the_other_activation_function_gives_other_embeddings(
 
 @pytest.fixture
 def score(model: ClipModel) -> ClipScorer:
-    return ClipScorer(Embedder(model), full_page)
+    return ClipScorer(Embedder(model), full_pages)
 
 
 @pytest.fixture
 def score_without_text(model: ClipModel) -> ClipScorer:
     installed("cv2")
-    return ClipScorer(Embedder(model), without_text)
+    return ClipScorer(Embedder(model), without_texts)
 
 
 def test_a_page_equals_itself(score: ClipScorer, score_without_text: ClipScorer) -> None:
@@ -294,7 +294,7 @@ def test_a_negative_cosine_scores_zero_and_is_kept() -> None:
         def embed(self, prepared: Sequence[float]) -> np.ndarray:
             return np.array([[1.0 if red else -1.0, 1e-3] for red in prepared], dtype=np.float32)
 
-    score = ClipScorer(Embedder(Opposite()), full_page)  # type: ignore[arg-type]
+    score = ClipScorer(Embedder(Opposite()), full_pages)  # type: ignore[arg-type]
     red, black = (page(Image.new("RGB", (2, 2), color)) for color in ("red", "black"))
     got = score(red, black)
     assert got.value == 0.0
@@ -337,16 +337,16 @@ def with_text(words: str, size: tuple[int, int] = (400, 300)) -> Image.Image:
     return picture
 
 
-def seen(view: Callable[[PageRendering], Any], shown: PageRendering) -> np.ndarray:
-    return np.asarray(view(shown)[1]())
+def seen(view: Callable[..., Any], shown: PageRendering) -> np.ndarray:
+    return np.asarray(view(shown, shown)[1][1]())
 
 
 def test_texts_inside_their_boxes_do_not_count(score_without_text: ClipScorer) -> None:
     first, second = page(with_text("Hello"), TEXT), page(with_text("Goodbye, all"), TEXT)
-    assert np.array_equal(seen(without_text, first), seen(without_text, second))
+    assert np.array_equal(seen(without_texts, first), seen(without_texts, second))
     assert score_without_text(first, second).value == pytest.approx(1.0, abs=1e-6)
     unmasked = page(with_text("Hello")), page(with_text("Goodbye, all"))
-    assert not np.array_equal(*(seen(without_text, shown) for shown in unmasked))
+    assert not np.array_equal(*(seen(without_texts, shown) for shown in unmasked))
 
 
 def test_exactly_the_boxes_are_painted_over() -> None:
@@ -355,7 +355,7 @@ def test_exactly_the_boxes_are_painted_over() -> None:
     chance = np.random.default_rng(1)
     pixels = chance.integers(0, 256, (200, 200, 3), dtype=np.uint8)
     boxes = [(20.9, 30.2, 41.99, 9.5), (-5.5, 180.0, 20.0, 400.0), (500.0, 500.0, 10.0, 10.0)]
-    changed = (seen(without_text, page(Image.fromarray(pixels), *boxes)) != pixels).any(axis=2)
+    changed = (seen(without_texts, page(Image.fromarray(pixels), *boxes)) != pixels).any(axis=2)
     inside = np.zeros((200, 200), dtype=bool)
     inside[30:39, 20:61] = True
     inside[180:200, 0:15] = True
@@ -377,7 +377,7 @@ def test_the_picture_is_design2codes() -> None:
     swapped = cv2.cvtColor(np.array(picture), cv2.COLOR_RGB2BGR)
     painted = cv2.cvtColor(cv2.inpaint(swapped, mask, 3, cv2.INPAINT_TELEA), cv2.COLOR_BGR2RGB)
     expected = Image.fromarray(painted).resize((320, 320), Image.Resampling.LANCZOS)
-    assert np.array_equal(seen(without_text, page(picture, *blocks)), np.asarray(expected))
+    assert np.array_equal(seen(without_texts, page(picture, *blocks)), np.asarray(expected))
 
 
 def test_boxes_are_cut_off_to_whole_pixels() -> None:
@@ -386,7 +386,7 @@ def test_boxes_are_cut_off_to_whole_pixels() -> None:
 
 def test_a_page_that_is_all_text_has_a_picture() -> None:
     installed("cv2")
-    assert seen(without_text, page(with_text("x"), (0, 0, 400, 300))).shape == (300, 300, 3)
+    assert seen(without_texts, page(with_text("x"), (0, 0, 400, 300))).shape == (300, 300, 3)
 
 
 # ------------------------------------------------------------------------------ many threads

@@ -496,9 +496,9 @@ def counted(renderer: PageRenderer, monkeypatch: pytest.MonkeyPatch) -> list[str
     calls: list[str] = []
     render = renderer.render
 
-    def counting(html: str) -> PageRendering:
+    def counting(html: str, **options: bool) -> PageRendering:
         calls.append(html)
-        return render(html)
+        return render(html, **options)
 
     monkeypatch.setattr(renderer, "render", counting)
     return calls
@@ -540,7 +540,7 @@ def test_other_settings_are_another_reference(
     monkeypatch.setattr(renderer, "environment", {**renderer.environment, "fonts": "others"})
     renderer.render_reference(HTML)
     assert len(counted) == 4
-    monkeypatch.setattr(page, "source_hash", lambda: "another renderer")
+    monkeypatch.setattr(page, "source_hash", lambda _: "another renderer")
     renderer.render_reference(HTML)
     assert len(counted) == 5
 

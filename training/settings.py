@@ -39,7 +39,7 @@ class DataArguments:
 class WorldArguments:
     """Renderers, teacher, judge and the rules of an episode."""
 
-    mode: Mode = as_in_evaluation(RunOptions, "mode")
+    mode: Mode | None = as_in_evaluation(RunOptions, "mode")
     max_turns: int = as_in_evaluation(LoopOptions, "max_turns")
     max_calls: int = option("Tool calls a turn that are run.", 4)
     max_rollout_tokens: int = option("Of an episode after its prompt, with observations.", 8192)

@@ -323,7 +323,7 @@ _start_lock = threading.Lock()
 
 
 @memoize
-def _start_bench(benchmark: str, workers: int, seconds: int | None, mode: Mode) -> Bench:
+def _start_bench(benchmark: str, workers: int, seconds: int | None, mode: Mode | None) -> Bench:
     """One bench a process and benchmark, by the rules and with the limits that scoring has."""
     options = RendererOptions(workers=workers, seconds=seconds, mode=mode)
     stack = ExitStack()

@@ -50,7 +50,7 @@ class Settings:
     max_turns: int = LoopOptions.max_turns
     max_tokens: int = LoopOptions.max_tokens
     workers: int = RunOptions.workers
-    score_mode: Mode = RunOptions.mode
+    score_mode: Mode | None = RunOptions.mode
     plot2code_data: str | None = None
     websight_data: str | None = None
     benchmark_data: str | None = None
@@ -161,9 +161,7 @@ def _moment(value: str | None) -> float:
     return moment
 
 
-def _mode(value: str | None) -> Mode:
-    if value is None or value == "official":
-        return "official"
-    if value == "fixed":
-        return "fixed"
+def _mode(value: str | None) -> Mode | None:
+    if value is None or value == "official" or value == "fixed":
+        return value
     raise UserError(f"RRVF_SCORE_MODE (--score-mode) must be official or fixed, not {value!r}")

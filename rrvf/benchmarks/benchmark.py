@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from rrvf.kinds import KINDS
 from rrvf.kinds.kind import Script
-from rrvf.types import Column, Sample, SampleResult
+from rrvf.types import Column, Mode, Sample, SampleResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,7 @@ class Benchmark:
         columns: Of the table, in their order.
         scorers: Names or dotted paths, where the user names none.
         rubric: What a judge is asked, where the user names no other.
+        mode: By whose rules it is scored, where the user says nothing.
         seconds: A rendering may take; ``None`` for the kind's own.
         images_only: Samples are pictures, of which no code is known.
     """
@@ -52,6 +53,7 @@ class Benchmark:
     columns: ClassVar[tuple[Column, ...]]
     scorers: ClassVar[tuple[str, ...]]
     rubric: ClassVar[str] = "vision_reward"
+    mode: ClassVar[Mode] = "official"
     seconds: ClassVar[int | None] = None
     images_only: ClassVar[bool] = False
 
@@ -88,6 +90,14 @@ class Benchmark:
             rules: What scorers of the kind take besides: the mode of charts.
         """
         return view
+
+    def find_assets(self, data: str | None) -> Mapping[str, bytes]:
+        """Files of the data set that its pages may ask for, by name.
+
+        Args:
+            data: What the user named.
+        """
+        return {}
 
     def describe_data(self, data: str | None) -> Mapping[str, Any] | None:
         """Where the samples are from, for the protocol; ``None`` where that moves nothing."""

@@ -48,6 +48,7 @@ class PagePictures(ChartPictures):
     name = "page_pictures"
     title = "Pictures of pages"
     kind = "page"
+    mode = "fixed"
     columns = (Column("render_rate", "Render rate", "execution"), Column("gpt", "GPT", "gpt"))
 
 

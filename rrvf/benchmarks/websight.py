@@ -64,6 +64,7 @@ class WebSight(Benchmark):
         Column("gpt", "GPT", "gpt"),
     )
     scorers = ("execution", "clip")
+    mode = "fixed"
     rubric = "websight_judge"
 
     def load(self, data: str, options: LoadOptions) -> Sequence[Sample]:

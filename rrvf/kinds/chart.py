@@ -43,7 +43,7 @@ class ChartKind(Kind):
     def open(cls, options: RendererOptions) -> Generator[ChartKind]:
         """The kind with its renderer, which runs as long as the context lasts."""
         with open_renderer(options) as renderer:
-            yield cls(renderer, options.mode, options.judged)
+            yield cls(renderer, options.mode or "official", options.judged)
 
     @staticmethod
     def read_script(completion: str) -> ChartScript | None:

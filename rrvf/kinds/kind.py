@@ -61,19 +61,20 @@ class RendererOptions:
         workers: Executions at the same time.
         seconds: A rendering may take: of CPU for code, of wall time for pages; ``None`` for the
             usual ones.
-        mode: Of charts.
+        mode: By whose rules charts are drawn and pages are shown; ``None`` for the benchmark's own.
         reference: Of pages.
         judged: A model will judge the pictures: charts are then drawn through their PDF, too.
         chart_python: Interpreter that draws charts.
         browser: Chromium that shows pages.
-        javascript: Pages run their scripts.
+        javascript: Pages run their scripts; by the official rules they always do.
         reuse_pages: One page for all, not a context each.
         confinement: A level to use instead of the best one.
+        assets: Files that pages find beside them, by name; ``None`` for the data set's own.
     """
 
     workers: int = 2
     seconds: int | None = None
-    mode: Mode = "official"
+    mode: Mode | None = None
     reference: Reference = "html"
     judged: bool = False
     chart_python: Path | None = None
@@ -81,6 +82,7 @@ class RendererOptions:
     javascript: bool = False
     reuse_pages: bool = False
     confinement: str | None = None
+    assets: Mapping[str, bytes] | None = None
 
 
 class Kind(ABC):

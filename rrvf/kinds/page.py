@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
+
+from PIL import Image
 
 from rrvf.errors import HarnessError
 from rrvf.kinds.kind import Drawn, Kind, Reference, RendererOptions, Script
 from rrvf.page_replies import extract_html
 from rrvf.pictures import read_png, size_of_png
+from rrvf.renderers.browser import DRAWING_ARGUMENTS
 from rrvf.renderers.glyphs import Medium
 from rrvf.renderers.memo import MOST_BYTES
 from rrvf.renderers.page import PageLimits, PageRenderer, source_hash
+from rrvf.renderers.web_assets import GREY
 from rrvf.scorers.pages import PAGE_SCORERS
 from rrvf.scorers.scorer import Scorer
 from rrvf.types import Language, PageRendering, Pictures, Sample, Status
 
 NO_TAILWIND = (
     "pages that ask for Tailwind stay bare, on both sides; to install it: rrvf setup-browser"
+)
+
+PLACEHOLDER = "rick.jpg"
+"""What answers show in a picture's place, as the official prompts tell them to."""
+PLACEHOLDER_SIZE = (1920, 1080)
+NO_PLACEHOLDER = (
+    f"the data holds no {PLACEHOLDER}: an even grey picture of 1920 x 1080 stands in its place, on "
+    f"both sides; the official one lies in the authors' folder of pages"
 )
 
 
@@ -53,6 +67,8 @@ class PageKind(Kind):
             reuse_pages=options.reuse_pages,
             confinement=options.confinement,
             memo_bytes=MOST_BYTES,
+            mode=options.mode or "fixed",
+            assets=_complete_assets(options),
         ) as renderer:
             yield cls(renderer, options.reference)
 
@@ -94,7 +110,18 @@ class PageKind(Kind):
             "max_height": limits.max_height,
             "seconds": limits.seconds,
             "javascript": self.renderer.environment["javascript"],
-            "renderer": source_hash(),
+            "renderer": source_hash(self.renderer.mode),
+            **self._describe_mode(),
+        }
+
+    def _describe_mode(self) -> Mapping[str, Any]:
+        """The official rules, and what of the browser and of the data they depend on."""
+        if self.renderer.mode == "fixed":
+            return {}
+        return {
+            "mode": "official",
+            "flags": list(DRAWING_ARGUMENTS["official"]),
+            "assets": dict(self.renderer.asset_hashes),
         }
 
     def environment(self) -> Mapping[str, Any]:
@@ -104,12 +131,30 @@ class PageKind(Kind):
         }
 
     def lacks(self) -> Sequence[str]:
-        """Tailwind, which pages of v0.2 ask for."""
+        """Tailwind, which pages of v0.2 ask for; officially, the placeholder's picture."""
+        if self.renderer.mode == "official":
+            is_ours = self.renderer.assets[PLACEHOLDER] == _make_placeholder()
+            return (NO_PLACEHOLDER,) if is_ours else ()
         return () if self.renderer.environment["tailwind"] else (NO_TAILWIND,)
 
     def close(self) -> None:
         """End what is under way."""
         self.renderer.close()
+
+
+def _complete_assets(options: RendererOptions) -> Mapping[str, bytes]:
+    """The data's files; officially every page finds a placeholder."""
+    assets = dict(options.assets or {})
+    if options.mode == "official":
+        assets.setdefault(PLACEHOLDER, _make_placeholder())
+    return assets
+
+
+@cache
+def _make_placeholder() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", PLACEHOLDER_SIZE, GREY).save(file, "PNG")
+    return file.getvalue()
 
 
 def _to_drawn(page: PageRendering) -> Drawn:

@@ -101,9 +101,11 @@ class PageRenderer:
             )
         self.limits = limits or PageLimits()
         self.mode: Mode = mode
+        self.assets: Mapping[str, bytes] = dict(assets or {})
+        self.asset_hashes = {name: _hash(content) for name, content in self.assets.items()}
         self._settings = _Settings(
             *(self._path, self._level, self.limits, javascript, reuse_pages, mode),
-            dict(assets or {}),
+            self.assets,
         )
         self._pages: Memo[PageRendering] = Memo(lambda page: page.status, memo_bytes)
         self._references: dict[str, threading.Lock] = {}
@@ -173,34 +175,16 @@ class PageRenderer:
 
     # ------------------------------------------------------------------------ showing
 
-    def render(self, html: str) -> PageRendering:
-        """Show an answer; by the official rules it is mended first.
+    def render(self, html: str, *, repair: bool = True) -> PageRendering:
+        """Show a page.
+
+        Args:
+            html: The page.
+            repair: The official rules may mend it first, as they mend answers.
 
         Raises:
             HarnessError: The browser fails, and would fail on an empty page too.
         """
-        return self._render(html, repair=self.mode == "official")
-
-    def render_reference(self, html: str) -> PageRendering:
-        """Show a reference, kept on disk by content and by everything that can move a picture.
-
-        Raises:
-            HarnessError: As for :meth:`render`.
-        """
-        key = self._make_key(html)
-        with self._lock:
-            lock = self._references.setdefault(key, threading.Lock())
-        with lock:
-            rendering = _load(key)
-            if rendering is None:
-                rendering = self._render(html, repair=False)
-                if rendering.status == "ok":
-                    _store(key, rendering)
-        with self._lock:
-            self._references.pop(key, None)
-        return rendering
-
-    def _render(self, html: str, *, repair: bool) -> PageRendering:
         size, most = len(html.encode("utf-8", "replace")), self.limits.source
         if size > most:
             return PageRendering(
@@ -208,6 +192,21 @@ class PageRenderer:
                 f"the page's source is {size / 1e6:.1f} MB; the limit is {most / 1e6:.0f} MB",
             )
         return self._pages.get((html, repair), lambda: self._show(html, repair))
+
+    def render_reference(self, html: str) -> PageRendering:
+        """As :meth:`render`, kept on disk by content and by everything that can move a picture."""
+        key = self._make_key(html)
+        with self._lock:
+            lock = self._references.setdefault(key, threading.Lock())
+        with lock:
+            rendering = _load(key)
+            if rendering is None:
+                rendering = self.render(html, repair=False)
+                if rendering.status == "ok":
+                    _store(key, rendering)
+        with self._lock:
+            self._references.pop(key, None)
+        return rendering
 
     def _show(self, html: str, repair: bool) -> PageRendering:
         if self._closed:
@@ -219,10 +218,9 @@ class PageRenderer:
 
     def _make_key(self, html: str) -> str:
         confinement = {"confinement": None}  # moves no pixel
-        assets = {name: _hash(content) for name, content in self._settings.assets.items()}
         parts = [
             *(html, source_hash(self.mode), asdict(self.limits)),
-            *({**self.environment, **confinement}, assets),
+            *({**self.environment, **confinement}, dict(self.asset_hashes)),
         ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

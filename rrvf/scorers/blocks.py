@@ -8,16 +8,19 @@ Four scorers share one matching of the reference's blocks with the page's:
   shares of each page's width and height.
 * ``color``: mean of ``max(0, 1 - CIEDE2000 / 100)`` of the matched texts' colours.
 
-Source: Design2Code (https://github.com/NoviScl/Design2Code, ``metrics/visual_score.py``). The
-algorithm is theirs and gives their numbers for the same blocks, with these exceptions:
+Source: Design2Code (https://github.com/NoviScl/Design2Code, ``metrics/visual_score.py``). Blocks
+come with the page, found by the rules of its mode: in ``official`` by comparing recoloured pictures
+as theirs does, in ``fixed`` from what the browser laid out. The matching follows the mode, too.
 
-* Theirs finds blocks by comparing recoloured screenshots; here they are what the browser laid out.
-* Equal pages score 1. Theirs pairs repeated texts crosswise where that gives the first or last of
-  them better neighbours, and says 0 for two pages without any text.
-* Only the first ``MAX_BLOCKS`` blocks and ``MAX_CHARACTERS`` characters of a page are compared;
-  the blocks after them count as unmatched.
-* With more than ``MAX_MERGED_BLOCKS`` blocks on a side none are merged, except those in the very
-  same place.
+``official`` gives their numbers. ``fixed`` differs in this:
+
+* Repeated texts are paired by place. Theirs pairs them crosswise where that gives the first or last
+  of them better neighbours.
+* Equal pages score 1, pages without any text included. Theirs says 0 for these.
+
+In both modes only the first ``MAX_BLOCKS`` blocks and ``MAX_CHARACTERS`` characters of a page are
+compared; the blocks after them count as unmatched. With more than ``MAX_MERGED_BLOCKS`` blocks on a
+side none are merged, except those in the very same place.
 """
 
 from __future__ import annotations
@@ -35,11 +38,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rrvf.scorers.color import ciede2000, lab_of_rgb
-from rrvf.types import PageRendering, Score, TextBlock
+from rrvf.types import Mode, PageRendering, Score, TextBlock
 
 MIN_SIMILARITY = 0.5
 MIN_GAIN = 0.05
 CONTEXT_BONUS = 0.1
+DISTANCE_COST = 1e-3
+"""Of centres a whole page apart: it decides between texts that are equally similar."""
 MAX_BLOCKS = 1000
 MAX_CHARACTERS = 50_000
 MAX_MERGED_BLOCKS = 300
@@ -93,11 +98,13 @@ class Matching:
     pairs: tuple[Pair, ...]
     missing_blocks: tuple[Block, ...]
     extra_blocks: tuple[Block, ...]
+    mode: Mode = "fixed"
 
     @property
-    def empty(self) -> bool:
-        """No text on either page."""
-        return not (self.pairs or self.missing_blocks or self.extra_blocks)
+    def equally_empty(self) -> bool:
+        """No text on either page, and that is counted as likeness."""
+        is_empty = not (self.pairs or self.missing_blocks or self.extra_blocks)
+        return is_empty and self.mode == "fixed"
 
 
 # ------------------------------------------------------------------------------- the four scorers
@@ -119,8 +126,8 @@ def score_block_match(target: PageRendering, page: PageRendering) -> Score:
         "missing_area": missing_area,
         "extra_area": extra_area,
     }
-    if matching.empty:
-        return Score(1.0, details)
+    if not matching.pairs:
+        return Score(float(matching.equally_empty), details)
     return Score(matched_area / (matched_area + missing_area + extra_area), details)
 
 
@@ -163,7 +170,7 @@ def _average_pairs(
         ],
     }
     if not matching.pairs:
-        return Score(float(matching.empty), details)
+        return Score(float(matching.equally_empty), details)
     return Score(fmean(value(pair) for pair in matching.pairs), details)
 
 
@@ -184,22 +191,42 @@ def _shorten(text: str) -> str:
 def match_pages(target: PageRendering, page: PageRendering) -> Matching:
     """The one matching that the four scorers look at; the latest few are remembered."""
     return _match_recorded_pages(
-        (target.blocks, target.width, target.height), (page.blocks, page.width, page.height)
+        (target.blocks, target.width, target.height),
+        (page.blocks, page.width, page.height),
+        page.mode,
     )
 
+
+def list_painted_boxes(target: PageRendering, page: PageRendering) -> tuple[Boxes, Boxes]:
+    """The boxes that Design2Code paints over before it compares pictures, of target and page.
+
+    The target's are its blocks, the page's are its blocks after merging.
+    """
+    matching = match_pages(target, page)
+    page_blocks = (*(pair.rendering for pair in matching.pairs), *matching.extra_blocks)
+    target_blocks = _to_shares(target.blocks, target.width, target.height)
+    ours, theirs = (
+        frozenset((block.x, block.y, block.width, block.height) for block in side)
+        for side in (target_blocks, page_blocks)
+    )
+    return ours, theirs
+
+
+Boxes = frozenset[tuple[float, float, float, float]]
+"""Left, top, width and height of each, in shares of the page."""
 
 RecordedPage = tuple[tuple[TextBlock, ...], int, int]
 
 
 @lru_cache(maxsize=8)
-def _match_recorded_pages(target: RecordedPage, page: RecordedPage) -> Matching:
-    if target == page:
+def _match_recorded_pages(target: RecordedPage, page: RecordedPage, mode: Mode) -> Matching:
+    if target == page and mode == "fixed":
         return Matching(_make_pairs([(block, block, 1.0) for block in _to_shares(*target)]), (), ())
     reference, reference_rest = _split_at_limits(_to_shares(*target))
     rendering, rendering_rest = _split_at_limits(_to_shares(*page))
     if not (reference and rendering):
-        return Matching((), (*reference, *reference_rest), (*rendering, *rendering_rest))
-    matching = match_blocks(_join_by_place(reference), _join_by_place(rendering))
+        return Matching((), (*reference, *reference_rest), (*rendering, *rendering_rest), mode)
+    matching = match_blocks(_join_by_place(reference), _join_by_place(rendering), mode)
     return replace(
         matching,
         missing_blocks=(*matching.missing_blocks, *reference_rest),
@@ -207,7 +234,9 @@ def _match_recorded_pages(target: RecordedPage, page: RecordedPage) -> Matching:
     )
 
 
-def match_blocks(reference: Sequence[Block], rendering: Sequence[Block]) -> Matching:
+def match_blocks(
+    reference: Sequence[Block], rendering: Sequence[Block], mode: Mode = "fixed"
+) -> Matching:
     """Merge neighbours where that helps, match, and drop the pairs that read too differently.
 
     Rows of every table are the rendering's blocks and columns the reference's: similarity is not
@@ -216,19 +245,22 @@ def match_blocks(reference: Sequence[Block], rendering: Sequence[Block]) -> Matc
     Args:
         reference: In the order of the document, not empty.
         rendering: The same.
+        mode: What decides between equally similar texts: neighbours officially, else the place.
     """
     similarities = Similarities()
     rows, columns = list(rendering), list(reference)
     if max(len(rows), len(columns)) <= MAX_MERGED_BLOCKS:
         rows, columns = _merge_neighbours(rows, columns, similarities)
     table = similarities.table(rows, columns)
-    best = zip(*_assign(_add_context(-table)), strict=True)
+    costs = _add_context(-table) if mode == "official" else _add_distance(-table, rows, columns)
+    best = zip(*_assign(costs), strict=True)
     cells = [(i, j) for i, j in best if table[i, j] >= MIN_SIMILARITY]
     used_rows, used_columns = {i for i, _ in cells}, {j for _, j in cells}
     return Matching(
         _make_pairs([(columns[j], rows[i], float(table[i, j])) for i, j in cells]),
         tuple(block for j, block in enumerate(columns) if j not in used_columns),
         tuple(block for i, block in enumerate(rows) if i not in used_rows),
+        mode,
     )
 
 
@@ -438,6 +470,13 @@ def _add_context(costs: Floats) -> Floats:
     neighbours = np.stack([padded_costs[i : i + n, j : j + m] for i, j in offsets])
     bonus = CONTEXT_BONUS * np.partition(neighbours, 1, axis=0)[:2].sum(axis=0)
     return np.where(costs < -MIN_SIMILARITY, costs + bonus, costs)
+
+
+def _add_distance(costs: Floats, rows: Sequence[Block], columns: Sequence[Block]) -> Floats:
+    """Pairs get dearer by a trifle with the distance of their centres."""
+    ours, theirs = (np.array([block.center for block in side]) for side in (rows, columns))
+    distances = np.abs(ours[:, None] - theirs[None]).max(axis=2)
+    return costs + DISTANCE_COST * np.minimum(distances, 1.0)
 
 
 # -------------------------------------------------------------------------- similarity of texts

@@ -4,8 +4,8 @@ Two scorers share one model:
 
 * ``clip``: the full screenshots.
 * ``clip_design2code``: the texts painted over, then the page squeezed to a square, as Design2Code
-  does it (https://github.com/NoviScl/Design2Code, ``metrics/visual_score.py``). Theirs finds the
-  text boxes by comparing recoloured screenshots, here they are what the browser laid out.
+  does it (https://github.com/NoviScl/Design2Code, ``metrics/visual_score.py``). By the official
+  rules the boxes are the very ones that theirs paints over.
 
 The default model is OpenAI's ViT-B/32, which OpenCLIP calls ``ViT-B-32-quickgelu``: its plain
 ``ViT-B-32`` has another activation function and gives other numbers. Computation is in float32 on
@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rrvf.errors import DataError, HarnessError, SetupError, UserError
+from rrvf.scorers.blocks import list_painted_boxes
 from rrvf.scorers.clip_weights import DEFAULT_TAG, find_weights, package, read_tower, tensors_hash
 from rrvf.scorers.scorer import Scorer
 from rrvf.types import PageRendering, Score, TextBlock
@@ -41,6 +42,8 @@ Floats = NDArray[np.float32]
 Box = tuple[int, int, int, int]
 View = tuple[Hashable, Callable[[], Image.Image]]
 """What names a picture's content, and how to make it."""
+Views = Callable[[PageRendering, PageRendering], tuple[View, View]]
+"""What of two pages is looked at: of the target, of the page."""
 
 INPAINT_RADIUS = 3
 
@@ -285,40 +288,39 @@ class ClipScorer:
 
     Attributes:
         embedder: Where pictures become embeddings.
-        view: What of a page is looked at.
+        view: What of the two pages is looked at.
         failure: What a page that could not be shown is worth.
     """
 
     embedder: Embedder
-    view: Callable[[PageRendering], View]
+    view: Views
     failure: Failure = "zero"
 
     @property
     def compares_pictures(self) -> bool:
         """Nothing but the pictures is looked at."""
-        return self.view is full_page
+        return self.view is full_pages
 
     @property
     def environment(self) -> Mapping[str, str]:
         """Model, weights and versions; OpenCV's too where it takes part."""
         model = self.embedder.model.environment
-        if self.view is without_text:
+        if self.view is without_texts:
             return {**model, "opencv_version": package("cv2").__version__}
         return model
 
     def __call__(self, target: PageRendering, page: PageRendering) -> Score:
         """Score of ``page``; both have a picture."""
-        return _compare(self._embed(target), self._embed(page))
+        target_view, page_view = self.view(target, page)
+        return _compare(self.embedder(*target_view), self.embedder(*page_view))
 
     def failed(self, target: PageRendering) -> Score:
         """Score of a page that could not be shown, by the convention chosen."""
         if self.failure == "zero":
             return Score(0.0, {"failure": "zero"})
-        score = _compare(self._embed(target), self.embedder("black", _make_black))
+        target_view, _ = self.view(target, target)
+        score = _compare(self.embedder(*target_view), self.embedder("black", _make_black))
         return Score(score.value, {**score.details, "failure": "black"})
-
-    def _embed(self, page: PageRendering) -> Floats:
-        return self.embedder(*self.view(page))
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,23 +360,41 @@ def _make_black() -> Image.Image:
     return Image.new("RGB", (1, 1))
 
 
-def full_page(page: PageRendering) -> View:
-    """The whole screenshot."""
+def full_pages(target: PageRendering, page: PageRendering) -> tuple[View, View]:
+    """The whole screenshots."""
+    return _view_whole(target), _view_whole(page)
+
+
+def without_texts(target: PageRendering, page: PageRendering) -> tuple[View, View]:
+    """The screenshots with their text boxes painted over, squeezed to squares."""
+    if page.mode == "fixed":
+        ours, theirs = (frozenset(map(truncate_block, side.blocks)) for side in (target, page))
+    else:
+        shares = zip((target, page), list_painted_boxes(target, page), strict=True)
+        ours, theirs = (frozenset(_to_pixels(box, side) for box in boxes) for side, boxes in shares)
+    return _view_without(target, ours), _view_without(page, theirs)
+
+
+def _view_whole(page: PageRendering) -> View:
     png = _require_png(page)
     return hashlib.sha256(png).digest(), lambda: Image.open(io.BytesIO(png))
 
 
-def without_text(page: PageRendering) -> View:
-    """The screenshot with its text boxes painted over, squeezed to a square of the shorter side."""
+def _view_without(page: PageRendering, boxes: frozenset[Box]) -> View:
     png = _require_png(page)
-    boxes = tuple(truncate_block(block) for block in page.blocks)
     return (hashlib.sha256(png).digest(), boxes), lambda: _square(_inpaint(png, boxes))
 
 
-VIEWS: Mapping[str, Callable[[PageRendering], View]] = {
-    "clip": full_page,
-    "clip_design2code": without_text,
-}
+VIEWS: Mapping[str, Views] = {"clip": full_pages, "clip_design2code": without_texts}
+
+
+def _to_pixels(box: tuple[float, float, float, float], page: PageRendering) -> Box:
+    """Shares of a page in whole pixels, each cut off towards zero as officially."""
+    x, y, width, height = box
+    return (
+        *(int(x * page.width), int(y * page.height)),
+        *(int(width * page.width), int(height * page.height)),
+    )
 
 
 def truncate_block(block: TextBlock) -> Box:
@@ -388,9 +408,10 @@ def _require_png(page: PageRendering) -> bytes:
     return page.png
 
 
-def _inpaint(png: bytes, boxes: Sequence[Box]) -> Image.Image:
+def _inpaint(png: bytes, boxes: Iterable[Box]) -> Image.Image:
     """Each box filled from its surroundings (Telea); parts outside of the picture are ignored."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
+    boxes = list(boxes)
     if not boxes:
         return picture
     cv2 = package("cv2")
