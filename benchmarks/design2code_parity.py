@@ -25,7 +25,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -208,7 +208,7 @@ def main() -> None:
         sides = measure(officials, pairs, browser, Path(name), placeholder)
     print_report(sides)
     if options.out:
-        figures: dict[str, Any] = {title: asdict(side) for title, side in sides.items()}
+        figures: dict[str, Any] = {title: vars(side) for title, side in sides.items()}
         figures["pairs"] = [pair.name for pair in pairs]
         options.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
