@@ -262,4 +262,5 @@ def as_page(found: Blocks) -> PageRendering:
             TextBlock(block["text"], *block["bbox"], "#{:02X}{:02X}{:02X}".format(*block["color"]))
             for block in found
         ),
+        mode="official",
     )
