@@ -210,6 +210,7 @@ class PageRendering:
         blocks: Visible texts, in the order of the document.
         denied: Addresses that the page asked for and did not get, each once.
         mode: By whose rules its texts were found.
+        remarks: Where the official rules see other texts than a reader, a line each.
     """
 
     status: Status
@@ -222,6 +223,7 @@ class PageRendering:
     blocks: tuple[TextBlock, ...] = ()
     denied: tuple[str, ...] = ()
     mode: Mode = "fixed"
+    remarks: tuple[str, ...] = ()
 
 
 class Code(str):

@@ -18,6 +18,7 @@ from typing import Any
 import rrvf
 from rrvf.errors import HarnessError, SetupError
 from rrvf.renderers.page_document import ColoredText, Document
+from rrvf.renderers.page_remarks import describe_cut
 
 SECONDS = 30.0
 START_SECONDS = 60.0
@@ -69,7 +70,9 @@ class MarkupWorker:
         texts = tuple(
             ColoredText(text, (red, green, blue)) for text, red, green, blue in answer["texts"]
         )
-        return Document(page, first, second, texts)
+        cut = answer["cut"]
+        remarks = () if cut is None else (describe_cut(cut, len(html)),)
+        return Document(page, first, second, texts, remarks)
 
     async def _start(self) -> asyncio.subprocess.Process:
         if self._process is not None and self._process.returncode is None:
@@ -127,7 +130,7 @@ def _make_environment() -> dict[str, str]:
 
 def main() -> None:
     """Answer questions until there are no more."""
-    from rrvf.renderers.page_markup import recolor_markup, repair_markup
+    from rrvf.renderers.page_markup import find_repetition, recolor_markup, repair_markup
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -136,11 +139,14 @@ def main() -> None:
         answer: dict[str, Any] = {}
         try:
             if question:
-                html = question["html"]
-                page = repair_markup(html) if question["repair"] else html
+                page, cut = question["html"], None
+                if question["repair"]:
+                    cut = find_repetition(page)
+                    page = repair_markup(page[:cut])
                 colored = recolor_markup(page)
                 answer = {
                     "page": page,
+                    "cut": cut,
                     "first": colored.first,
                     "second": colored.second,
                     "texts": [(text.text, *text.color) for text in colored.texts],

@@ -48,7 +48,10 @@ SOURCES = (
     *("page.py", "processes.py", "page_session.py", "page_snapshot.py", "page_visibility.py"),
     *("browser.py", "web_assets.py", "page_document.py"),
 )
-OFFICIAL_SOURCES = ("page_official.py", "page_markup.py", "page_pixels.py", "markup_worker.py")
+OFFICIAL_SOURCES = (
+    *("page_official.py", "page_markup.py", "page_pixels.py", "markup_worker.py"),
+    "page_remarks.py",
+)
 
 T = TypeVar("T")
 
@@ -511,6 +514,7 @@ def _load(key: str) -> PageRendering | None:
             "png": base64.b64decode(entry["png"], validate=True),
             "blocks": tuple(TextBlock(**block) for block in entry["blocks"]),
             "denied": tuple(entry["denied"]),
+            "remarks": tuple(entry["remarks"]),
         }
         return PageRendering(**fields)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

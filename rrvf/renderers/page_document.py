@@ -29,9 +29,11 @@ class Document:
         page: As it is.
         first, second: In two sets of colours; empty where nobody looks at them.
         texts: What is written on it, with the colours of the first.
+        remarks: What was done to it, for a reader.
     """
 
     page: bytes
     first: bytes = b""
     second: bytes = b""
     texts: tuple[ColoredText, ...] = ()
+    remarks: tuple[str, ...] = ()

@@ -64,8 +64,11 @@ class Recolored:
 
 
 def repair_markup(html: str) -> str:
-    """An answer as it is shown: repetitions cut off, wrapped where it has no root, written anew."""
-    html = html[: find_repetition(html)]
+    """An answer as it is shown: wrapped where it has no root, written anew.
+
+    Args:
+        html: Up to its :func:`find_repetition`.
+    """
     if not _ROOT.search(html):
         html = f"<html><body><p>{html}</p></body></html>"
     tree = _parse(html)

@@ -18,7 +18,17 @@ from rrvf.pictures import size_of_png
 from rrvf.renderers.browser import BrowserProcess
 from rrvf.renderers.page_document import Document
 from rrvf.renderers.page_pixels import find_blocks
-from rrvf.renderers.page_session import PageLimits, Session, send_command
+from rrvf.renderers.page_remarks import list_remarks
+from rrvf.renderers.page_session import (
+    PageLimits,
+    Session,
+    evaluate,
+    keep_visible,
+    make_world,
+    send_command,
+)
+from rrvf.renderers.page_snapshot import STYLES, read_texts
+from rrvf.renderers.page_visibility import HIDE_TEXTS
 from rrvf.types import PageRendering
 
 if TYPE_CHECKING:
@@ -30,6 +40,7 @@ ADDRESS = f"{FOLDER}page.html"
 N_PICTURES = 3
 MAX_PIXELS = 128 * 2**20
 """Of a picture."""
+TOO_LARGE = f"the page is larger than {MAX_PIXELS // 10**6} million pixels"
 POLICY = (
     "default-src * data: blob: 'unsafe-inline' 'unsafe-eval'; connect-src 'none'; "
     "worker-src 'none'; form-action 'none'"
@@ -61,15 +72,18 @@ class OfficialSession(Session):
         self._denied_urls = {}
         self.n_shown += 1
         pngs: list[bytes] = []
+        visible_texts: list[str] = []
         for source in (document.page, document.first, document.second):
-            png = await self._photograph(source)
-            if png is None:
-                return PageRendering(
-                    "code_error", f"the page is larger than {MAX_PIXELS // 10**6} million pixels"
-                )
+            async with self._open_page() as page:
+                png = await self._photograph(page, source)
+                if png is None:
+                    return PageRendering("code_error", TOO_LARGE)
+                if not pngs:
+                    visible_texts = await _read_visible_texts(page, png)
             pngs.append(png)
         blocks = await asyncio.to_thread(find_blocks, pngs[0], pngs[1], pngs[2], document.texts)
         width, height = size_of_png(pngs[0])
+        remarks = list_remarks(visible_texts, blocks, width * height)
         return PageRendering(
             "ok",
             png=pngs[0],
@@ -78,18 +92,18 @@ class OfficialSession(Session):
             blocks=blocks,
             denied=tuple(sorted(self._denied_urls)),
             mode="official",
+            remarks=(*document.remarks, *remarks),
         )
 
-    async def _photograph(self, source: bytes) -> bytes | None:
+    async def _photograph(self, page: Page, source: bytes) -> bytes | None:
         """The whole page; ``None`` where it is too large."""
         self._source, self._is_delivered = source, False
-        async with self._open_page() as page:
-            await page.goto(ADDRESS, wait_until="load", timeout=0)
-            cdp = await page.context.new_cdp_session(page)
-            size = (await send_command(cdp, "Page.getLayoutMetrics"))["cssContentSize"]
-            if size["width"] * size["height"] > MAX_PIXELS:
-                return None
-            return await page.screenshot(full_page=True, animations="disabled", timeout=0)
+        await page.goto(ADDRESS, wait_until="load", timeout=0)
+        cdp = await page.context.new_cdp_session(page)
+        size = (await send_command(cdp, "Page.getLayoutMetrics"))["cssContentSize"]
+        if size["width"] * size["height"] > MAX_PIXELS:
+            return None
+        return await _take_screenshot(page)
 
     @contextlib.asynccontextmanager
     async def _open_page(self) -> AsyncGenerator[Page]:
@@ -120,3 +134,22 @@ class OfficialSession(Session):
             await route.abort("blockedbyclient")
             return
         await route.fulfill(status=200, body=content)
+
+
+async def _take_screenshot(page: Page) -> bytes:
+    return await page.screenshot(full_page=True, animations="disabled", timeout=0)
+
+
+async def _read_visible_texts(page: Page, png: bytes) -> list[str]:
+    """What can be read on a page that has been photographed; it is of no use afterwards."""
+    cdp = await page.context.new_cdp_session(page)
+    world = await make_world(cdp)
+    snapshot = await send_command(cdp, "DOMSnapshot.captureSnapshot", {"computedStyles": STYLES})
+    texts = read_texts(snapshot, *size_of_png(png))
+    if not texts.blocks or await evaluate(cdp, world, HIDE_TEXTS) is not True:
+        return []
+    bare_png = await _take_screenshot(page)
+    if size_of_png(bare_png) != size_of_png(png):  # a script changed the page meanwhile
+        return []
+    visible = await asyncio.to_thread(keep_visible, texts, png, bare_png)
+    return [block.text for block in visible.blocks]

@@ -224,10 +224,10 @@ class Session:
 
     async def _take_rendering(self, tab: _Tab) -> PageRendering:
         cdp = tab.cdp
-        world = await self._make_world(cdp)
-        await _evaluate(cdp, world, SETTLE)
+        world = await make_world(cdp)
+        await evaluate(cdp, world, SETTLE)
         if self._javascript:  # what follows is of one moment; this context is not used again
-            await _evaluate(cdp, world, KEEP_NOSCRIPT_AWAY)
+            await evaluate(cdp, world, KEEP_NOSCRIPT_AWAY)
             await send_command(cdp, "Emulation.setScriptExecutionDisabled", {"value": True})
         content = (await send_command(cdp, "Page.getLayoutMetrics"))["cssContentSize"]
         limits = self._limits
@@ -239,10 +239,10 @@ class Session:
         png = await self._take_picture(cdp, width, height)
         texts = read_texts(snapshot, width, height)
         if texts.blocks:
-            if await _evaluate(cdp, world, HIDE_TEXTS) is not True:
+            if await evaluate(cdp, world, HIDE_TEXTS) is not True:
                 raise RuntimeError("the texts of the page cannot be made transparent")
             bare_png = await self._take_picture(cdp, width, height)
-            texts = await asyncio.to_thread(_keep_visible, texts, png, bare_png)
+            texts = await asyncio.to_thread(keep_visible, texts, png, bare_png)
         return PageRendering(
             status="ok",
             png=png,
@@ -252,14 +252,6 @@ class Session:
             blocks=texts.to_blocks(await self._convert_colors(cdp, world, texts)),
             denied=tuple(sorted(self._denied_urls)),
         )
-
-    async def _make_world(self, cdp: CDPSession) -> int:
-        """A JavaScript world that the document's own scripts cannot reach into."""
-        frame = (await send_command(cdp, "Page.getFrameTree"))["frameTree"]["frame"]["id"]
-        reply = await send_command(
-            cdp, "Page.createIsolatedWorld", {"frameId": frame, "worldName": WORLD}
-        )
-        return reply["executionContextId"]
 
     async def _take_picture(self, cdp: CDPSession, width: int, height: int) -> bytes:
         clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
@@ -280,11 +272,20 @@ class Session:
         unusual_colors = texts.list_unusual_colors()
         if not unusual_colors:
             return {}
-        colors = await _evaluate(cdp, world, f"{CONVERT}({json.dumps(unusual_colors)})")
+        colors = await evaluate(cdp, world, f"{CONVERT}({json.dumps(unusual_colors)})")
         return dict(zip(unusual_colors, colors, strict=True))
 
 
-def _keep_visible(texts: Texts, png: bytes, bare_png: bytes) -> Texts:
+async def make_world(cdp: CDPSession) -> int:
+    """A JavaScript world that the document's own scripts cannot reach into."""
+    frame = (await send_command(cdp, "Page.getFrameTree"))["frameTree"]["frame"]["id"]
+    world = {"frameId": frame, "worldName": WORLD}
+    reply = await send_command(cdp, "Page.createIsolatedWorld", world)
+    return reply["executionContextId"]
+
+
+def keep_visible(texts: Texts, png: bytes, bare_png: bytes) -> Texts:
+    """Those that change the picture of a page; ``bare_png`` shows it without any text."""
     visible = find_visible([block.lines for block in texts.blocks], png, bare_png)
     return Texts(tuple(itertools.compress(texts.blocks, visible)))
 
@@ -296,7 +297,8 @@ async def send_command(
     return await cast("Any", cdp).send(method, parameters)
 
 
-async def _evaluate(cdp: CDPSession, world: int, expression: str) -> Any:
+async def evaluate(cdp: CDPSession, world: int, expression: str) -> Any:
+    """The value of an expression in a world of :func:`make_world`."""
     reply = await send_command(
         cdp,
         "Runtime.evaluate",

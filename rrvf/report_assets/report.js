@@ -18,7 +18,11 @@
   const scorersOf = (run) =>
     inPanelOrder([...new Set(run.items.flatMap((item) => Object.keys(item.scores)))], ["average"]);
 
-  const modesDiffer = (item) => Object.keys(item.other).length > 0;
+  const modesDiffer = (item) => Object.keys(item.other).length > 0 || remarksOf(item).length > 0;
+  // Pages: where the official rules see other texts than a reader.
+  const remarksOf = (item) => remarksIn(asObject(item.scores.block_match));
+  const remarksIn = (score) => ["reference", "rendering"].flatMap((side) =>
+    asList(asObject(score.remarks)[side]).map((remark) => [side, asText(remark)]));
   const isUnscored = (item) =>
     Object.values(item.scores).some((score) => !isNumber(score.value));
   const otherMode = (mode) => ({ official: "fixed", fixed: "official" })[mode] ?? "other mode";
@@ -194,7 +198,7 @@
       h("span", { class: "badge", title: statusTitle(item.status) },
         h("i", { class: "dot", "data-status": item.status }), isolate(statusLabel(item.status))),
       modesDiffer(item) && h("span", { class: "badge differ",
-        title: "official and fixed give different values" }, "≠ modes differ"),
+        title: "official and fixed rules see different things" }, "≠ modes differ"),
       isUnscored(item) && h("span", { class: "badge unscored" }, "unscored"),
       episodes.badge(item),
       Object.entries(item.tags).filter(([, value]) => value !== item.id).map(([key, value]) =>
@@ -244,7 +248,7 @@
     clip: [clipDetails, ["cosine", "failure"]],
     clip_design2code: [clipDetails, ["cosine", "failure"]],
     block_match: [blockDetails, ["n_matched", "n_missing", "n_extra", "missing", "extra",
-      "matched_area", "missing_area", "extra_area"]],
+      "matched_area", "missing_area", "extra_area", "remarks"]],
     text: [pairedTexts, PAIRS],
     position: [pairedPlaces, PAIRS],
     color: [pairedColors, PAIRS],
@@ -457,6 +461,8 @@
       score.value > 0 && score.value < 1 && all > 0 &&
         h("p", { class: "muted small" }, `by area: ${shares.join(", ")}`),
       group("missing", "Missing", "−"), group("extra", "Extra", "+"),
+      remarksIn(score).map(([side, remark]) => h("p", { class: "small remark" },
+        h("b", {}, `≠ ${side}: `), isolate(remark))),
     ];
   }
 

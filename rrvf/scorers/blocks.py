@@ -126,6 +126,8 @@ def score_block_match(target: PageRendering, page: PageRendering) -> Score:
         "missing_area": missing_area,
         "extra_area": extra_area,
     }
+    sides = {"reference": list(target.remarks), "rendering": list(page.remarks)}
+    details |= {"remarks": sides} if any(sides.values()) else {}
     if not matching.pairs:
         return Score(float(matching.equally_empty), details)
     return Score(matched_area / (matched_area + missing_area + extra_area), details)
