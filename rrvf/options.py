@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 from rrvf.errors import UserError
-from rrvf.types import Mode, Pictures
+from rrvf.types import Cleanup, Mode, Pictures
 
 Backend = Literal["endpoint", "transformers", "vllm"]
 Source = Literal["endpoint", "transformers", "vllm", "recorded"]
@@ -110,10 +110,15 @@ class RunOptions:
     data: Annotated[str | None, Flag(help="Dataset folder or file, or its name.")]
     predictions: Path | None = None
     subset: Annotated[str | None, Flag(help="Subset of the folder, direct_600.")] = None
-    task: Annotated[str | None, Flag(help="direct or customized.")] = None
+    task: Annotated[
+        str | None, Flag(help="direct; or customized, conditional, text_augmented.")
+    ] = None
     limit: Annotated[int | None, Flag(least=1, help="Only the first N samples.")] = None
     workers: Workers = 2
     mode: Annotated[Mode, Flag(help="Official scores, or with bugs mended.")] = "official"
+    cleanup: Annotated[
+        Cleanup | None, Flag(help="How a page is found in a reply: own rule, or Design2Code's.")
+    ] = None
     scorers: Annotated[
         tuple[str, ...] | None,
         Flag(help="Comma-separated names or my.module:object.", parse=split_names),
