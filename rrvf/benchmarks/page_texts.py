@@ -11,8 +11,11 @@ import re
 from html.parser import HTMLParser
 
 _DECLARATION = re.compile(r"<!.*?>", re.DOTALL)
-_UNREAD = ("script", "style")
 _LEFT_OF_DOCTYPE = "html"
+_EMPTY = frozenset(
+    ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source")
+) | {"track", "wbr"}
+"""Elements that hold nothing."""
 
 
 def list_texts(html: str) -> list[str]:
@@ -25,29 +28,33 @@ def list_texts(html: str) -> list[str]:
 
 
 class _TextReader(HTMLParser):
-    """Collects strings; a tag ends one."""
+    """Collects strings: a tag ends one, unless it is a style's, or closes what is not open."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.texts: list[str] = []
         self._parts: list[str] = []
-        self._unread: str | None = None
+        self._open_tags: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.end_text()
-        if tag in _UNREAD:
-            self._unread = tag
+        if tag != "style":
+            self.end_text()
+        if tag not in _EMPTY:
+            self._open_tags.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.end_text()
 
     def handle_endtag(self, tag: str) -> None:
-        self.end_text()
-        if tag == self._unread:
-            self._unread = None
+        if tag not in self._open_tags:
+            return
+        if tag != "style":
+            self.end_text()
+        while self._open_tags.pop() != tag:
+            pass
 
     def handle_data(self, data: str) -> None:
-        if self._unread is None:
+        if self._open_tags[-1:] not in (["script"], ["style"]):
             self._parts.append(data)
 
     def end_text(self) -> None:
