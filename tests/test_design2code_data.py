@@ -17,12 +17,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rrvf.bench import open_bench
 from rrvf.benchmarks import find_benchmark
 from rrvf.benchmarks.benchmark import LoadOptions
 from rrvf.benchmarks.design2code import Design2Code, describe_source, load_samples
 from rrvf.benchmarks.design2code_download import HARD_PAGES, PAGES, HubFolder, fetch
 from rrvf.benchmarks.page_texts import list_texts
 from rrvf.benchmarks.predictions import explain_loss, load_predictions, match
+from rrvf.demo import DESIGN_ANSWERS, PAGE_SCORERS, demo_designs
 from rrvf.errors import DataError, SetupError, UserError
 from rrvf.page_replies import clean_officially, extract_html
 from rrvf.renderers import cache
@@ -412,3 +414,62 @@ def test_vlmevalkit_s_files_name_pages_by_their_pictures(tmp_path: Path, suffix:
     assert predictions["10582"] == DOCUMENT
     assert explain_loss(predictions["g1"]) is not None
     assert load_predictions(path, id_column="index").keys() == {"0", "1"}
+
+
+# --- the bundled pages ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bundled(project: Path) -> Path:
+    return project / "rrvf" / "demo_data" / "design2code"
+
+
+def test_every_page_has_two_answers_and_a_line_in_the_readme(bundled: Path) -> None:
+    samples = load_samples(bundled / "references")
+    assert [
+        len(match(samples, load_predictions(bundled / f))) for f in DESIGN_ANSWERS.values()
+    ] == [*(2, 2)]
+    assert {item[0].id for item in demo_designs()} == {
+        f"{sample.id}-{name}" for sample in samples for name in DESIGN_ANSWERS
+    }
+    rows = re.findall(r"^\| `(\w+)` \|", (bundled / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert rows == [sample.id for sample in samples]
+
+
+def test_the_pages_are_laid_out_as_the_data_set_is(bundled: Path) -> None:
+    files = {path.name for path in (bundled / "references").iterdir()}
+    assert files == {"conference.html", "shop.html", "rick.jpg"}
+    assert Design2Code().find_assets(str(bundled / "references"))["rick.jpg"].startswith(JPEG[:3])
+    for sample in load_samples(bundled / "references"):
+        html = sample.reference_code or ""
+        assert 20 <= len(list_texts(html)) <= 60
+        assert set(re.findall(r'src="([^"]*)"', html)) == {"rick.jpg"}
+        assert "<style>" in html
+        assert not re.search(r"https?://|<script|url\(", html)
+
+
+def test_the_hasty_answers_leave_texts_out_and_the_careful_ones_do_not() -> None:
+    for sample, answer in demo_designs():
+        texts = list_texts(extract_html(answer or "") or "")
+        title, *wanted = list_texts(sample.reference_code or "")
+        missing = [text for text in wanted if text not in texts and text != title]
+        if sample.id.endswith("hasty"):
+            assert len(missing) > 10, sample.id
+        else:
+            assert missing == ([] if "conference" in sample.id else ["Mountain Breakfast"])
+
+
+@pytest.mark.slow
+def test_the_careful_answers_score_higher(web_browser: Path) -> None:
+    by_name: dict[str, dict[str, float]] = {}
+    with open_bench(Design2Code(), scorers=PAGE_SCORERS) as bench:
+        for item in demo_designs():
+            result = bench.score(item).result
+            by_name[result.sample_id] = {
+                name: score.value or 0.0 for name, score in result.scores.items()
+            }
+    for page in ("conference", "shop"):
+        careful, hasty = by_name[f"{page}-careful"], by_name[f"{page}-hasty"]
+        for name in ("block_match", "text", "position", "color"):
+            assert careful[name] > hasty[name], (page, name)
+            assert careful[name] > 0.9
