@@ -29,6 +29,7 @@ from rrvf.errors import DataError, SetupError, UserError
 from rrvf.page_replies import clean_officially, extract_html
 from rrvf.renderers import cache
 from rrvf.types import Code, Sample
+from tests.runs import lines_of, rrvf_here, summary_of
 
 PNG = base64.b64decode(  # one grey pixel
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
@@ -473,3 +474,58 @@ def test_the_careful_answers_score_higher(web_browser: Path) -> None:
         for name in ("block_match", "text", "position", "color"):
             assert careful[name] > hasty[name], (page, name)
             assert careful[name] > 0.9
+
+
+# --- whole commands -------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_scored_by_either_clean_up_and_scored_again(
+    tmp_path: Path, bundled: Path, web_browser: Path
+) -> None:
+    reply = "Sure:\n<h1>Tidal Systems Workshop</h1>\n<p>Measuring slow water</p>"
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text(json.dumps({"id": "conference", "prediction": reply}), encoding="utf-8")
+    common = [
+        *("score", "design2code", "--data", bundled / "references", "--predictions", answers),
+        *("--scorers", "execution,text", "--limit", 1),
+    ]
+    own, official = tmp_path / "own", tmp_path / "official"
+    assert rrvf_here(*common, "--out", own).returncode == 0
+    done = rrvf_here(*common, "--out", official, "--cleanup", "official")
+    assert done.returncode == 0, done.stderr
+    assert "| Render rate | Block-Match |" in done.stdout
+    assert lines_of(own)["conference"]["code"] == reply.partition("\n")[2]
+    assert lines_of(official)["conference"]["code"] == reply
+    protocols = [summary_of(run)["protocol"] for run in (own, official)]
+    assert [protocol.get("cleanup") for protocol in protocols] == [None, "official"]
+    assert all(protocol["data"] == {"data": "folder"} for protocol in protocols)
+    refused = rrvf_here(*common, "--out", own, "--cleanup", "official")
+    assert refused.returncode == 2
+    assert "cleanup" in refused.stderr
+    again = tmp_path / "again"
+    assert rrvf_here("rescore", own, "--out", again, "--cleanup", "official").returncode == 0
+    assert lines_of(again)["conference"]["code"] == reply
+
+
+@pytest.mark.slow
+def test_the_loop_is_played(tmp_path: Path, bundled: Path, web_browser: Path) -> None:
+    page = load_samples(bundled / "references")[0].reference_code or ""
+    tool = {"name": "html_render_and_compare_tool", "arguments": {"html_code": page}}
+    turns = [f"<think>A try.</think><tool_call>{json.dumps(tool)}</tool_call>", fence(page)]
+    recording = tmp_path / "turns.jsonl"
+    recording.write_text(json.dumps({"id": "conference", "turns": turns}), encoding="utf-8")
+    done = rrvf_here(
+        *("eval", "design2code", "--data", bundled / "references", "--out", tmp_path / "run"),
+        *("--policy", recording, "--task", "text_augmented", "--max-turns", 2, "--limit", 1),
+        *("--scorers", "execution,block_match"),
+    )
+    assert done.returncode == 0, done.stderr
+    line = lines_of(tmp_path / "run")["conference"]
+    assert line["status"] == "ok"
+    assert line["scores"]["block_match"]["value"] > 0.99
+    assert line["episode"]["stop_reason"] == "answered"
+
+
+def fence(page: str) -> str:
+    return f"<think>Done.</think><answer>```html\n{page}\n```</answer>"
