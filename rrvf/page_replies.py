@@ -69,7 +69,7 @@ def clean_officially(reply: str) -> str:
     of the page. (``cleanup_response`` in Design2Code/prompting/gpt4v_utils.py, 7a575e4, and in
     vlmeval/dataset/design2code.py.)
     """
-    text = reply.strip().removeprefix(_FENCE).strip().removesuffix(_FENCE).strip()
+    text = reply.strip().removeprefix(_FENCE).strip().removesuffix(_FENCE)
     text = text.removeprefix("html").strip()
     _, start, rest = text.partition(_OFFICIAL_START)
     page, end, _ = (start + rest if start else text).partition(_OFFICIAL_END)
