@@ -300,7 +300,8 @@ def test_texts_of_a_page() -> None:
     html = """<!DOCTYPE html><!-- no > yes --><html><head><title> A  title </title>
         <style>p { color: red }</style><script>let x = "<p>no</p>"</script></head>
         <body>one<style>b {}</style> half<p>two &amp;
-        lines</p><br>three</i> still three<ul><li>four<li>four</ul><b> </b>html<br>five</br> six</body></html>"""
+        lines</p><br>three</i> still three<ul><li>four<li>four</ul><b> </b>html<br>five</br>
+        six</body></html>"""
     assert list_texts(html) == [
         *("yes -->", "A title", "one half", "two & lines", "three still three", "four", "four"),
         "five six",
