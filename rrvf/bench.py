@@ -137,6 +137,8 @@ class Bench:
             settings.setdefault("mode", "fixed")  # WebSight has no other, and need not say it
         if self.kind.medium == "page" or VIEWS.keys() & self.scorers.keys():
             settings |= {"clip_model": self.clip.model, "clip_failure": self.clip.failure}
+        if self.benchmark.cleanup != "own":
+            settings["cleanup"] = self.benchmark.cleanup
         if self.data is not None:
             settings["data"] = dict(self.data)
         return add_hash(settings)

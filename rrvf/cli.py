@@ -39,7 +39,10 @@ Options = TypeVar("Options", JudgeOptions, LoopOptions)
 NOTHING_SCORED, INTERRUPTED, TERMINATED = 3, 130, 143
 """Exit statuses, besides 0, and 2 for a user's mistake."""
 
-BENCHMARKS = ("chartmimic", "plot2code", "websight", "pictures", "figure_pictures", "page_pictures")
+BENCHMARKS = (
+    *("chartmimic", "plot2code", "websight", "design2code", "design2code_hard"),
+    *("pictures", "figure_pictures", "page_pictures"),
+)
 
 app = typer.Typer(
     name="rrvf",
@@ -65,8 +68,8 @@ Changes = Annotated[
     Some(
         RunOptions,
         (
-            *("data", "subset", "task", "mode", "scorers", "reference", "timeout", "chart_python"),
-            *("browser", "clip_model", "clip_weights", "pictures"),
+            *("data", "subset", "task", "mode", "cleanup", "scorers", "reference", "timeout"),
+            *("chart_python", "browser", "clip_model", "clip_weights", "pictures"),
         ),
     ),
 ]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from rrvf.agent import AgentSettings
 from rrvf.bench import Bench, open_bench
 from rrvf.benchmarks.benchmark import Benchmark, LoadOptions
 from rrvf.benchmarks.chartmimic import ChartMimic
+from rrvf.benchmarks.design2code import Design2Code
 from rrvf.benchmarks.plot2code import Plot2Code
 from rrvf.benchmarks.predictions import load_predictions, match
 from rrvf.benchmarks.websight import WebSight
@@ -38,6 +40,12 @@ SECONDS = 5
 
 PAGE_SCORERS = ("execution", "block_match", "text", "position", "color")
 """Those that need no weights."""
+
+DESIGN_ANSWERS: Mapping[str, str] = {
+    "careful": "predictions.jsonl",
+    "hasty": "predictions_hasty.jsonl",
+}
+"""The two answers to each page of Design2Code's demo -> where they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +95,25 @@ def demo_runs(
         ) as bench:
             yield demo_pages(), bench
 
+    @contextmanager
+    def open_designs() -> Generator[OpenRun]:
+        page_options = replace(options, seconds=None)
+        with (
+            resources.as_file(_find_bundled(Design2Code.name)) as folder,
+            open_bench(
+                Design2Code(),
+                page_options,
+                scorers=PAGE_SCORERS,
+                judge=LikenessJudge(),
+                data=str(folder / "references"),
+            ) as bench,
+        ):
+            yield demo_designs(), bench
+
     yield DemoRun("ChartMimic", ".", "charts", open_charts)
     yield DemoRun("Plot2Code", Plot2Code.name, None, open_figures)
     yield DemoRun("WebSight", WebSight.name, "pages", open_pages)
+    yield DemoRun("Design2Code", Design2Code.name, None, open_designs)
 
 
 def play_episode(name: str, items: Sequence[Item], bench: Bench, out: Path) -> str:
@@ -161,7 +185,22 @@ def demo_pages() -> list[Item]:
     return _load_bundled("pages", WebSight())
 
 
-def _load_bundled(name: str, benchmark: Benchmark) -> list[Item]:
-    with resources.as_file(resources.files("rrvf") / "demo_data" / name) as folder:
-        samples = benchmark.load(str(Path(folder) / "references"), LoadOptions())
-        return match(samples, load_predictions(Path(folder) / "predictions.jsonl"))
+def demo_designs() -> list[Item]:
+    """The demo's pages of Design2Code, each with two answers."""
+    return [
+        (replace(sample, id=f"{sample.id}-{name}"), answer)
+        for name, file in DESIGN_ANSWERS.items()
+        for sample, answer in _load_bundled(Design2Code.name, Design2Code(), file)
+    ]
+
+
+def _load_bundled(
+    name: str, benchmark: Benchmark, answers: str = "predictions.jsonl"
+) -> list[Item]:
+    with resources.as_file(_find_bundled(name)) as folder:
+        samples = benchmark.load(str(folder / "references"), LoadOptions())
+        return match(samples, load_predictions(folder / answers))
+
+
+def _find_bundled(name: str) -> Traversable:
+    return resources.files("rrvf") / "demo_data" / name

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rrvf import __version__
+from rrvf.benchmarks.design2code_download import HARD_PAGES, PAGES, HubFolder
 from rrvf.errors import RrvfError
 from rrvf.renderers import cache
 from rrvf.renderers.chart import ChartRenderer
@@ -51,6 +52,8 @@ def examine(
     except (RrvfError, OSError) as error:
         yield Finding("browser", f"{error} (not needed for charts)", ok=False)
     yield _examine_clip()
+    for hub in (PAGES, HARD_PAGES):
+        yield _examine_pages_of(hub)
     yield _examine_package(
         "vlmeval", "ms-vlmeval", "only the live comparison with the official scorer"
     )
@@ -130,6 +133,13 @@ def _examine_clip() -> Finding:
         exists = Path(path).is_file()
         return Finding("CLIP weights", path if exists else f"{path}: no such file", ok=exists)
     return Finding("CLIP weights", f"by {WEIGHTS_VARIABLE}, --clip-weights, or from the network")
+
+
+def _examine_pages_of(hub: HubFolder) -> Finding:
+    """Whether a data set of pages was fetched; nothing is downloaded to find out."""
+    commit = hub.commit()
+    answer = f"commit {commit}" if commit else "not fetched; fetched by its name, or name a folder"
+    return Finding(hub.dataset.rpartition("/")[2], answer)
 
 
 def _examine_package(module: str, distribution: str, purpose: str) -> Finding:

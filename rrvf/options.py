@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 from rrvf.errors import UserError
-from rrvf.types import Mode, Pictures
+from rrvf.types import Cleanup, Mode, Pictures
 
 Backend = Literal["endpoint", "transformers", "vllm"]
 Source = Literal["endpoint", "transformers", "vllm", "recorded"]
@@ -105,16 +105,22 @@ class RunOptions:
         predictions: File or folder of answers; without it no sample has one yet.
         judge: Who judges.
         recorded: Ids that a recording answers: each must be a sample's.
+        assets: Files of the data set that pages find beside them, where a node is sent them.
     """
 
     data: Annotated[str | None, Flag(help="Dataset folder or file, or its name.")]
     predictions: Path | None = None
     subset: Annotated[str | None, Flag(help="Subset of the folder, direct_600.")] = None
-    task: Annotated[str | None, Flag(help="direct or customized.")] = None
+    task: Annotated[
+        str | None, Flag(help="direct; or customized, conditional, text_augmented.")
+    ] = None
     limit: Annotated[int | None, Flag(least=1, help="Only the first N samples.")] = None
     workers: Workers = 2
     mode: Annotated[
         Mode | None, Flag(help="Official scores, or with bugs mended; WebSight has fixed ones.")
+    ] = None
+    cleanup: Annotated[
+        Cleanup | None, Flag(help="How a page is found in a reply: own rule, or Design2Code's.")
     ] = None
     scorers: Annotated[
         tuple[str, ...] | None,
@@ -144,10 +150,11 @@ class RunOptions:
     confinement: Annotated[Level | None, _CONFINEMENT] = "auto"
     judge: JudgeOptions | None = None
     recorded: tuple[str, ...] | None = None
+    assets: Mapping[str, bytes] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What else may be asked of the same samples: all but answers, judge and this machine."""
-        left_out = ("predictions", "judge", "recorded", "workers", "confinement")
+        left_out = ("predictions", "judge", "recorded", "assets", "workers", "confinement")
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         if self.data is not None and Path(self.data).exists():
             values["data"] = str(Path(self.data).resolve())

@@ -27,6 +27,9 @@ _ANY_END = re.compile(
 )
 _MOST_BLANKS = 1000
 
+_FENCE = "```"
+_OFFICIAL_START, _OFFICIAL_END = "<!DOCTYPE", "</html>"
+
 
 def extract_html(completion: str) -> str | None:
     """The page a reply amounts to.
@@ -55,6 +58,22 @@ def extract_html(completion: str) -> str | None:
         return _find_unfenced_page(text)
     code = replies.last_block(text, "html")
     return code if code is not None and _TAG.search(code) else _find_unfenced_page(text)
+
+
+def clean_officially(reply: str) -> str:
+    """The file that Design2Code's own scripts and VLMEvalKit make of a reply: one rule, in both.
+
+    A fence counts at the very ends of the reply alone, and so does the word ``html`` after it. Then
+    whatever stands before the first ``<!DOCTYPE``, in capitals, and after the first ``</html>``
+    goes. Thoughts, tags and prose are not known: where no ``<!DOCTYPE`` follows them, they are part
+    of the page. (``cleanup_response`` in Design2Code/prompting/gpt4v_utils.py, 7a575e4, and in
+    vlmeval/dataset/design2code.py.)
+    """
+    text = reply.strip().removeprefix(_FENCE).strip().removesuffix(_FENCE)
+    text = text.removeprefix("html").strip()
+    _, start, rest = text.partition(_OFFICIAL_START)
+    page, end, _ = (start + rest if start else text).partition(_OFFICIAL_END)
+    return page + end
 
 
 def _is_whole(name: str, code: str) -> bool:

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from rrvf.bench import Scoring
+from rrvf.benchmarks import find_benchmark
 from rrvf.episodes import LoopScoring
 from rrvf.errors import HarnessError, RrvfError, SetupError, UserError, boundary
 from rrvf.evaluate import score_item
@@ -162,7 +163,12 @@ def build_executor(
     if any(cost is not None for cost in costs):
         raise UserError("a limit of cost is kept by one process; leave it out with --executor ray")
     run = None if loop is None or out is None else ensure_token(out)
-    arguments = (_fit_to_slot(options), _fit_loop_to_slot(options, loop), run)
+    assets = find_benchmark(benchmark).find_assets(options.data)
+    arguments = (
+        _fit_to_slot(replace(options, assets=assets)),
+        _fit_loop_to_slot(options, loop),
+        run,
+    )
     build = partial(scoring_on_node, benchmark, *arguments)
     return RayExecutor(build, address)
 

@@ -123,6 +123,8 @@ def open_run(name: str, options: RunOptions) -> Generator[OpenRun]:
         UserError: An unknown benchmark, or data and predictions that cannot be used.
     """
     benchmark = find_benchmark(name)
+    if options.cleanup is not None:
+        benchmark = benchmark.with_cleanup(options.cleanup)
     items = _attach_answers(_load_samples(benchmark, options), options)
     renderer = RendererOptions(
         workers=options.workers,
@@ -134,6 +136,7 @@ def open_run(name: str, options: RunOptions) -> Generator[OpenRun]:
         javascript=options.javascript,
         reuse_pages=options.reuse_pages,
         confinement=options.confinement,
+        assets=options.assets,
     )
     with (
         open_judge(options.judge, benchmark.rubric) as judge,

@@ -30,6 +30,9 @@ Mode = Literal["official", "fixed"]
 
 Language = Literal["python", "html"]
 
+Cleanup = Literal["own", "official"]
+"""How code is found in a reply: by this project's rule, or by that of a benchmark's own scripts."""
+
 Pictures = Literal["all", "failed", "none"]
 """Of which samples the pictures are wanted, for a reader; whoever looks at one has it drawn."""
 
@@ -44,7 +47,8 @@ class Sample:
         image: The dataset's own picture of the target, where the dataset ships one.
         prompt: The instruction sent with the image; empty where the data holds none.
         task: ``direct``; ``customized``: the answer is completed by the reference's data;
-            ``conditional``: the prompt describes the picture in words, too.
+            ``conditional``: the prompt describes the picture in words, too; ``text_augmented``: it
+            holds the texts of the page.
         tags: Free labels for grouping, e.g. ``{"category": "bar"}``.
     """
 

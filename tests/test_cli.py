@@ -639,6 +639,31 @@ def test_an_option_is_told_to_the_library(
     )
 
 
+def test_the_clean_up_is_told_to_the_library(
+    call: Any, small: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+
+    def noted(_: str, run: Any) -> None:
+        told.append(run)
+        raise UserError("enough")
+
+    monkeypatch.setattr("rrvf.runs.open_run", noted)
+    assert call(*small).err == call(*small, "--cleanup", "official").err == "rrvf: enough\n"
+    assert [run.cleanup for run in told] == [None, "official"]
+    assert "cleanup" not in told[0].to_json(), "runs from before it go on"
+    assert call(*small, "--cleanup", "mine").code == 2
+
+
+def test_a_benchmark_without_another_clean_up_says_so(call: Any, small: list[Any]) -> None:
+    said = call(*small, "--cleanup", "official")
+    assert said.code == 2
+    assert said.err == (
+        "rrvf: chartmimic has no official clean-up of replies; leave --cleanup out, or name one of "
+        "own\n"
+    )
+
+
 def test_doctor_tells_what_this_machine_offers() -> None:
     done = rrvf_here("doctor")
     marks = [line[:2] for line in done.stdout.splitlines()]

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from rrvf.agent import AgentSettings
-from rrvf.bench import Bench
+from rrvf.bench import Bench, open_bench
 from rrvf.benchmarks.chartmimic import ChartMimic
-from rrvf.demo import PAGE_SCORERS, demo_items, demo_pages
+from rrvf.benchmarks.design2code import Design2Code
+from rrvf.demo import PAGE_SCORERS, demo_designs, demo_items, demo_pages
 from rrvf.episodes import LoopScoring, Trajectories
 from rrvf.errors import HarnessError, UserError
 from rrvf.evaluate import score_predictions
@@ -135,6 +136,23 @@ def test_the_parts_of_a_page_s_reward_are_its_scores_bit_for_bit(tmp_path: Path)
         for sample, text in items:
             found = rewarder(sample, as_trajectory(sample, text or "", "html"))
             assert found.reward.vision == evaluated[sample.id].scores["block_match"].value
+
+
+def test_design2code_s_scores_are_rewards() -> None:
+    items = [item for item in demo_designs() if item[0].id.startswith("shop")]
+    mix = {"block_match": 0.5, "text": 0.2, "position": 0.2, "color": 0.1}
+    with open_bench(Design2Code(), scorers=tuple(mix)) as bench:
+        rewarder = Rewarder(bench, RewardSettings(vision=mix))
+        found = {
+            sample.id: rewarder(sample, as_trajectory(sample, text or "", "html"))
+            for sample, text in items
+        }
+    for one in found.values():
+        scores = one.outcome.result.scores
+        total = sum(weight * (scores[name].value or 0.0) for name, weight in mix.items())
+        assert one.reward.vision == pytest.approx(total)
+    careful, hasty = found["shop-careful"].reward, found["shop-hasty"].reward
+    assert (careful.vision or 0.0) > (hasty.vision or 0.0) > 0.0
 
 
 # ------------------------------------------------------------------------------------ the sum

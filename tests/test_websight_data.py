@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rrvf.benchmarks.page_folders import picture_suffix
 from rrvf.benchmarks.predictions import load_predictions, match
 from rrvf.benchmarks.websight import load_samples, protocol
-from rrvf.benchmarks.websight_download import REVISION, HubSlice, fetch, hub_slice, picture_suffix
+from rrvf.benchmarks.websight_download import REVISION, HubSlice, fetch, hub_slice
 from rrvf.decoding import decode_html
 from rrvf.errors import DataError, SetupError, UserError
 from rrvf.page_replies import extract_html

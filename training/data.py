@@ -7,7 +7,8 @@ A source is named in one line, ``KIND:PLACE?OPTION=VALUE&...``:
 * ``images:FOLDER?kind=charts`` (or ``pages``): every PNG and JPEG in it and below;
 * ``charts:FOLDER`` of ``<id>.py``, ``pages:PATH`` as WebSight's evaluation reads it: one's own;
 * ``websight:hub?start=20000&stop=120000&n=5000&seed=0&version=v0.2``, or ``websight:PATH``;
-* ``chartmimic:PATH?subset=...`` and ``plot2code:PATH?subset=...``: these are test items;
+* ``chartmimic:PATH?subset=...``, ``plot2code:PATH?subset=...`` and ``design2code:PATH?task=...``
+  (or ``design2code:hub``): these are test items;
 * ``my.module:MyBenchmark:PATH?subset=...&task=...``: a benchmark of one's own.
 
 All but ``synthetic`` and the hub take ``limit=N``. Test items are refused unless that is asked for,
@@ -28,9 +29,10 @@ from typing import Any, Literal, cast, get_args
 from urllib.parse import parse_qsl
 
 from rrvf.agent import Canvas
-from rrvf.benchmarks import chartmimic, find_benchmark, plot2code, websight
+from rrvf.benchmarks import chartmimic, design2code, find_benchmark, plot2code, websight
 from rrvf.benchmarks.benchmark import LoadOptions
 from rrvf.benchmarks.chartmimic import ChartMimic
+from rrvf.benchmarks.design2code import Design2Code
 from rrvf.benchmarks.own import load_samples
 from rrvf.benchmarks.pictures import list_picture_names, load_pictures
 from rrvf.benchmarks.plot2code import Plot2Code
@@ -52,7 +54,10 @@ MOST_SYNTHETIC = 1_000_000
 
 _BENCHMARKS = {"charts": ChartMimic.name, "tiny": ChartMimic.name, "pages": WebSight.name}
 _OWN = re.compile(r"([A-Za-z_][\w.]*:[A-Za-z_]\w*):(.*)", re.DOTALL)
-_TEST_FOLDER = re.compile(r"(?:direct|ori|customized)_\d+")
+_TEST_FOLDER = re.compile(
+    r"(?:direct|ori|customized)_\d+|testset_(?:final|full|100)|Design2Code(?:-HARD)?"
+)
+"""As ChartMimic and Design2Code name theirs."""
 
 
 # ----------------------------------------------------------------------------------- the source
@@ -168,6 +173,10 @@ class TrainingData:
     def language(self) -> Language:
         """What their code is written in."""
         return KINDS[find_benchmark(self.benchmark).kind].language
+
+    def find_assets(self) -> Mapping[str, bytes]:
+        """Files of a data set that its pages find beside them, by name."""
+        return find_benchmark(self.benchmark).find_assets(_find_place(self.spec))
 
     def with_canvas(self, canvas: Canvas) -> TrainingData:
         """The same, able to draw targets that have code and no picture."""
@@ -414,6 +423,16 @@ def _load_plot2code(spec: DataSpec) -> Sequence[Sample]:
     return samples
 
 
+def _load_design2code(spec: DataSpec) -> Sequence[Sample]:
+    task = spec.choice("task", design2code.TASKS)
+    return design2code.load_samples(Path(_find_place(spec)), task=task, images=True)
+
+
+def _find_place(spec: DataSpec) -> str:
+    """What ``--data`` would name: a data set's own name where its hub is asked for."""
+    return spec.kind if spec.place == "hub" else spec.place
+
+
 def _load_websight(spec: DataSpec) -> Sequence[Sample]:
     if spec.place != "hub":
         spec.require(("limit",))
@@ -567,6 +586,12 @@ _SOURCES: Mapping[str, _Source] = {
         _list_samples(_load_plot2code),
         _is_always_test,
         _name_benchmark(Plot2Code.name),
+    ),
+    "design2code": _Source(
+        ("task", "limit"),
+        _list_samples(_load_design2code),
+        _is_always_test,
+        _name_benchmark(Design2Code.name),
     ),
 }
 

@@ -79,6 +79,7 @@ def train(
         turn_tokens=arguments.max_completion_length,
         with_reference=data.setting == "with_reference",
         since=start,
+        assets=samples.find_assets(),
     ) as world:
         if run.resume and find_checkpoint(Path(arguments.output_dir)) is not None:
             check_judge(Path(arguments.output_dir), world)

@@ -320,6 +320,7 @@ def _bench(samples: TrainingData, sft: SftArguments) -> AbstractContextManager[B
         chart_python=None if sft.chart_python is None else Path(sft.chart_python),
         browser=None if sft.browser is None else Path(sft.browser),
         confinement=sft.confinement,
+        assets=samples.find_assets(),
     )
     return open_bench(find_benchmark(samples.benchmark), options, scorers=("execution",))
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from rrvf.agent import AgentSettings
@@ -38,6 +38,7 @@ def open_world(
     turn_tokens: int,
     with_reference: bool,
     since: float = 0.0,
+    assets: Mapping[str, bytes] | None = None,
 ) -> Generator[World]:
     """Renderers, connections and rules; they last as long as the context.
 
@@ -48,6 +49,7 @@ def open_world(
         turn_tokens: Of a completion.
         with_reference: Samples have the code that answers are compared with.
         since: Unix time; what judge and teacher said before is asked for again.
+        assets: Files of the data set that pages find beside them, by name.
 
     Raises:
         UserError: Something is missing, or does not fit together.
@@ -58,6 +60,8 @@ def open_world(
             f"max_completion_length ({turn_tokens})"
         )
     definition = find_benchmark(benchmark)
+    # Pictures alone are drawn as the benchmark that they are of draws.
+    mode = options.mode or definition.mode
     definition = definition if with_reference else images_only_of(definition)
     language = KINDS[definition.kind].language
     settings = AgentSettings.of(
@@ -76,7 +80,7 @@ def open_world(
         open_teacher(_teacher_chat(options, since), teacher_prompt(language)) as teacher,
         open_bench(
             definition,
-            _renderer_options(options),
+            replace(_renderer_options(options), mode=mode, assets=assets or {}),
             scorers=_scorers(definition, rules, options),
             judge=judge,
             clip=ClipSettings(weights=options.clip_weights),
@@ -135,7 +139,6 @@ def _renderer_options(options: WorldArguments) -> RendererOptions:
     return RendererOptions(
         workers=options.workers,
         seconds=options.timeout,
-        mode=options.mode,
         chart_python=_path(options.chart_python),
         browser=_path(options.browser),
         confinement=options.confinement,

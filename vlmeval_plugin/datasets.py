@@ -9,13 +9,16 @@ from typing import Any, ClassVar
 
 from rrvf.benchmarks.chartmimic import ChartMimic, lmu_root
 from rrvf.benchmarks.chartmimic_download import Version, download
-from rrvf.errors import DataError
+from rrvf.benchmarks.design2code import Design2Code
+from rrvf.benchmarks.predictions import PICTURE_NAME
+from rrvf.errors import DataError, SetupError
 from rrvf.files import file_inside
 from rrvf.types import Sample
-from vlmeval_plugin.evaluation import evaluate, judge_options
+from vlmeval_plugin.evaluation import Scored, evaluate, judge_options, write_host_scores
 from vlmeval_plugin.host import import_host
 from vlmeval_plugin.sources import (
     DEMO_CHARTS,
+    DESIGNS,
     PAGES,
     PLOTS,
     PREFIX,
@@ -27,6 +30,10 @@ from vlmeval_plugin.sources import (
 
 _Base: Any = import_host("vlmeval.dataset.image_base").ImageBaseDataset
 _HostCharts: Any = import_host("vlmeval.dataset.chartmimic").ChartMimic
+try:
+    _HostDesigns: Any = import_host("vlmeval.dataset.design2code").Design2Code
+except SetupError:  # a VLMEvalKit from before it
+    _HostDesigns = None
 _HOST_NAMES: tuple[str, ...] = tuple(_HostCharts.DATASET_URL)
 
 log = logging.getLogger("vlmeval.rrvf")
@@ -81,10 +88,18 @@ class RRVFDataset(_Base):
         samples_by_key: dict[tuple[str, str], Sample] = {}
         for number in range(len(rows)):
             text, picture = (part["value"] for part in rows.build_prompt(number))
-            sample = samples.get(str(rows.data.iloc[number]["index"]))
+            sample = samples.get(cls.sample_id(rows.data.iloc[number]))
             if sample is not None:
                 samples_by_key[text, picture] = sample
         return samples_by_key
+
+    @classmethod
+    def sample_id(cls, row: Mapping[str, Any]) -> str:
+        """The id of the sample that a row is about."""
+        return str(row["index"])
+
+    def write_more(self, eval_file: Path, outcome: Scored) -> None:
+        """Write what VLMEvalKit's own class leaves beside the predictions, if it is anything."""
 
     def evaluate(self, eval_file: str, **judge_kwargs: Any) -> Any:
         """Score a prediction file.
@@ -106,7 +121,7 @@ class RRVFDataset(_Base):
         outcome = evaluate(
             self.SOURCES[self.ALIASES.get(self.dataset_name, self.dataset_name)],
             Path(eval_file),
-            [str(index) for index in frame["index"]],
+            [self.sample_id(row) for row in frame.to_dict("records")],
             judge,
         )
         rows = [
@@ -116,6 +131,7 @@ class RRVFDataset(_Base):
         result: Any = pd.DataFrame(rows, dtype=object)
         suffix = "" if judge is None else "_" + str(judge.model).replace("/", "--")
         smp.dump(result, smp.get_intermediate_file_path(eval_file, f"{suffix}_score", "csv"))
+        self.write_more(Path(eval_file), outcome)
         return result
 
     @classmethod
@@ -127,21 +143,31 @@ class RRVFDataset(_Base):
         return figures[0] if figures else {}
 
 
+def _fetch_table(host_class: Any, name: str) -> Path:
+    """A table of VLMEvalKit's, fetched where it is not here.
+
+    Raises:
+        DataError: What was fetched is another file.
+    """
+    path = lmu_root() / f"{name}.tsv"
+    digest = host_class.DATASET_MD5[name]
+    if not path.is_file():
+        import_host("vlmeval.smp").download_file(host_class.DATASET_URL[name], str(path))
+        if md5(path) != digest:
+            path.unlink()
+            raise DataError(f"{path}: what was downloaded is another file (MD5); try again")
+    elif md5(path) != digest:
+        log.warning("%s is not the published table (MD5); it is used as it stands", path)
+    return path
+
+
 def _host_table(name: str) -> Path:
     """VLMEvalKit's own table of ChartMimic, with the scripts and pictures that it names.
 
     Raises:
         UserError: They are not here and cannot be fetched.
     """
-    path = lmu_root() / f"{name}.tsv"
-    digest = _HostCharts.DATASET_MD5[name]
-    if not path.is_file():
-        import_host("vlmeval.smp").download_file(_HostCharts.DATASET_URL[name], str(path))
-        if md5(path) != digest:
-            path.unlink()
-            raise DataError(f"{path}: what was downloaded is another file (MD5); try again")
-    elif md5(path) != digest:
-        log.warning("%s is not the published table (MD5); it is used as it stands", path)
+    path = _fetch_table(_HostCharts, name)
     files = lmu_root() / "images" / "ChartMimic"
     version: Version = "v1" if "_v1_" in name else "v2"
     if not (files / version).is_dir():
@@ -207,6 +233,49 @@ class RRVFWebSight(RRVFDataset):
     PRIMARY = ("clip", "gpt")
 
 
+class RRVFDesign2Code(RRVFDataset):
+    """Design2Code, under the column names that VLMEvalKit prints."""
+
+    SOURCES = DESIGNS
+    COLUMNS: ClassVar[Mapping[str, str]] = {
+        "block_match": "Block-Match",
+        "text": "Text",
+        "position": "Position",
+        "color": "Color",
+        "clip_design2code": "CLIP",
+    }
+    PRIMARY = ("Block-Match",)
+
+
+def _host_designs() -> Path:
+    return _fetch_table(_HostDesigns, "Design2Code")
+
+
+class RRVFDesign2CodeOverride(RRVFDesign2Code):
+    """The same under VLMEvalKit's own name: its table, its clean-up of replies, its files."""
+
+    SOURCES: ClassVar[Mapping[str, Source]] = {
+        "Design2Code": Source(Design2Code.name, _host_designs, cleanup="official")
+    }
+
+    def load_data(self, dataset: str) -> Any:
+        """The published table as it is."""
+        return import_host("vlmeval.smp").load(str(self.SOURCES[dataset].data()))
+
+    @classmethod
+    def sample_id(cls, row: Mapping[str, Any]) -> str:
+        """What the page's picture is called; ``index`` only counts the rows."""
+        return Path(str(row[PICTURE_NAME])).stem
+
+    def write_more(self, eval_file: Path, outcome: Scored) -> None:
+        """VLMEvalKit's folder ``Design2Code`` beside the predictions."""
+        pages = {
+            sample.id: sample.reference_code or ""
+            for sample in self.SOURCES["Design2Code"].samples()
+        }
+        write_host_scores(eval_file.with_name("Design2Code"), outcome.folder, pages)
+
+
 class RRVFOwn(RRVFDataset):
     """Benchmarks of the user's own, ``--data my.module:MyBenchmark``."""
 
@@ -229,6 +298,13 @@ CLASSES: tuple[type[RRVFDataset], ...] = (
     RRVFChartMimic,
     RRVFPlot2Code,
     RRVFWebSight,
+    RRVFDesign2Code,
     RRVFOwn,
 )
-ALL_CLASSES = (*CLASSES, RRVFChartMimicOverride)
+OVERRIDES: Mapping[str, type[RRVFDataset]] = {
+    "ChartMimic": RRVFChartMimicOverride,
+    **({} if _HostDesigns is None else {"Design2Code": RRVFDesign2CodeOverride}),
+}
+"""Class of VLMEvalKit's -> ours that can stand in its place."""
+
+ALL_CLASSES = (*CLASSES, *OVERRIDES.values())

@@ -17,8 +17,9 @@ from rrvf.benchmarks.predictions import explain_loss
 from rrvf.episodes import chats_in
 from rrvf.errors import UserError
 from rrvf.evaluate import score_predictions
+from rrvf.files import write_atomically
 from rrvf.report import write_report
-from rrvf.run_folder import read_summary
+from rrvf.run_folder import read_results, read_summary
 from rrvf.runs import JudgeOptions, open_run
 from rrvf.scoring import Item, item_key, tell_thoughts
 from rrvf.types import SampleResult
@@ -27,6 +28,9 @@ from vlmeval_plugin.sources import Source
 
 KEY_VARIABLE = "RRVF_JUDGE_KEY"
 _CHAT = "/chat/completions"
+_HOST_METHOD = "direct_prompting"
+_HOST_KEYS = ("block_match", "text", "position", "color", "clip_design2code")
+"""In the order that VLMEvalKit writes Design2Code's scores in."""
 
 log = logging.getLogger("vlmeval.rrvf")
 
@@ -103,6 +107,35 @@ def judge_options(options: Mapping[str, Any]) -> JudgeOptions | None:
         name=our_settings.judge_name,
         since=our_settings.fresh,
     )
+
+
+def write_host_scores(folder: Path, run: Path, pages: Mapping[str, str]) -> None:
+    """The files that VLMEvalKit's class of Design2Code leaves.
+
+    ``res_dict.json`` holds for each page the mean of its five scores and then these, 0 to 1;
+    ``null`` where one was not measured, which VLMEvalKit does not know. Answers and references lie
+    beside it as pages.
+
+    Args:
+        folder: To write into.
+        run: Of the results.
+        pages: Sample -> its reference.
+    """
+    results, _ = read_results(run)
+    scores_by_file: dict[str, list[float | None]] = {}
+    for name, result in results.items():
+        scores = [score.value if (score := result.scores.get(key)) else None for key in _HOST_KEYS]
+        values = [value for value in scores if value is not None]
+        mean = sum(values) / len(scores) if len(values) == len(scores) else None
+        scores_by_file[f"{name}.html"] = [mean, *scores]
+        write_atomically(folder / "predictions" / f"{name}.html", _encode(result.code or ""))
+        write_atomically(folder / "reference" / f"{name}.html", _encode(pages[name]))
+    text = json.dumps({_HOST_METHOD: scores_by_file}, indent=4)
+    write_atomically(folder / "res_dict.json", text.encode())
+
+
+def _encode(html: str) -> bytes:
+    return html.encode("utf-8", "replace")
 
 
 def _folder(predictions: Path, items: Sequence[Item], scoring: Scoring) -> Path:

@@ -38,7 +38,7 @@ from rrvf.renderers import cache
 from rrvf.run_folder import PICTURES
 from rrvf.teacher import ModelTeacher, PictureOnly, Teacher, teacher_prompt
 from rrvf.trajectories import Trajectory, to_json
-from rrvf.types import Language, Mode, Sample
+from rrvf.types import Language, Sample
 from vlmeval_plugin import settings
 
 FAIL_MESSAGE = f"{LOST} via API."
@@ -267,12 +267,14 @@ def _stage(dataset: str, language: Language, n_turns: int, max_tokens: int) -> _
     )
     benchmark, seconds = (ChartMimic.name if language == "python" else WebSight.name), None
     samples: Mapping[tuple[str, str], Sample] = {}
+    assets: Mapping[str, bytes] = {}
     if kind is not None:
         source = kind.SOURCES[dataset]
         benchmark, seconds = source.name, source.timeout
         language = KINDS[source.benchmark().kind].language
         samples = kind.keyed_samples(dataset) if n_turns > 1 else {}
-    canvas = _Canvas(benchmark, seconds)
+        assets = source.find_assets() if n_turns > 1 else {}
+    canvas = _Canvas(benchmark, seconds, assets)
     rules = AgentSettings.of(language, max_turns=n_turns, turn_tokens=max_tokens)
     return _Stage(canvas, _teacher(language), rules, samples)
 
@@ -303,6 +305,7 @@ class _Canvas:
 
     benchmark: str
     seconds: int | None = None
+    assets: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
 
     def target(self, sample: Sample) -> bytes:
         """The picture in the message."""
@@ -314,8 +317,11 @@ class _Canvas:
     def draw(self, sample: Sample, code: str) -> Drawn:
         """As the benchmark draws what it scores."""
         options = settings.current()
+        renderer = RendererOptions(
+            workers=options.workers, seconds=self.seconds, mode=options.score_mode
+        )
         with _start_lock:
-            bench = _start_bench(self.benchmark, options.workers, self.seconds, options.score_mode)
+            bench = _start_bench(self.benchmark, renderer, tuple(self.assets.items()))
         return bench.draw(sample, code)
 
 
@@ -323,9 +329,11 @@ _start_lock = threading.Lock()
 
 
 @memoize
-def _start_bench(benchmark: str, workers: int, seconds: int | None, mode: Mode | None) -> Bench:
+def _start_bench(
+    benchmark: str, renderer: RendererOptions, assets: tuple[tuple[str, bytes], ...]
+) -> Bench:
     """One bench a process and benchmark, by the rules and with the limits that scoring has."""
-    options = RendererOptions(workers=workers, seconds=seconds, mode=mode)
+    options = replace(renderer, assets=dict(assets))
     stack = ExitStack()
     atexit.register(stack.close)
     definition = find_benchmark(benchmark)

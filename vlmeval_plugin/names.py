@@ -154,8 +154,9 @@ def our_datasets(arguments: HostArguments) -> frozenset[str]:
     our_classes = [kind for kind in datasets.ALL_CLASSES if kind in host_classes]
     names = {name for kind in our_classes for name in kind.supported_datasets()}
     class_names = {kind.__name__ for kind in datasets.ALL_CLASSES}
-    if datasets.RRVFChartMimicOverride in our_classes:
-        class_names.add("ChartMimic")
+    class_names |= {
+        host_name for host_name, kind in datasets.OVERRIDES.items() if kind in our_classes
+    }
     entries = arguments.config.get("data", {})
     return frozenset(
         name

@@ -16,7 +16,8 @@ def register(override: bool = False) -> None:
     verified. Calling it again changes nothing.
 
     Args:
-        override: Take over VLMEvalKit's own ``ChartMimic_*`` as well, for the rest of the process.
+        override: Take over VLMEvalKit's own ``ChartMimic_*`` and ``Design2Code`` as well, for the
+            rest of the process.
 
     Raises:
         SetupError: VLMEvalKit is not here.
@@ -28,9 +29,10 @@ def register(override: bool = False) -> None:
         _add(host_datasets, dataset_class)
         setattr(host_datasets, dataset_class.__name__, dataset_class)
     if override:
-        _add(host_datasets, datasets.RRVFChartMimicOverride, first=True)
-        # A --config names classes.
-        host_datasets.ChartMimic = datasets.RRVFChartMimicOverride
+        for host_name, dataset_class in datasets.OVERRIDES.items():
+            _add(host_datasets, dataset_class, first=True)
+            # A --config names classes.
+            setattr(host_datasets, host_name, dataset_class)
     # There a --config looks for data sets without parameters, and then everybody for ours.
     shortcuts = import_host("vlmeval.dataset.video_dataset_config").supported_video_datasets
     for dataset_class in datasets.ALL_CLASSES if override else datasets.CLASSES:

@@ -25,6 +25,7 @@ _FLAGS: Mapping[str, str] = {
     "score-mode": "official, or fixed: with the listed bugs of the official scorer mended.",
     "plot2code-data": "Folder with Plot2Code, instead of the hub.",
     "websight-data": "Folder or file with pages, instead of the hub.",
+    "design2code-data": "Folder or file with Design2Code, instead of the hub.",
     "benchmark-data": "What --data my.module:MyBenchmark, a benchmark of your own, reads.",
     "trajectories": "Folder for the turns of our models, by default that of --work-dir.",
 }
@@ -53,6 +54,7 @@ class Settings:
     score_mode: Mode | None = RunOptions.mode
     plot2code_data: str | None = None
     websight_data: str | None = None
+    design2code_data: str | None = None
     benchmark_data: str | None = None
     trajectories: str | None = None
     judge: str | None = None
@@ -79,7 +81,9 @@ def parse(arguments: Sequence[str]) -> tuple[bool, list[str]]:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--override", action="store_true", help="Score ChartMimic_* with our scorer, too."
+        "--override",
+        action="store_true",
+        help="Score ChartMimic_* and Design2Code with our scorer, too.",
     )
     parser.add_argument(
         "--fresh", action="store_true", help="Ask judge and teacher anew, whatever is kept."
@@ -116,6 +120,7 @@ def current() -> Settings:
         score_mode=_mode(values["score_mode"]),
         plot2code_data=values["plot2code_data"],
         websight_data=values["websight_data"],
+        design2code_data=values["design2code_data"],
         benchmark_data=values["benchmark_data"],
         trajectories=values["trajectories"],
         judge=values["judge"],

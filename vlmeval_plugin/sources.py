@@ -24,6 +24,7 @@ from rrvf.bench import open_bench
 from rrvf.benchmarks import find_benchmark, plot2code
 from rrvf.benchmarks.benchmark import Benchmark, LoadOptions
 from rrvf.benchmarks.chartmimic import ChartMimic, lmu_root
+from rrvf.benchmarks.design2code import Design2Code, Design2CodeHard
 from rrvf.benchmarks.own import load_samples
 from rrvf.benchmarks.plot2code import Plot2Code
 from rrvf.benchmarks.websight import WebSight
@@ -34,7 +35,7 @@ from rrvf.kinds import KINDS
 from rrvf.kinds.kind import RendererOptions
 from rrvf.runs import RunOptions
 from rrvf.scorers.rubrics import read_prompt
-from rrvf.types import Sample
+from rrvf.types import Cleanup, Sample
 from vlmeval_plugin import settings
 
 PREFIX = "RRVF_"
@@ -52,17 +53,23 @@ class Source:
         task: Of the samples, where the data has several.
         scorers: ``None`` for the benchmark's own.
         timeout: Seconds a rendering may take; ``None`` for the benchmark's own.
+        cleanup: How code is found in a reply; ``None`` for the benchmark's own rule.
     """
 
     name: str
     data: Callable[[], Path]
-    task: Literal["direct", "conditional"] | None = None
+    task: Literal["direct", "conditional", "text_augmented"] | None = None
     scorers: tuple[str, ...] | None = None
     timeout: int | None = None
+    cleanup: Cleanup | None = None
 
     def benchmark(self) -> Benchmark:
         """The benchmark itself."""
         return find_benchmark(self.name)
+
+    def find_assets(self) -> Mapping[str, bytes]:
+        """Files of the data set that its pages find beside them, by name."""
+        return self.benchmark().find_assets(str(self.data()))
 
     def samples(self) -> Sequence[Sample]:
         """The samples, with the data set's own pictures where it has any."""
@@ -78,6 +85,7 @@ class Source:
             task=self.task,
             workers=our_settings.workers,
             mode=our_settings.score_mode,
+            cleanup=self.cleanup,
             scorers=self.scorers,
             timeout=self.timeout,
         )
@@ -115,6 +123,10 @@ def _websight(name: str) -> Callable[[], Path]:
     return lambda: Path(settings.current().websight_data or name)
 
 
+def _design2code(name: str) -> Callable[[], Path]:
+    return lambda: Path(settings.current().design2code_data or name)
+
+
 DEMO_CHARTS: Mapping[str, Source] = {
     "RRVF_Demo_ChartMimic": Source(ChartMimic.name, _bundled("charts"), timeout=5),
 }
@@ -127,6 +139,16 @@ PAGES: Mapping[str, Source] = {
     "RRVF_WebSight": Source(WebSight.name, _websight("websight")),
     "RRVF_WebSight_v01": Source(WebSight.name, _websight("websight:v0.1")),
     "RRVF_Demo_WebSight": Source(WebSight.name, _bundled("pages"), scorers=PAGE_SCORERS),
+}
+DESIGNS: Mapping[str, Source] = {
+    "RRVF_Design2Code": Source(Design2Code.name, _design2code("design2code")),
+    "RRVF_Design2Code_text_augmented": Source(
+        Design2Code.name, _design2code("design2code"), "text_augmented"
+    ),
+    "RRVF_Design2Code_hard": Source(Design2CodeHard.name, _design2code("design2code_hard")),
+    "RRVF_Demo_Design2Code": Source(
+        Design2Code.name, _bundled("design2code"), scorers=PAGE_SCORERS
+    ),
 }
 """Name -> source. ChartMimic's own names follow from VLMEvalKit's, see ``datasets``."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from rrvf.benchmarks.benchmark import Benchmark
 from rrvf.benchmarks.chartmimic import ChartMimic
+from rrvf.benchmarks.design2code import Design2Code, Design2CodeHard
 from rrvf.benchmarks.own import open_own_benchmark
 from rrvf.benchmarks.pictures import PICTURES
 from rrvf.benchmarks.plot2code import Plot2Code
@@ -14,7 +15,11 @@ from rrvf.dotted import suggest
 from rrvf.errors import UserError
 
 BENCHMARKS: Mapping[str, type[Benchmark]] = {
-    benchmark.name: benchmark for benchmark in (ChartMimic, Plot2Code, WebSight, *PICTURES.values())
+    benchmark.name: benchmark
+    for benchmark in (
+        *(ChartMimic, Plot2Code, WebSight, Design2Code, Design2CodeHard),
+        *PICTURES.values(),
+    )
 }
 
 

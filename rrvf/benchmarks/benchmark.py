@@ -6,13 +6,15 @@ reports from the columns. A benchmark of one's own is a class anywhere, named ``
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
+from rrvf.errors import UserError
 from rrvf.kinds import KINDS
 from rrvf.kinds.kind import Script
-from rrvf.types import Column, Mode, Sample, SampleResult
+from rrvf.types import Cleanup, Column, Mode, Sample, SampleResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,8 @@ class Benchmark:
         mode: By whose rules it is scored, where the user says nothing.
         seconds: A rendering may take; ``None`` for the kind's own.
         images_only: Samples are pictures, of which no code is known.
+        cleanups: Rules that find the code in a reply, of which one may be chosen.
+        cleanup: The one that was.
     """
 
     name: ClassVar[str]
@@ -56,6 +60,23 @@ class Benchmark:
     mode: ClassVar[Mode] = "official"
     seconds: ClassVar[int | None] = None
     images_only: ClassVar[bool] = False
+    cleanups: ClassVar[tuple[Cleanup, ...]] = ("own",)
+    cleanup: Cleanup = "own"
+
+    def with_cleanup(self, name: Cleanup) -> Self:
+        """The same, which finds the code in a reply by another rule.
+
+        Raises:
+            UserError: It knows no such rule.
+        """
+        if name not in self.cleanups:
+            raise UserError(
+                f"{self.name} has no {name} clean-up of replies; leave --cleanup out, or name one "
+                f"of {', '.join(self.cleanups)}"
+            )
+        benchmark = copy.copy(self)
+        benchmark.cleanup = name
+        return benchmark
 
     def load(self, data: str, options: LoadOptions) -> Sequence[Sample]:
         """The samples.

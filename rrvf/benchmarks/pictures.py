@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rrvf.benchmarks.benchmark import Benchmark, LoadOptions
+from rrvf.benchmarks.page_folders import picture_suffix
 from rrvf.benchmarks.plot2code import Plot2Code
-from rrvf.benchmarks.websight_download import picture_suffix
 from rrvf.errors import DataError
 from rrvf.types import Column, Sample
 

@@ -32,6 +32,10 @@ Row = Mapping[str, object]
 LOST = "Failed to obtain answer"
 """How VLMEvalKit begins what it writes in place of an answer that it could not get."""
 
+PICTURE_NAME = "img_fname"
+"""The column by which VLMEvalKit's table of Design2Code names its samples; ``index`` only counts
+them."""
+
 _WRITTEN = re.compile(rf"{LOST}(?:(?: via)?(?: \w+)? API\.|: <class ')")
 """What its clients write, then the error if there is one; the last form is that of SKIP_ERR."""
 
@@ -59,7 +63,8 @@ def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, s
         path: A ``.jsonl``, ``.json``, ``.tsv``, ``.csv``, ``.xlsx`` or ``.pkl`` file, perhaps with
             ``.gz`` behind it; or a folder of ``<id>.py`` or ``<id>.html``, each a whole answer.
         id_column: The column or key that names the sample; by default ``id`` or ``index``, in JSON
-            lines in this order, elsewhere in the other.
+            lines in this order, elsewhere in the other. A column ``img_fname`` goes before both,
+            there: the sample is what the file is called without its ending.
 
     Returns:
         Sample id -> completion. Rows whose prediction is missing, null or an empty cell are left
@@ -79,7 +84,7 @@ def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, s
     id_key = id_column or _find_id_key(path, kind, rows)
     if not any("prediction" in row for _, row in rows):
         raise DataError(f'{path}: no "prediction" in it, only {_join(rows[0][1])}')
-    named_rows = [(sample_id(path, place, row, id_key), place, row) for place, row in rows]
+    named_rows = [(_name_sample(path, place, row, id_key), place, row) for place, row in rows]
     counts = Counter(name for name, _, _ in named_rows)
     repeated_ids = [name for name, count in counts.items() if count > 1]
     if repeated_ids:
@@ -90,7 +95,7 @@ def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, s
     for name, place, row in named_rows:
         completion = _read_completion(path, kind, place, row)
         if completion is not None:
-            is_own = id_key == "index" and kind != ".jsonl"
+            is_own = id_key in ("index", PICTURE_NAME) and kind != ".jsonl"
             predictions[name] = _mark_loss(completion) if is_own else completion
     return predictions
 
@@ -340,11 +345,16 @@ def _read_cell(value: object) -> object:
 
 
 def _find_id_key(path: Path, kind: str, rows: Sequence[tuple[str, Row]]) -> str:
-    names = ("id", "index") if kind == ".jsonl" else ("index", "id")
+    names = ("id", "index") if kind == ".jsonl" else (PICTURE_NAME, "index", "id")
     for name in names:
         if any(name in row for _, row in rows):
             return name
-    raise DataError(f'{path}: no "{names[0]}" in it, only {_join(rows[0][1])}')
+    raise DataError(f'{path}: no "{names[-2]}" in it, only {_join(rows[0][1])}')
+
+
+def _name_sample(path: Path, place: str, row: Row, key: str) -> str:
+    name = sample_id(path, place, row, key)
+    return Path(name).stem if key == PICTURE_NAME else name
 
 
 def sample_id(path: Path, place: str, row: Row, key: str) -> str:

@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from rrvf.benchmarks.page_folders import keep_picture
 from rrvf.errors import DataError, HarnessError, SetupError, boundary
 from rrvf.renderers import cache
 
@@ -37,12 +38,6 @@ _NAMES: Mapping[str, Config] = {
 
 _BATCH = 32
 """Rows in memory at a time; a row with its picture takes about 160 KB."""
-
-_SIGNATURES: Mapping[str, tuple[bytes, ...]] = {
-    ".png": (b"\x89PNG\r\n\x1a\n",),
-    ".jpg": (b"\xff\xd8\xff",),
-    ".webp": (b"RIFF",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,30 +166,6 @@ def _make_entry(row: int, values: Mapping[str, Any], folder: Path) -> dict[str, 
         picture = keep_picture(image["bytes"], f"row {row}")
         entry["image"] = picture.relative_to(folder).as_posix()
     return entry
-
-
-def picture_suffix(data: bytes) -> str | None:
-    """``.png``, ``.jpg`` or ``.webp`` by the first 12 bytes; ``None`` for anything else."""
-    for suffix, starts in _SIGNATURES.items():
-        if data.startswith(starts) and (suffix != ".webp" or data[8:12] == b"WEBP"):
-            return suffix
-    return None
-
-
-def keep_picture(data: bytes, place: str) -> Path:
-    """Write a picture into the cache, under a name made of its content; never decoded.
-
-    Raises:
-        DataError: On bytes that do not begin as a PNG, JPEG or WebP; ``place`` says whose.
-    """
-    suffix = picture_suffix(data)
-    if suffix is None:
-        raise DataError(f"{place}: its image is no PNG, JPEG or WebP; leave it out or replace it")
-    digest = hashlib.sha256(data).hexdigest()
-    path = cache.folder() / "websight" / "images" / digest[:2] / f"{digest}{suffix}"
-    if not path.is_file():
-        cache.write_atomically(path, data)
-    return path
 
 
 def _explain_offline(error: HarnessError) -> str:

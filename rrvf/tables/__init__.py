@@ -36,7 +36,10 @@ def render_tables(
     if benchmark is not None:
         tables = [table for table in tables if table.benchmark == benchmark]
         if not tables:
-            raise DataError(f"no table of {benchmark!r}; there are {', '.join(BENCHMARKS)}")
+            raise DataError(
+                f"no table of {benchmark!r} is published here; there are {', '.join(BENCHMARKS)}; "
+                "of another benchmark add your runs: --runs RUN..."
+            )
     for run in runs:
         if run.benchmark not in [table.benchmark for table in tables]:
             raise DataError(

@@ -13,11 +13,12 @@ import pytest
 
 from rrvf.benchmarks.predictions import CELL, LOST, load_predictions, read_tsv
 from rrvf.errors import UserError
+from rrvf.types import SampleResult, Score
 from tests.chat_server import ChatServer, answer, models
 from tests.runs import kept_servers, lines_of, rrvf_here, summary_of, values
 from vlmeval_plugin import settings
-from vlmeval_plugin.evaluation import evaluate, judge_options
-from vlmeval_plugin.sources import PLOTS, table
+from vlmeval_plugin.evaluation import evaluate, judge_options, write_host_scores
+from vlmeval_plugin.sources import DESIGNS, PLOTS, table
 
 NAME = "RRVF_Demo_Plot2Code"
 PLOTS_DATA = Path("rrvf", "demo_data", "plots")
@@ -216,3 +217,40 @@ def test_other_answers_and_other_judges_have_folders_of_their_own(
     fourth = evaluate(PLOTS[NAME], workbook(path, two), list(two), None)
     assert len({one.folder for one in (first, second, third, fourth)}) == 4
     assert (third.rows[0]["exec_rate"], fourth.rows[0]["exec_rate"]) == (0.0, 50.0)
+
+
+# ------------------------------------------------------------------------------ the host's files
+
+
+def test_the_host_s_scores_of_design2code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("block_match", "text", "position", "color", "clip_design2code")
+
+    def result(*values: float | None) -> SampleResult:
+        scores = {name: Score(value) for name, value in zip(names, values, strict=True)}
+        return SampleResult("x", "ok", None, 0.0, scores, code="<p>\ud83d</p>")
+
+    results = {"7": result(0.5, 1.0, 1.0, 0.5, 0.0), "g1": result(0.5, 1.0, 1.0, 0.5, None)}
+    monkeypatch.setattr("vlmeval_plugin.evaluation.read_results", lambda _: (results, {}))
+    write_host_scores(tmp_path / "Design2Code", tmp_path, {"7": "<p>7</p>", "g1": "<p>g</p>"})
+    assert json.loads((tmp_path / "Design2Code" / "res_dict.json").read_text()) == {
+        "direct_prompting": {
+            "7.html": [0.6, 0.5, 1.0, 1.0, 0.5, 0.0],
+            "g1.html": [None, 0.5, 1.0, 1.0, 0.5, None],
+        }
+    }
+    assert (tmp_path / "Design2Code" / "predictions" / "7.html").read_text() == "<p>?</p>"
+    assert (tmp_path / "Design2Code" / "reference" / "g1.html").read_text() == "<p>g</p>"
+
+
+def test_design2code_s_pages_come_from_where_the_flag_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "5.html").write_text("<p>five</p>")
+    monkeypatch.setenv("RRVF_DESIGN2CODE_DATA", str(tmp_path))
+    source, asked = DESIGNS["RRVF_Design2Code"], DESIGNS["RRVF_Design2Code_text_augmented"]
+    assert [sample.id for sample in source.samples()] == ["5"]
+    assert "five" in asked.samples()[0].prompt
+    assert asked.options(tmp_path / "p.xlsx").task == "text_augmented"
+    monkeypatch.setenv("RRVF_DESIGN2CODE_DATA", "")
+    assert source.data() == Path("design2code")
+    assert DESIGNS["RRVF_Design2Code_hard"].data() == Path("design2code_hard")

@@ -5,6 +5,7 @@ VLMEvalKit is the installed package, or the checkout that stands on ``PYTHONPATH
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import os
@@ -37,6 +38,9 @@ DEMO = {
     "RRVF_Demo_ChartMimic": ("chartmimic", "charts", ["--timeout", "5"]),
     "RRVF_Demo_Plot2Code": ("plot2code", "plots", ["--timeout", "5"]),
     "RRVF_Demo_WebSight": ("websight", "pages", ["--scorers", ",".join(PAGE_SCORERS)]),
+    "RRVF_Demo_Design2Code": (
+        *("design2code", "design2code", ["--scorers", ",".join(PAGE_SCORERS)]),
+    ),
 }
 PLOT = "import matplotlib.pyplot as plt\nplt.bar([1, 2], [3, 4])\nplt.title('Tides')"
 
@@ -113,6 +117,7 @@ def test_registering_again_changes_nothing(host: Any) -> None:
     assert before == after
     ours = [name for name in after[1] if name.startswith("RRVF_")]
     assert {*DEMO, "RRVF_ChartMimic_v1_direct", "RRVF_Plot2Code", "RRVF_WebSight"} <= set(ours)
+    assert {"RRVF_Design2Code", "RRVF_Design2Code_hard"} <= set(ours)
     assert max(Counter(ours).values()) == 1
     for name in ("RRVF-Chart-7B", "RRVF-Chart-7B-Loop", "RRVF-Web-7B", "RRVF-Web-7B-Loop"):
         assert name in supported_VLM
@@ -162,7 +167,7 @@ def own_table(lmu: Path, shared_chartmimic: Path) -> Iterator[list[str]]:
 def test_overriding_takes_the_host_s_names(host: Any, own_table: list[str], lmu: Path) -> None:
     from vlmeval_plugin import register
 
-    kept = (list(host.DATASET_CLASSES), host.ChartMimic)
+    kept = (list(host.DATASET_CLASSES), host.ChartMimic, host.Design2Code)
     try:
         register(override=True)
         register()
@@ -175,7 +180,99 @@ def test_overriding_takes_the_host_s_names(host: Any, own_table: list[str], lmu:
             lmu / "images" / "ChartMimic" / "v1" / "ori_500" / f"{own_table[1]}.png"
         )
     finally:
-        host.DATASET_CLASSES[:], host.ChartMimic = kept
+        host.DATASET_CLASSES[:], host.ChartMimic, host.Design2Code = kept
+
+
+@pytest.fixture
+def own_designs(lmu: Path, project: Path) -> Iterator[dict[str, str]]:
+    """The bundled pages where VLMEvalKit looks for Design2Code, in a table laid out as its own."""
+    folder = project / "rrvf" / "demo_data" / "design2code" / "references"
+    pages = {path.stem: path.read_text() for path in sorted(folder.glob("*.html"))}
+    picture = base64.b64encode((folder / "rick.jpg").read_bytes()).decode()
+    table = lmu / "Design2Code.tsv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t")
+        writer.writerow(["index", "image", "question", "html", "img_fname"])
+        for number, (name, html) in enumerate(pages.items()):
+            writer.writerow([number, picture, f"Repeat {name}.", html, f"{name}.png"])
+    yield pages
+    table.unlink()
+
+
+def test_overriding_takes_the_host_s_design2code(
+    tmp_path: Path, project: Path, host: Any, own_designs: dict[str, str], web_browser: Path
+) -> None:
+    import pandas as pd
+
+    found = load_predictions(
+        project / "rrvf" / "demo_data" / "design2code" / "predictions_hasty.jsonl"
+    )
+    rows = [
+        {
+            "index": number,
+            "question": f"Repeat {name}.",
+            "html": "",
+            "img_fname": f"{name}.png",
+            "prediction": found[name],
+        }
+        for number, name in enumerate(own_designs)
+    ]
+    folder = tmp_path / "w" / "GPT4o"
+    (folder / "T20260101-000000").mkdir(parents=True)
+    path = folder / "T20260101-000000" / "GPT4o_Design2Code.tsv"
+    pd.DataFrame(rows).to_csv(path, sep="\t", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PRED_FORMAT", "tsv")
+        done = plugin(
+            *("--override", "--data", "Design2Code", "--model", "GPT4o", "--mode", "eval"),
+            *("--work-dir", "w"),
+            cwd=tmp_path,
+        )
+    (run,) = (one.parent for one in folder.rglob("GPT4o_Design2Code_rrvf_*/results.jsonl"))
+    lines = {name: values(line) for name, line in lines_of(run).items()}
+    (scores,) = folder.rglob("Design2Code/res_dict.json")
+    shown = json.loads(scores.read_text())["direct_prompting"]
+    assert set(shown) == {"conference.html", "shop.html"}
+    for name, line in lines.items():
+        final, *parts = shown[f"{name}.html"]
+        assert parts == [
+            line[key] for key in ("block_match", "text", "position", "color", "clip_design2code")
+        ]
+        assert (parts[-1], final) == (None, None), "there are no weights here"
+        assert all(0.5 < part < 1 for part in parts[:-1])
+    (score,) = folder.rglob("GPT4o_Design2Code_score.csv")
+    row = table_of(score)
+    assert (row["example_count"], row["CLIP"]) == ("2", "")
+    assert float(row["Block-Match"]) == pytest.approx(
+        50 * sum(line["block_match"] for line in lines.values())
+    )
+    assert "Block-Match" in done.stdout
+    shop = (scores.parent / "predictions" / "shop.html").read_text()
+    # The host's clean-up: no doctype, so that the prose behind goes, as all after </html>.
+    assert shop.startswith("<html>")
+    assert shop.endswith("</html>")
+    reference = (scores.parent / "reference" / "shop.html").read_text()
+    assert reference == own_designs["shop"]
+
+
+def test_overriding_asks_the_host_s_question(
+    host: Any, own_designs: dict[str, str], lmu: Path
+) -> None:
+    from vlmeval_plugin import register
+
+    kept = (list(host.DATASET_CLASSES), host.ChartMimic, host.Design2Code)
+    try:
+        register(override=True)
+        rows = host.build_dataset("Design2Code")
+        assert type(rows) is host.Design2Code
+        assert type(rows).__module__ == "vlmeval_plugin.datasets"
+        text, picture = rows.build_prompt(1)
+        assert text["value"] == "Repeat shop."
+        assert Path(picture["value"]).read_bytes().startswith(b"\x89PNG"), "as it saves all"
+        samples = type(rows).keyed_samples("Design2Code")
+        assert samples[text["value"], picture["value"]].id == "shop"
+    finally:
+        host.DATASET_CLASSES[:], host.ChartMimic, host.Design2Code = kept
 
 
 def test_not_overriding_leaves_them(host: Any) -> None:
@@ -224,7 +321,7 @@ def test_eval_mode_prints_what_rrvf_score_prints(
         assert scored.returncode == 0, scored.stderr
         metrics: Mapping[str, float | None] = summary_of(out)["metrics"]
         assert any(metrics.values())
-        names = HOST_COLUMNS if benchmark == "chartmimic" else {}
+        names = HOST_COLUMNS.get(benchmark, {})
         row = table_of(predictions.with_name(f"GPT4o_{dataset}_likeness_score.csv"))
         for metric, value in metrics.items():
             shown = "" if value is None else repr(value)
@@ -485,6 +582,8 @@ def test_a_rate_of_execution_is_no_primary_metric(host: Any) -> None:
     measured = {"render_rate": 87.5, "block_match": 75.0}
     assert pages.report_primary_metric(measured) == {}
     assert pages.report_primary_metric({**measured, "clip": 80.0}) == {"clip": 80.0}
+    measured = {"render_rate": 100.0, "Block-Match": 75.0, "CLIP": 80.0}
+    assert host.RRVFDesign2Code.report_primary_metric(measured) == {"Block-Match": 75.0}
     assert plots.report_primary_metric({"exec_rate": 50.0}) == {}
 
 

@@ -17,7 +17,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,24 +28,33 @@ from rrvf.replies import extract_code
 from rrvf.run_folder import read_summary
 from rrvf.scorers.model_judge import bound_picture
 from tests.chat_server import ChatServer, Reply, Request, answer
-from vlmeval_plugin.sources import DEMO_CHARTS, PAGES, PLOTS, Source, table
+from vlmeval_plugin.sources import DEMO_CHARTS, DESIGNS, PAGES, PLOTS, Source, table
 
 SOURCES = {
     name: source
-    for name, source in {**DEMO_CHARTS, **PLOTS, **PAGES}.items()
+    for name, source in {**DEMO_CHARTS, **PLOTS, **PAGES, **DESIGNS}.items()
     if name.startswith("RRVF_Demo_")
 }
 MODELS = {"chartmimic": "RRVF-Chart-7B-Loop", "plot2code": "RRVF-Chart-7B-Loop"}
 PAGE_MODEL = "RRVF-Web-7B-Loop"
 COUNTS = ("split", "example_count", "unscored")
-HOST_COLUMNS = {
-    "text": "text_score",
-    "layout": "layout_score",
-    "type": "chart_type_score",
-    "color": "color_score",
-    "gpt": "gpt_score",
+HOST_COLUMNS: Mapping[str, Mapping[str, str]] = {
+    "chartmimic": {
+        "text": "text_score",
+        "layout": "layout_score",
+        "type": "chart_type_score",
+        "color": "color_score",
+        "gpt": "gpt_score",
+    },
+    "design2code": {
+        "block_match": "Block-Match",
+        "text": "Text",
+        "position": "Position",
+        "color": "Color",
+        "clip_design2code": "CLIP",
+    },
 }
-"""Metric -> what VLMEvalKit calls it in its table of ChartMimic."""
+"""Benchmark -> metric -> what VLMEvalKit calls it in its table."""
 
 COMMENTS = "---Comments:\n-**Layout**- Compare it.\n-**Text**- Compare it."
 
@@ -95,15 +104,15 @@ def run(*arguments: object) -> str:
 def printed(text: str, benchmark: str) -> dict[str, float | None]:
     """The metrics of the table that run.py prints after an evaluation."""
     table = text.rpartition("Evaluation Results:")[2].partition("Run Summary Report")[0]
-    rows = re.findall(r"^(\w+)(?: +(\S+))?$", table, re.MULTILINE)
+    rows = re.findall(r"^(\w[\w-]*)(?: +(\S+))?$", table, re.MULTILINE)
     shown = {k: float(value) if value else None for k, value in rows if k not in COUNTS}
-    names = {column: metric for metric, column in HOST_COLUMNS.items()}
-    return {names.get(k, k) if benchmark == "chartmimic" else k: v for k, v in shown.items()}
+    names = {column: metric for metric, column in HOST_COLUMNS.get(benchmark, {}).items()}
+    return {names.get(k, k): v for k, v in shown.items()}
 
 
 def evaluated(name: str, source: Source, url: str, out: Path) -> dict[str, Any]:
     """One data set by both paths."""
-    model = MODELS.get(source.benchmark, PAGE_MODEL)
+    model = MODELS.get(source.name, PAGE_MODEL)
     judge = ("--judge", "judge", "--judge-base-url", url)
     told = run(
         *("vlmeval_plugin", "--data", name, "--model", model, "--base-url", url, *judge),
@@ -114,7 +123,7 @@ def evaluated(name: str, source: Source, url: str, out: Path) -> dict[str, Any]:
     more: Sequence[object] = ("--scorers", ",".join(source.scorers)) if source.scorers else ()
     more = ("--timeout", source.timeout, *more) if source.timeout else more
     run(
-        *("rrvf", "score", source.benchmark, "--data", source.data(), *judge, *more),
+        *("rrvf", "score", source.name, "--data", source.data(), *judge, *more),
         *("--predictions", folder / f"{model}_{name}.xlsx", "--out", out / "rrvf" / name),
     )
     lines = (folder / f"{model}_{name}_trajectories.jsonl").read_text(encoding="utf-8").splitlines()
@@ -122,18 +131,18 @@ def evaluated(name: str, source: Source, url: str, out: Path) -> dict[str, Any]:
     seen = [one["teacher"] for turn in turns for one in turn["observations"]]
     return {
         "data": name,
-        "benchmark": source.benchmark,
+        "benchmark": source.name,
         "model": model,
         "episodes": len(lines),
         "turns": len(turns),
         "teacher_calls": seen.count("asked"),
-        "metrics_vlmevalkit": printed(told, source.benchmark),
+        "metrics_vlmevalkit": printed(told, source.name),
         "metrics_rrvf_score": read_summary(out / "rrvf" / name)["metrics"],
     }
 
 
 def main() -> int:
-    """Run all three; the exit status says whether the figures are equal."""
+    """Run all four; the exit status says whether the figures are equal."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("vlmeval-demo"))
     out: Path = parser.parse_args().out.absolute()

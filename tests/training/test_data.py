@@ -224,6 +224,34 @@ def test_benchmarks_are_refused_by_their_name(tmp_path: Path, scripts: Path) -> 
     assert (allowed.benchmark, allowed.test_items) == ("plot2code", True)
 
 
+@pytest.mark.parametrize("name", ["testset_final", "Design2Code", "Design2Code-HARD"])
+@pytest.mark.parametrize("kind", ["pages", "websight", "images"])
+def test_a_folder_named_as_design2code_s_is_refused(tmp_path: Path, name: str, kind: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "1.html").write_text("<p>One</p>")
+    (tmp_path / name / "1.png").write_bytes(png("red"))
+    assert "test items" in refusal(f"{kind}:{tmp_path / name}")
+
+
+def test_design2code_with_references_and_as_pictures(tmp_path: Path) -> None:
+    (tmp_path / "7.html").write_text("<h1>Seven</h1><img src=rick.jpg>")
+    (tmp_path / "7.png").write_bytes(png("red"))
+    (tmp_path / "rick.jpg").write_bytes(b"\xff\xd8\xff")
+    spec = f"design2code:{tmp_path}"
+    assert "allow_test_items: true" in refusal(spec)
+    data = load(spec, setting="with_reference", allow_test_items=True)
+    [sample] = data
+    assert (data.benchmark, data.language, data.test_items) == ("design2code", "html", True)
+    assert (sample.id, sample.reference_code) == ("7", "<h1>Seven</h1><img src=rick.jpg>")
+    [picture] = load(spec, setting="images_only", allow_test_items=True)
+    assert (picture.reference_code, picture.image) == (None, tmp_path / "7.png")
+    [asked] = load(f"{spec}?task=text_augmented", allow_test_items=True)
+    assert "\nSeven\n" in asked.prompt
+    assert "Seven" not in sample.prompt
+    told = refusal(f"{spec}?task=all", allow_test_items=True)
+    assert "give one of direct, text_augmented" in told
+
+
 @pytest.mark.parametrize("rows", ["start=10000&stop=20000", "start=0&stop=10001", "start=19999"])
 def test_rows_that_are_scored_by_default_are_refused(rows: str) -> None:
     assert "test items" in refusal(f"websight:hub?{rows}&n=1")
