@@ -129,6 +129,7 @@ def main(arguments: list[str], shelf: Shelf) -> int:
         arguments: Descriptor of the socket, level of confinement, an empty folder.
         shelf: Notes what is loaded, and puts it away before the first script.
     """
+    gc.disable()  # what is loaded is there to stay; the garbage of it goes at once, in preload
     host = socket.socket(fileno=int(arguments[0]))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one for every library folder
@@ -395,8 +396,8 @@ class Server:
 
     def serve(self) -> None:
         """Until the host hangs up."""
-        gc.collect()
         gc.freeze()
+        gc.enable()
         self._selector.register(self._host, selectors.EVENT_READ, None)
         try:
             while self._step():
