@@ -284,7 +284,7 @@ class Execution:
                 args, kwargs = self._save_call
                 self._pyplot.savefig(*args, **kwargs)
             elif self._drew_pdf:
-                draw_texts_only(figure)
+                draw_texts_only(figure, self._recorder)
         except BaseException as error:
             return error
         return None
@@ -332,7 +332,7 @@ class Execution:
         texts: list[str] = []
         with contextlib.suppress(Exception), self._recorder.send_texts_to(texts):
             remove_ticks(figure)
-            draw_texts_only(figure)
+            draw_texts_only(figure, self._recorder)
         self._answer.fixed = make_success(self._read_fixed_elements(texts, figure))
 
     def _read_fixed_elements(self, texts: list[str], figure: Any) -> dict[str, Any]:
@@ -680,11 +680,12 @@ def remove_ticks(figure: Any) -> None:
         axes.set_yticks([])
 
 
-def draw_texts_only(figure: Any) -> None:
-    """Draw ``figure`` as a PDF in which only texts matter, and throw it away.
+def draw_texts_only(figure: Any, recorder: Recorder) -> None:
+    """Have ``recorder`` note the texts of ``figure``, as if it were drawn as a PDF.
 
     Lines, images and collections hold no text and are left out; patches are kept, since table
-    cells and annotations are such, but their strokes go nowhere.
+    cells and annotations are such, but their strokes go nowhere. Nor do the texts themselves, so
+    that no font has to be put into the file, which is thrown away.
     """
 
     def do_nothing(*args: Any, **kwargs: Any) -> None:
@@ -703,9 +704,11 @@ def draw_texts_only(figure: Any) -> None:
     try:
         for owner, name in methods:
             setattr(owner, name, do_nothing)
+        recorder.draws_texts = False
         with matplotlib.rc_context({"savefig.bbox": None}):
             figure.canvas.print_figure(io.BytesIO(), format="pdf")
     finally:
+        recorder.draws_texts = True
         for owner, name, function in originals:
             setattr(owner, name, function)
 

@@ -65,6 +65,8 @@ class Recorder:
     texts: list[str] = field(default_factory=list)
     sink: list[str] | None = None
     """Where drawn texts are noted now."""
+    draws_texts: bool = True
+    """Whether they are drawn as well."""
 
     # ------------------------------------------------------------------------ noting
 
