@@ -570,10 +570,8 @@ def _close_descriptors(kept_descriptors: set[int]) -> None:
     null = os.open("/dev/null", os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
-    for entry in list(Path("/proc/self/fd").iterdir()):
-        descriptor = int(entry.name)
-        if descriptor > 2 and descriptor not in kept_descriptors:
-            try:
-                os.close(descriptor)
-            except OSError:
-                continue
+    with os.scandir("/proc/self/fd") as entries:
+        descriptors = {int(entry.name) for entry in entries}
+    for descriptor in descriptors - kept_descriptors - {0, 1, 2}:
+        with contextlib.suppress(OSError):  # the listing's own
+            os.close(descriptor)
