@@ -43,7 +43,8 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib import collections, image, lines, pyplot
+from matplotlib import collections, image, lines, patches, pyplot
+from matplotlib.axes import _base as axes_base
 from matplotlib.backends.backend_pdf import FigureCanvasPdf, RendererPdf
 from matplotlib.figure import Figure
 
@@ -683,9 +684,9 @@ def remove_ticks(figure: Any) -> None:
 def draw_texts_only(figure: Any, recorder: Recorder) -> None:
     """Have ``recorder`` note the texts of ``figure``, as if it were drawn as a PDF.
 
-    Lines, images and collections hold no text and are left out; patches are kept, since table
-    cells and annotations are such, but their strokes go nowhere. Nor do the texts themselves, so
-    that no font has to be put into the file, which is thrown away.
+    Lines, images, collections and plain patches hold no text and are left out, and no title is
+    moved; table cells and annotations are drawn, but their strokes go nowhere. Nor do the texts
+    themselves, so that no font has to be put into the file, which is thrown away.
     """
 
     def do_nothing(*args: Any, **kwargs: Any) -> None:
@@ -694,6 +695,8 @@ def draw_texts_only(figure: Any, recorder: Recorder) -> None:
     methods: list[tuple[Any, str]] = [
         (lines.Line2D, "draw"),
         (collections.Collection, "draw"),
+        (patches.Patch, "draw"),
+        (vars(axes_base)["_AxesBase"], "_update_title_position"),
         (vars(image)["_ImageBase"], "draw"),
         (RendererPdf, "draw_path"),
         (RendererPdf, "draw_markers"),
