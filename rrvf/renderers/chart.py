@@ -34,7 +34,7 @@ from rrvf.renderers import cache
 from rrvf.renderers.chart_server import wire
 from rrvf.renderers.chart_server.confine import LEVELS, Limits
 from rrvf.renderers.chart_server.figure_texts import MAX_TEXTS
-from rrvf.renderers.chart_server.recorder import MAX_COLORS, MAX_NAME
+from rrvf.renderers.chart_server.wire import MAX_COLORS, MAX_NAME
 from rrvf.renderers.memo import LASTING, Memo
 from rrvf.replies import before_saving
 from rrvf.types import (

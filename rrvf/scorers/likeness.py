@@ -33,9 +33,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy  # loads its parts when they are first used
 from numpy.typing import NDArray
 from PIL import Image, ImageChops
-from scipy import ndimage
 
 from rrvf.errors import SetupError, boundary
 from rrvf.types import Score
@@ -267,7 +267,7 @@ def _measure_strokes(lab: Floats) -> Floats:
 
 def _measure_gradient(lab: Floats) -> tuple[Floats, Floats]:
     """Of the channel that changes most at each place, rightwards and downwards."""
-    across, down = (ndimage.sobel(lab, axis=axis) / 8 for axis in (1, 0))
+    across, down = (scipy.ndimage.sobel(lab, axis=axis) / 8 for axis in (1, 0))
     most = (across**2 + down**2).argmax(axis=2)[..., None]
     return (
         np.take_along_axis(across, most, axis=2)[..., 0],
@@ -278,7 +278,7 @@ def _measure_gradient(lab: Floats) -> tuple[Floats, Floats]:
 def _measure_coherence(across: Floats, down: Floats) -> Floats:
     """1 where the gradients around a place are parallel, 0 where they point everywhere."""
     xx, yy, xy = (
-        ndimage.gaussian_filter(product, SURROUNDINGS)
+        scipy.ndimage.gaussian_filter(product, SURROUNDINGS)
         for product in (across * across, down * down, across * down)
     )
     return np.sqrt((xx - yy) ** 2 + 4 * xy**2) / (xx + yy + 1e-3)
@@ -294,7 +294,7 @@ def _measure_colors(lab: Floats, ink: Floats) -> Floats:
         range=[(0, 100.001), (-100, 100), (-100, 100)],
         weights=weights.ravel(),
     )
-    roots = np.sqrt(ndimage.gaussian_filter(counts, 0.8, mode="nearest"))
+    roots = np.sqrt(scipy.ndimage.gaussian_filter(counts, 0.8, mode="nearest"))
     total = roots.sum()
     return (roots / total if total else roots).astype(np.float32)
 
@@ -306,4 +306,4 @@ def _average_cells(values: Floats) -> Floats:
 
 def _soften(grid: Floats) -> Floats:
     """Neighbouring cells share a little, so that a line may stand beside a border."""
-    return ndimage.gaussian_filter(grid, 0.6, mode="constant")
+    return scipy.ndimage.gaussian_filter(grid, 0.6, mode="constant")

@@ -43,7 +43,8 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib import collections, image, lines, pyplot
+from matplotlib import collections, image, lines, patches, pyplot
+from matplotlib.axes import _base as axes_base
 from matplotlib.backends.backend_pdf import FigureCanvasPdf, RendererPdf
 from matplotlib.figure import Figure
 
@@ -284,7 +285,7 @@ class Execution:
                 args, kwargs = self._save_call
                 self._pyplot.savefig(*args, **kwargs)
             elif self._drew_pdf:
-                draw_texts_only(figure)
+                draw_texts_only(figure, self._recorder)
         except BaseException as error:
             return error
         return None
@@ -332,7 +333,7 @@ class Execution:
         texts: list[str] = []
         with contextlib.suppress(Exception), self._recorder.send_texts_to(texts):
             remove_ticks(figure)
-            draw_texts_only(figure)
+            draw_texts_only(figure, self._recorder)
         self._answer.fixed = make_success(self._read_fixed_elements(texts, figure))
 
     def _read_fixed_elements(self, texts: list[str], figure: Any) -> dict[str, Any]:
@@ -680,11 +681,12 @@ def remove_ticks(figure: Any) -> None:
         axes.set_yticks([])
 
 
-def draw_texts_only(figure: Any) -> None:
-    """Draw ``figure`` as a PDF in which only texts matter, and throw it away.
+def draw_texts_only(figure: Any, recorder: Recorder) -> None:
+    """Have ``recorder`` note the texts of ``figure``, as if it were drawn as a PDF.
 
-    Lines, images and collections hold no text and are left out; patches are kept, since table
-    cells and annotations are such, but their strokes go nowhere.
+    Lines, images, collections and plain patches hold no text and are left out, and no title is
+    moved; table cells and annotations are drawn, but their strokes go nowhere. Nor do the texts
+    themselves, so that no font has to be put into the file, which is thrown away.
     """
 
     def do_nothing(*args: Any, **kwargs: Any) -> None:
@@ -693,6 +695,8 @@ def draw_texts_only(figure: Any) -> None:
     methods: list[tuple[Any, str]] = [
         (lines.Line2D, "draw"),
         (collections.Collection, "draw"),
+        (patches.Patch, "draw"),
+        (vars(axes_base)["_AxesBase"], "_update_title_position"),
         (vars(image)["_ImageBase"], "draw"),
         (RendererPdf, "draw_path"),
         (RendererPdf, "draw_markers"),
@@ -703,9 +707,11 @@ def draw_texts_only(figure: Any) -> None:
     try:
         for owner, name in methods:
             setattr(owner, name, do_nothing)
+        recorder.draws_texts = False
         with matplotlib.rc_context({"savefig.bbox": None}):
             figure.canvas.print_figure(io.BytesIO(), format="pdf")
     finally:
+        recorder.draws_texts = True
         for owner, name, function in originals:
             setattr(owner, name, function)
 

@@ -239,6 +239,7 @@ def unshare_mounts() -> None:
 # ------------------------------------------------------------------------------ Landlock
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_PATH_BENEATH = 1
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
 _TRUNCATE = 1 << 14
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
@@ -329,12 +330,16 @@ def make_ruleset(
     attributes = struct.pack("=QQQ", files, tcp, scopes)
     size = 8 if version < 4 else 16 if version < 6 else 24
     ruleset = _check(_syscall(_CREATE_RULESET, attributes, size, 0), "landlock_create_ruleset")
+    # Hundreds of rules are added before every script: their constant arguments are made once.
+    numbers = (ctypes.c_long(number) for number in (_ADD_RULE, ruleset, _PATH_BENEATH))
+    add_rule = functools.partial(_libc().syscall, *numbers)
+    no_flags = ctypes.c_long(0)
 
     def allow(descriptor: int, rights: int) -> None:
         if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             rights &= _FILE_ONLY
         rule = struct.pack("=Qi", rights & files, descriptor)
-        _check(_syscall(_ADD_RULE, ruleset, 1, rule, 0), "landlock_add_rule")
+        _check(add_rule(rule, no_flags), "landlock_add_rule")
 
     for descriptor in readable:
         allow(descriptor, _READ)

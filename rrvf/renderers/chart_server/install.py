@@ -171,6 +171,6 @@ def _install_texts(recorder: Recorder) -> None:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if recorder.sink is not None:
             recorder.sink.append(args[4])
-        return draw_text(*args, **kwargs)
+        return draw_text(*args, **kwargs) if recorder.draws_texts else None
 
     RendererPdf.draw_text = wrapper

@@ -77,6 +77,7 @@ class LoadedModule:
     Attributes:
         module: What stands in ``sys.modules``.
         imports: What its execution imported, in order.
+        needs: The same backwards, then the package that holds it: what a stack is to be given.
         changes: What its execution did to registries.
         owner: The package that it becomes an attribute of when it is handed out; ``None`` where
             it always is.
@@ -84,10 +85,15 @@ class LoadedModule:
     """
 
     def __init__(
-        self, module: "Any", imports: "Iterable[str]", changes: "list[tuple[int, Change]]"
+        self,
+        name: "str",
+        module: "Any",
+        imports: "Iterable[str]",
+        changes: "list[tuple[int, Change]]",
     ) -> None:
         self.module = module
         self.imports = tuple(dict.fromkeys(imports))
+        self.needs = (*reversed(self.imports), name.rpartition(".")[0])
         self.changes = changes
         self.owner: Any = None
         self.attribute = ""
@@ -146,7 +152,7 @@ class Shelf:
     def record(self) -> None:
         """From now on, note what every module imports and changes."""
         for name in set(self._modules) - self._fresh:
-            self._entries[name] = LoadedModule(self._modules[name], (), [])
+            self._entries[name] = LoadedModule(name, self._modules[name], (), [])
         self._look()
         replacements = {
             "_find_and_load": self._note_request,
@@ -209,8 +215,8 @@ class Shelf:
         self._attribute_changes()
         snapshot = dict(self._modules)
         self._stack.append(loading)
-        for name in self._entries:
-            self._modules.pop(name, None)
+        for name in self._entries.keys() & snapshot.keys():
+            del self._modules[name]
         try:
             module = self._functions["_load_unlocked"](spec)
         except BaseException:
@@ -233,24 +239,24 @@ class Shelf:
         names_under_way = {other.name for other in self._stack}
         for name in self._modules.keys() - snapshot.keys() - self._entries.keys() - names_under_way:
             if name != loading.name and not name.startswith(SHARED_BY_CYTHON):
-                self._entries[name] = LoadedModule(self._modules[name], (loading.name,), [])
+                self._entries[name] = LoadedModule(name, self._modules[name], (loading.name,), [])
                 loading.imports.append(name)
         module = self._modules.get(loading.name)
         if module is not None:
-            self._entries[loading.name] = LoadedModule(module, loading.imports, loading.changes)
+            self._entries[loading.name] = LoadedModule(
+                loading.name, module, loading.imports, loading.changes
+            )
 
     def _reveal(self, name: "str") -> None:
         """Make a module and what it imports visible again, nothing more."""
+        modules, entries = self._modules, self._entries
         pending = [name]
         while pending:
             module_name = pending.pop()
-            entry = self._entries.get(module_name)
-            if entry is None or module_name in self._modules:
-                continue
-            self._modules[module_name] = entry.module
-            pending += reversed(entry.imports)
-            if "." in module_name:
-                pending.append(module_name.rpartition(".")[0])
+            if module_name not in modules and module_name in entries:
+                entry = entries[module_name]
+                modules[module_name] = entry.module
+                pending += entry.needs
 
     def _list_loaded_with(self, name: "str") -> "set[str]":
         """A module and all that an import of it loads."""
@@ -261,7 +267,7 @@ class Shelf:
             entry = self._entries.get(module_name)
             if entry is not None and module_name not in names:
                 names.add(module_name)
-                pending += (*entry.imports, module_name.rpartition(".")[0])
+                pending += [needed for needed in entry.needs if needed not in names]
         return names
 
     # ------------------------------------------------------------------------ registries

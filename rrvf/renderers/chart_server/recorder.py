@@ -24,13 +24,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .colors import Observations, Observe, reread
+from .wire import MAX_COLORS, MAX_NAME
 
 Function = Callable[..., Any]
 
 HEX_COLOR = re.compile("#[0-9A-F]{6}([0-9A-F]{2})?")
-MAX_NAME = 1000
-MAX_COLORS = 20_000
-"""Of one list; whoever compares them thins out far fewer, in the order of drawing."""
 
 
 @dataclass(eq=False)
@@ -67,6 +65,8 @@ class Recorder:
     texts: list[str] = field(default_factory=list)
     sink: list[str] | None = None
     """Where drawn texts are noted now."""
+    draws_texts: bool = True
+    """Whether they are drawn as well."""
 
     # ------------------------------------------------------------------------ noting
 

@@ -129,6 +129,7 @@ def main(arguments: list[str], shelf: Shelf) -> int:
         arguments: Descriptor of the socket, level of confinement, an empty folder.
         shelf: Notes what is loaded, and puts it away before the first script.
     """
+    gc.disable()  # what is loaded is there to stay; the garbage of it goes at once, in preload
     host = socket.socket(fileno=int(arguments[0]))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one for every library folder
@@ -395,8 +396,8 @@ class Server:
 
     def serve(self) -> None:
         """Until the host hangs up."""
-        gc.collect()
         gc.freeze()
+        gc.enable()
         self._selector.register(self._host, selectors.EVENT_READ, None)
         try:
             while self._step():
@@ -569,10 +570,8 @@ def _close_descriptors(kept_descriptors: set[int]) -> None:
     null = os.open("/dev/null", os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
-    for entry in list(Path("/proc/self/fd").iterdir()):
-        descriptor = int(entry.name)
-        if descriptor > 2 and descriptor not in kept_descriptors:
-            try:
-                os.close(descriptor)
-            except OSError:
-                continue
+    with os.scandir("/proc/self/fd") as entries:
+        descriptors = {int(entry.name) for entry in entries}
+    for descriptor in descriptors - kept_descriptors - {0, 1, 2}:
+        with contextlib.suppress(OSError):  # the listing's own
+            os.close(descriptor)

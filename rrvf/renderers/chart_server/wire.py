@@ -16,6 +16,10 @@ MAX_HEADER = 32 * 2**20
 MAX_BLOBS = 256 * 2**20
 MAX_VALUES = 4_000_000
 """Signs that begin or part values of JSON: each value takes up to thirty times its text's size."""
+MAX_NAME = 1000
+"""Characters of a name in a record."""
+MAX_COLORS = 20_000
+"""Of one list; whoever compares them thins out far fewer, in the order of drawing."""
 
 
 class WireError(Exception):
