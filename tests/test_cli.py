@@ -603,7 +603,7 @@ def test_every_option_has_a_flag_of_its_own() -> None:
     flags: list[str] = []
     for kind in (options.RunOptions, options.JudgeOptions, options.LoopOptions):
         shown = options.find_flags(kind)
-        for_the_library = {"predictions", "judge", "recorded", "since"}
+        for_the_library = {"predictions", "judge", "recorded", "since", "assets"}
         assert {field.name for field in fields(kind)} - shown.keys() <= for_the_library
         flags += [flag.name or options.flag_of(name) for name, flag in shown.items()]
     assert len(set(flags)) == len(flags) > 40
