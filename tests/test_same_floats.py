@@ -112,6 +112,13 @@ PAGES = [
     block("no page at all", "html"),
     block(PAGE.replace("High water", "<pre>```html\n&lt;p&gt;\n```</pre>"), "html"),
 ]
+ILLUSTRATED = PAGE.replace("</body>", "<img src='rick.jpg'></body>")
+OFFICIAL_PAGES = [
+    *PAGES,
+    block(ILLUSTRATED, "html"),
+    block(PAGE.replace("High water", "<script>document.write('High water')</script>"), "html"),
+]
+PLACEHOLDER = Path(__file__).parent / "design2code" / "rick.jpg"
 
 
 @dataclass(frozen=True)
@@ -149,6 +156,7 @@ SETTINGS = {
     "pictures of charts": Setting("pictures", CHARTS, GOOD, True),
     "pages": Setting("websight", PAGES, PAGE, False, ELEMENTS),
     "pictures of pages": Setting("page_pictures", PAGES, PAGE, True),
+    "official pages": Setting("design2code", OFFICIAL_PAGES, ILLUSTRATED, False, ELEMENTS),
 }
 
 
@@ -193,6 +201,8 @@ def write_target(setting: Setting, folder: Path) -> tuple[Path, dict[str, str]]:
         for name in names:
             suffix = ".html" if setting.page else ".py"
             (folder / f"{name}{suffix}").write_text(setting.reference, encoding="utf-8")
+    if setting.benchmark == "design2code":
+        shutil.copy(PLACEHOLDER, folder)
     return folder, dict(zip(names, setting.completions, strict=True))
 
 
@@ -278,7 +288,7 @@ def _by_plugin(
     monkeypatch: pytest.MonkeyPatch,
 ) -> tuple[dict[str, Worth], set[str]]:
     """As VLMEvalKit hands a file of predictions to our data sets."""
-    monkeypatch.setenv("RRVF_SCORE_MODE", "official")
+    monkeypatch.delenv("RRVF_SCORE_MODE", raising=False)
     rows = [{"index": name, "prediction": text} for name, text in completions.items()]
     file = tmp_path / "m_d.json"
     file.write_text(json.dumps(rows), encoding="utf-8")
@@ -294,11 +304,12 @@ def _by_training(
 ) -> tuple[dict[str, Worth], set[str]]:
     """As the trainer scores the episodes that evaluation has recorded."""
     kind = "images" if setting.images_only else "pages" if setting.page else "charts"
+    kind = "design2code" if setting.benchmark == "design2code" else kind
     spec = f"{kind}:{data}"
     if setting.images_only:
         spec += f"?kind={'pages' if setting.page else 'charts'}"
     way = "images_only" if setting.images_only else "with_reference"
-    samples = load(spec, setting=way)
+    samples = load(spec, setting=way, allow_test_items=True)
     told = WorldArguments(judge="judge", judge_base_url=judge.server.url, timeout=2)
     found: dict[str, Worth] = {}
     with open_world(
@@ -307,6 +318,7 @@ def _by_training(
         RewardArguments(),
         turn_tokens=512,
         with_reference=not setting.images_only,
+        assets=samples.find_assets(),
     ) as world:
         kept = Trajectories(run)
         for name in worths:
