@@ -26,6 +26,7 @@ from rrvf.renderers.page_session import (
     keep_visible,
     make_world,
     send_command,
+    take_picture,
 )
 from rrvf.renderers.page_snapshot import STYLES, read_texts
 from rrvf.renderers.page_visibility import HIDE_TEXTS
@@ -148,8 +149,6 @@ async def _read_visible_texts(page: Page, png: bytes) -> list[str]:
     texts = read_texts(snapshot, *size_of_png(png))
     if not texts.blocks or await evaluate(cdp, world, HIDE_TEXTS) is not True:
         return []
-    bare_png = await _take_screenshot(page)
-    if size_of_png(bare_png) != size_of_png(png):  # a script changed the page meanwhile
-        return []
+    bare_png = await take_picture(cdp, *size_of_png(png))
     visible = await asyncio.to_thread(keep_visible, texts, png, bare_png)
     return [block.text for block in visible.blocks]

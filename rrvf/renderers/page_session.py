@@ -236,12 +236,12 @@ class Session:
         snapshot = await send_command(
             cdp, "DOMSnapshot.captureSnapshot", {"computedStyles": STYLES}
         )
-        png = await self._take_picture(cdp, width, height)
+        png = await take_picture(cdp, width, height)
         texts = read_texts(snapshot, width, height)
         if texts.blocks:
             if await evaluate(cdp, world, HIDE_TEXTS) is not True:
                 raise RuntimeError("the texts of the page cannot be made transparent")
-            bare_png = await self._take_picture(cdp, width, height)
+            bare_png = await take_picture(cdp, width, height)
             texts = await asyncio.to_thread(keep_visible, texts, png, bare_png)
         return PageRendering(
             status="ok",
@@ -253,20 +253,6 @@ class Session:
             denied=tuple(sorted(self._denied_urls)),
         )
 
-    async def _take_picture(self, cdp: CDPSession, width: int, height: int) -> bytes:
-        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
-        reply = await send_command(
-            cdp,
-            "Page.captureScreenshot",
-            {
-                "format": "png",
-                "clip": clip,
-                "captureBeyondViewport": True,
-                "optimizeForSpeed": True,
-            },
-        )
-        return require_png(base64.b64decode(reply["data"]), width, height)
-
     async def _convert_colors(self, cdp: CDPSession, world: int, texts: Texts) -> dict[str, str]:
         """Colours in other spaces than sRGB, as the browser paints them."""
         unusual_colors = texts.list_unusual_colors()
@@ -274,6 +260,14 @@ class Session:
             return {}
         colors = await evaluate(cdp, world, f"{CONVERT}({json.dumps(unusual_colors)})")
         return dict(zip(unusual_colors, colors, strict=True))
+
+
+async def take_picture(cdp: CDPSession, width: int, height: int) -> bytes:
+    """The upper left part of the page, of that size in pixels, as PNG."""
+    clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+    options = {"clip": clip, "captureBeyondViewport": True, "optimizeForSpeed": True}
+    reply = await send_command(cdp, "Page.captureScreenshot", {"format": "png", **options})
+    return require_png(base64.b64decode(reply["data"]), width, height)
 
 
 async def make_world(cdp: CDPSession) -> int:
