@@ -59,7 +59,7 @@ class WorldArguments:
     fresh: bool = option("Ask judge and teacher anew, whatever is kept of earlier runs.", False)
     judge_rubric: str | None = as_in_evaluation(JudgeOptions, "rubric")
     key_variable: str = as_in_evaluation(JudgeOptions, "key_variable")
-    clip: bool = option("Measure CLIP similarity, so that reward_vision can name it.", False)
+    clip: bool = option("Measure CLIP similarity, even where reward_vision names none.", False)
     clip_weights: str | None = as_in_evaluation(RunOptions, "clip_weights")
     concurrency: int = option("Renderings, comments and judgements at a time.", 64)
     workers: int = option("Renderings at a time, on each rank.", RunOptions.workers)
