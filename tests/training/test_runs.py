@@ -214,6 +214,7 @@ def test_two_ranks_whose_episodes_have_unequally_many_turns(taught: Path, tmp_pa
     logged = assert_both_ranks_saved(out, taught)
     # Half of the episodes call twice before they end.
     assert [entry["turns"] for entry in logged] == [2.0, 2.0]
+    assert all(entry["grad_norm"] > 0 for entry in logged)
 
 
 @pytest.mark.parametrize(
