@@ -33,7 +33,7 @@ help:
 	@echo "make test-rest          what make test leaves out: slow ones, and those that need torch (large download)"
 	@echo "make test-all           every test there is, parity too (large download)"
 	@echo "make test-training      whole training runs, killed and resumed, on one and two ranks; build/test-training.xml"
-	@echo "make smoke              the quick start of training, killed twice and resumed"
+	@echo "make smoke              the quick start of training, killed twice and resumed; ZeRO-3 saved and loaded"
 	@echo "make attacks            only the hostile scripts against the confinement"
 	@echo "make parity             compare every score with the official scorers (large download)"
 	@echo "make bench              measure the speed against the official scorers (large download)"

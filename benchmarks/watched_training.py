@@ -18,7 +18,7 @@ from training.chat_tokens import ChatTokens, Tokens
 from training.generation import Generated, generate
 from training.memory import GIB
 from training.rollouts import Rollouts
-from training.settings import RunArguments
+from training.settings import GrpoArguments
 
 RANK = 64
 """Of LoRA."""
@@ -199,12 +199,12 @@ class Session:
         for number, png in enumerate(pictures[:4]):
             (data / f"{number}.png").write_bytes(png)
         arguments = make_arguments(self.size, self.folder / name, steps, save=save)
-        run = RunArguments(model="random", lora_rank=RANK, lora_alpha=128, rollouts_every=1000)
+        run = GrpoArguments(model="random", lora_rank=RANK, lora_alpha=128, rollouts_every=1000)
 
-        def load_processor(run: RunArguments) -> Any:
+        def load_processor(run: GrpoArguments) -> Any:
             return self.processor
 
-        def load_model(run: RunArguments, arguments: Any) -> Any:
+        def load_model(run: GrpoArguments, arguments: Any) -> Any:
             return make_model(self.size, self.processor)
 
         made: Mapping[str, Any] = {

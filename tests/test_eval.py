@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from rrvf.agent import NO_CALL_LEFT
 from rrvf.errors import UserError
 from rrvf.render_tool import RenderTool
 from rrvf.runs import JudgeOptions, LoopOptions
@@ -232,6 +233,34 @@ def test_an_episode_ends_at_its_budget(tmp_path: Path, env: dict[str, str]) -> N
     assert server.requests[0].body["max_tokens"] == 10
     assert lines_of(tmp_path / "out")["line_0"]["code"].strip() == FIRST.strip()
     assert summary_of(tmp_path / "out")["protocol"]["loop"]["max_seconds"] == 600
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_the_last_call_is_told(tmp_path: Path, env: dict[str, str], tells: bool) -> None:
+    """A policy that calls until it is told to answer; untold, its episode ends without one."""
+
+    def calls_on(request: Request) -> Reply:
+        if NO_CALL_LEFT in request.text:
+            return answer(f"<think>So be it.</think><answer>```python\n{BETTER}\n```</answer>")
+        return answer(call(plot(f"draft {request.text.count('<tool_response>')}")))
+
+    with ChatServer(calls_on) as server:
+        words = command(tmp_path, 1, "--policy", "m", "--base-url", server.url, "--max-turns", 3)
+        done = rrvf_here(*words, *(["--tell-last-call"] if tells else []), env=env)
+    assert done.returncode == 0, done.stderr
+    told = [request.body["messages"][-1] for request in server.requests]
+    assert [NO_CALL_LEFT in json.dumps(message) for message in told] == [False, False, tells]
+    assert [message["role"] for message in told] == ["user"] * 3
+    [trajectory] = trajectories(tmp_path / "out")
+    line = lines_of(tmp_path / "out")["line_0"]
+    if tells:
+        assert trajectory["stop_reason"] == "answered"
+        assert [turn["action"] for turn in trajectory["turns"]] == ["call", "call", "answer"]
+        assert values(line)["text"] == 1.0
+    else:
+        assert (trajectory["stop_reason"], line["status"]) == ("max_turns", "no_code")
+    loop = summary_of(tmp_path / "out")["protocol"]["loop"]
+    assert loop.get("tell_last_call", False) is tells
 
 
 def test_a_limit_of_cost_needs_a_price(tmp_path: Path, env: dict[str, str]) -> None:

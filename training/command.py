@@ -44,9 +44,27 @@ def read_arguments(classes: Sequence[type], **defaults: Any) -> tuple[Any, ...]:
     parser = trl.TrlParser(classes)
     parser.set_defaults(**defaults)
     try:
-        return parser.parse_args_and_config()
+        *read, file_words, flag_words = parser.parse_args_and_config(
+            return_remaining_strings=True, separate_remaining_strings=True
+        )
     except (ValueError, OSError, yaml.YAMLError) as error:
         raise UserError(" ".join(str(error).split())) from error
+    _refuse_unknown([*file_words, *flag_words])
+    return tuple(read)
+
+
+def _refuse_unknown(words: Sequence[str]) -> None:
+    """Refuse what no class has a field for; GRPO's keys in supervised training, too.
+
+    Raises:
+        UserError: There are such words; names them.
+    """
+    names = [word.removeprefix("--") for word in words if word.startswith("--")] or words
+    if names:
+        raise UserError(
+            f"this command has no option {', '.join(names)}: "
+            "leave it out, or spell it as --help does"
+        )
 
 
 def prepare_backend() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,7 @@ from rrvf.types import Sample
 from training.command import read_arguments, run_as_command, tell_ranks
 from training.data import TrainingData, load, separate, split
 from training.records import describe_environment
-from training.settings import DataArguments, RewardArguments, RunArguments, WorldArguments
+from training.settings import DataArguments, GrpoArguments, RewardArguments, WorldArguments
 
 if TYPE_CHECKING:
     from training.rollouts import World
@@ -43,6 +44,9 @@ DEFAULTS: Mapping[str, Any] = {
 }
 """In place of TRL's own."""
 
+_SPARE_SECONDS = 300.0
+"""That a rank may take beside its waiting, while others wait: last questions, next prompts."""
+
 _Card = Mapping[str, Any]
 
 
@@ -50,7 +54,7 @@ def train(
     data: DataArguments,
     world_settings: WorldArguments,
     reward: RewardArguments,
-    run: RunArguments,
+    run: GrpoArguments,
     arguments: Any,
 ) -> None:
     """One run from its settings to its last checkpoint.
@@ -59,7 +63,7 @@ def train(
         data: What is trained on.
         world_settings: What episodes are played with.
         reward: What they earn.
-        run: The model, and how the run is watched.
+        run: The model, how batches are played, and what ends the run.
         arguments: A ``trl.GRPOConfig``.
 
     Raises:
@@ -93,7 +97,7 @@ def train_in(
     world: World,
     samples: TrainingData,
     held_out: TrainingData | None,
-    run: RunArguments,
+    run: GrpoArguments,
     arguments: Any,
 ) -> None:
     """Train in a world that stands; goes on from the last whole checkpoint.
@@ -112,6 +116,8 @@ def train_in(
 
     out, rank = Path(arguments.output_dir), arguments.process_index
     check_groups(run, arguments)
+    check_turns(run, world)
+    check_patience(world, arguments)
     processor = load_processor(run)
     prepare(arguments, processor)
     find = finder([part.with_canvas(world.bench) for part in (samples, held_out) if part])
@@ -242,7 +248,7 @@ def _check_saving(arguments: Any) -> None:
         )
 
 
-def check_groups(run: RunArguments, arguments: Any) -> None:
+def check_groups(run: GrpoArguments, arguments: Any) -> None:
     """What looks at whole groups needs each on one rank.
 
     Raises:
@@ -260,6 +266,40 @@ def check_groups(run: RunArguments, arguments: Any) -> None:
             f"steps_per_generation ({n_own}) must be a multiple of num_generations "
             f"({arguments.num_generations})"
         )
+
+
+def check_turns(run: GrpoArguments, world: World) -> None:
+    """A shared first turn is not learnt from, so that another one must follow.
+
+    Raises:
+        UserError: None can.
+    """
+    if run.shared_first_turn and world.settings.max_turns == 1:
+        raise UserError(
+            "shared_first_turn learns from the turns after the first, and max_turns: 1 allows "
+            "none; give max_turns of 2 or more, or leave shared_first_turn out"
+        )
+
+
+def check_patience(world: World, arguments: Any) -> None:
+    """Ranks must outlast one that waits for its servers, each in turn.
+
+    Args:
+        world: Its servers are waited for.
+        arguments: A ``trl.GRPOConfig``.
+
+    Raises:
+        UserError: They would give up first.
+    """
+    n_servers, limit = len(world.servers), arguments.ddp_timeout
+    longest_wait = n_servers * world.server_patience + _SPARE_SECONDS
+    if arguments.world_size == 1 or n_servers == 0 or longest_wait <= limit:
+        return
+    raise UserError(
+        f"server_patience ({world.server_patience:g} s for each of {n_servers} servers) is too "
+        f"long: the other ranks wait for {limit:g} s in all (ddp_timeout); give ddp_timeout of "
+        f"{math.ceil(longest_wait)} or more, or a shorter server_patience"
+    )
 
 
 def check_context(arguments: Any, n_tokens: int) -> None:
@@ -353,7 +393,7 @@ def _strip_secrets(value: Any) -> Any:
 def main() -> None:
     """The command."""
     trl: Any = importlib.import_module("trl")
-    classes = (DataArguments, WorldArguments, RewardArguments, RunArguments, trl.GRPOConfig)
+    classes = (DataArguments, WorldArguments, RewardArguments, GrpoArguments, trl.GRPOConfig)
     data, world, reward, run, arguments = read_arguments(classes, **DEFAULTS)
     train(data, world, reward, run, arguments)
 

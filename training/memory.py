@@ -469,8 +469,9 @@ How many conversations of 16,384 tokens the cache holds at once.
 {table(["model", "GPUs of a copy", "share of a GPU", "conversations"], _serving_rows())}
 
 ## The recipes, GiB a GPU
-Where vLLM sleeps during the update, activations and vLLM do not add up. A recipe keeps its last
-three checkpoints (`save_total_limit: 3`) and the result: room for four of them is needed on disk.
+Where vLLM sleeps during the update (grpo_paper_8gpu), the larger of activations and vLLM counts;
+elsewhere both do. A recipe keeps its last three checkpoints (`save_total_limit: 3`) and writes the
+next before it drops the oldest: room for four is needed on disk.
 
 {
         table(

@@ -59,7 +59,7 @@ class WorldArguments:
     fresh: bool = option("Ask judge and teacher anew, whatever is kept of earlier runs.", False)
     judge_rubric: str | None = as_in_evaluation(JudgeOptions, "rubric")
     key_variable: str = as_in_evaluation(JudgeOptions, "key_variable")
-    clip: bool = option("Measure CLIP similarity, so that reward_vision can name it.", False)
+    clip: bool = option("Measure CLIP similarity, even where reward_vision names none.", False)
     clip_weights: str | None = as_in_evaluation(RunOptions, "clip_weights")
     concurrency: int = option("Renderings, comments and judgements at a time.", 64)
     workers: int = option("Renderings at a time, on each rank.", RunOptions.workers)
@@ -93,7 +93,7 @@ class RewardArguments:
 
 @dataclass
 class RunArguments:
-    """The model, and how the run is watched."""
+    """The model, and how the run begins and ends; of supervised training and GRPO alike."""
 
     model: str = option("Folder or name of a vision-language checkpoint.", "")
     attention: str | None = option(
@@ -103,6 +103,14 @@ class RunArguments:
     own_template: bool = option("Keep the checkpoint's chat template.", False)
     lora_rank: int = option("LoRA of this rank; 0 trains all weights.", 0)
     lora_alpha: int = option("Of LoRA.", 32)
+    push_final_to: str | None = option("Repository on the hub for the result.", None)
+    resume: bool = option("Go on from the last whole checkpoint, where there is one.", True)
+
+
+@dataclass
+class GrpoArguments(RunArguments):
+    """The same of GRPO: how a batch is played, and what ends the run."""
+
     conversations_at_once: int = option(
         "That a rank generates for without vLLM, which sees to it by itself.", 32
     )
@@ -111,8 +119,6 @@ class RunArguments:
     shared_first_turn: bool = option(
         "Episodes of a group share their first turn, and learn to mend it.", False
     )
-    push_final_to: str | None = option("Repository on the hub for the result.", None)
-    resume: bool = option("Go on from the last whole checkpoint, where there is one.", True)
     rollouts_every: int = option("Steps between batches whose episodes are kept for reading.", 20)
     patience: float = option("Seconds without progress before every rank's state is told.", 600.0)
     max_lost_batches: int = option(

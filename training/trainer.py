@@ -26,7 +26,7 @@ from training.generation import SamplingLimits
 from training.models import skip_frozen_vision
 from training.padding import Unpadded
 from training.rollouts import Rollouts, totals
-from training.vllm_sync import keep_base_exact
+from training.vllm_sync import forget_pictures, keep_base_exact
 from training.watchdog import Watchdog
 
 SAMPLE = "sample_id"
@@ -73,6 +73,7 @@ class RrvfTrainer(GRPOTrainer):
         skip_frozen_vision(self.model)
         if self.use_vllm:
             keep_base_exact(self.vllm_generation)
+            forget_pictures(self.vllm_generation)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         checkpoint = Path(resume_from_checkpoint)

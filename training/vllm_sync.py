@@ -3,7 +3,9 @@
 TRL 1.16 merges adapters into the model, gives vLLM its weights and takes the adapters out again.
 In 16 bit that does not give back what was there: each time the base moves by a rounding error, and
 what is trained is no longer the adapter on the checkpoint. It also gathers all weights of ZeRO-3 at
-once. And where vLLM sleeps between generations, each turn of an episode costs it all weights again.
+once. Where vLLM sleeps between generations, each turn of an episode costs it all weights again. And
+TRL has vLLM forget what it has computed of texts, but not of pictures: one that comes up again
+would be seen by the vision tower of an earlier step.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import importlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
+
+from rrvf.errors import UserError
 
 Gather = Callable[[list[Any]], AbstractContextManager[Any]]
 """Makes parameters whole that are shared out over ranks, as long as the context lasts."""
@@ -28,6 +32,38 @@ def keep_base_exact(vllm: Any) -> None:
     has_adapters: bool = importlib.import_module("accelerate.utils").is_peft_model(vllm.model)
     if has_adapters and not vllm._dist.is_fsdp:
         vllm._iter_named_params = lambda: iterate_merged(vllm.model, vllm._dist.gather_params)
+
+
+def forget_pictures(vllm: Any) -> None:
+    """Have a trainer's vLLM look at pictures anew whenever it has got new weights.
+
+    Args:
+        vllm: TRL's ``VLLMGeneration``, changed in place.
+    """
+    sync = vllm.sync_weights
+
+    def sync_and_forget() -> None:
+        sync()
+        if vllm.mode == "colocate":
+            vllm.llm.llm_engine.reset_encoder_cache()
+        elif vllm.accelerator.is_main_process:
+            _have_server_forget(vllm.vllm_client)
+
+    vllm.sync_weights = sync_and_forget
+
+
+def _have_server_forget(client: Any) -> None:
+    """The same of a server; it has the page where it has the one that TRL asks for texts.
+
+    Raises:
+        UserError: It has not.
+    """
+    reply = client.session.post(f"{client.base_url}/reset_encoder_cache")
+    if reply.status_code != 200:
+        raise UserError(
+            f"{client.base_url}: the server cannot forget pictures (status {reply.status_code} of "
+            "/reset_encoder_cache); serve the policy by trl vllm-serve of the trainer's TRL"
+        )
 
 
 def iterate_merged(model: Any, gather: Gather) -> Iterator[tuple[str, Any]]:

@@ -6,7 +6,8 @@ writes is read as calls of the tool, twice an episode, as in ``tests.training.ca
 conversations hold several pictures.
 
 ``PUT_BACK`` names what is broken on purpose: ``expansion`` gives vLLM the prompts with their
-picture tokens expanded; ``comparison`` does so and does not compare the prompts that it has read.
+picture tokens expanded; ``comparison`` does so and does not compare the prompts that it has read;
+``weights`` leaves vLLM with the weights that it began with.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import runpy
 
 import torch
+from trl.generation.vllm_generation import VLLMGeneration
 from vllm.model_executor.layers import utils
 
 from tests.training.calling import read_as_calls
@@ -41,7 +43,9 @@ def main() -> None:
     utils.dispatch_cpu_unquantized_gemm = keep_weights
     read_as_calls(N_CALLS)
     fault = os.environ.get("PUT_BACK")
-    if fault:
+    if fault == "weights":
+        VLLMGeneration.sync_weights = lambda self: None
+    elif fault:
         generation.collapse_pictures = expand_twice
     if fault == "comparison":
         generation._require_same = lambda prompts, read: None

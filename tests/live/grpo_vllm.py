@@ -2,8 +2,9 @@
 
 ``make grpo-vllm`` runs it. A tiny model is taught to write scripts, then trained for two steps by
 the command that users type: all weights, and LoRA. Episodes have three turns and pictures of two
-renderings. A pass is: vLLM and the trainer give what was sampled the same log probabilities, and a
-run whose prompts vLLM expands a second time ends in one line that says so.
+renderings, and some earn more than others. A pass is: weights move, and vLLM and the trainer give
+what was sampled the same log probabilities before and after; where vLLM is not given the new
+weights they differ; a run whose prompts vLLM expands a second time ends in one line that says so.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tests.training.commands import CONFIGS, command_of, environment
 GRPO: dict[str, object] = {
     "max_turns": 4,
     "max_steps": 2,
+    "learning_rate": "3e-3",  # a step that vLLM cannot overlook
     "max_rollout_tokens": 2048,
     "attach_rendering": True,
     "use_vllm": True,
@@ -38,7 +40,7 @@ MOST = 0.02
 
 
 def main() -> int:
-    """Build, teach, train four times, check; prints what happened."""
+    """Build, teach, train five times, check; prints what happened."""
     with tempfile.TemporaryDirectory(prefix="rrvf-vllm-") as name:
         folder = Path(name)
         _run([sys.executable, "-m", "training.tiny_model", str(folder / "tiny")])
@@ -56,6 +58,7 @@ def main() -> int:
         checks = [
             *_agrees("all weights", model, folder / "full"),
             *_agrees("LoRA", model, folder / "lora", lora_rank=4),
+            _notices("weights kept from vLLM", model, folder / "weights"),
             _ends("expanded twice", "vLLM read a prompt of", model, folder, "expansion"),
             _ends("expanded twice unseen", "vLLM and the trainer", model, folder, "comparison"),
         ]
@@ -69,9 +72,11 @@ def _agrees(name: str, model: Path, out: Path, **flags: object) -> list[bool]:
         print(done.stdout[-3000:])
         return [_say(False, f"{name}: the run ends with a model")]
     steps = [entry for entry in _history(out) if DIFFERENCE in entry]
+    moved = [entry["grad_norm"] for entry in steps[:1]]
     checks = [
         _say((out / "final").exists(), f"{name}: the run ends with a model"),
         _say(len(steps) == GRPO["max_steps"], f"{name}: {len(steps)} steps"),
+        _say(any(norm > 0 for norm in moved), f"{name}: gradient of the first step {moved}"),
     ]
     for entry in steps:
         difference, ratio = entry[DIFFERENCE], entry[RATIO]
@@ -84,6 +89,17 @@ def _agrees(name: str, model: Path, out: Path, **flags: object) -> list[bool]:
             )
         )
     return checks
+
+
+def _notices(name: str, model: Path, out: Path) -> bool:
+    """Whether log probabilities differ once the adapter has moved, and vLLM is not told."""
+    done = _train(model, out, "weights", lora_rank=4, max_sampling_difference=1e9)
+    if done.returncode:
+        print(done.stdout[-3000:])
+        return _say(False, f"{name}: the run ends with a model")
+    differences = [entry[DIFFERENCE] for entry in _history(out) if DIFFERENCE in entry]
+    holds = differences[0] < MOST < differences[1]
+    return _say(holds, f"{name}: mean differences {differences[0]:.4f}, {differences[1]:.4f}")
 
 
 def _ends(name: str, line: str, model: Path, folder: Path, fault: str) -> bool:

@@ -1,7 +1,8 @@
 """``python -m training.grpo`` with a rank whose model calls the tool: ``CALLS=RANK:N``, N times.
 
 A tiny model calls the tool by chance only. Here what the model of that rank wrote in the first N
-turns of an episode is read as a call; all else is the command's own.
+turns of an episode is read as a call, and what it wrote last as an answer: every second one runs,
+so that rewards differ and there is something to learn. All else is the command's own.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import runpy
 from dataclasses import replace
 
 from rrvf.trajectories import Completion
-from tests.episodes import call
+from tests.episodes import answer, call
 from tests.training.commands import EPISODES
 from training import rollouts
 from training.chat_tokens import ChatTokens
 from training.generation import Generated
 
-CALL = "<think>a</think>" + call("import matplotlib.pyplot as plt\nplt.plot([1, 2])")
+PLOT = "import matplotlib.pyplot as plt\nplt.plot([1, 2])"
+CALL = "<think>a</think>" + call(PLOT)
+ANSWERS = (answer(PLOT), answer("x"))
 
 
 def read_as_calls(n_calls: int) -> None:
@@ -28,7 +31,8 @@ def read_as_calls(n_calls: int) -> None:
 
     def called(chat: ChatTokens, reply: Generated) -> Completion:
         completion = read(chat, reply)
-        text = CALL if next(turns) < n_calls * EPISODES else "<think>a</think><answer>x</answer>"
+        number = next(turns)
+        text = CALL if number < n_calls * EPISODES else ANSWERS[number % 2]
         return replace(completion, text=text, finish_reason="stop")
 
     rollouts.as_completion = called

@@ -112,6 +112,27 @@ def test_a_file_that_cannot_be_used_is_one_line(
     assert "\n" not in str(told.value)
 
 
+GRPO_ALONE = (
+    *("redraws", "parts", "shared_first_turn", "conversations_at_once", "rollouts_every"),
+    *("patience", "max_lost_batches", "max_sampling_difference", "max_turns_of_mine"),
+)
+
+
+@needs_trl
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", GRPO_ALONE)
+@pytest.mark.parametrize("place", ["file", "flag"])
+def test_supervised_training_refuses_what_it_would_ignore(
+    tmp_path: Path, name: str, place: str
+) -> None:
+    path = tmp_path / "sft.yaml"
+    path.write_text("model: m\nbf16: false\n" + f"{name}: 1\n" * (place == "file"))
+    flags = (f"--{name}", "1") if place == "flag" else ()
+    with pytest.raises(UserError, match=f"^this command has no option {name}: ") as told:
+        parsed(path, "--use_cpu", "true", "--output_dir", str(tmp_path), *flags)
+    assert "\n" not in str(told.value)
+
+
 @named(RECIPES)
 def test_a_recipe_says_what_it_needs_and_names_its_judge(path: Path) -> None:
     head = path.read_text().split("\n\n")[0]

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,14 +20,30 @@ from rrvf.agent import NO_CALL_LEFT, STOP, AgentSettings, Episode, widen
 from rrvf.chat import Message, Picture
 from rrvf.errors import UserError
 from rrvf.policies import to_parts
+from tests.chat_server import ChatServer
+from tests.chat_server import answer as says
 from tests.episodes import TARGET, answer, call
 from tests.training.worlds import ScriptedModel, fake_world, sample, tokens_of
+from training import grpo
 from training.chat_tokens import ChatTokens
 from training.generation import Generated, generate
-from training.grpo import check_context, check_groups, prepare, rows
+from training.grpo import (
+    check_context,
+    check_groups,
+    check_patience,
+    check_turns,
+    prepare,
+    rows,
+)
 from training.models import load_model
 from training.rollouts import Rollouts, Sampling, World, as_completion
-from training.settings import RunArguments
+from training.settings import (
+    DataArguments,
+    GrpoArguments,
+    RewardArguments,
+    RunArguments,
+    WorldArguments,
+)
 from training.trainer import RrvfTrainer
 from training.watchdog import Watchdog
 
@@ -639,7 +656,7 @@ def test_parts_of_a_batch_take_turns(tmp_path: Path, tiny: Path, processor: Any)
 
 @pytest.mark.parametrize("name", ["redraws", "shared_first_turn"])
 def test_what_looks_at_groups_needs_them_whole(name: str) -> None:
-    run = RunArguments(**{name: 1})
+    run = GrpoArguments(**{name: 1})
     whole = SimpleNamespace(
         per_device_train_batch_size=2, steps_per_generation=4, num_generations=4
     )
@@ -647,6 +664,71 @@ def test_what_looks_at_groups_needs_them_whole(name: str) -> None:
     shared = SimpleNamespace(**{**vars(whole), "num_generations": 16})
     with pytest.raises(UserError, match=f"{name} needs whole groups on a rank"):
         check_groups(run, shared)
-    check_groups(RunArguments(), shared)
+    check_groups(GrpoArguments(), shared)
     with pytest.raises(UserError, match="parts and conversations_at_once must be at least 1"):
-        check_groups(RunArguments(parts=0), whole)
+        check_groups(GrpoArguments(parts=0), whole)
+
+
+def test_a_shared_first_turn_needs_another_to_learn_from() -> None:
+    run = GrpoArguments(shared_first_turn=True)
+    check_turns(run, fake_world(max_turns=2))
+    check_turns(GrpoArguments(), fake_world(max_turns=1))
+    with pytest.raises(UserError, match="give max_turns of 2 or more") as told:
+        check_turns(run, fake_world(max_turns=1))
+    assert "\n" not in str(told.value)
+
+
+def test_ranks_outlast_one_that_waits_for_its_servers() -> None:
+    def check(
+        n_servers: int, patience: float, world_size: int = 2, ddp_timeout: int = 1800
+    ) -> None:
+        servers: Any = (None,) * n_servers
+        world = replace(fake_world(), servers=servers, server_patience=patience)
+        arguments = SimpleNamespace(world_size=world_size, ddp_timeout=ddp_timeout)
+        check_patience(world, arguments)
+
+    check(2, 300.0)  # as it stands without a word
+    check(2, 750.0)
+    check(1, 1500.0)
+    check(2, 751.0, ddp_timeout=1802)
+    check(2, 9000.0, world_size=1)  # nobody waits for it
+    check(0, 9000.0)
+    with pytest.raises(UserError, match="ddp_timeout of 1802 or more") as told:
+        check(2, 751.0)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("world", "run", "line"),
+    [
+        ({"max_turns": 1}, {"shared_first_turn": True}, "give max_turns of 2 or more"),
+        ({"server_patience": 2000.0}, {}, "give ddp_timeout of 2300 or more"),
+    ],
+)
+def test_a_run_that_cannot_learn_or_wait_does_not_start(
+    tmp_path: Path,
+    tiny: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    world: dict[str, Any],
+    run: dict[str, Any],
+    line: str,
+) -> None:
+    """It ends in one line, before the model is loaded."""
+    monkeypatch.setattr("training.models.load_model", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr(GRPOConfig, "world_size", 2)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    config = GRPOConfig(
+        output_dir=str(tmp_path),
+        use_cpu=True,
+        report_to=[],
+        save_strategy="no",
+        per_device_train_batch_size=8,
+    )
+    with ChatServer(lambda _: says("Score: 9/10")) as server, pytest.raises(UserError, match=line):
+        grpo.train(
+            DataArguments(data="synthetic:tiny?n=2"),
+            WorldArguments(judge="judge", judge_base_url=server.url, workers=1, **world),
+            RewardArguments(),
+            GrpoArguments(model=str(tiny), **run),
+            config,
+        )

@@ -76,6 +76,16 @@ def history(out: Path) -> list[dict[str, float]]:
     return json.loads(states[-1].read_text())["log_history"]
 
 
+def assert_loads_whole(folder: Path) -> None:
+    """Every weight of the model is in the folder, by the name that the model looks for."""
+    from transformers import AutoModelForImageTextToText
+
+    _, found = AutoModelForImageTextToText.from_pretrained(folder, output_loading_info=True)
+    assert not found["missing_keys"]
+    assert not found["unexpected_keys"]
+    assert not found["mismatched_keys"]
+
+
 def assert_resumed_alike(undisturbed: Path, disturbed: Path, start: Path) -> None:
     """Both runs ended with the same weights, which are not those they began with."""
     import torch
@@ -204,19 +214,33 @@ def test_two_ranks_whose_episodes_have_unequally_many_turns(taught: Path, tmp_pa
     logged = assert_both_ranks_saved(out, taught)
     # Half of the episodes call twice before they end.
     assert [entry["turns"] for entry in logged] == [2.0, 2.0]
+    assert all(entry["grad_norm"] > 0 for entry in logged)
 
 
-@pytest.mark.parametrize(("launcher", "stage"), [("torchrun", 3), ("accelerate", 2)])
+@pytest.mark.parametrize(
+    ("launcher", "stage"),
+    # CI saves and loads under ZeRO-3, too.
+    [pytest.param("torchrun", 3, marks=pytest.mark.smoke), ("accelerate", 2)],
+)
 def test_sft_on_two_ranks(tiny: Path, tmp_path: Path, launcher: str, stage: int) -> None:
+    """Saved on two ranks, gone on from, and loaded as a released checkpoint is."""
     out = tmp_path / "out"
     engine = deepspeed_json(tmp_path, stage)
     flags = {"use_cpu": "false", "save_steps": 2, "logging_steps": 1}
-    command = sft(tiny, out, 4, deepspeed=engine, **flags)
-    run_to_end(launched(launcher, command))
+
+    def run(steps: int) -> str:
+        return run_to_end(launched(launcher, sft(tiny, out, steps, deepspeed=engine, **flags)))
+
+    run(2)
+    first = weights(out / "final")
+    assert f"going on from {out}/checkpoint-2" in run(4)
     before, after = weights(tiny), weights(out / "final")
-    assert after.keys() == before.keys()
+    assert after.keys() == first.keys() == before.keys()
+    for start, end in ((before, first), (first, after)):
+        assert any(not value.equal(end[name]) for name, value in start.items())
+    assert_loads_whole(out / "final")
     losses = [entry["loss"] for entry in history(out) if "loss" in entry]
-    assert losses
+    assert len(losses) == 4
     assert all(loss > 0 for loss in losses)
 
 

@@ -19,9 +19,10 @@ if MISSING:
 import torch
 from peft import PeftModel, get_peft_model
 
+from rrvf.errors import UserError
 from training.models import load_model, lora
 from training.settings import RunArguments
-from training.vllm_sync import iterate_merged, keep_awake, keep_base_exact
+from training.vllm_sync import forget_pictures, iterate_merged, keep_awake, keep_base_exact
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -172,3 +173,48 @@ def test_a_vllm_that_never_sleeps_is_left_alone(vllm: Sleeper) -> None:
     with keep_awake(vllm):
         pass
     assert vllm.done == []
+
+
+class Syncing:
+    """What TRL syncs: it notes what is done, in their order."""
+
+    def __init__(self, mode: str, *, is_main: bool = True, status: int = 200) -> None:
+        self.mode, self.done = mode, list[str]()
+        self.accelerator = SimpleNamespace(is_main_process=is_main)
+        engine = SimpleNamespace(reset_encoder_cache=lambda: self.done.append("forget"))
+        self.llm = SimpleNamespace(llm_engine=engine)
+
+        def post(url: str) -> Any:
+            self.done.append(url)
+            return SimpleNamespace(status_code=status)
+
+        self.vllm_client = SimpleNamespace(
+            base_url="http://policy:8000", session=SimpleNamespace(post=post)
+        )
+
+    def sync_weights(self) -> None:
+        self.done.append("sync")
+
+
+@pytest.mark.parametrize(
+    ("vllm", "done"),
+    [
+        (Syncing("colocate"), ["sync", "forget"]),
+        (Syncing("colocate", is_main=False), ["sync", "forget"]),  # each rank has its own
+        (Syncing("server"), ["sync", "http://policy:8000/reset_encoder_cache"]),
+        (Syncing("server", is_main=False), ["sync"]),
+    ],
+)
+def test_pictures_are_seen_by_the_new_weights(vllm: Syncing, done: list[str]) -> None:
+    forget_pictures(vllm)
+    vllm.sync_weights()
+    vllm.sync_weights()
+    assert vllm.done == done * 2
+
+
+def test_a_server_that_cannot_forget_pictures_ends_the_run() -> None:
+    vllm = Syncing("server", status=404)
+    forget_pictures(vllm)
+    with pytest.raises(UserError, match="serve the policy by trl vllm-serve") as told:
+        vllm.sync_weights()
+    assert "\n" not in str(told.value)
