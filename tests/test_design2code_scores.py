@@ -271,3 +271,55 @@ def test_a_page_comes_out_the_same_again(renderer: PageRenderer, pair: str) -> N
     html = (FOLDER / pair / "reference.html").read_text()
     first, again = renderer.render(html), renderer.render(html + " ")
     assert (first.png, first.blocks) == (again.png, again.blocks)
+
+
+# ------------------------------------------------------------------------------- hidden texts
+
+PLATE = "position: absolute; left: 0; top: 0; width: 600px; height: 200px"
+UNSEEN_OFFICIALLY = {
+    "under a picture": f"<p>a text</p><img src='rick.jpg' style='{PLATE}'>",
+    "under a gradient": "<p>a text</p><div style='background-image: linear-gradient(red, red); "
+    f"{PLATE}'></div>",
+    "not visible": "<p style='visibility: hidden'>a text</p>",
+    "filtered": "<p style='filter: opacity(0)'>a text</p>",
+    "cut off": "<p style='clip-path: inset(50%)'>a text</p>",
+    "off the page": "<p style='position: absolute; left: -999px'>a text</p>",
+    "filled with nothing": "<p style='-webkit-text-fill-color: transparent'>a text</p>",
+    "an element of no listed kind": "<p><strong style='color: white'>a text</strong></p>",
+}
+SEEN_OFFICIALLY = {
+    "transparent": ("<p style='color: transparent'>a text</p>", "#FFFFFF"),
+    "of no opacity": ("<p style='opacity: 0'>a text</p>", "#FFFFFF"),
+    "like its background": ("<p style='color: #fff; background: #fff'>a text</p>", "#FFFFFF"),
+    "white by a style sheet": (
+        "<style>p { color: #fff !important }</style><p>a text</p>",
+        "#FFFFFF",
+    ),
+    "under a plain background": (
+        f"<p>a text</p><div style='background-color: #336699; {PLATE}'></div>",
+        "#336699",
+    ),
+}
+"""What recolouring brings to light, and the colour that lies there on the page itself."""
+
+
+@pytest.mark.parametrize("way", UNSEEN_OFFICIALLY)
+def test_officially_a_text_without_pixels_is_no_block(renderer: PageRenderer, way: str) -> None:
+    """Pixels of the recoloured pictures: covered, cut off or in its own colour, it has none."""
+    html = f"<html><body>{UNSEEN_OFFICIALLY[way]}<h6>another</h6></body></html>"
+    assert set(texts(renderer.render_reference(html))) <= {"another"}
+
+
+@pytest.mark.parametrize("way", SEEN_OFFICIALLY)
+def test_officially_a_text_that_recolouring_shows_is_a_block(
+    renderer: PageRenderer, way: str
+) -> None:
+    html, color = SEEN_OFFICIALLY[way]
+    (block,) = renderer.render_reference(f"<html><body>{html}</body></html>").blocks
+    assert (block.text, block.color) == ("a text", color)
+
+
+def test_officially_a_hidden_string_rides_on_its_elements_pixels(renderer: PageRenderer) -> None:
+    """Each string of an element with any pixel is a block; the scorer joins those of one box."""
+    html = "<html><body><p>shown<i hidden> and more</i></p></body></html>"
+    assert texts(renderer.render_reference(html)) == ["shown", "and more"]

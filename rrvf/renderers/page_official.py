@@ -22,14 +22,11 @@ from rrvf.renderers.page_remarks import list_remarks
 from rrvf.renderers.page_session import (
     PageLimits,
     Session,
-    evaluate,
     keep_visible,
     make_world,
     send_command,
-    take_picture,
 )
 from rrvf.renderers.page_snapshot import STYLES, read_texts
-from rrvf.renderers.page_visibility import HIDE_TEXTS
 from rrvf.types import PageRendering
 
 if TYPE_CHECKING:
@@ -147,8 +144,7 @@ async def _read_visible_texts(page: Page, png: bytes) -> list[str]:
     world = await make_world(cdp)
     snapshot = await send_command(cdp, "DOMSnapshot.captureSnapshot", {"computedStyles": STYLES})
     texts = read_texts(snapshot, *size_of_png(png))
-    if not texts.blocks or await evaluate(cdp, world, HIDE_TEXTS) is not True:
+    if not texts.blocks:
         return []
-    bare_png = await take_picture(cdp, *size_of_png(png))
-    visible = await asyncio.to_thread(keep_visible, texts, png, bare_png)
-    return [block.text for block in visible.blocks]
+    visible_texts = await keep_visible(cdp, world, texts, png)
+    return [block.text for block in visible_texts.blocks]

@@ -7,16 +7,25 @@ import base64
 import contextlib
 import itertools
 import json
+import secrets
 import struct
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from rrvf.pictures import size_of_png
 from rrvf.renderers import web_assets
 from rrvf.renderers.browser import BrowserProcess
 from rrvf.renderers.page_document import Document
-from rrvf.renderers.page_snapshot import STYLES, Texts, read_texts
-from rrvf.renderers.page_visibility import HIDE_TEXTS, find_visible
+from rrvf.renderers.page_snapshot import STYLES, LaidOutText, Texts, read_texts
+from rrvf.renderers.page_visibility import (
+    HIDE_ONLY,
+    HIDE_TEXTS,
+    MAX_LAYERS,
+    find_change,
+    find_layers,
+    find_visible,
+)
 from rrvf.types import PageRendering
 
 if TYPE_CHECKING:
@@ -239,10 +248,7 @@ class Session:
         png = await take_picture(cdp, width, height)
         texts = read_texts(snapshot, width, height)
         if texts.blocks:
-            if await evaluate(cdp, world, HIDE_TEXTS) is not True:
-                raise RuntimeError("the texts of the page cannot be made transparent")
-            bare_png = await take_picture(cdp, width, height)
-            texts = await asyncio.to_thread(keep_visible, texts, png, bare_png)
+            texts = await keep_visible(cdp, world, texts, png)
         return PageRendering(
             status="ok",
             png=png,
@@ -278,10 +284,69 @@ async def make_world(cdp: CDPSession) -> int:
     return reply["executionContextId"]
 
 
-def keep_visible(texts: Texts, png: bytes, bare_png: bytes) -> Texts:
-    """Those that change the picture of a page; ``bare_png`` shows it without any text."""
-    visible = find_visible([block.lines for block in texts.blocks], png, bare_png)
-    return Texts(tuple(itertools.compress(texts.blocks, visible)))
+async def keep_visible(cdp: CDPSession, world: int, texts: Texts, png: bytes) -> Texts:
+    """Those that can be seen; where texts lie upon each other, each is looked at by itself.
+
+    The page is of no use afterwards.
+
+    Args:
+        cdp: The page.
+        world: From :func:`make_world`.
+        texts: As they are laid out.
+        png: The page as it is.
+    """
+    size, name = size_of_png(png), f"rrvf-{secrets.token_hex(8)}"
+    if await evaluate(cdp, world, f"{HIDE_TEXTS}('{name}')") is not True:
+        raise RuntimeError("the texts of the page cannot be made transparent")
+    bare_png = await take_picture(cdp, *size)
+    blocks, layers = await asyncio.to_thread(_look_at_all, texts.blocks, png, bare_png)
+    if not layers:
+        return Texts(blocks)
+    shown = [True] * len(blocks)
+    await _hide_only(cdp, world, name, [])
+    png = await take_picture(cdp, *size)
+    for number, layer in enumerate(layers):
+        layer_texts = [blocks[place] for place in layer]
+        visible = [False] * len(layer)
+        if number < MAX_LAYERS:
+            await _hide_only(cdp, world, name, layer_texts)
+            bare_png = await take_picture(cdp, *size)
+            visible = await asyncio.to_thread(_look_at, layer_texts, png, bare_png)
+        for place, is_visible in zip(layer, visible, strict=True):
+            shown[place] = is_visible
+    return Texts(tuple(itertools.compress(blocks, shown)))
+
+
+def _look_at(texts: Sequence[LaidOutText], png: bytes, bare_png: bytes) -> list[bool]:
+    return find_visible(texts, find_change(png, bare_png))
+
+
+def _look_at_all(
+    texts: Sequence[LaidOutText], png: bytes, bare_png: bytes
+) -> tuple[tuple[LaidOutText, ...], list[list[int]]]:
+    """Texts that can be seen, and which of these must be looked at by themselves."""
+    change = find_change(png, bare_png)
+    visible = tuple(itertools.compress(texts, find_visible(texts, change)))
+    return visible, find_layers(visible, change)
+
+
+async def _hide_only(cdp: CDPSession, world: int, name: str, texts: Sequence[LaidOutText]) -> None:
+    """Have the highlight of that name hide these texts and no others."""
+    nodes: list[dict[str, Any]] = []
+    for text in texts:
+        reply = await send_command(
+            cdp, "DOM.resolveNode", {"backendNodeId": text.node, "executionContextId": world}
+        )
+        nodes.append({"objectId": reply["object"]["objectId"]})
+    await send_command(
+        cdp,
+        "Runtime.callFunctionOn",
+        {
+            "functionDeclaration": HIDE_ONLY,
+            "executionContextId": world,
+            "arguments": [{"value": name}, *nodes],
+        },
+    )
 
 
 async def send_command(

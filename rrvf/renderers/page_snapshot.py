@@ -6,6 +6,7 @@ The snapshot is taken by the browser itself, below anything that the page's own 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,12 +32,16 @@ class LaidOutText:
         box: Around all lines, as far as they lie on the picture.
         color: As the browser says it, which may be in any colour space.
         lines: The box of each line.
+        n_signs: How many are laid out, blanks included.
+        node: The browser's own number of it.
     """
 
     text: str
     box: Box
     color: str
     lines: tuple[Box, ...]
+    n_signs: int
+    node: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +88,14 @@ def read_texts(snapshot: Mapping[str, Any], width: float, height: float) -> Text
     """
     tree = _Tree(snapshot["documents"][0], snapshot["strings"])
     blocks: list[LaidOutText] = []
+    n_signs = tree.count_signs()
     for place, boxes in tree.lines().items():
         node, text = tree.node_of[place], " ".join(tree.text(place).split())
         box = _clip(_unite(boxes), width, height)
         if text and box is not None and tree.shows(node):
             lines = tuple((left, top, wide, high) for left, top, wide, high in boxes)
-            blocks.append(LaidOutText(text, box, tree.style(node, 0), lines))
+            color, number = tree.style(node, 0), tree.numbers[node]
+            blocks.append(LaidOutText(text, box, color, lines, n_signs[place], number))
     return Texts(tuple(blocks))
 
 
@@ -104,6 +111,7 @@ class _Tree:
             *nodes["pseudoType"]["index"],
             *_find_user_agent_roots(nodes, strings),
         }
+        self.numbers: list[int] = nodes["backendNodeId"]
         self.node_of: list[int] = layout["nodeIndex"]
         self._text: list[int] = layout["text"]
         styles: list[list[int]] = layout["styles"]
@@ -119,6 +127,13 @@ class _Tree:
         for place, bounds in zip(self._boxes["layoutIndex"], self._boxes["bounds"], strict=True):
             boxes.setdefault(place, []).append(bounds)
         return boxes
+
+    def count_signs(self) -> Counter[int]:
+        """Place in the layout -> how many signs are laid out there, in all lines."""
+        counts: Counter[int] = Counter()
+        for place, length in zip(self._boxes["layoutIndex"], self._boxes["length"], strict=True):
+            counts[place] += length
+        return counts
 
     def text(self, place: int) -> str:
         """What is laid out at a place."""
