@@ -165,6 +165,12 @@ def impatient(started: Callable[..., PageRenderer]) -> Iterator[PageRenderer]:
 
 
 @pytest.fixture
+def official(started: Callable[..., PageRenderer]) -> Iterator[PageRenderer]:
+    """By Design2Code's rules, with scripts. Must work on after the test."""
+    yield from defended(started(mode="official", limits=PageLimits(seconds=10)))
+
+
+@pytest.fixture
 def reused(started: Callable[..., PageRenderer]) -> Iterator[PageRenderer]:
     """All documents in one page. Must work on after the test."""
     yield from defended(started(reuse_pages=True))
