@@ -162,6 +162,18 @@ def test_repetition_is_cut_at_the_first_of_five() -> None:
     assert repeated[start:].startswith("xyz")
 
 
+def test_nested_elements_are_told_apart_without_being_written() -> None:
+    """Twenty thousand in one another: written one by one they take longer than any test may."""
+    nested = "<html><body>" + "<div>" * 20_000 + "deep" + "</div>" * 20_000 + "</body></html>"
+    assert repair_markup(nested) == nested
+
+
+def test_the_51st_of_equal_elements_goes() -> None:
+    page = "<html><body>" + "<p>a<i>b</i></p>" * 52 + "</body></html>"
+    assert repair_markup(page).count("<p>") == 50
+    assert repair_markup(page).count("<i>") == 50
+
+
 def test_long_texts_are_read_in_time() -> None:
     """A quarter of a million characters, no two chunks alike; the official way takes hours."""
     text = "".join(f"{n * 7919 % 99991:05d} w{n * 104729 % 7919:04d} " for n in range(20_000))

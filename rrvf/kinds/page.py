@@ -115,14 +115,12 @@ class PageKind(Kind):
         }
 
     def _describe_mode(self) -> Mapping[str, Any]:
-        """The official rules, and what of the browser and of the data they depend on."""
+        """What of the data pages show, and the official rules with what they depend on."""
+        hashes = [f"{name} {value}" for name, value in self.renderer.asset_hashes.items()]
+        assets = {"assets": hashes} if hashes else {}
         if self.renderer.mode == "fixed":
-            return {}
-        return {
-            "mode": "official",
-            "flags": list(DRAWING_ARGUMENTS["official"]),
-            "assets": dict(self.renderer.asset_hashes),
-        }
+            return assets
+        return {"mode": "official", "flags": list(DRAWING_ARGUMENTS["official"]), **assets}
 
     def environment(self) -> Mapping[str, Any]:
         """Browser, fonts, confinement."""

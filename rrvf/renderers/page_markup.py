@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
@@ -158,7 +158,7 @@ def _map_to_markup(text: str, html: str) -> Iterator[int]:
 def _remove_equal_elements(tree: BeautifulSoup) -> None:
     """Remove the 51st and later elements with the same markup, in the order of the document."""
     elements = tree.find_all(True)
-    keys = [_sketch(element) for element in elements]
+    keys = _sketch_elements(elements)
     sizes = Counter(keys)
     counts: Counter[str] = Counter()
     for element, key in zip(elements, keys, strict=True):
@@ -170,9 +170,19 @@ def _remove_equal_elements(tree: BeautifulSoup) -> None:
             element.decompose()
 
 
-def _sketch(element: Tag) -> tuple[Any, ...]:
-    """What elements with the same markup have in common, found without writing it."""
-    return element.name, repr(element.attrs), len(element.contents)
+def _sketch_elements(elements: Sequence[Tag]) -> list[tuple[Any, ...]]:
+    """What elements with the same markup have in common, found without writing it.
+
+    The size of all that is in them is part of it: of nested elements no two are the same.
+    """
+    sizes: dict[int, int] = {}
+    for element in reversed(elements):
+        inner_sizes = (
+            sizes[id(child)] if isinstance(child, Tag) else len(str(child))
+            for child in element.contents
+        )
+        sizes[id(element)] = 1 + sum(inner_sizes)
+    return [(element.name, repr(element.attrs), sizes[id(element)]) for element in elements]
 
 
 # ---------------------------------------------------------------------------------- recolouring

@@ -21,6 +21,7 @@
   const modesDiffer = (item) => Object.keys(item.other).length > 0 || remarksOf(item).length > 0;
   // Pages: where the official rules see other texts than a reader.
   const remarksOf = (item) => remarksIn(asObject(item.scores.block_match));
+  const differLabel = (item) => remarksOf(item).length ? "≠ known accident" : "≠ modes differ";
   const remarksIn = (score) => ["reference", "rendering"].flatMap((side) =>
     asList(asObject(score.remarks)[side]).map((remark) => [side, asText(remark)]));
   const isUnscored = (item) =>
@@ -198,7 +199,7 @@
       h("span", { class: "badge", title: statusTitle(item.status) },
         h("i", { class: "dot", "data-status": item.status }), isolate(statusLabel(item.status))),
       modesDiffer(item) && h("span", { class: "badge differ",
-        title: "official and fixed rules see different things" }, "≠ modes differ"),
+        title: "official and fixed rules see different things" }, differLabel(item)),
       isUnscored(item) && h("span", { class: "badge unscored" }, "unscored"),
       episodes.badge(item),
       Object.entries(item.tags).filter(([, value]) => value !== item.id).map(([key, value]) =>
@@ -612,7 +613,8 @@
       }));
     const differing = run.items.filter(modesDiffer).length;
     const unscored = run.items.filter(isUnscored).length;
-    if (differing) toggles.push(toggle(["≠ modes differ"], differing,
+    const label = run.pages ? "≠ known accidents" : "≠ modes differ";
+    if (differing) toggles.push(toggle([label], differing,
       { "data-filter": "differ" }, (on) => { state.differ = on; }));
     if (unscored) toggles.push(toggle(["unscored"], unscored,
       { "data-filter": "unscored" }, (on) => { state.unscored = on; }));
