@@ -225,6 +225,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
         monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        # Read when the package was first imported, perhaps by a test that is offline.
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
         yield server
         server.shutdown()
 
