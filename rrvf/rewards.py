@@ -287,7 +287,9 @@ class Rewarder:
         if unknown_names:
             known_names = ", ".join(self.bench.names())
             raise UserError(
-                f"R_vision names {', '.join(unknown_names)}; measured are: {known_names}"
+                f"R_vision (reward_vision) names {', '.join(unknown_names)}; measured are: "
+                f"{known_names}; name some of these, or have the others measured: a judge, "
+                "or setting: with_reference"
             )
         _ = self.terms  # one that cannot be found is told before anything is played
 

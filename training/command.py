@@ -47,6 +47,8 @@ def read_arguments(classes: Sequence[type], **defaults: Any) -> tuple[Any, ...]:
         *read, file_words, flag_words = parser.parse_args_and_config(
             return_remaining_strings=True, separate_remaining_strings=True
         )
+    except IndexError as error:  # TRL takes the word after --config, whether there is one or not
+        raise UserError("--config names no file; give a recipe's") from error
     except (ValueError, OSError, yaml.YAMLError) as error:
         raise UserError(" ".join(str(error).split())) from error
     _refuse_unknown([*file_words, *flag_words])

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import logging
 import math
@@ -73,6 +74,7 @@ def train(
     from training.worlds import open_world
 
     tell_ranks()
+    check_vllm(arguments)
     samples, held_out, card = open_data(data)
     start = _find_start(Path(arguments.output_dir), run.resume) if world_settings.fresh else 0.0
     record = {"world": asdict(world_settings), "run": asdict(run), "reward": asdict(reward)}
@@ -245,6 +247,19 @@ def _check_saving(arguments: Any) -> None:
             f"save_steps ({arguments.save_steps:g}) must be a multiple of "
             f"{cycle / arguments.gradient_accumulation_steps:g}, the steps between generations, "
             "for a run to go on exactly"
+        )
+
+
+def check_vllm(arguments: Any) -> None:
+    """Say that vLLM is missing before a model is loaded.
+
+    Raises:
+        UserError: It was asked for and is not installed.
+    """
+    if arguments.use_vllm and importlib.util.find_spec("vllm") is None:
+        raise UserError(
+            "use_vllm needs vLLM: pip install 'rrvf[chart,judge,train-vllm]' in an environment of "
+            "its own, or set use_vllm: false"
         )
 
 

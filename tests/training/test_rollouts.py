@@ -32,6 +32,7 @@ from training.grpo import (
     check_groups,
     check_patience,
     check_turns,
+    check_vllm,
     prepare,
     rows,
 )
@@ -510,6 +511,13 @@ def test_the_context_of_vllm_holds_a_whole_episode(tmp_path: Path, processor: An
     check_context(arguments(vllm_max_model_length=None), longest)
     check_context(arguments(vllm_mode="server"), longest)
     check_context(arguments(use_vllm=False), longest)
+
+
+def test_vllm_is_missed_before_a_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'rrvf\[chart,judge,train-vllm\]'"):
+        check_vllm(SimpleNamespace(use_vllm=True))
+    check_vllm(SimpleNamespace(use_vllm=False))
 
 
 def test_the_log_tells_the_most_memory_of_each_phase(
