@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 from PIL import Image
 
 from rrvf.renderers import markup_worker
-from rrvf.renderers.page import PageRenderer
+from rrvf.renderers.page import PageRenderer, descendants
 from rrvf.scorers.blocks import (
     list_painted_boxes,
     score_block_match,
@@ -276,6 +278,15 @@ def test_markup_that_no_parser_ends_is_the_models_fault(
     assert page.error is not None
     assert "markup" in page.error
     assert texts(renderer.render("<html><body><p>next</p></body></html>")) == ["next"]
+
+
+def test_a_parser_that_was_killed_is_not_the_pages_fault(renderer: PageRenderer) -> None:
+    assert texts(renderer.render("<html><body><p>before</p></body></html>")) == ["before"]
+    for pid in descendants(os.getpid()):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        if markup_worker.__name__.encode() in command:
+            os.kill(pid, signal.SIGKILL)
+    assert texts(renderer.render("<html><body><p>after</p></body></html>")) == ["after"]
 
 
 @pytest.mark.parametrize("pair", PAIRS)

@@ -19,13 +19,18 @@ import rrvf
 from rrvf.errors import HarnessError, SetupError
 from rrvf.renderers.page_document import ColoredText, Document
 from rrvf.renderers.page_remarks import describe_cut
+from rrvf.renderers.processes import OwnTime
 
 SECONDS = 30.0
+"""Less what the process had to wait for a processor."""
+CLOCK_EVERY = 0.2
 START_SECONDS = 60.0
 MEMORY = 2 * 2**30
 """Bytes of address space."""
 MAX_LINE = 256 * 2**20
 """Bytes of an answer: a page written three times, and its texts."""
+
+ENDED = (OSError, ValueError, asyncio.IncompleteReadError)
 
 
 class MarkupError(Exception):
@@ -49,19 +54,14 @@ class MarkupWorker:
             MarkupError: It takes too long or too much memory.
             HarnessError: The process does not start.
         """
-        process = await self._start()
         question = json.dumps({"html": html, "repair": repair}).encode("ascii") + b"\n"
         try:
-            answer = await asyncio.wait_for(_ask(process, question), SECONDS)
-        except TimeoutError:
-            self.kill()
-            raise MarkupError(f"the page's markup was not read within {SECONDS:g} s") from None
-        except (OSError, ValueError, asyncio.IncompleteReadError):
-            self.kill()
-            raise MarkupError("the page's markup breaks the parser") from None
-        except BaseException:
-            self.kill()
-            raise
+            answer = await self._answer(question)
+        except ENDED:  # it may have been killed for a reason of its own: asked anew once
+            try:
+                answer = await self._answer(question)
+            except ENDED:
+                raise MarkupError("the page's markup breaks the parser") from None
         if "error" in answer:
             raise MarkupError(f"the page's markup breaks the parser: {answer['error']}")
         page, first, second = (
@@ -73,6 +73,29 @@ class MarkupWorker:
         cut = answer["cut"]
         remarks = () if cut is None else (describe_cut(cut, len(html)),)
         return Document(page, first, second, texts, remarks)
+
+    async def _answer(self, question: bytes) -> dict[str, Any]:
+        """What the process says; where it says nothing it is ended.
+
+        Raises:
+            MarkupError: It takes too long.
+            OSError, ValueError, asyncio.IncompleteReadError: It has died.
+        """
+        process = await self._start()
+        task = asyncio.ensure_future(_ask(process, question))
+        clock = OwnTime(process.pid)
+        try:
+            while clock.seconds() < SECONDS:
+                finished_tasks, _ = await asyncio.wait({task}, timeout=CLOCK_EVERY)
+                if finished_tasks:
+                    return task.result()
+            raise MarkupError(f"the page's markup was not read within {SECONDS:g} s")
+        except BaseException:
+            self.kill()
+            raise
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _start(self) -> asyncio.subprocess.Process:
         if self._process is not None and self._process.returncode is None:
@@ -86,7 +109,7 @@ class MarkupWorker:
         )
         try:
             await asyncio.wait_for(_ask(self._process, b"{}\n"), START_SECONDS)
-        except (OSError, ValueError, TimeoutError, asyncio.IncompleteReadError) as error:
+        except (TimeoutError, *ENDED) as error:
             self.kill()
             raise HarnessError("the process that reads markup does not start") from error
         return self._process
