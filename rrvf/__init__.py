@@ -1,3 +1,67 @@
-"""Score and train models that turn images of charts and web pages back into code."""
+"""Score and train models that turn images of charts and web pages back into code.
+
+What the commands do, for programs with a model of their own::
+
+    from rrvf import RewardOptions, RunOptions, open_environment, to_wire
+
+    run, reward = RunOptions(data="DATASET"), RewardOptions(reward_vision="text=1, layout=1")
+    with open_environment("chartmimic", run, reward=reward) as environment:
+        print(environment.score("bar_1", answer).result.scores["text"].value)
+        play = environment.begin("bar_1")
+        while not play.is_over:
+            play.step(ask_model(to_wire(play.messages())))
+        print(play.rewarded().reward.total)
+
+:func:`open_bench` is the part of it that draws and scores; :class:`Episode` the loop alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rrvf.agent import AgentSettings, Episode
+    from rrvf.bench import Bench, open_bench
+    from rrvf.chat import to_wire
+    from rrvf.environment import Environment, Play, open_environment
+    from rrvf.options import JudgeOptions, RewardOptions, RuleOptions, RunOptions
+    from rrvf.trajectories import Completion
+    from rrvf.types import Sample
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AgentSettings",
+    "Bench",
+    "Completion",
+    "Environment",
+    "Episode",
+    "JudgeOptions",
+    "Play",
+    "RewardOptions",
+    "RuleOptions",
+    "RunOptions",
+    "Sample",
+    "open_bench",
+    "open_environment",
+    "to_wire",
+]
+
+_MODULES = {
+    "agent": ("AgentSettings", "Episode"),
+    "bench": ("Bench", "open_bench"),
+    "chat": ("to_wire",),
+    "environment": ("Environment", "Play", "open_environment"),
+    "options": ("JudgeOptions", "RewardOptions", "RuleOptions", "RunOptions"),
+    "trajectories": ("Completion",),
+    "types": ("Sample",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """What is asked for is imported then: the command line stays quick."""
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"rrvf.{module}"), name)
+    raise AttributeError(f"module 'rrvf' has no attribute {name!r}")

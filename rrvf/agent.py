@@ -233,9 +233,9 @@ class Episode:
         return list(self._messages)
 
     @property
-    def has_begun(self) -> bool:
-        """Whether the policy has had a turn."""
-        return bool(self._turns)
+    def turns(self) -> tuple[Turn, ...]:
+        """Those that the policy has had."""
+        return tuple(self._turns)
 
     def tokens_left(self) -> int:
         """How long the next completion may be."""
@@ -469,7 +469,7 @@ def _step(
             )
     except TooLongError as error:
         # What it wrote and was shown fills the context; a first question is of our making.
-        if episode.has_begun:
+        if episode.turns:
             episode.end("token_budget")
         else:
             episode.end("policy_error", str(error))

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from rrvf.benchmarks import find_benchmark
 from rrvf.benchmarks.benchmark import Benchmark, compute_metrics
 from rrvf.errors import HarnessError, RrvfError, UserError
 from rrvf.kinds import KINDS
@@ -344,7 +345,7 @@ def find_bench_scorers(
 
 @contextmanager
 def open_bench(
-    benchmark: Benchmark,
+    benchmark: Benchmark | str,
     options: RendererOptions | None = None,
     *,
     scorers: Sequence[str] | None = None,
@@ -356,7 +357,7 @@ def open_bench(
     """The bench of a benchmark, its renderer running as long as the context lasts.
 
     Args:
-        benchmark: Whose answers are scored.
+        benchmark: Whose answers are scored, or its name.
         options: Of the renderer.
         scorers: Names or dotted paths; ``None`` for the benchmark's own.
         judge: Who looks at the pictures as well.
@@ -369,6 +370,8 @@ def open_bench(
     """
     if scorers is not None and not scorers:
         raise UserError("no scorers named; leave --scorers out for those of the benchmark")
+    if isinstance(benchmark, str):
+        benchmark = find_benchmark(benchmark)
     options, clip = options or RendererOptions(), clip or ClipSettings()
     kind = KINDS[benchmark.kind]
     if judge is not None and judge.name in (benchmark.scorers if scorers is None else scorers):

@@ -212,12 +212,10 @@ _teacher = partial(Flag, panel="Teacher")
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoopOptions:
-    """Who plays episodes, by which rules, and who comments.
+class RuleOptions:
+    """By which rules episodes are played, and who comments.
 
     Attributes:
-        backend: ``None`` finds out: a server for a name or with ``base_url``, transformers for a
-            folder with a checkpoint.
         policy_prompt: A file whose system message is told instead of ours; with a user part, that
             is asked where a sample has no instruction of its own.
         tool_name, tool_argument: Both or neither.
@@ -225,25 +223,6 @@ class LoopOptions:
         since: Unix time; answers that were kept before are asked for again.
     """
 
-    policy: Annotated[
-        str, _policy(help="Model at the server, a checkpoint, or a file of its answers.")
-    ]
-    backend: Annotated[
-        Backend | None,
-        _policy(help="A server, or a checkpoint in this process; found out if not named."),
-    ] = None
-    base_url: Annotated[str | None, _policy(help=_SERVER)] = None
-    policy_name: Annotated[str | None, _policy(help=_NAME)] = None
-    key_variable: Annotated[str, _policy(name="key", help=_KEY)] = "OPENAI_API_KEY"
-    policy_max_cost: Annotated[float | None, _policy(help="USD it may cost.")] = None
-    batch_size: Annotated[
-        int | None, _policy(least=1, help="Conversations that a checkpoint goes on at a time.")
-    ] = None
-    device: Annotated[str | None, _policy(help="For transformers: cpu, cuda.")] = None
-    repeats: Annotated[int, _policy(least=1, help="Episodes a sample; needs a temperature.")] = 1
-    temperature: Annotated[float, _policy(least=0, help="0 for the likeliest words.")] = 0.0
-    top_p: Annotated[float | None, _policy(least=0, most=1, help="Nucleus sampling.")] = None
-    seed: Annotated[int | None, _policy(help="Of sampling, where a server takes it.")] = None
     max_tokens: Annotated[int, _policy(least=1, help="Tokens a completion.")] = 4096
     policy_prompt: Annotated[
         Path | None, _policy(help="Your system message, below '# System'.")
@@ -292,6 +271,39 @@ class LoopOptions:
         for name in (self.tool_name, self.tool_argument):
             if name is not None and not _TOOL_NAME.fullmatch(name):
                 raise UserError(f"{name!r} names no tool or argument; use letters, digits, _ and -")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopOptions(RuleOptions):
+    """Who plays episodes, and by which rules.
+
+    Attributes:
+        backend: ``None`` finds out: a server for a name or with ``base_url``, transformers for a
+            folder with a checkpoint.
+    """
+
+    policy: Annotated[
+        str, _policy(help="Model at the server, a checkpoint, or a file of its answers.")
+    ]
+    backend: Annotated[
+        Backend | None,
+        _policy(help="A server, or a checkpoint in this process; found out if not named."),
+    ] = None
+    base_url: Annotated[str | None, _policy(help=_SERVER)] = None
+    policy_name: Annotated[str | None, _policy(help=_NAME)] = None
+    key_variable: Annotated[str, _policy(name="key", help=_KEY)] = "OPENAI_API_KEY"
+    policy_max_cost: Annotated[float | None, _policy(help="USD it may cost.")] = None
+    batch_size: Annotated[
+        int | None, _policy(least=1, help="Conversations that a checkpoint goes on at a time.")
+    ] = None
+    device: Annotated[str | None, _policy(help="For transformers: cpu, cuda.")] = None
+    repeats: Annotated[int, _policy(least=1, help="Episodes a sample; needs a temperature.")] = 1
+    temperature: Annotated[float, _policy(least=0, help="0 for the likeliest words.")] = 0.0
+    top_p: Annotated[float | None, _policy(least=0, most=1, help="Nucleus sampling.")] = None
+    seed: Annotated[int | None, _policy(help="Of sampling, where a server takes it.")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         source = self.source()
         if self.repeats > 1 and source == "recorded":
             raise UserError("--repeats is of no use with recorded answers")
@@ -334,7 +346,45 @@ class LoopOptions:
         return {name: value for name, value in parameters.items() if value is not None}
 
 
-def refuse(options: JudgeOptions | LoopOptions, names: Sequence[str], why: str) -> None:
+_reward = partial(Flag, panel="Reward")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardOptions:
+    """What an episode earns; see :mod:`rrvf.rewards`."""
+
+    reward_vision: Annotated[
+        str, _reward(help="Scores with weights, as in gpt, or text=1, layout=1.")
+    ] = "gpt"
+    reward_terms: Annotated[
+        str, _reward(help="Terms of your own with weights, as in my.module:progress=0.3.")
+    ] = ""
+    vision_weight: Annotated[float, _reward(help="Of R_vision.")] = 0.8
+    format_weight: Annotated[float, _reward(help="Of R_format.")] = 0.2
+    tool_weight: Annotated[float, _reward(help="Of R_tool.")] = 1.2
+    structure_penalty: Annotated[
+        float, _reward(help="Off R_format for a structure not the protocol's.")
+    ] = 1.0
+    running_penalty: Annotated[float, _reward(help="Off R_format where no final code runs.")] = 1.0
+    tool_gate: Annotated[
+        float | None, _reward(help="R_tool needs an R_vision above; null for no gate.")
+    ] = 0.5
+    tool_cap: Annotated[
+        int, _reward(least=1, help="Successful calls that earn the whole of R_tool.")
+    ] = 1
+    progress_weight: Annotated[
+        float, _reward(help="Of how much likelier the target the answer is than the first draft.")
+    ] = 0.0
+    tool_must_gain: Annotated[
+        bool,
+        _reward(
+            help="A successful call draws what is likelier the target than nothing and the last "
+            "draft."
+        ),
+    ] = False
+
+
+def refuse(options: JudgeOptions | RuleOptions, names: Sequence[str], why: str) -> None:
     """Refuse options that would be of no use.
 
     Raises:

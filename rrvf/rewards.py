@@ -20,11 +20,12 @@ then takes no part in its group.
 from __future__ import annotations
 
 import functools
+import logging
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rrvf.bench import Bench
@@ -32,10 +33,16 @@ from rrvf.by_turn import score_turns
 from rrvf.dotted import find_object
 from rrvf.errors import HarnessError, UserError, boundary
 from rrvf.gains import EMPTY_CODE, count_gaining_calls, measure_progress
+from rrvf.options import RewardOptions
 from rrvf.replies import close_thought, extract_code, extract_spoken, parse_reply
+from rrvf.scorers.likeness import NAME as LIKENESS
+from rrvf.scorers.likeness import OLD_NAME as OLD_LIKENESS
+from rrvf.scorers.likeness import RENAMED
 from rrvf.scoring import Outcome, make_unscored
 from rrvf.trajectories import Completion, Trajectory, Turn
 from rrvf.types import EpisodeResult, Language, Sample, SampleResult, Score
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +106,20 @@ def read_mix(text: str) -> dict[str, float]:
         except ValueError as error:
             raise UserError(f"{part!r} is no score with its weight, as in text=0.5") from error
     return mix
+
+
+def read_rewards(options: RewardOptions) -> RewardSettings:
+    """The settings that options spell out.
+
+    Raises:
+        UserError: They cannot be read.
+    """
+    values = asdict(options)
+    mix = read_mix(values.pop("reward_vision"))
+    if OLD_LIKENESS in mix:
+        _log.warning("reward_vision: %s", RENAMED)
+        mix = {LIKENESS if name == OLD_LIKENESS else name: mix[name] for name in mix}
+    return RewardSettings(vision=mix, terms=read_mix(values.pop("reward_terms")), **values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from rrvf.dotted import find_object
 from rrvf.episodes import LoopScoring, Trajectories, chats_in
 from rrvf.errors import UserError
 from rrvf.kinds.kind import RendererOptions
-from rrvf.options import JudgeOptions, LoopOptions, RunOptions
+from rrvf.options import JudgeOptions, LoopOptions, RuleOptions, RunOptions
 from rrvf.policies import (
     EndpointPolicy,
     Policy,
@@ -36,20 +36,13 @@ from rrvf.run_folder import ANSWERS
 from rrvf.scorers.clip import ClipSettings
 from rrvf.scorers.judge import Judge
 from rrvf.scorers.likeness import NAME as LIKENESS
-from rrvf.scorers.likeness import LikenessJudge
+from rrvf.scorers.likeness import OLD_NAME as OLD_LIKENESS
+from rrvf.scorers.likeness import RENAMED, LikenessJudge
 from rrvf.scorers.model_judge import ModelJudge
 from rrvf.scorers.rubrics import Prompt, load_rubric, read_own_prompt
 from rrvf.scoring import Item
 from rrvf.teacher import ModelTeacher, PictureOnly, Teacher, teacher_prompt
 from rrvf.types import Language, Sample
-
-OLD_LIKENESS = "pixel"
-"""What the embedded judge was called when it measured something else; to go in 0.3."""
-
-RENAMED = (
-    f"{OLD_LIKENESS} is now {LIKENESS}, another measure, whose scores do not compare with the old; "
-    f"write {LIKENESS}, as {OLD_LIKENESS} will be refused"
-)
 
 _log = logging.getLogger(__name__)
 
@@ -199,11 +192,9 @@ def open_episodes(
     with (
         open_run(benchmark, options) as (items, bench),
         _open_policy(loop, bench.language, recording, answers or out / ANSWERS) as policy,
-        open_teacher(
-            _read_teacher_settings(loop), _read_teacher_prompt(loop, bench.language)
-        ) as teacher,
+        open_teacher_of(loop, bench.language) as teacher,
     ):
-        rules = _build_rules(loop, bench.language)
+        rules = build_rules(loop, bench.language)
         trajectories = Trajectories(out)
         repeated_items = repeat_items(items, loop.repeats)
         yield (
@@ -212,7 +203,7 @@ def open_episodes(
         )
 
 
-def _build_rules(loop: LoopOptions, language: Language) -> AgentSettings:
+def build_rules(loop: RuleOptions, language: Language) -> AgentSettings:
     """The rules of an episode, with the user's prompt and tool where there are any."""
     rules = AgentSettings.of(
         language,
@@ -233,7 +224,7 @@ def _build_rules(loop: LoopOptions, language: Language) -> AgentSettings:
     return replace(rules, prompt=replace(prompt, user=prompt.user or rules.prompt.user))
 
 
-def _choose_tool(loop: LoopOptions, language: Language) -> RenderTool:
+def _choose_tool(loop: RuleOptions, language: Language) -> RenderTool:
     tool = CHART_TOOL if language == "python" else PAGE_TOOL
     if loop.tool_name is None or loop.tool_argument is None:
         return tool
@@ -275,12 +266,12 @@ def _load_checkpoint(loop: LoopOptions, source: Literal["transformers", "vllm"])
     return TransformersPolicy(loop.policy, device=loop.device, **options)
 
 
-def _read_teacher_prompt(loop: LoopOptions, language: Language) -> Prompt:
+def _read_teacher_prompt(loop: RuleOptions, language: Language) -> Prompt:
     path = loop.teacher_prompt
     return teacher_prompt(language) if path is None else read_own_prompt(path)
 
 
-def _read_teacher_settings(loop: LoopOptions) -> ChatSettings | None:
+def _read_teacher_settings(loop: RuleOptions) -> ChatSettings | None:
     if loop.teacher is None:
         return None
     return ChatSettings(
@@ -292,6 +283,18 @@ def _read_teacher_settings(loop: LoopOptions) -> ChatSettings | None:
         name=loop.teacher_name,
         since=loop.since,
     )
+
+
+@contextmanager
+def open_teacher_of(loop: RuleOptions, language: Language) -> Generator[Teacher]:
+    """The teacher that options name, its connections open as long as the context lasts.
+
+    Raises:
+        UserError: It cannot work at all.
+    """
+    prompt = _read_teacher_prompt(loop, language)
+    with open_teacher(_read_teacher_settings(loop), prompt) as teacher:
+        yield teacher
 
 
 @contextmanager

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from rrvf.options import JudgeOptions, LoopOptions, RunOptions, Unanswered, find_flags
+from rrvf.options import (
+    JudgeOptions,
+    LoopOptions,
+    RewardOptions,
+    RunOptions,
+    Unanswered,
+    find_flags,
+)
 from rrvf.types import Mode
 
 
@@ -73,22 +80,17 @@ class WorldArguments:
 class RewardArguments:
     """How scores become a reward; see ``rrvf.rewards``."""
 
-    reward_vision: str = option("Scores with weights, as in gpt, or text=1, layout=1.", "gpt")
-    reward_terms: str = option("Terms of your own with weights, as in my.module:progress=0.3.", "")
-    vision_weight: float = option("Of R_vision.", 0.8)
-    format_weight: float = option("Of R_format.", 0.2)
-    tool_weight: float = option("Of R_tool.", 1.2)
-    structure_penalty: float = option("Off R_format for a structure not the protocol's.", 1.0)
-    running_penalty: float = option("Off R_format where no final code runs.", 1.0)
-    tool_gate: float | None = option("R_tool needs an R_vision above; null for no gate.", 0.5)
-    tool_cap: int = option("Successful calls that earn the whole of R_tool.", 1)
-    progress_weight: float = option(
-        "Of how much likelier the target the answer is than the first draft.", 0.0
-    )
-    tool_must_gain: bool = option(
-        "A successful call draws what is likelier the target than nothing and the last draft.",
-        False,
-    )
+    reward_vision: str = as_in_evaluation(RewardOptions, "reward_vision")
+    reward_terms: str = as_in_evaluation(RewardOptions, "reward_terms")
+    vision_weight: float = as_in_evaluation(RewardOptions, "vision_weight")
+    format_weight: float = as_in_evaluation(RewardOptions, "format_weight")
+    tool_weight: float = as_in_evaluation(RewardOptions, "tool_weight")
+    structure_penalty: float = as_in_evaluation(RewardOptions, "structure_penalty")
+    running_penalty: float = as_in_evaluation(RewardOptions, "running_penalty")
+    tool_gate: float | None = as_in_evaluation(RewardOptions, "tool_gate")
+    tool_cap: int = as_in_evaluation(RewardOptions, "tool_cap")
+    progress_weight: float = as_in_evaluation(RewardOptions, "progress_weight")
+    tool_must_gain: bool = as_in_evaluation(RewardOptions, "tool_must_gain")
 
 
 @dataclass

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rrvf.agent import AgentSettings
@@ -17,16 +16,14 @@ from rrvf.chat import ChatSettings
 from rrvf.errors import UserError
 from rrvf.kinds import KINDS
 from rrvf.kinds.kind import RendererOptions
-from rrvf.rewards import Rewarder, RewardSettings, read_mix
-from rrvf.runs import OLD_LIKENESS, RENAMED, JudgeOptions, open_judge, open_teacher
+from rrvf.options import RewardOptions
+from rrvf.rewards import Rewarder, RewardSettings, read_rewards
+from rrvf.runs import JudgeOptions, open_judge, open_teacher
 from rrvf.scorers.clip import ClipSettings
-from rrvf.scorers.likeness import NAME as LIKENESS
 from rrvf.scorers.model_judge import ModelJudge
 from rrvf.teacher import ModelTeacher, teacher_prompt
 from training.rollouts import World
 from training.settings import RewardArguments, WorldArguments
-
-logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -100,12 +97,7 @@ def open_world(
 
 def reward_settings(options: RewardArguments) -> RewardSettings:
     """The settings that a configuration spells out."""
-    values = {entry.name: getattr(options, entry.name) for entry in fields(options)}
-    mix = read_mix(values.pop("reward_vision"))
-    if OLD_LIKENESS in mix:
-        logger.warning("reward_vision: %s", RENAMED)
-        mix = {LIKENESS if name == OLD_LIKENESS else name: mix[name] for name in mix}
-    return RewardSettings(vision=mix, terms=read_mix(values.pop("reward_terms")), **values)
+    return read_rewards(RewardOptions(**asdict(options)))
 
 
 def _judge_options(options: WorldArguments, since: float) -> JudgeOptions | None:

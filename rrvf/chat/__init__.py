@@ -20,6 +20,7 @@ from rrvf.chat.question import (
     ToolCall,
     TooLongError,
     WithheldAnswerError,
+    to_wire,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "ToolCall",
     "Usage",
     "WithheldAnswerError",
+    "to_wire",
 ]

@@ -138,7 +138,7 @@ def request_body(
     for name in ("stream", "n", "model", "messages"):
         if name in rest:
             raise ValueError(f"{name!r} is not for the caller to set")
-    return {"model": model, "messages": [_to_wire(message) for message in messages], **rest}
+    return {"model": model, "messages": to_wire(messages), **rest}
 
 
 def fingerprint(identity: Mapping[str, Any], body: Mapping[str, Any], repeat: int) -> str:
@@ -156,7 +156,15 @@ def fingerprint(identity: Mapping[str, Any], body: Mapping[str, Any], repeat: in
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode("ascii")).hexdigest()
 
 
-def _to_wire(message: Message) -> dict[str, Any]:
+def to_wire(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Messages in the form of OpenAI's interface, which servers and chat templates take.
+
+    Pictures are PNG in ``data:`` addresses. Special tokens in texts are spelled out.
+    """
+    return [_message_to_wire(message) for message in messages]
+
+
+def _message_to_wire(message: Message) -> dict[str, Any]:
     parts = [_part_to_wire(part) for part in message.parts]
     only_text = len(parts) == 1 and parts[0]["type"] == "text"
     # Many chat templates take a plain string and nothing else for a system or a tool message.

@@ -41,6 +41,14 @@ from rrvf.errors import SetupError, boundary
 from rrvf.types import Score
 
 NAME = "likeness"
+OLD_NAME = "pixel"
+"""What the embedded judge was called when it measured something else; to go in 0.3."""
+
+RENAMED = (
+    f"{OLD_NAME} is now {NAME}, another measure, whose scores do not compare with the old; "
+    f"write {NAME}, as {OLD_NAME} will be refused"
+)
+
 VERSION = 1
 """Moves with every change that moves a score."""
 

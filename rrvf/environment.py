@@ -1,0 +1,283 @@
+"""An environment: all that episodes of one benchmark are played, scored and rewarded with.
+
+Programs that bring a policy of their own, trainers above all, use one: in this process, or behind
+``rrvf serve``. Its parts are those of evaluation and of training: one loop, one bench, one reward.
+:mod:`rrvf` shows the ten lines.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rrvf.agent import AgentSettings, Episode, respond
+from rrvf.bench import Bench
+from rrvf.benchmarks import find_benchmark
+from rrvf.benchmarks.benchmark import Benchmark
+from rrvf.chat import Message
+from rrvf.errors import HarnessError, UserError, boundary
+from rrvf.evaluate import score_item
+from rrvf.kinds.kind import Kind
+from rrvf.options import RewardOptions, RuleOptions, RunOptions
+from rrvf.rewards import Rewarded, Rewarder, read_rewards
+from rrvf.runs import build_rules, open_run, open_teacher_of
+from rrvf.scoring import Outcome, add_hash
+from rrvf.teacher import Teacher
+from rrvf.trajectories import Completion, StopReason, Trajectory, Turn
+from rrvf.types import Sample
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where episodes are begun; may be used from many threads at once.
+
+    Attributes:
+        samples: By id.
+        rewarder: Scores and rewards episodes, on the bench where their code is drawn.
+        teacher: Who comments on renderings.
+        rules: Of an episode.
+    """
+
+    samples: Mapping[str, Sample]
+    rewarder: Rewarder
+    teacher: Teacher
+    rules: AgentSettings
+
+    @property
+    def bench(self) -> Bench:
+        """Where code is drawn and scored."""
+        return self.rewarder.bench
+
+    def with_kind(self, kind: Kind) -> Environment:
+        """The same, but code is drawn by ``kind``."""
+        rewarder = replace(self.rewarder, bench=replace(self.bench, kind=kind))
+        return replace(self, rewarder=rewarder)
+
+    def protocol(self) -> dict[str, Any]:
+        """What moves scores and rewards, with a hash over it."""
+        inner = {name: value for name, value in self.bench.protocol().items() if name != "hash"}
+        parts = {
+            "loop": dict(self.rules.protocol()),
+            "teacher": dict(self.teacher.protocol()),
+            "reward": self.rewarder.settings.protocol(),
+        }
+        return add_hash({**inner, **parts})
+
+    def find_sample(self, sample_id: str) -> Sample:
+        """A sample by id.
+
+        Raises:
+            UserError: There is none.
+        """
+        if sample_id not in self.samples:
+            raise UserError(f"no sample {sample_id!r} in {self.bench.benchmark.name}'s data")
+        return self.samples[sample_id]
+
+    def begin(self, sample_id: str, repeat: int = 0) -> Play:
+        """An episode of a sample, ready for its first completion.
+
+        Where its picture cannot be had, through a fault of ours, the episode is over at once.
+
+        Args:
+            sample_id: Of the sample.
+            repeat: Which of several episodes of the sample it is.
+
+        Raises:
+            UserError: There is no such sample, or no space left.
+        """
+        sample = self.find_sample(sample_id)
+        try:
+            with boundary(f"preparing {sample.id}"):
+                target = self.bench.target(sample)
+                episode = Episode(sample.id, sample.prompt, target, self.rules, repeat)
+        except HarnessError as error:
+            failure = Trajectory(sample.id, (), "harness_error", error=str(error), repeat=repeat)
+            return Play(self, sample, failure)
+        return Play(self, sample, episode)
+
+    def play(
+        self, sample_id: str, completions: Sequence[Completion | str], repeat: int = 0
+    ) -> Play:
+        """A finished episode whose completions are all known already, as far as it takes them.
+
+        One that would go on has outgrown its tokens.
+
+        Args:
+            sample_id: Of the sample.
+            completions: The policy's, turn by turn.
+            repeat: Which of several episodes of the sample it is.
+
+        Raises:
+            UserError: As :meth:`begin`.
+        """
+        play = self.begin(sample_id, repeat)
+        for completion in completions:
+            if play.is_over:
+                break
+            play.step(completion)
+        if not play.is_over:
+            play.end("token_budget")
+        return play
+
+    def score(self, sample_id: str, completion: str | None) -> Outcome:
+        """Score one answer as ``rrvf score`` does; failures of ours are unscored, never raised.
+
+        Raises:
+            UserError: There is no such sample, or no space left.
+        """
+        return score_item((self.find_sample(sample_id), completion), self.bench)
+
+
+@dataclass
+class Play:
+    """One episode under way; belongs to one thread at a time.
+
+    Attributes:
+        environment: Where it is played.
+        sample: What it is about.
+        episode: Its state; where it could not begin, what became of it.
+    """
+
+    environment: Environment
+    sample: Sample
+    episode: Episode | Trajectory
+    _begun: float = field(default_factory=time.monotonic)
+    _rewarded: Rewarded | None = field(default=None, repr=False)
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """Why it ended; ``None`` while it goes on."""
+        return self.episode.stop_reason
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further completion is taken."""
+        return self.stop_reason is not None
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """What the policy wrote, and what came of it."""
+        return self.episode.turns
+
+    def messages(self) -> list[Message]:
+        """What the policy is shown next: the whole conversation."""
+        return [] if isinstance(self.episode, Trajectory) else self.episode.messages()
+
+    def tokens_left(self) -> int:
+        """How long the next completion may be."""
+        return 0 if isinstance(self.episode, Trajectory) else self.episode.tokens_left()
+
+    def step(self, completion: Completion | str) -> list[Message]:
+        """Take the policy's next completion, and run what it asks for.
+
+        Failures of ours end the episode, and are told in its reward.
+
+        Args:
+            completion: As generated, thoughts and tags included.
+
+        Returns:
+            What the policy is shown of it, after its own words; nothing where the episode is over.
+
+        Raises:
+            ValueError: The episode is over.
+            UserError: Nothing can be drawn or asked any more.
+        """
+        episode = self._require_open()
+        if isinstance(completion, str):
+            completion = Completion(completion, "stop")
+        n_known = len(episode.messages())
+        try:
+            with boundary(f"rendering for {self.sample.id}"):
+                self._answer(episode, completion)
+        except HarnessError as error:
+            episode.end("harness_error", str(error))
+        limit = self.environment.rules.max_seconds
+        if not self.is_over and limit is not None and time.monotonic() - self._begun >= limit:
+            episode.end("time_budget")
+        return [] if self.is_over else episode.messages()[n_known + 1 :]
+
+    def _answer(self, episode: Episode, completion: Completion) -> None:
+        environment = self.environment
+        requests = episode.take(completion)
+        if episode.stop_reason is None:
+            parts = (self.sample, environment.bench, environment.teacher, episode)
+            episode.observe([respond(request, *parts) for request in requests])
+
+    def _require_open(self) -> Episode:
+        if self.is_over or isinstance(self.episode, Trajectory):
+            raise ValueError(f"the episode is over: {self.stop_reason}")
+        return self.episode
+
+    def end(self, reason: StopReason, error: str | None = None) -> None:
+        """End the episode where it stands: its policy will not go on.
+
+        Args:
+            reason: ``token_budget`` or ``time_budget`` where it could not; ``policy_error`` where
+                it failed, which leaves the episode without scores and reward.
+            error: What failed.
+
+        Raises:
+            ValueError: The episode is over.
+        """
+        self._require_open().end(reason, error)
+
+    def trajectory(self) -> Trajectory:
+        """The finished episode.
+
+        Raises:
+            ValueError: It is not over.
+        """
+        if isinstance(self.episode, Trajectory):
+            return self.episode
+        return self.episode.trajectory(time.monotonic() - self._begun)
+
+    def rewarded(self) -> Rewarded:
+        """Scores and reward of the finished episode; computed once.
+
+        Raises:
+            ValueError: It is not over.
+        """
+        if self._rewarded is None:
+            self._rewarded = self.environment.rewarder(self.sample, self.trajectory())
+        return self._rewarded
+
+
+@contextmanager
+def open_environment(
+    benchmark: str,
+    run: RunOptions,
+    rules: RuleOptions | None = None,
+    reward: RewardOptions | None = None,
+) -> Generator[Environment]:
+    """An environment; renderers and connections last as long as the context.
+
+    Args:
+        benchmark: A name, or ``my.module:MyBenchmark``.
+        run: Data, scorers, renderers, judge.
+        rules: Of an episode, and who comments.
+        reward: How scores become a reward.
+
+    Raises:
+        UserError: Something is missing, or does not fit together.
+    """
+    rules, settings = rules or RuleOptions(), read_rewards(reward or RewardOptions())
+    definition = find_benchmark(benchmark)
+    run = replace(run, scorers=_choose_scorers(definition, run, settings.vision))
+    with (
+        open_run(benchmark, run) as (items, bench),
+        open_teacher_of(rules, bench.language) as teacher,
+    ):
+        samples = {sample.id: sample for sample, _ in items}
+        agent_settings = build_rules(rules, bench.language)
+        yield Environment(samples, Rewarder(bench, settings), teacher, agent_settings)
+
+
+def _choose_scorers(
+    benchmark: Benchmark, run: RunOptions, vision: Mapping[str, float]
+) -> tuple[str, ...]:
+    """Those that the user named, else the benchmark's; and what the reward names besides."""
+    extra_scorers = (name for name in vision if name == "clip" or ":" in name)
+    return tuple(dict.fromkeys((*(run.scorers or benchmark.scorers), *extra_scorers)))
