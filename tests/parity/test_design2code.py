@@ -148,28 +148,51 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 # --------------------------------------------------------------------------------- the comparison
 
 
-def ask(official: Official, pair: Pair, folder: Path, beside: tuple[str, ...]) -> dict[str, Any]:
-    """What the official code says of a pair; skips where it fails itself, again and again."""
+def ask(
+    official: Official, pair: Pair, folder: Path, beside: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
+    """What the official code says of a pair, run by run; skips where it fails itself, always."""
     folder.mkdir(parents=True, exist_ok=True)
     pages = [write(folder / f"{side}.html", getattr(pair, side)) for side in SIDES]
     placeholder = find_placeholder(FOLDER) if FOLDER else None
+    is_blank = True
     for place in range(TRIES):
         record = official.score(*pages, folder / str(place), placeholder, beside)
         if "error" in record:
             pytest.skip(f"{pair.name}: the official code raises {record['error'].splitlines()[-1]}")
         if not record["blank"]:
-            return record
-    pytest.skip(f"{pair.name}: the official code took a white picture {TRIES} times")
+            is_blank = False
+            yield record
+    if is_blank:
+        pytest.skip(f"{pair.name}: the official code took a white picture {TRIES} times")
 
 
-def check(ours: Ours, pair: Pair, record: dict[str, Any], beside: tuple[str, ...]) -> None:
-    """All four scores are the official ones; else says which blocks are not."""
+def compare(
+    ours: Ours, pair: Pair, records: Iterator[dict[str, Any]], beside: tuple[str, ...]
+) -> None:
+    """All four scores are the official ones; else says which blocks are not.
+
+    Of a page that does not name its encoding the official browser guesses it, each time anew and by
+    what it has read by then, so that words look otherwise in one of its pictures. A run is
+    therefore compared again, but only where the official code drew other pictures the next time.
+    """
     pages = {side: ours.render(side, getattr(pair, side), side in beside) for side in SIDES}
-    official, own_scores = record["scores"], our_scores(pages["reference"], pages["prediction"])
-    differences = {name: abs(official[name] - own_scores[name]) for name in SCORES}
-    assert max(differences.values()) <= TOLERANCE, json.dumps(
-        {"official": official, "ours": own_scores, "blocks": other_blocks(record, pages)}, indent=1
-    )
+    own_scores = our_scores(pages["reference"], pages["prediction"])
+    seen: list[Any] = []
+    problem = ""
+    for record in records:
+        pictures = {name: picture["sha256"] for name, picture in record["pictures"].items()}
+        if pictures in seen:
+            break  # the official code repeats itself, and we differ
+        seen.append(pictures)
+        official = record["scores"]
+        if max(abs(official[name] - own_scores[name]) for name in SCORES) <= TOLERANCE:
+            return
+        problem = json.dumps(
+            {"official": official, "ours": own_scores, "blocks": other_blocks(record, pages)},
+            indent=1,
+        )
+    pytest.fail(problem)
 
 
 def our_scores(target: PageRendering, page: PageRendering) -> dict[str, float]:
@@ -218,7 +241,7 @@ def test_the_official_code_works_here(authors: Official, tmp_path: Path) -> None
 @every_pair
 def test_scores_are_the_authors(pair: Pair, authors: Official, ours: Ours, kept: Path) -> None:
     """The placeholder lies beside both sides' pages."""
-    check(ours, pair, ask(authors, pair, kept, SIDES), SIDES)
+    compare(ours, pair, ask(authors, pair, kept, SIDES), SIDES)
 
 
 @a_few_pairs
@@ -229,15 +252,15 @@ def test_as_the_authors_script_lays_it_out(
     if FOLDER is None or find_placeholder(FOLDER) is None:
         pytest.skip(f"{PAGES} names no folder with a placeholder")
     beside = ("reference",)
-    check(ours, pair, ask(authors, pair, kept, beside), beside)
+    compare(ours, pair, ask(authors, pair, kept, beside), beside)
 
 
 @a_few_pairs
 def test_scores_are_those_of_the_port(pair: Pair, port: Official, ours: Ours, kept: Path) -> None:
     """VLMEvalKit cleans the answer up, and supplies the placeholder to neither side."""
-    record = ask(port, pair, kept, ())
     cleaned = load_port_cleanup(port.code)(pair.prediction)
-    check(ours, Pair(pair.name, pair.reference, cleaned), record, ())
+    records = ask(port, pair, kept, ())
+    compare(ours, Pair(pair.name, pair.reference, cleaned), records, ())
 
 
 def test_the_same_blocks_have_the_same_scores(authors: Official, tmp_path: Path) -> None:
