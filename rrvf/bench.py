@@ -16,7 +16,7 @@ from rrvf.benchmarks import find_benchmark
 from rrvf.benchmarks.benchmark import Benchmark, compute_metrics
 from rrvf.errors import HarnessError, RrvfError, UserError
 from rrvf.kinds import KINDS
-from rrvf.kinds.kind import Drawn, Kind, RendererOptions, Script
+from rrvf.kinds.kind import Drawer, Drawn, Kind, RendererOptions, Script
 from rrvf.pictures import read_png
 from rrvf.scorers.clip import VIEWS, ClipSettings, Unavailable, clip_scorers
 from rrvf.scorers.execution import score_execution
@@ -107,6 +107,7 @@ class Bench:
         clip: Model, weights and conventions of the CLIP scorers.
         data: Where the samples are from, for the protocol; ``None`` where that moves nothing.
         pictures: Of which samples a result comes with its pictures.
+        drawer: Who draws, where the kind does not do it itself.
     """
 
     benchmark: Benchmark
@@ -116,6 +117,11 @@ class Bench:
     clip: ClipSettings = field(default_factory=ClipSettings)
     data: Mapping[str, Any] | None = None
     pictures: Pictures = "all"
+    drawer: Drawer | None = None
+
+    @property
+    def _drawer(self) -> Drawer:
+        return self.drawer or self.kind
 
     @property
     def language(self) -> Language:
@@ -188,7 +194,7 @@ class Bench:
             return png
         if sample.reference_code is None:
             raise HarnessError(f"the sample {sample.id} has neither a picture nor reference code")
-        rendering = self.kind.draw_target(sample)
+        rendering = self._drawer.draw_target(sample)
         if rendering.png is None:
             raise HarnessError(no_target(rendering.error))
         return rendering.png
@@ -202,7 +208,7 @@ class Bench:
         script = self.benchmark.script(sample, Code(code))
         if script is None:
             return Drawn("no_code", self.kind.no_code)
-        rendering = self.kind.draw(script)
+        rendering = self._drawer.draw(script)
         if rendering.status == "harness_error":
             raise HarnessError(rendering.error or "the renderer failed")
         if rendering.status == "ok" and rendering.png is None:  # a part of a file was saved
@@ -221,7 +227,7 @@ class Bench:
         script = self.benchmark.script(sample, completion)
         rendering = self._draw_answer(script, completion)
         needs_picture = self._looks() or self._keeps(rendering)
-        target = self.kind.draw_target(sample, "all" if needs_picture else "none")
+        target = self._drawer.draw_target(sample, "all" if needs_picture else "none")
         scores = self._compare(sample, target, rendering)
         result = SampleResult(
             sample_id=sample.id,
@@ -254,7 +260,7 @@ class Bench:
 
     def _draw_answer(self, script: Script | None, completion: str | None) -> Drawn:
         if script is not None:
-            return self.kind.draw(script, "all" if self._looks() else self.pictures)
+            return self._drawer.draw(script, "all" if self._looks() else self.pictures)
         reason = NO_ANSWER if completion is None else self.kind.no_code
         return self.kind.fail("no_code", reason)
 

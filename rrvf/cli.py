@@ -23,7 +23,10 @@ from rrvf.options import (
     Confinement,
     JudgeOptions,
     LoopOptions,
+    RewardOptions,
+    RuleOptions,
     RunOptions,
+    ServiceOptions,
     Workers,
 )
 
@@ -183,6 +186,31 @@ def evaluate(
         results = _run(items, scoring, out, run.workers, on_ray, options.to_json())
     _tell(*list_remarks(out))
     _report(out, results)
+
+
+@app.command()
+@expand_options
+def serve(
+    benchmark: Benchmark,
+    service: ServiceOptions,
+    run: RunOptions,
+    rules: RuleOptions,
+    judge: JudgeOptions,
+    reward: RewardOptions,
+) -> None:
+    """Let trainers elsewhere play episodes over HTTP: pictures, rewards with their parts, scores.
+
+    SIGTERM ends it: what is being drawn is finished, who waits is told to come again.
+    """
+    from rrvf.environment import open_environment
+    from rrvf.serving.server import read_token, serve
+
+    read_token(service)  # what is missing is told before anything is started
+    options = replace(run, judge=judge)
+    with open_environment(benchmark, options, rules, reward) as environment:
+        bench = environment.bench
+        _tell(*bench.lacks(), f"{len(environment.samples)} samples of {bench.benchmark.name}")
+        serve(environment, service, run.workers, typer.echo)
 
 
 @app.command()

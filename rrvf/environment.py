@@ -20,7 +20,7 @@ from rrvf.benchmarks.benchmark import Benchmark
 from rrvf.chat import Message
 from rrvf.errors import HarnessError, UserError, boundary
 from rrvf.evaluate import score_item
-from rrvf.kinds.kind import Kind
+from rrvf.kinds.kind import Drawer
 from rrvf.options import RewardOptions, RuleOptions, RunOptions
 from rrvf.rewards import Rewarded, Rewarder, read_rewards
 from rrvf.runs import build_rules, open_run, open_teacher_of
@@ -51,9 +51,9 @@ class Environment:
         """Where code is drawn and scored."""
         return self.rewarder.bench
 
-    def with_kind(self, kind: Kind) -> Environment:
-        """The same, but code is drawn by ``kind``."""
-        rewarder = replace(self.rewarder, bench=replace(self.bench, kind=kind))
+    def with_drawer(self, drawer: Drawer) -> Environment:
+        """The same, but code is drawn by ``drawer``."""
+        rewarder = replace(self.rewarder, bench=replace(self.bench, drawer=drawer))
         return replace(self, rewarder=rewarder)
 
     def protocol(self) -> dict[str, Any]:

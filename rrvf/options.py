@@ -346,6 +346,29 @@ class LoopOptions(RuleOptions):
         return {name: value for name, value in parameters.items() if value is not None}
 
 
+_service = partial(Flag, panel="Service")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceOptions:
+    """Where a service listens, and how much it takes on."""
+
+    host: Annotated[
+        str, _service(help="Address to listen on; beyond this machine a token is needed.")
+    ] = "127.0.0.1"
+    port: Annotated[int, _service(least=0, most=65535, help="0 for any that is free.")] = 8300
+    token_variable: Annotated[
+        str | None, _service(help="Environment variable with the token that clients must send.")
+    ] = None
+    max_episodes: Annotated[int, _service(least=1, help="Episodes under way at a time.")] = 1024
+    max_requests: Annotated[
+        int, _service(least=1, help="Requests at work or waiting; more are sent away.")
+    ] = 1280
+    idle_seconds: Annotated[
+        float, _service(least=1, help="After which an episode that nobody goes on with is dropped.")
+    ] = 3600.0
+
+
 _reward = partial(Flag, panel="Reward")
 
 

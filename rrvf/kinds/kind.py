@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 from rrvf.renderers.chart import ChartScript
 from rrvf.renderers.glyphs import Medium
@@ -83,6 +83,18 @@ class RendererOptions:
     reuse_pages: bool = False
     confinement: str | None = None
     assets: Mapping[str, bytes] | None = None
+
+
+class Drawer(Protocol):
+    """Draws code, here or elsewhere, at once or in its turn."""
+
+    def draw(self, script: Script, pictures: Pictures = "all") -> Drawn:
+        """Execute code; see :meth:`Kind.draw`."""
+        ...
+
+    def draw_target(self, sample: Sample, pictures: Pictures = "all") -> Drawn:
+        """What answers to a sample are compared with; see :meth:`Kind.draw_target`."""
+        ...
 
 
 class Kind(ABC):

@@ -1,0 +1,1 @@
+"""``rrvf serve``: an environment behind HTTP, for trainers that run elsewhere."""

@@ -1,0 +1,306 @@
+"""The service's HTTP: routes, and a guard in front of them that knows tokens and sizes."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import rrvf
+from rrvf.errors import RrvfError, UserError
+from rrvf.serving.gate import ComeAgainError
+from rrvf.serving.service import (
+    RETRY_SECONDS,
+    BusyError,
+    ConflictError,
+    Service,
+    UnknownEpisodeError,
+)
+from rrvf.serving.wire import (
+    EPISODE_ID,
+    AnswerBody,
+    EndBody,
+    EpisodeBody,
+    TurnBody,
+    WholeBody,
+)
+
+CLIENT_HEADER = "x-rrvf-client"
+"""Names who asks, where several programs share an address; renderers are shared out by it."""
+
+MOST_BODY = 8 * 2**20
+"""Bytes of a request's body."""
+MOST_BODIES = 256 * 2**20
+"""Bytes of all bodies that are being read or worked on."""
+BODY_SECONDS = 30.0
+"""A body may take to arrive."""
+MOST_LISTED = 1000
+NEEDS_TOKEN = "a token is needed: Authorization: Bearer TOKEN"
+
+_STATUSES: Sequence[tuple[type[Exception], int]] = (
+    (UnknownEpisodeError, 404),
+    (ConflictError, 409),
+    (BusyError, 429),
+    (ComeAgainError, 503),
+    (UserError, 400),
+    (RrvfError, 500),
+)
+
+EpisodeId = Annotated[str, Path(pattern=EPISODE_ID)]
+
+
+def _find_client(request: Request) -> str:
+    name = request.headers.get(CLIENT_HEADER, "")[:64]
+    return name or (request.client.host if request.client else "")
+
+
+Client = Annotated[str, Depends(_find_client)]
+
+
+def create_app(service: Service, token: str | None, hosts: Sequence[str]) -> ASGIApp:
+    """The application, for any ASGI server.
+
+    Args:
+        service: What answers.
+        token: That clients must send; ``None`` where none is needed.
+        hosts: Names by which clients may call it; ``*`` for any.
+    """
+    app = FastAPI(title="rrvf serve", version=rrvf.__version__)
+    for kind, status in _STATUSES:
+        app.add_exception_handler(kind, _explain_by(status))
+    app.add_exception_handler(RequestValidationError, _explain_invalid)
+    _add_episodes(app, service)
+    _add_answers(app, service)
+    _add_state(app, service)
+    # A page in somebody's browser must not reach a service that needs no token.
+    guarded = TrustedHostMiddleware(app, allowed_hosts=list(hosts), www_redirect=False)
+    return Guard(guarded, token, service.metrics.note_request)
+
+
+def _add_episodes(app: FastAPI, service: Service) -> None:
+    @app.put("/episodes/{episode}", tags=["episodes"])
+    async def begin(episode: EpisodeId, body: EpisodeBody, client: Client) -> dict[str, Any]:
+        """Begin an episode of a sample, under an id of yours."""
+        return await service.begin(client, episode, body)
+
+    @app.put("/episodes/{episode}/turns/{turn}", tags=["episodes"])
+    async def go_on(
+        episode: EpisodeId, turn: int, body: TurnBody, client: Client
+    ) -> dict[str, Any]:
+        """Take the completion of a turn, counted from 1; answer by what the policy is shown."""
+        return await service.go_on(client, episode, turn, body)
+
+    @app.put("/episodes/{episode}/turns/{turn}/end", tags=["episodes"])
+    async def end(episode: EpisodeId, turn: int, body: EndBody, client: Client) -> dict[str, Any]:
+        """End an episode in place of a turn that its policy cannot give."""
+        return await service.go_on(client, episode, turn, body)
+
+    @app.get("/episodes/{episode}", tags=["episodes"])
+    async def read(episode: EpisodeId) -> dict[str, Any]:
+        """What the last request was answered with."""
+        return service.read(episode)
+
+    @app.delete("/episodes/{episode}", tags=["episodes"])
+    async def drop(episode: EpisodeId) -> dict[str, Any]:
+        """Forget an episode."""
+        service.drop(episode)
+        return {}
+
+
+def _add_answers(app: FastAPI, service: Service) -> None:
+    @app.post("/rewards", tags=["answers"])
+    async def reward(body: WholeBody, client: Client) -> dict[str, Any]:
+        """Scores and reward of an episode whose completions are all known."""
+        return await service.play(client, body)
+
+    @app.post("/scores", tags=["answers"])
+    async def score(body: AnswerBody, client: Client) -> dict[str, Any]:
+        """Scores of one answer, without a loop."""
+        return await service.score(client, body)
+
+    @app.get("/samples", tags=["answers"])
+    async def list_samples(
+        offset: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = MOST_LISTED,
+    ) -> dict[str, Any]:
+        """Ids of the samples, a page at a time."""
+        names = list(service.environment.samples)
+        return {"n": len(names), "ids": names[offset : offset + limit]}
+
+
+def _add_state(app: FastAPI, service: Service) -> None:
+    @app.get("/health", tags=["state"])
+    async def health() -> JSONResponse:
+        """Whether requests are taken; needs no token."""
+        return JSONResponse(service.view_health(), 503 if service.is_ending else 200)
+
+    @app.get("/metrics", tags=["state"])
+    async def metrics() -> Response:
+        """For Prometheus."""
+        return Response(service.metrics.to_text(), media_type="text/plain; version=0.0.4")
+
+    @app.get("/protocol", tags=["state"])
+    async def protocol() -> dict[str, Any]:
+        """What moves scores and rewards, and the versions of all that draws."""
+        return {
+            "protocol": service.environment.protocol(),
+            "environment": service.environment.bench.environment(),
+        }
+
+
+# ------------------------------------------------------------------------------- failures
+
+
+def refuse(status: int, reason: str) -> JSONResponse:
+    """An answer that says in one line what is wrong."""
+    headers = {"retry-after": str(RETRY_SECONDS)} if status in (429, 503) else None
+    return JSONResponse({"error": reason}, status, headers)
+
+
+def _explain_by(status: int) -> Callable[[Request, Exception], JSONResponse]:
+    def explain(_: Request, error: Exception) -> JSONResponse:
+        return refuse(status, str(error))
+
+    return explain
+
+
+def _explain_invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    problems = error.errors()
+    first = problems[0]
+    place = ".".join(str(part) for part in first["loc"])
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return refuse(422, f"{place}: {first['msg']}{more}")
+
+
+# ---------------------------------------------------------------------------------- the guard
+
+
+class Guard:
+    """Stands in front of an application: asks for the token, bounds what is sent.
+
+    Args:
+        app: The application.
+        token: ``None`` where none is needed.
+        note_request: Is told of every answer's status.
+    """
+
+    def __init__(
+        self, app: ASGIApp, token: str | None, note_request: Callable[[int], None]
+    ) -> None:
+        self._app = app
+        self._token = token
+        self._note_request = note_request
+        self._n_bytes = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif not self._is_allowed(scope):
+            await self._refuse(
+                scope, receive, send, 401, "a token is needed: Authorization: Bearer"
+            )
+        elif scope["type"] == "http":
+            await self._pass_on(scope, receive, self._noting(send))
+        else:
+            await self._app(scope, receive, send)
+
+    def _is_allowed(self, scope: Scope) -> bool:
+        if self._token is None or (scope["type"] == "http" and scope["path"] == "/health"):
+            return True
+        sent = dict(scope["headers"]).get(b"authorization", b"")
+        return hmac.compare_digest(sent, b"Bearer " + self._token.encode())
+
+    async def _refuse(
+        self, scope: Scope, receive: Receive, send: Send, status: int, reason: str
+    ) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": reason})
+            return
+        # The body is not read: the connection cannot be used again.
+        response = refuse(status, reason)
+        response.headers["connection"] = "close"
+        await response(scope, receive, self._noting(send))
+
+    def _noting(self, send: Send) -> Send:
+        async def note(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._note_request(message["status"])
+            await send(message)
+
+        return note
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the whole body first, so that what works on it never waits for its client."""
+        body = b""
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await self._read_body(scope, receive)
+        except (TimeoutError, _TooLargeError, _DisconnectedError) as error:
+            if isinstance(error, _DisconnectedError):
+                return
+            status, reason = (408, "the body takes too long")
+            if isinstance(error, _TooLargeError):
+                status, reason = error.status, str(error)
+            await self._refuse(scope, receive, send, status, reason)
+            return
+        self._n_bytes += len(body)
+        try:
+            await self._app(scope, _replay(body, receive), send)
+        finally:
+            self._n_bytes -= len(body)
+
+    async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        n_announced = int(announced) if announced.isdigit() else 0
+        self._require_room(n_announced)
+        chunks: list[bytes] = []
+        n_read = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _DisconnectedError
+            chunks.append(message.get("body", b""))
+            n_read += len(chunks[-1])
+            self._require_room(n_read)
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+
+    def _require_room(self, n_bytes: int) -> None:
+        if n_bytes > MOST_BODY:
+            raise _TooLargeError(413, f"a body of more than {MOST_BODY:,} bytes")
+        if self._n_bytes + n_bytes > MOST_BODIES:
+            raise _TooLargeError(503, "too much is being worked on; come again")
+
+
+class _TooLargeError(Exception):
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class _DisconnectedError(Exception):
+    pass
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A channel that gives a body that was read before, then what follows."""
+    is_read = False
+
+    async def replay() -> Message:
+        nonlocal is_read
+        if is_read:
+            return await receive()
+        is_read = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

@@ -1,0 +1,306 @@
+"""The service without HTTP: episodes by id, work in threads, an end that loses nothing.
+
+Requests may be sent twice. A client whose connection broke sends the same one again, and is given
+what the first one led to; an episode is never moved twice by one completion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from rrvf.environment import Environment, Play
+from rrvf.errors import RrvfError
+from rrvf.options import ServiceOptions
+from rrvf.rewards import Rewarded
+from rrvf.serving.gate import CLIENT, ComeAgainError, FairGate, GatedDrawer
+from rrvf.serving.metrics import Metrics
+from rrvf.serving.wire import (
+    AnswerBody,
+    EndBody,
+    EpisodeBody,
+    TurnBody,
+    WholeBody,
+    view_play,
+    view_result,
+    view_rewarded,
+)
+
+T = TypeVar("T")
+View = dict[str, Any]
+
+RETRY_SECONDS = 2
+"""After which a client that was sent away may come again."""
+
+
+class BusyError(RrvfError):
+    """Too much is under way; come again."""
+
+
+class ConflictError(RrvfError):
+    """The request does not fit what the episode has come to."""
+
+
+class UnknownEpisodeError(RrvfError):
+    """There is no such episode here, or no longer."""
+
+
+@dataclass
+class Session:
+    """One episode that a client plays.
+
+    Attributes:
+        body: What it was begun with.
+        play: ``None`` once it is over, and while it begins.
+        requests: What each turn was asked with.
+        view: What the last request was answered with.
+        task: What is under way for it.
+        touched: When somebody last asked for it, on the monotonic clock.
+    """
+
+    body: EpisodeBody
+    play: Play | None = None
+    requests: list[TurnBody | EndBody] = field(default_factory=list[TurnBody | EndBody])
+    view: View | None = None
+    task: asyncio.Task[View] | None = None
+    touched: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it goes on."""
+        return self.view is None or self.view["outcome"] is None
+
+
+class Service:
+    """An environment for many clients; its methods belong to one event loop.
+
+    Args:
+        environment: Where episodes are played.
+        options: How much is taken on.
+        workers: Drawings at the same time.
+    """
+
+    def __init__(self, environment: Environment, options: ServiceOptions, workers: int) -> None:
+        self.metrics = Metrics()
+        self.options = options
+        self._gate = FairGate(workers)
+        bench = environment.bench
+        drawer = GatedDrawer(bench.drawer or bench.kind, self._gate, self.metrics)
+        self.environment = environment.with_drawer(drawer)
+        self._threads = ThreadPoolExecutor(options.max_requests, thread_name_prefix="service")
+        self._sessions: dict[str, Session] = {}
+        self._at_work: Counter[str] = Counter()
+        self.is_ending = False
+        self.metrics.watch("renders_waiting", self._gate.count_waiting)
+        self.metrics.watch("requests_at_work", self._at_work.total)
+        self.metrics.watch("episodes_open", self._count_open)
+
+    def end(self) -> None:
+        """Take on nothing more; what waits is sent away, what is being drawn is finished."""
+        self.is_ending = True
+        self._gate.close()
+
+    def close(self) -> None:
+        """Leave the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def view_health(self) -> View:
+        """Whether requests are taken, and how many are under way."""
+        return {
+            "status": "ending" if self.is_ending else "ok",
+            "benchmark": self.environment.bench.benchmark.name,
+            "samples": len(self.environment.samples),
+            "episodes": self._count_open(),
+            "requests": self._at_work.total(),
+            "waiting": self._gate.count_waiting(),
+        }
+
+    def _count_open(self) -> int:
+        return sum(session.is_open for session in self._sessions.values())
+
+    # --------------------------------------------------------------------------- episodes
+
+    async def begin(self, client: str, episode: str, body: EpisodeBody) -> View:
+        """Begin an episode under an id that the client chose.
+
+        Raises:
+            ConflictError: The id is another episode's.
+            BusyError, ComeAgainError, UserError: It cannot be begun.
+        """
+        session = self._sessions.get(episode)
+        if session is None:
+            self.environment.find_sample(body.sample)
+            self._drop_idle()
+            if len(self._sessions) >= self.options.max_episodes:
+                self._make_room()
+            session = self._sessions[episode] = Session(body)
+            session.task = self._start(client, partial(self._begin, session))
+            session.task.add_done_callback(partial(self._forget_failed, episode))
+        elif session.body != body:
+            raise ConflictError(f"the episode {episode} is of another sample; choose another id")
+        elif session.requests:
+            raise ConflictError(f"the episode {episode} has turns already; read it, or go on")
+        return await self._await(session)
+
+    def _begin(self, session: Session) -> View:
+        play = self.environment.begin(session.body.sample, session.body.repeat)
+        session.play = play
+        return self._view(play, session, n_shown=0)
+
+    def _forget_failed(self, episode: str, task: asyncio.Task[View]) -> None:
+        if task.cancelled() or task.exception() is not None:
+            self._sessions.pop(episode, None)
+
+    async def go_on(self, client: str, episode: str, turn: int, body: TurnBody | EndBody) -> View:
+        """Take the completion of a turn, or the end in place of one.
+
+        Args:
+            client: Who asks.
+            episode: Its id.
+            turn: Which one it is, from 1.
+            body: The completion, or why there is none.
+
+        Raises:
+            ConflictError: It is not that turn's time, or it had another completion.
+            UnknownEpisodeError: There is no such episode.
+            BusyError, ComeAgainError: Not now.
+        """
+        session = self._find(episode)
+        n_known = len(session.requests)
+        if 1 <= turn <= n_known and session.requests[turn - 1] == body and turn == n_known:
+            return await self._await(session)  # it was sent before
+        if turn != n_known + 1 or not session.is_open:
+            state = "is over" if not session.is_open else f"waits for turn {n_known + 1}"
+            raise ConflictError(f"turn {turn} does not fit: the episode {episode} {state}")
+        if session.task is not None and not session.task.done():
+            raise ConflictError(f"the episode {episode} is at work on turn {n_known}")
+        task = self._start(client, partial(self._go_on, session, body))
+        session.requests.append(body)
+        session.task = task
+        return await self._await(session)
+
+    def _go_on(self, session: Session, body: TurnBody | EndBody) -> View:
+        play = session.play
+        assert play is not None
+        n_known = len(play.messages())
+        if isinstance(body, EndBody):
+            play.end(body.reason, body.error)
+        else:
+            play.step(body.completion.to_completion())
+        return self._view(play, session, n_shown=n_known + 1)
+
+    def _view(self, play: Play, session: Session, n_shown: int) -> View:
+        view = view_play(play, [] if play.is_over else play.messages()[n_shown:])
+        if play.is_over:
+            self.metrics.note_episode(play.rewarded())
+            session.play = None  # its pictures are of no more use
+        session.view = view
+        return view
+
+    async def _await(self, session: Session) -> View:
+        session.touched = time.monotonic()
+        assert session.task is not None
+        return await asyncio.shield(session.task)
+
+    def read(self, episode: str) -> View:
+        """What the last request of an episode was answered with.
+
+        Raises:
+            UnknownEpisodeError: There is no such episode.
+            ConflictError: It is at work.
+        """
+        session = self._find(episode)
+        if session.view is None or (session.task is not None and not session.task.done()):
+            raise ConflictError(f"the episode {episode} is at work; send its last request again")
+        session.touched = time.monotonic()
+        return session.view
+
+    def drop(self, episode: str) -> None:
+        """Forget an episode; whatever is under way for it comes to its end."""
+        self._sessions.pop(episode, None)
+
+    def _find(self, episode: str) -> Session:
+        if episode not in self._sessions:
+            raise UnknownEpisodeError(f"no episode {episode}: it was dropped, or never begun here")
+        return self._sessions[episode]
+
+    def _drop_idle(self) -> None:
+        oldest = time.monotonic() - self.options.idle_seconds
+        for name, session in list(self._sessions.items()):
+            is_at_work = session.task is not None and not session.task.done()
+            if session.touched < oldest and not is_at_work:
+                del self._sessions[name]
+
+    def _make_room(self) -> None:
+        """Forget the finished episode that was read longest ago.
+
+        Raises:
+            BusyError: None is finished.
+        """
+        finished = [name for name, session in self._sessions.items() if not session.is_open]
+        if not finished:
+            raise BusyError(f"{len(self._sessions)} episodes are under way; finish some, or wait")
+        del self._sessions[min(finished, key=lambda name: self._sessions[name].touched)]
+
+    # ------------------------------------------------------------------- without an episode
+
+    async def play(self, client: str, body: WholeBody) -> View:
+        """Scores and reward of an episode whose completions are all known.
+
+        Raises:
+            BusyError, ComeAgainError, UserError: Not now, or no such sample.
+        """
+        self.environment.find_sample(body.sample)
+        completions = [completion.to_completion() for completion in body.completions]
+        return await asyncio.shield(self._start(client, partial(self._play, body, completions)))
+
+    def _play(self, body: WholeBody, completions: list[Any]) -> View:
+        rewarded: Rewarded = self.environment.play(body.sample, completions, body.repeat).rewarded()
+        self.metrics.note_episode(rewarded)
+        return view_rewarded(rewarded)
+
+    async def score(self, client: str, body: AnswerBody) -> View:
+        """Scores of one answer.
+
+        Raises:
+            BusyError, ComeAgainError, UserError: Not now, or no such sample.
+        """
+        self.environment.find_sample(body.sample)
+        work = partial(self.environment.score, body.sample, body.completion)
+        return {"result": view_result((await asyncio.shield(self._start(client, work))).result)}
+
+    # ------------------------------------------------------------------------------- work
+
+    def _start(self, client: str, work: Callable[[], T]) -> asyncio.Task[T]:
+        """Have work done in a thread, for a client.
+
+        Raises:
+            BusyError: Too much is under way, by this client or by all.
+            ComeAgainError: The service ends.
+        """
+        if self.is_ending:
+            raise ComeAgainError("the service ends; ask again elsewhere")
+        most = self.options.max_requests
+        if self._at_work.total() >= most or self._at_work[client] >= max(1, most - most // 5):
+            raise BusyError(f"{self._at_work.total()} requests are under way; come again")
+        self._at_work[client] += 1
+        context = contextvars.copy_context()
+        context.run(CLIENT.set, client)
+        return asyncio.get_running_loop().create_task(
+            self._work(client, partial(context.run, work))
+        )
+
+    async def _work(self, client: str, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._at_work[client] -= 1
+            if not self._at_work[client]:
+                del self._at_work[client]

@@ -1,0 +1,133 @@
+"""What crosses the wire: bodies of requests, and what they are answered with, all of it JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rrvf.agent import STOP
+from rrvf.chat import Message, ToolCall, to_wire
+from rrvf.environment import Play
+from rrvf.rewards import Rewarded
+from rrvf.run_folder import to_json
+from rrvf.trajectories import Completion
+from rrvf.types import SampleResult
+
+MOST_CHARACTERS = 2_000_000
+"""Of a completion; code of more than a million is refused anyway."""
+MOST_TURNS = 1000
+
+EPISODE_ID = r"^[0-9A-Za-z_-]{1,64}$"
+
+Text = Annotated[str, Field(max_length=MOST_CHARACTERS)]
+SampleId = Annotated[str, Field(max_length=1000)]
+
+
+class Body(BaseModel):
+    """A request's body; what it does not know is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CallBody(Body):
+    """A tool call that the policy's own server took out of the text."""
+
+    id: Annotated[str, Field(max_length=256)] = ""
+    name: Annotated[str, Field(max_length=256)]
+    arguments: Text
+    """JSON, as the model wrote it."""
+
+
+class CompletionBody(Body):
+    """What the policy wrote in one turn."""
+
+    text: Text = ""
+    finish_reason: Literal["stop", "length", "tool_calls"] = "stop"
+    tool_calls: Annotated[tuple[CallBody, ...], Field(max_length=64)] = ()
+    output_tokens: Annotated[int, Field(ge=0)] | None = None
+
+    def to_completion(self) -> Completion:
+        """As the loop reads it."""
+        calls = tuple(ToolCall(call.id, call.name, call.arguments) for call in self.tool_calls)
+        return Completion(self.text, self.finish_reason, calls, output_tokens=self.output_tokens)
+
+
+class EpisodeBody(Body):
+    """Which episode to begin."""
+
+    sample: SampleId
+    repeat: Annotated[int, Field(ge=0)] = 0
+
+
+class TurnBody(Body):
+    """One completion."""
+
+    completion: CompletionBody
+
+
+class EndBody(Body):
+    """Why a policy does not go on."""
+
+    reason: Literal["token_budget", "time_budget", "policy_error"]
+    error: Annotated[str, Field(max_length=2000)] | None = None
+
+
+class WholeBody(EpisodeBody):
+    """An episode whose completions are all known."""
+
+    completions: Annotated[tuple[CompletionBody, ...], Field(max_length=MOST_TURNS)]
+
+
+class AnswerBody(Body):
+    """One answer, without a loop; ``null`` for none."""
+
+    sample: SampleId
+    completion: Text | None
+
+
+# ------------------------------------------------------------------------------- answers
+
+
+def view_play(play: Play, new_messages: list[Message]) -> dict[str, Any]:
+    """What a client is told of an episode after its beginning or a turn."""
+    last = play.turns[-1] if play.turns else None
+    native = play.environment.rules.native_calls
+    return {
+        "sample": play.sample.id,
+        "turn": len(play.turns),
+        "messages": to_wire(new_messages),
+        "max_tokens": play.tokens_left(),
+        "stop": list(STOP),
+        "tools": [play.environment.rules.tool.schema()] if native else [],
+        "malformed": list(last.malformed) if last else [],
+        "observations": [
+            {
+                "status": observation.status,
+                "text": observation.text,
+                "attached": observation.attached,
+                "teacher": observation.teacher,
+                "seconds": observation.seconds,
+            }
+            for observation in (last.observations if last else ())
+        ],
+        "stop_reason": play.stop_reason,
+        "outcome": view_rewarded(play.rewarded()) if play.is_over else None,
+    }
+
+
+def view_rewarded(rewarded: Rewarded) -> dict[str, Any]:
+    """Reward with its parts, and the result as ``results.jsonl`` has it; ``None`` is ``null``."""
+    return {
+        "stop_reason": rewarded.trajectory.stop_reason,
+        "turns": len(rewarded.trajectory.turns),
+        "reward": asdict(rewarded.reward),
+        "result": view_result(rewarded.outcome.result),
+    }
+
+
+def view_result(result: SampleResult) -> dict[str, Any]:
+    """A line of ``results.jsonl``, as its reader sees it."""
+    return json.loads(json.dumps(to_json(result)))
