@@ -1,8 +1,8 @@
 """The reward is the metric: one completion is worth the same, whoever asks what it is worth.
 
-``rrvf score``, ``rrvf eval`` in one turn and in several, the VLMEvalKit plugin and training's
-rewarder are given the same completions. Scores, status, pictures and what the judge is asked are
-equal, with references and with pictures alone.
+``rrvf score``, ``rrvf eval`` in one turn and in several, the VLMEvalKit plugin, training's rewarder
+and ``rrvf serve`` are given the same completions. Scores, status, pictures and what the judge is
+asked are equal, with references and with pictures alone.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ import pytest
 from rrvf.episodes import Trajectories
 from rrvf.run_folder import picture_name
 from rrvf.runs import JudgeOptions
+from rrvf.serving.client import EnvironmentClient
 from rrvf.trajectories import Trajectory
 from rrvf.types import Sample
 from tests.chat_server import ChatServer, Reply, Request, answer
 from tests.runs import lines_of, plot, rrvf
+from tests.served import served
 from training.data import load
 from training.settings import RewardArguments, WorldArguments
 from training.worlds import open_world
@@ -276,7 +278,44 @@ def _everywhere(
         found[f"training, {way}"] = _by_training(
             setting, data, tmp_path / way, judge, found[way][0]
         )
+    monkeypatch.setenv("RRVF_CACHE_DIR", str(tmp_path / "cache of the service"))
+    with served(setting.benchmark, "--data", data, *common) as service:
+        found["service, answers"] = _answers_of(service, completions), judge.taken()
+    monkeypatch.setenv("RRVF_CACHE_DIR", str(tmp_path / "cache of the service, episodes"))
+    with served(setting.benchmark, "--data", data, *common) as service:
+        kept, worths = Trajectories(tmp_path / "several turns"), found["several turns"][0]
+        found["service, episodes"] = _episodes_of(service, kept, worths), judge.taken()
     return found
+
+
+def _answers_of(service: EnvironmentClient, completions: Mapping[str, str]) -> dict[str, Worth]:
+    """Answers without a loop, over HTTP."""
+    return {name: worth_of(service.score(name, text)) for name, text in completions.items()}
+
+
+def _episodes_of(
+    service: EnvironmentClient, kept: Trajectories, worths: Mapping[str, Worth]
+) -> dict[str, Worth]:
+    """The episodes that evaluation has recorded, played over HTTP and sent as a whole."""
+    found: dict[str, Worth] = {}
+    for name in worths:
+        trajectory = _recorded(kept, Sample(name))
+        play = service.begin(name)
+        for turn in trajectory.turns:
+            view = play.step(turn.completion.text)
+            assert [told["text"] for told in view["observations"]] == [
+                observation.text for observation in turn.observations
+            ]
+        assert play.outcome["reward"]["vision"] == play.outcome["result"]["scores"]["gpt"]["value"]
+        texts = [turn.completion.text for turn in trajectory.turns]
+        whole = service.reward(name, texts)
+        assert _without_time(whole) == _without_time(play.outcome)
+        found[name] = worth_of(play.outcome["result"])
+    return found
+
+
+def _without_time(outcome: Mapping[str, Any]) -> dict[str, Any]:
+    return {**outcome, "result": {**outcome["result"], "seconds": 0}}
 
 
 def _by_plugin(

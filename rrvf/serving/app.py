@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import rrvf
 from rrvf.errors import RrvfError, UserError
+from rrvf.serving.client import CLIENT_HEADER
 from rrvf.serving.gate import ComeAgainError
 from rrvf.serving.service import (
     RETRY_SECONDS,
@@ -31,9 +32,6 @@ from rrvf.serving.wire import (
     TurnBody,
     WholeBody,
 )
-
-CLIENT_HEADER = "x-rrvf-client"
-"""Names who asks, where several programs share an address; renderers are shared out by it."""
 
 MOST_BODY = 8 * 2**20
 """Bytes of a request's body."""

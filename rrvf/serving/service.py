@@ -28,8 +28,8 @@ from rrvf.serving.wire import (
     EpisodeBody,
     TurnBody,
     WholeBody,
+    view_outcome,
     view_play,
-    view_result,
     view_rewarded,
 )
 
@@ -274,7 +274,7 @@ class Service:
         """
         self.environment.find_sample(body.sample)
         work = partial(self.environment.score, body.sample, body.completion)
-        return {"result": view_result((await asyncio.shield(self._start(client, work))).result)}
+        return {"result": view_outcome(await asyncio.shield(self._start(client, work)))}
 
     # ------------------------------------------------------------------------------- work
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,9 +12,9 @@ from rrvf.agent import STOP
 from rrvf.chat import Message, ToolCall, to_wire
 from rrvf.environment import Play
 from rrvf.rewards import Rewarded
-from rrvf.run_folder import to_json
+from rrvf.run_folder import picture_name, to_json
+from rrvf.scoring import Outcome
 from rrvf.trajectories import Completion
-from rrvf.types import SampleResult
 
 MOST_CHARACTERS = 2_000_000
 """Of a completion; code of more than a million is refused anyway."""
@@ -119,15 +119,16 @@ def view_play(play: Play, new_messages: list[Message]) -> dict[str, Any]:
 
 
 def view_rewarded(rewarded: Rewarded) -> dict[str, Any]:
-    """Reward with its parts, and the result as ``results.jsonl`` has it; ``None`` is ``null``."""
+    """Reward with its parts, and the result; what could not be measured is ``null``."""
     return {
         "stop_reason": rewarded.trajectory.stop_reason,
         "turns": len(rewarded.trajectory.turns),
         "reward": asdict(rewarded.reward),
-        "result": view_result(rewarded.outcome.result),
+        "result": view_outcome(rewarded.outcome),
     }
 
 
-def view_result(result: SampleResult) -> dict[str, Any]:
-    """A line of ``results.jsonl``, as its reader sees it."""
-    return json.loads(json.dumps(to_json(result)))
+def view_outcome(outcome: Outcome) -> dict[str, Any]:
+    """A line of ``results.jsonl``, pictures by the names that they have there."""
+    pictures = {side: picture_name(png) for side, png in outcome.pictures.items()}
+    return json.loads(json.dumps(to_json(replace(outcome.result, pictures=pictures))))

@@ -1,0 +1,58 @@
+"""The real command ``rrvf serve`` in a process of its own, on a port that was free."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rrvf.serving.client import EnvironmentClient
+
+_SECONDS = 60
+
+
+@dataclass
+class Served:
+    """A service that runs."""
+
+    process: subprocess.Popen[str]
+    url: str
+    told: list[str] = field(default_factory=list)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal, and wait for the end; returns the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(_SECONDS)
+
+
+@contextmanager
+def serving(*arguments: object, env: Mapping[str, str] | None = None) -> Iterator[Served]:
+    """The service, ready, until the context ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rrvf", "serve", *map(str, arguments), "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
+    )
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert url.startswith("http://"), f"rrvf serve did not start: exit {process.poll()}"
+        yield Served(process, url)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(_SECONDS)
+        process.stdout.close()
+
+
+@contextmanager
+def served(*arguments: object, **options: Any) -> Iterator[EnvironmentClient]:
+    """A client of a service that runs until the context ends."""
+    with serving(*arguments) as service, EnvironmentClient(service.url, **options) as client:
+        yield client
