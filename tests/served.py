@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from rrvf.serving.client import EnvironmentClient
@@ -22,7 +22,6 @@ class Served:
 
     process: subprocess.Popen[str]
     url: str
-    told: list[str] = field(default_factory=list)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal, and wait for the end; returns the exit status."""
@@ -31,10 +30,12 @@ class Served:
 
 
 @contextmanager
-def serving(*arguments: object, env: Mapping[str, str] | None = None) -> Iterator[Served]:
+def serving(
+    *arguments: object, port: object = 0, env: Mapping[str, str] | None = None
+) -> Iterator[Served]:
     """The service, ready, until the context ends."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "rrvf", "serve", *map(str, arguments), "--port", "0"],
+        [sys.executable, "-m", "rrvf", "serve", *map(str, arguments), "--port", str(port)],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, **(env or {})},
