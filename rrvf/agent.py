@@ -358,12 +358,12 @@ class Episode:
         if not native:
             parts: list[str | Picture] = []
             for observation, pictures in zip(observations, attachments, strict=True):
-                text = _format_response(observation)
+                text = format_response(observation)
                 parts += [f"<tool_response>{text}</tool_response>", *pictures]
             return [Message("user", tuple(parts))]
         # Endpoints take no pictures in the messages that answer their own calls.
         messages = [
-            Message("tool", (_format_response(observation),), tool_call_id=call.id)
+            Message("tool", (format_response(observation),), tool_call_id=call.id)
             for call, observation in zip(native, observations, strict=True)
         ]
         all_pictures = [picture for pictures in attachments for picture in pictures]
@@ -377,7 +377,7 @@ class Episode:
         return [self._to_picture(observation.picture)]
 
     def _to_picture(self, png: bytes) -> Picture:
-        return Picture(widen(bound_picture(png, self.settings.max_pixels)))
+        return to_picture(png, self.settings.max_pixels)
 
     def _count_tokens(self) -> int:
         return sum(_n_tokens(turn.completion) for turn in self._turns)
@@ -519,6 +519,11 @@ def respond(
 # ------------------------------------------------------------------------------------ pictures
 
 
+def to_picture(png: bytes, max_pixels: int) -> Picture:
+    """A picture as a policy is shown it: no larger, and no mere stripe."""
+    return Picture(widen(bound_picture(png, max_pixels)))
+
+
 def widen(png: bytes) -> bytes:
     """A picture that is a mere stripe gets white beside it.
 
@@ -542,7 +547,8 @@ def widen(png: bytes) -> bytes:
 # --------------------------------------------------------------------------------------- texts
 
 
-def _format_response(observation: Observation) -> str:
+def format_response(observation: Observation) -> str:
+    """What the policy reads of an observation, without the tags around it."""
     head = "---Comments:" if observation.status == "ok" else "---Error:"
     return f"{head}\n{_RESPONSE_TAG.sub('', observation.text)}"
 

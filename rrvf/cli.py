@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, redirect_stdout
+from contextlib import ExitStack, closing, contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
@@ -197,6 +197,8 @@ def serve(
     rules: RuleOptions,
     judge: JudgeOptions,
     reward: RewardOptions,
+    executor: Where = "local",
+    ray_address: RayAddress = None,
 ) -> None:
     """Let trainers elsewhere play episodes over HTTP: pictures, rewards with their parts, scores.
 
@@ -207,8 +209,14 @@ def serve(
 
     read_token(service)  # what is missing is told before anything is started
     options = replace(run, judge=judge)
-    with open_environment(benchmark, options, rules, reward) as environment:
+    with ExitStack() as stack:
+        environment = stack.enter_context(open_environment(benchmark, options, rules, reward))
         bench = environment.bench
+        if executor == "ray":
+            from rrvf.ray_drawer import open_ray_drawer
+
+            drawer = open_ray_drawer(benchmark, options, bench, ray_address)
+            environment = environment.with_drawer(stack.enter_context(drawer))
         _tell(*bench.lacks(), f"{len(environment.samples)} samples of {bench.benchmark.name}")
         serve(environment, service, run.workers, typer.echo)
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rrvf.agent import AgentSettings, Episode, respond
+from rrvf.agent import AgentSettings, Episode, ToolRequest, respond
 from rrvf.bench import Bench
 from rrvf.benchmarks import find_benchmark
 from rrvf.benchmarks.benchmark import Benchmark
@@ -26,7 +26,7 @@ from rrvf.rewards import Rewarded, Rewarder, read_rewards
 from rrvf.runs import build_rules, open_run, open_teacher_of
 from rrvf.scoring import Outcome, add_hash
 from rrvf.teacher import Teacher
-from rrvf.trajectories import Completion, StopReason, Trajectory, Turn
+from rrvf.trajectories import Completion, Observation, StopReason, Trajectory, Turn
 from rrvf.types import Sample
 
 
@@ -121,6 +121,21 @@ class Environment:
         if not play.is_over:
             play.end("token_budget")
         return play
+
+    def observe(self, sample_id: str, code: str) -> Observation:
+        """What a call with some code is answered by, wherever in an episode it stands.
+
+        For loops that are not ours and keep no episode; ours is :meth:`begin`.
+
+        Raises:
+            UserError: There is no such sample, or no space left.
+            HarnessError: It cannot be drawn, through no fault of the code.
+        """
+        sample = self.find_sample(sample_id)
+        with boundary(f"rendering for {sample.id}"):
+            target = self.bench.target(sample)
+            episode = Episode(sample.id, sample.prompt, target, self.rules)
+            return respond(ToolRequest(code), sample, self.bench, self.teacher, episode)
 
     def score(self, sample_id: str, completion: str | None) -> Outcome:
         """Score one answer as ``rrvf score`` does; failures of ours are unscored, never raised.

@@ -30,17 +30,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from rrvf.bench import Scoring
+from rrvf.bench import Bench, Scoring
 from rrvf.benchmarks import find_benchmark
 from rrvf.episodes import LoopScoring
 from rrvf.errors import HarnessError, RrvfError, SetupError, UserError, boundary
 from rrvf.evaluate import score_item
+from rrvf.kinds.kind import Drawn, Script
 from rrvf.renderers import cache
 from rrvf.run_folder import ensure_token
 from rrvf.runs import JudgeOptions, LoopOptions, RunOptions, open_episodes, open_run
 from rrvf.scoring import Item, Outcome, make_unscored
 from rrvf.trajectories import Trajectory
-from rrvf.types import Sample
+from rrvf.types import Pictures, Sample
 
 Build = Callable[[], AbstractContextManager[Scoring]]
 """Opens on a node what scores there. It is pickled: a module's function, with its options."""
@@ -81,7 +82,7 @@ class RayExecutor:
         """
         if not items:
             return
-        with _connect(self.address) as ray:
+        with connect(self.address) as ray:
             crew = _Crew(ray, self.build, scoring, items, workers)
             try:
                 yield from crew.outcomes()
@@ -90,7 +91,7 @@ class RayExecutor:
 
 
 @contextmanager
-def _connect(address: str | None) -> Generator[Any]:
+def connect(address: str | None) -> Generator[Any]:
     """The module ``ray``, connected; a connection that is there already is used and left."""
     # Under "uv run" Ray would copy the working folder, whatever lies in it, to every node.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
@@ -165,7 +166,7 @@ def build_executor(
     run = None if loop is None or out is None else ensure_token(out)
     assets = find_benchmark(benchmark).find_assets(options.data)
     arguments = (
-        _fit_to_slot(replace(options, assets=assets)),
+        fit_to_slot(replace(options, assets=assets)),
         _fit_loop_to_slot(options, loop),
         run,
     )
@@ -173,7 +174,8 @@ def build_executor(
     return RayExecutor(build, address)
 
 
-def _fit_to_slot(options: RunOptions) -> RunOptions:
+def fit_to_slot(options: RunOptions) -> RunOptions:
+    """The options of a slot, which draws one thing at a time and is sent its samples."""
     judge = options.judge
     if judge is not None:
         judge = _make_absolute(replace(judge, concurrency=-(-judge.concurrency // options.workers)))
@@ -301,6 +303,23 @@ class Slot:
                 return Parts(score_item(item, scoring), trajectories.new)
         except UserError as error:
             return Refusal(f"{platform.node()}: {error}")
+
+    def draw(self, script: Script, pictures: Pictures) -> Drawn:
+        """Execute code; nothing is scored here."""
+        return self._find_bench().kind.draw(script, pictures)
+
+    def draw_target(self, parcel: Parcel, pictures: Pictures) -> Drawn | Refusal:
+        """What answers to a sample are compared with."""
+        try:
+            with _unpack(parcel) as (sample, _):
+                return self._find_bench().kind.draw_target(sample, pictures)
+        except RrvfError as error:
+            return Refusal(str(error))
+
+    def _find_bench(self) -> Bench:
+        scoring = self._scoring
+        assert isinstance(scoring, Bench)
+        return scoring
 
     def close(self) -> None:
         """End what is under way."""
@@ -445,7 +464,7 @@ class _Crew:
         sample = item[0]
         loop = self._loop
         trajectory = None if loop is None else loop.trajectories.find(sample.id, loop.key(sample))
-        return Parcel(item, _read_image(sample), trajectory)
+        return Parcel(item, read_image(sample), trajectory)
 
     # ------------------------------------------------------------------- taking up
 
@@ -524,7 +543,7 @@ def _is_suspect(task: _Task) -> bool:
     return task.losses == LOSSES - 1
 
 
-def _read_image(sample: Sample) -> bytes | None:
+def read_image(sample: Sample) -> bytes | None:
     """A picture that cannot be read fails where it is used, as it would here."""
     with suppress(OSError):
         return None if sample.image is None else sample.image.read_bytes()

@@ -15,6 +15,9 @@ from rrvf.serving.client import EnvironmentClient
 
 _SECONDS = 60
 
+PYTHON = os.environ.get("RRVF_SERVE_PYTHON", sys.executable)
+"""Of the environment that draws, where this one cannot."""
+
 
 @dataclass
 class Served:
@@ -35,7 +38,7 @@ def serving(
 ) -> Iterator[Served]:
     """The service, ready, until the context ends."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "rrvf", "serve", *map(str, arguments), "--port", str(port)],
+        [PYTHON, "-m", "rrvf", "serve", *map(str, arguments), "--port", str(port)],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, **(env or {})},

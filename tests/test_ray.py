@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from tests.runs import (
     wait_for_lines,
     write_data,
 )
+from tests.served import served
 
 pytestmark = [
     pytest.mark.slow,
@@ -193,6 +195,29 @@ def test_a_lost_nodes_items_are_scored_elsewhere(tmp_path: Path, cluster: Cluste
     assert told.splitlines()[:3] == done.stdout.splitlines()[:3]
     pictures = {path.name for path in (out / "renderings").iterdir()}
     assert pictures == {path.name for path in (tmp_path / "local" / "renderings").iterdir()}
+
+
+def test_a_service_draws_on_nodes_and_survives_one(tmp_path: Path, cluster: Cluster) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "s.py").write_text(plot("a title", SLOW))
+    arguments = ("chartmimic", "--data", tmp_path / "data", "--reward-vision", "text=1")
+    answers = [fenced(plot(f"title {number}", SLOW)) for number in range(8)]
+    second = cluster.add()
+    with (
+        served(*arguments, "--workers", 2, *on(cluster)) as service,
+        ThreadPoolExecutor(8) as threads,
+    ):
+        waiting = [threads.submit(service.score, "s", text) for text in answers]
+        assert wait_for(second.draws), "both nodes take part"
+        second.kill()
+        found = [future.result() for future in waiting]
+    with served(*arguments) as local:
+        expected = [local.score("s", text) for text in answers]
+    for results in (found, expected):
+        for result in results:
+            del result["seconds"]
+    assert found == expected
+    assert {result["status"] for result in found} == {"ok"}
 
 
 # -------------------------------------------------------------------------------- episodes

@@ -376,18 +376,13 @@ def test_a_single_drawing_waits_for_few_others(service: Served) -> None:
             thread.start()
         while busy.read_health()["waiting"] < 25:
             time.sleep(0.01)
-        before = _count_drawings(service)
+        before = single.count("rrvf_renders_total")
         single.score("tides", fenced(plot("Single")))
-        between = _count_drawings(service) - before
+        between = single.count("rrvf_renders_total") - before
         for thread in threads:
             thread.join()
     # Its own two, answer and reference, each after two places' drawings and one of the other's.
     assert between <= 12
-
-
-def _count_drawings(service: Served) -> float:
-    lines = httpx.get(f"{service.url}/metrics").text.splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith("rrvf_renders_total"))
 
 
 def test_more_than_it_takes_on_is_sent_away(data: Path) -> None:

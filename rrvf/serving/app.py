@@ -27,6 +27,7 @@ from rrvf.serving.service import (
 from rrvf.serving.wire import (
     EPISODE_ID,
     AnswerBody,
+    CodeBody,
     EndBody,
     EpisodeBody,
     TurnBody,
@@ -117,6 +118,11 @@ def _add_answers(app: FastAPI, service: Service) -> None:
     async def reward(body: WholeBody, client: Client) -> dict[str, Any]:
         """Scores and reward of an episode whose completions are all known."""
         return await service.play(client, body)
+
+    @app.post("/observations", tags=["answers"])
+    async def observe(body: CodeBody, client: Client) -> dict[str, Any]:
+        """What a call with some code is answered by, for loops that keep no episode here."""
+        return await service.observe(client, body)
 
     @app.post("/scores", tags=["answers"])
     async def score(body: AnswerBody, client: Client) -> dict[str, Any]:

@@ -14,6 +14,7 @@ again, an episode of a service that was started anew in the meantime.
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -91,6 +92,11 @@ class EnvironmentClient:
         """What the service says of itself, ready or not."""
         return self._http.get("/health").json()
 
+    def count(self, name: str) -> float:
+        """A figure of the service's metrics, over all its labels."""
+        rows = self._http.get("/metrics").text.splitlines()
+        return sum(float(row.split()[-1]) for row in rows if re.match(rf"{name}[ {{]", row))
+
     def list_samples(self) -> list[str]:
         """The ids of all samples."""
         ids: list[str] = []
@@ -125,6 +131,17 @@ class EnvironmentClient:
             "completions": [to_completion(completion) for completion in completions],
         }
         return self.request("POST", "/rewards", body)
+
+    def observe(self, sample: str, code: str) -> View:
+        """What a call with some code is answered by, for loops that keep no episode.
+
+        Returns:
+            ``status``, ``text``, and ``content``: the parts of a message, a picture among them.
+
+        Raises:
+            UserError, HarnessError: As :meth:`begin`; the latter also where it cannot be drawn.
+        """
+        return self.request("POST", "/observations", {"sample": sample, "code": code})
 
     def score(self, sample: str, completion: str | None) -> View:
         """The result of one answer, as a line of ``results.jsonl`` has it.

@@ -24,12 +24,14 @@ from rrvf.serving.gate import CLIENT, ComeAgainError, FairGate, GatedDrawer
 from rrvf.serving.metrics import Metrics
 from rrvf.serving.wire import (
     AnswerBody,
+    CodeBody,
     EndBody,
     EpisodeBody,
     TurnBody,
     WholeBody,
     view_outcome,
     view_play,
+    view_response,
     view_rewarded,
 )
 
@@ -265,6 +267,18 @@ class Service:
         rewarded: Rewarded = self.environment.play(body.sample, completions, body.repeat).rewarded()
         self.metrics.note_episode(rewarded)
         return view_rewarded(rewarded)
+
+    async def observe(self, client: str, body: CodeBody) -> View:
+        """What a call with some code is answered by.
+
+        Raises:
+            BusyError, ComeAgainError, UserError: Not now, or no such sample.
+            HarnessError: It cannot be drawn, through no fault of the code.
+        """
+        self.environment.find_sample(body.sample)
+        work = partial(self.environment.observe, body.sample, body.code)
+        observation = await asyncio.shield(self._start(client, work))
+        return view_response(observation, self.environment.rules.max_pixels)
 
     async def score(self, client: str, body: AnswerBody) -> View:
         """Scores of one answer.

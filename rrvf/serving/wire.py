@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rrvf.agent import STOP
+from rrvf.agent import STOP, format_response, to_picture
 from rrvf.chat import Message, ToolCall, to_wire
 from rrvf.environment import Play
 from rrvf.rewards import Rewarded
 from rrvf.run_folder import picture_name, to_json
 from rrvf.scoring import Outcome
-from rrvf.trajectories import Completion
+from rrvf.trajectories import Completion, Observation
 
 MOST_CHARACTERS = 2_000_000
 """Of a completion; code of more than a million is refused anyway."""
@@ -81,6 +81,13 @@ class WholeBody(EpisodeBody):
     completions: Annotated[tuple[CompletionBody, ...], Field(max_length=MOST_TURNS)]
 
 
+class CodeBody(Body):
+    """Code to be drawn for a sample, as in a call."""
+
+    sample: SampleId
+    code: Text
+
+
 class AnswerBody(Body):
     """One answer, without a loop; ``null`` for none."""
 
@@ -104,18 +111,31 @@ def view_play(play: Play, new_messages: list[Message]) -> dict[str, Any]:
         "tools": [play.environment.rules.tool.schema()] if native else [],
         "malformed": list(last.malformed) if last else [],
         "observations": [
-            {
-                "status": observation.status,
-                "text": observation.text,
-                "attached": observation.attached,
-                "teacher": observation.teacher,
-                "seconds": observation.seconds,
-            }
-            for observation in (last.observations if last else ())
+            _view_observation(observation) for observation in (last.observations if last else ())
         ],
         "stop_reason": play.stop_reason,
         "outcome": view_rewarded(play.rewarded()) if play.is_over else None,
     }
+
+
+def _view_observation(observation: Observation) -> dict[str, Any]:
+    return {
+        "status": observation.status,
+        "text": observation.text,
+        "attached": observation.attached,
+        "teacher": observation.teacher,
+        "seconds": observation.seconds,
+    }
+
+
+def view_response(observation: Observation, max_pixels: int) -> dict[str, Any]:
+    """What a call is answered by, as the content of a message in OpenAI's form."""
+    shows = observation.attached and observation.picture is not None
+    picture = [to_picture(observation.picture or b"", max_pixels)] if shows else []
+    message = Message("tool", (format_response(observation), *picture))
+    content = to_wire([message])[0]["content"]
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return {**_view_observation(observation), "content": parts}
 
 
 def view_rewarded(rewarded: Rewarded) -> dict[str, Any]:
