@@ -203,6 +203,10 @@ def _import_plotting() -> tuple[dict[str, Any], Execute]:
     Returns:
         Versions of the packages, and what a fork does with a request.
     """
+    from . import packages
+
+    packages.load()
+
     from . import preload
 
     return preload.load(), preload.execute
