@@ -18,6 +18,7 @@ colors     how the colours of drawn objects are read
 install    which functions are wrapped
 packages   what is imported before the first fork
 preload    what the forks inherit: all of that, warmed up, and the recorder
+memory     the heap, made ready to be shared
 confine    namespaces, Landlock, seccomp, limits, privileges
 integrity  which functions a script must leave alone, and putting back what it may have changed
 wire       framing
