@@ -102,6 +102,8 @@ def cost_of_rrvf(items: list[Item], work: Path, name: str, workers: int, *option
     command = [sys.executable, "-m", "rrvf", "score", "chartmimic", "--data", str(data)]
     command += ["--predictions", str(predictions), "--out", str(work / name)]
     environment = {**os.environ, "RRVF_CACHE_DIR": str(work / "cache")}
+    # Set, every run would compile what no installer has compiled; nobody's second run does that.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command += ["--workers", str(workers), *options]
     return measure(command, stdout=-3, stderr=-3, env=environment)
 

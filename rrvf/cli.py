@@ -508,6 +508,9 @@ def _one_line(text: str) -> str:
 
 def _progress(results: Iterator[T], total: int, label: str = "scoring") -> Iterator[T]:
     """A bar on stderr with the rate and the time left; nothing where no terminal shows it."""
+    if not _may_be_terminal():
+        yield from results
+        return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -531,6 +534,12 @@ def _progress(results: Iterator[T], total: int, label: str = "scoring") -> Itera
             speed = bar.tasks[0].speed
             bar.update(task, advance=1, rate=f"{speed:.1f}/s" if speed else "")
             yield result
+
+
+def _may_be_terminal() -> bool:
+    """Whether rich could take stderr for a terminal; loading it to be told no takes a while."""
+    names = ("FORCE_COLOR", "TTY_COMPATIBLE")
+    return sys.stderr.isatty() or any(os.environ.get(name) for name in names)
 
 
 @contextmanager

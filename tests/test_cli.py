@@ -587,6 +587,22 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert done.stdout.strip()
 
 
+def test_scoring_charts_loads_nothing_for_pages(small: list[Any]) -> None:
+    code = (
+        "import sys\nfrom rrvf.cli import main\n"
+        f"sys.argv = ['rrvf', *{[str(argument) for argument in small]}]\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    modules = set(done.stderr.split())
+    assert "rrvf.kinds.page" in modules
+    slow = {"rrvf.renderers.page", "asyncio", "scipy.optimize", "pandas", "matplotlib", "rich"}
+    assert not slow & modules
+
+
 def test_help_names_the_commands_and_options(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     assert call("--version").out == f"{package.__version__}\n"

@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from PIL import Image
 
@@ -18,11 +18,12 @@ from rrvf.pictures import read_png, size_of_png
 from rrvf.renderers.browser import DRAWING_ARGUMENTS
 from rrvf.renderers.glyphs import Medium
 from rrvf.renderers.memo import MOST_BYTES
-from rrvf.renderers.page import PageLimits, PageRenderer, source_hash
-from rrvf.renderers.web_assets import GREY
 from rrvf.scorers.pages import PAGE_SCORERS
 from rrvf.scorers.scorer import Scorer
 from rrvf.types import Language, PageRendering, Pictures, Sample, Status
+
+if TYPE_CHECKING:  # asyncio and the means of the network; who scores charts has no use for them
+    from rrvf.renderers.page import PageRenderer
 
 NO_TAILWIND = (
     "pages that ask for Tailwind stay bare, on both sides; to install it: rrvf setup-browser"
@@ -59,6 +60,8 @@ class PageKind(Kind):
     @contextmanager
     def open(cls, options: RendererOptions) -> Generator[PageKind]:
         """The kind with its browser, which runs as long as the context lasts."""
+        from rrvf.renderers.page import PageLimits, PageRenderer
+
         with PageRenderer(
             options.browser,
             options.workers,
@@ -103,6 +106,8 @@ class PageKind(Kind):
 
     def protocol(self) -> Mapping[str, Any]:
         """What it is compared with, window, limits, and a hash of the renderer's source."""
+        from rrvf.renderers.page import source_hash
+
         limits = self.renderer.limits
         return {
             "reference": self.reference,
@@ -150,6 +155,8 @@ def _complete_assets(options: RendererOptions) -> Mapping[str, bytes]:
 
 @cache
 def _make_placeholder() -> bytes:
+    from rrvf.renderers.web_assets import GREY
+
     file = io.BytesIO()
     Image.new("RGB", PLACEHOLDER_SIZE, GREY).save(file, "PNG")
     return file.getvalue()

@@ -37,6 +37,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rrvf.scorers.assignment import solve_assignment
 from rrvf.scorers.color import ciede2000, lab_of_rgb
 from rrvf.types import Mode, PageRendering, Score, TextBlock
 
@@ -255,7 +256,7 @@ def match_blocks(
         rows, columns = _merge_neighbours(rows, columns, similarities)
     table = similarities.table(rows, columns)
     costs = _add_context(-table) if mode == "official" else _add_distance(-table, rows, columns)
-    best = zip(*_assign(costs), strict=True)
+    best = zip(*solve_assignment(costs), strict=True)
     cells = [(i, j) for i, j in best if table[i, j] >= MIN_SIMILARITY]
     used_rows, used_columns = {i for i, _ in cells}, {j for _, j in cells}
     return Matching(
@@ -453,15 +454,8 @@ def _bound_merges(own_blocks: Sequence[Block], other_blocks: Sequence[Block]) ->
 # ------------------------------------------------------------------------------- the assignment
 
 
-def _assign(costs: Floats) -> tuple[list[int], list[int]]:
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(costs)
-    return rows.tolist(), columns.tolist()
-
-
 def _list_best_costs(costs: Floats) -> list[float]:
-    return costs[_assign(costs)].tolist()
+    return costs[solve_assignment(costs)].tolist()
 
 
 def _add_context(costs: Floats) -> Floats:

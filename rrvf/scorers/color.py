@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rrvf.scorers.assignment import solve_assignment
 from rrvf.scorers.matching import PERFECT, both_empty, f1_score
 from rrvf.types import Color, Drawing, Mode, Score
 
@@ -91,12 +92,10 @@ def _match_role(
     reference: Sequence[Color], generated: Sequence[Color]
 ) -> tuple[list[dict[str, Any]], Sequence[Color], Sequence[Color]]:
     """As :func:`match_colors`, for the colours of one function."""
-    from scipy.optimize import linear_sum_assignment
-
     if not reference or not generated:
         return [], reference, generated
     table = similarities([c.value for c in reference], [c.value for c in generated])
-    rows, columns = linear_sum_assignment(table, maximize=True)
+    rows, columns = solve_assignment(table, maximize=True)
     pairs: list[dict[str, Any]] = [
         {
             "role": reference[row].role,
@@ -104,12 +103,12 @@ def _match_role(
             "rendering": generated[column].value,
             "similarity": float(table[row, column]),
         }
-        for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
+        for row, column in zip(rows, columns, strict=True)
     ]
     return pairs, _drop_places(reference, rows), _drop_places(generated, columns)
 
 
-def _drop_places(colors: Sequence[Color], places: NDArray[Any]) -> list[Color]:
+def _drop_places(colors: Sequence[Color], places: Sequence[int]) -> list[Color]:
     is_free = np.ones(len(colors), dtype=bool)
     is_free[places] = False
     return [color for color, stays in zip(colors, is_free, strict=True) if stays]

@@ -7,6 +7,7 @@ import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -164,6 +165,7 @@ def host_environment() -> dict[str, Any]:
     }
 
 
+@cache
 def version(name: str) -> str:
     """The version of an installed package, this one included."""
     return rrvf.__version__ if name == "rrvf" else metadata.version(name)

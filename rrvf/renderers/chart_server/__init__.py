@@ -16,7 +16,9 @@ plan       where the official scorer would cut into the source, found out before
 recorder   what is noted, and the wrapper that notes it
 colors     how the colours of drawn objects are read
 install    which functions are wrapped
-preload    what is imported before the first fork
+packages   what is imported before the first fork
+preload    what the forks inherit: all of that, warmed up, and the recorder
+memory     the heap, made ready to be shared
 confine    namespaces, Landlock, seccomp, limits, privileges
 integrity  which functions a script must leave alone, and putting back what it may have changed
 wire       framing

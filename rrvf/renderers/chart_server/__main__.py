@@ -35,9 +35,11 @@ def start() -> None:
     shelf.record()
     load_package()
     import importlib
+    import os
 
     server = importlib.import_module(f"{NAME}.server")
-    sys.exit(server.main(sys.argv[1:], shelf))
+    code = server.main(sys.argv[1:], shelf)
+    os._exit(code)  # nothing is left to do, and to take all packages apart takes long
 
 
 if __name__ == "__main__":

@@ -236,9 +236,12 @@ class Shelf:
 
     def _keep(self, loading: "LoadingModule", snapshot: "dict[str, Any]") -> None:
         """The module has been executed; what it put beside itself comes and goes with it."""
-        names_under_way = {other.name for other in self._stack}
-        for name in self._modules.keys() - snapshot.keys() - self._entries.keys() - names_under_way:
-            if name != loading.name and not name.startswith(SHARED_BY_CYTHON):
+        names_under_way = {loading.name, *(other.name for other in self._stack)}
+        new_names = [
+            name for name in self._modules if name not in self._entries and name not in snapshot
+        ]
+        for name in new_names:
+            if name not in names_under_way and not name.startswith(SHARED_BY_CYTHON):
                 self._entries[name] = LoadedModule(name, self._modules[name], (loading.name,), [])
                 loading.imports.append(name)
         module = self._modules.get(loading.name)

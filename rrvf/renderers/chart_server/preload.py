@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
-import importlib
 import json
 import platform
 import sys
@@ -17,32 +16,8 @@ from collections.abc import Generator
 from types import ModuleType
 from typing import Any
 
-from . import child, colors, figure_texts, install, integrity, plan, recorder, wire
+from . import child, colors, figure_texts, install, integrity, packages, plan, recorder, wire
 
-REQUIRED = ("matplotlib", "numpy")
-PRELOADED = (
-    "numpy",
-    "pandas",
-    "scipy",
-    "scipy.stats",
-    "scipy.interpolate",
-    "scipy.ndimage",
-    "scipy.signal",
-    "scipy.cluster.hierarchy",
-    "matplotlib.pyplot",
-    "matplotlib.backends.backend_agg",
-    "matplotlib.backends.backend_pdf",
-    "matplotlib.gridspec",
-    "matplotlib.tri",
-    "matplotlib.sankey",
-    "matplotlib.table",
-    "mpl_toolkits.mplot3d",
-    "networkx",
-    "squarify",
-    "matplotlib_venn",
-    "seaborn",
-    "pypdfium2",
-)
 VERSIONS = (
     *("matplotlib", "numpy", "scipy", "pandas", "seaborn", "networkx", "squarify"),
     *("matplotlib_venn", "PIL"),
@@ -65,7 +40,7 @@ def load() -> dict[str, Any]:
     Returns:
         Versions, fonts and interpreter, for the record of a run.
     """
-    missing_names = [name for name in PRELOADED if not _can_import(name)]
+    missing_names = packages.load()
     _warm_up()
     _INHERITANCE.recorder = recorder.Recorder()
     install.install(_INHERITANCE.recorder)
@@ -74,16 +49,6 @@ def load() -> dict[str, Any]:
     modules = [child, colors, figure_texts, integrity, plan, recorder, wire]
     _INHERITANCE.guard = integrity.Guard(modules)
     return _describe_environment(missing_names)
-
-
-def _can_import(name: str) -> bool:
-    try:
-        importlib.import_module(name)
-    except ImportError:
-        if name in REQUIRED:
-            raise
-        return False
-    return True
 
 
 def _warm_up() -> None:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import confine, explain, surroundings, usage, wire
+from . import confine, explain, memory, surroundings, usage, wire
 from .modules import Shelf, Store
 
 Execute = Callable[[int, int, str], None]
@@ -203,6 +203,10 @@ def _import_plotting() -> tuple[dict[str, Any], Execute]:
     Returns:
         Versions of the packages, and what a fork does with a request.
     """
+    from . import packages
+
+    packages.load()
+
     from . import preload
 
     return preload.load(), preload.execute
@@ -396,6 +400,7 @@ class Server:
 
     def serve(self) -> None:
         """Until the host hangs up."""
+        memory.fill_gaps()
         gc.freeze()
         gc.enable()
         self._selector.register(self._host, selectors.EVENT_READ, None)
