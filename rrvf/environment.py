@@ -24,7 +24,7 @@ from rrvf.kinds.kind import Drawer
 from rrvf.options import RewardOptions, RuleOptions, RunOptions
 from rrvf.rewards import Rewarded, Rewarder, read_rewards
 from rrvf.runs import build_rules, open_run, open_teacher_of
-from rrvf.scoring import Outcome, add_hash
+from rrvf.scoring import Outcome, add_hash, make_unscored
 from rrvf.teacher import Teacher
 from rrvf.trajectories import Completion, Observation, StopReason, Trajectory, Turn
 from rrvf.types import Sample
@@ -86,14 +86,14 @@ class Environment:
             repeat: Which of several episodes of the sample it is.
 
         Raises:
-            UserError: There is no such sample, or no space left.
+            UserError: There is no such sample.
         """
         sample = self.find_sample(sample_id)
         try:
             with boundary(f"preparing {sample.id}"):
                 target = self.bench.target(sample)
                 episode = Episode(sample.id, sample.prompt, target, self.rules, repeat)
-        except HarnessError as error:
+        except (HarnessError, UserError) as error:
             failure = Trajectory(sample.id, (), "harness_error", error=str(error), repeat=repeat)
             return Play(self, sample, failure)
         return Play(self, sample, episode)
@@ -128,22 +128,29 @@ class Environment:
         For loops that are not ours and keep no episode; ours is :meth:`begin`.
 
         Raises:
-            UserError: There is no such sample, or no space left.
+            UserError: There is no such sample.
             HarnessError: It cannot be drawn, through no fault of the code.
         """
         sample = self.find_sample(sample_id)
-        with boundary(f"rendering for {sample.id}"):
-            target = self.bench.target(sample)
-            episode = Episode(sample.id, sample.prompt, target, self.rules)
-            return respond(ToolRequest(code), sample, self.bench, self.teacher, episode)
+        try:
+            with boundary(f"rendering for {sample.id}"):
+                target = self.bench.target(sample)
+                episode = Episode(sample.id, sample.prompt, target, self.rules)
+                return respond(ToolRequest(code), sample, self.bench, self.teacher, episode)
+        except UserError as error:
+            raise HarnessError(str(error)) from error
 
     def score(self, sample_id: str, completion: str | None) -> Outcome:
         """Score one answer as ``rrvf score`` does; failures of ours are unscored, never raised.
 
         Raises:
-            UserError: There is no such sample, or no space left.
+            UserError: There is no such sample.
         """
-        return score_item((self.find_sample(sample_id), completion), self.bench)
+        item = (self.find_sample(sample_id), completion)
+        try:
+            return score_item(item, self.bench)
+        except UserError as error:  # of this machine: it is no mistake in the answer
+            return Outcome(make_unscored(item, self.bench.names(), HarnessError(str(error))))
 
 
 @dataclass
@@ -198,7 +205,6 @@ class Play:
 
         Raises:
             ValueError: The episode is over.
-            UserError: Nothing can be drawn or asked any more.
         """
         episode = self._require_open()
         if isinstance(completion, str):
@@ -207,7 +213,7 @@ class Play:
         try:
             with boundary(f"rendering for {self.sample.id}"):
                 self._answer(episode, completion)
-        except HarnessError as error:
+        except (HarnessError, UserError) as error:  # the renderer's, too: it is not the policy's
             episode.end("harness_error", str(error))
         limit = self.environment.rules.max_seconds
         if not self.is_over and limit is not None and time.monotonic() - self._begun >= limit:

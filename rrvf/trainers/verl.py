@@ -131,7 +131,7 @@ def compute_score(
     *,
     service: str,
     token_variable: str | None = None,
-    unmeasured: float = 0.0,
+    unscored: float = 0.0,
     **_: Any,
 ) -> dict[str, float]:
     """The reward of a conversation, and its parts as further figures.
@@ -144,8 +144,8 @@ def compute_score(
         extra_info: ``sample``, and what :class:`RenderAgentLoop` kept.
         service: Address of the service.
         token_variable: Environment variable with its token.
-        unmeasured: The reward of what could not be measured, for which verl knows no word. The
-            figure ``measured`` is then 0; watch its mean.
+        unscored: The reward of what could not be measured, for which verl knows no word. The
+            figure ``unscored`` is then 1; watch its mean.
     """
     completions = extra_info.get(COMPLETIONS) or split_turns(solution_str)
     try:
@@ -153,17 +153,17 @@ def compute_score(
         outcome = client.reward(extra_info["sample"], list(completions))
     except HarnessError as error:
         _log.warning("no reward for %s: %s", extra_info["sample"], error)
-        return _to_figures({}, unmeasured)
+        return _to_figures({}, unscored)
     if outcome["reward"]["total"] is None:
         _log.warning("no reward for %s: %s", extra_info["sample"], outcome["reward"]["reason"])
-    return _to_figures(outcome["reward"], unmeasured)
+    return _to_figures(outcome["reward"], unscored)
 
 
-def _to_figures(reward: Mapping[str, Any], unmeasured: float) -> dict[str, float]:
+def _to_figures(reward: Mapping[str, Any], unscored: float) -> dict[str, float]:
     parts = {name: reward.get(name) or 0.0 for name in ("vision", "format", "tool")}
     total = reward.get("total")
-    score = unmeasured if total is None else total
-    return {"score": score, "measured": float(total is not None), **parts}
+    score = unscored if total is None else total
+    return {"score": score, "unscored": float(total is None), **parts}
 
 
 def split_turns(text: str) -> list[str]:

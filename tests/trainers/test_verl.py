@@ -120,7 +120,7 @@ def test_the_reward_is_that_of_evaluation(config: Any, client: EnvironmentClient
         found = score("rrvf", text, "", {"sample": "tides", **info})
         assert found == {
             "score": expected["total"],
-            "measured": 1.0,
+            "unscored": 0.0,
             "vision": expected["vision"],
             "format": expected["format"],
             "tool": expected["tool"],
@@ -132,8 +132,8 @@ def test_what_cannot_be_measured_is_counted(service: str, monkeypatch: pytest.Mo
         return {"reward": {"total": None, "reason": "the judge is gone"}}
 
     monkeypatch.setattr(EnvironmentClient, "reward", fail)
-    found = verl.compute_score("rrvf", "x", "", {"sample": "tides"}, service=service, unmeasured=-1)
-    assert (found["score"], found["measured"]) == (-1, 0.0)
+    found = verl.compute_score("rrvf", "x", "", {"sample": "tides"}, service=service, unscored=-1)
+    assert (found["score"], found["unscored"]) == (-1, 1.0)
 
 
 def test_the_data_set_is_read_by_verl(
