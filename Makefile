@@ -191,7 +191,7 @@ $(GALLERY)/.stamp: tests/parity/gallery.py $(PINS)/test.txt .venv/.stamp | $(UV)
 # ---- maintenance ----
 
 DEMO_EXTRAS := --extra chart --extra chart-full --extra web --extra judge
-TEST_EXTRAS := $(DEMO_EXTRAS) --extra dev
+TEST_EXTRAS := $(DEMO_EXTRAS) --extra serve --extra dev
 MODEL_EXTRAS := $(TEST_EXTRAS) --extra clip --extra train --extra dev-models
 COMPILE = "$(UV)" pip compile --quiet --upgrade --python-version 3.11 --python-platform linux \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make pins"
