@@ -259,6 +259,10 @@ class OpenEnvironments:
         self._held: dict[Setting, _Held] = {}
         self._lock = threading.Lock()
 
+    def settings(self) -> tuple[Setting, ...]:
+        """Those for which one is open."""
+        return tuple(self._held)
+
     def find(self, setting: Setting) -> Opened:
         """The environment of a setting.
 
