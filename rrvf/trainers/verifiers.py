@@ -273,10 +273,10 @@ class OpenEnvironments:
             return self._find(setting).opened
 
     def _find(self, setting: Setting) -> _Held:
-        if not self._held:
-            atexit.register(self.close)
         if setting not in self._held:
             self._held[setting] = _open(setting)
+            atexit.unregister(self.close)
+            atexit.register(self.close)  # before what was registered by opening it
         return self._held[setting]
 
     def enter(self, setting: Setting) -> None:
@@ -303,15 +303,13 @@ class OpenEnvironments:
 def _open(setting: Setting) -> _Held:
     if setting.run.data is None:
         raise UserError("no data: set --env.taskset.data to a folder, a file or a name")
-    parts = ExitStack()
     with ExitStack() as opening:
         environment = opening.enter_context(
             open_environment(setting.benchmark, setting.run, setting.rules, setting.reward)
         )
         n_threads = setting.run.workers + setting.rules.concurrency
         threads = opening.enter_context(ThreadPoolExecutor(n_threads, "rrvf"))
-        parts = opening.pop_all()
-    return _Held(Opened(environment, threads, setting.run.workers), parts)
+        return _Held(Opened(environment, threads, setting.run.workers), opening.pop_all())
 
 
 OPEN = OpenEnvironments()

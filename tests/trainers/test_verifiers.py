@@ -10,6 +10,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -27,7 +28,7 @@ from rrvf.chat import Picture
 from rrvf.episodes import Trajectories
 from rrvf.options import JudgeOptions, RewardOptions
 from rrvf.rewards import Rewarded
-from tests.chat_server import ChatServer, Reply, Request, answer, error
+from tests.chat_server import STALLED, ChatServer, Reply, Request, answer, error
 from tests.runs import environment, lines_of, plot, rrvf, wait_for_lines
 
 pytestmark = [pytest.mark.trainers, pytest.mark.timeout(600)]
@@ -142,15 +143,34 @@ class Asked:
         return questions
 
 
-def follow(script: Script, pictures: Mapping[str, str]) -> Callable[[Request], Reply]:
+def follow(
+    script: Script, pictures: Mapping[str, str], *, native: bool = False
+) -> Callable[[Request], Reply]:
     """A model that says what its script has for the picture that it is shown first."""
 
     def says(request: Request) -> Reply:
         turns = script[pictures[digest(request.pictures[0])]]
         n_said = sum(message["role"] == "assistant" for message in request.body["messages"])
-        return answer(turns[min(n_said, len(turns) - 1)])
+        text = turns[min(n_said, len(turns) - 1)]
+        return answer_natively(text) if native else answer(text)
 
     return says
+
+
+def answer_natively(text: str) -> Reply:
+    """Calls beside the text, as a server gives them that has taken them out of it."""
+    calls = [json.loads(told) for told in re.findall(r"<tool_call>(.*?)</tool_call>", text)]
+    if not calls:
+        return answer(text)
+    native = [
+        {
+            "id": f"call_{number}",
+            "type": "function",
+            "function": {**told, "arguments": json.dumps(told["arguments"])},
+        }
+        for number, told in enumerate(calls)
+    ]
+    return answer(text.partition("<tool_call>")[0], tool_calls=native)
 
 
 def comment(request: Request) -> Reply:
@@ -284,10 +304,22 @@ def reward_again(opened: Environment, run: Path) -> dict[str, Rewarded]:
 # --------------------------------------------------------------------------- equal, float for float
 
 
-@pytest.mark.parametrize("has_teacher", [False, True], ids=["alone", "with a teacher"])
-@pytest.mark.parametrize("kind", ["charts", "pages"])
+@pytest.mark.parametrize(
+    ("kind", "has_teacher", "is_native"),
+    [
+        ("charts", False, False),
+        ("charts", True, False),
+        ("charts", False, True),
+        ("pages", False, False),
+        ("pages", True, False),
+    ],
+)
 def test_an_episode_is_that_of_rrvf_eval(
-    kind: str, has_teacher: bool, tmp_path: Path, request: pytest.FixtureRequest
+    kind: str,
+    has_teacher: bool,
+    is_native: bool,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     setting = CHARTS if kind == "charts" else PAGES
     if kind == "pages":
@@ -297,11 +329,15 @@ def test_an_episode_is_that_of_rrvf_eval(
     with (
         open_world(setting, data, RuleOptions(), None, setting.vision) as opened,
         serve(
-            policy=follow(setting.script, find_pictures(opened)), teacher=comment, judge=judge
+            policy=follow(setting.script, find_pictures(opened), native=is_native),
+            teacher=comment,
+            judge=judge,
         ) as served,
     ):
         urls = {name: url for name, (url, _) in served.items()}
         shared = ["--judge", "judge", "--judge-base-url", urls["judge"], "--max-turns", "3"]
+        if is_native:
+            shared += ["--native-tools"]
         if has_teacher:
             shared += ["--teacher", "teacher", "--teacher-base-url", urls["teacher"]]
         done = rrvf(
@@ -502,6 +538,22 @@ def test_a_limit_of_verifiers_ends_the_episode_and_scores_it(tmp_path: Path) -> 
     assert trace["stop_condition"] == "max_turns"
     assert trace["info"]["rrvf"]["stop_reason"] == "token_budget"
     assert trace["info"]["rrvf"]["status"] == "ok"
+
+
+def test_a_limit_of_time_ends_the_episode_and_scores_it(tmp_path: Path) -> None:
+    data = write_charts(tmp_path / "data", one=plot("Tides"))
+    turns = iter([answer(ANSWER[0]), STALLED])
+    with serve(policy=lambda request: next(turns)) as served:
+        words = vf_words(
+            data, tmp_path, served["policy"][0], CHARTS, "--env.taskset.reward-vision", "text"
+        )
+        done = vf_eval([*words, "--env.agent.timeout.rollout", "20"], tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    trace = traces_of(tmp_path)["one"]
+    assert trace["ok"]
+    assert trace["stop_condition"] == "agent_timeout"
+    assert trace["info"]["rrvf"]["stop_reason"] == "time_budget"
+    assert trace["rewards"]["format"]["score"] == -1.0
 
 
 def test_a_killed_evaluation_goes_on(tmp_path: Path) -> None:
