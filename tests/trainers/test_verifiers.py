@@ -224,9 +224,11 @@ def vf_environment(folder: Path) -> dict[str, str]:
     return {name: value for name, value in env.items() if name not in names}
 
 
-def vf_eval(words: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def vf_eval(
+    words: Sequence[str], folder: Path, command: str = "vf-eval"
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(VF_EVAL), *words],
+        [str(VF_EVAL.with_name(command)), *words],
         capture_output=True,
         text=True,
         timeout=400,
@@ -640,6 +642,60 @@ def test_one_environment_serves_a_whole_evaluation_and_is_closed(
     assert all(episode.ok for episode in episodes)
     assert len(opened) == 1
     assert not ours.OPEN.settings()
+
+
+def test_a_trace_is_worth_the_same_when_it_is_scored_again(tmp_path: Path) -> None:
+    data = write_charts(tmp_path / "data", one=plot("Tides"), two=plot("Floods"))
+    with serve(policy=say(ANSWER)) as served:
+        words = vf_words(
+            data, tmp_path, served["policy"][0], CHARTS, "--env.taskset.reward-vision", "text,color"
+        )
+        assert vf_eval(words, tmp_path).returncode == 0
+        _ = served["policy"][1].taken()
+        again = ["x", "--no-rich", "--output-dir", str(tmp_path / "again" / "x")]
+        done = vf_eval(again, tmp_path, command="vf-replay")
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert not served["policy"][1].taken()
+    before, after = traces_of(tmp_path), traces_of(tmp_path / "again")
+    assert len({reward_of(trace) for trace in before.values()}) == 2
+    for name, trace in before.items():
+        for part in ("rewards", "metrics", "info"):
+            assert after[name][part] == trace[part]
+
+
+def test_a_server_of_environments_plays_a_task_that_it_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a trainer that serves environments does it: data over a socket, a trace back."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    import verifiers.v1 as vf
+    from verifiers.v1.serve.client import EnvClient
+    from verifiers.v1.serve.server import EnvServer
+
+    data = write_charts(tmp_path / "data", one=plot("Tides"))
+    told = {"id": "rrvf", "benchmark": "chartmimic", "data": str(data), "reward_vision": "text"}
+
+    async def play(url: str) -> Any:
+        config = vf.resolve_env_config({"taskset": told})
+        [task] = vf.load_taskset(config.taskset)
+        server = EnvServer(config, "tcp://127.0.0.1:0")
+        running = asyncio.create_task(server.run())
+        client = EnvClient(server.address)
+        try:
+            model = vf.EvalClientConfig(base_url=url, api_key_var="NO_KEY_IS_NEEDED")
+            sampling = vf.SamplingConfig(temperature=0)
+            return await client.run(model, "policy", sampling, task.data.model_dump())
+        finally:
+            await client.close()
+            running.cancel()
+            await running
+
+    with serve(policy=say(ANSWER)) as served:
+        episode = asyncio.run(play(served["policy"][0]))
+    [trace] = episode.traces
+    assert trace.ok
+    assert trace.reward == trace.metrics["reward"] == 2.0
+    assert trace.info["rrvf"]["status"] == "ok"
 
 
 def test_verifiers_finds_us_by_name() -> None:
