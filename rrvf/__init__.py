@@ -18,6 +18,7 @@ What the commands do, for programs with a model of their own::
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,24 +30,25 @@ if TYPE_CHECKING:
     from rrvf.trajectories import Completion
     from rrvf.types import Sample
 
-__version__ = "0.1.0"
+    # At run time __getattr__ gives it: it depends on who has been imported.
+    __all__ = [
+        "AgentSettings",
+        "Bench",
+        "Completion",
+        "Environment",
+        "Episode",
+        "JudgeOptions",
+        "Play",
+        "RewardOptions",
+        "RuleOptions",
+        "RunOptions",
+        "Sample",
+        "open_bench",
+        "open_environment",
+        "to_wire",
+    ]
 
-__all__ = [
-    "AgentSettings",
-    "Bench",
-    "Completion",
-    "Environment",
-    "Episode",
-    "JudgeOptions",
-    "Play",
-    "RewardOptions",
-    "RuleOptions",
-    "RunOptions",
-    "Sample",
-    "open_bench",
-    "open_environment",
-    "to_wire",
-]
+__version__ = "0.1.0"
 
 _MODULES = {
     "agent": ("AgentSettings", "Episode"),
@@ -58,10 +60,22 @@ _MODULES = {
     "types": ("Sample",),
 }
 
+_PLUGINS = {"verifiers.v1": ("trainers.verifiers", ("RrvfEnv", "RrvfHarness", "RrvfTaskset"))}
+"""Package -> a module, and what of it the package looks for by this module's ``__all__``."""
+
 
 def __getattr__(name: str) -> Any:
     """What is asked for is imported then: the command line stays quick."""
-    for module, names in _MODULES.items():
+    if name == "__all__":
+        return _list_names()
+    for module, names in (*_MODULES.items(), *_PLUGINS.values()):
         if name in names:
             return getattr(importlib.import_module(f"rrvf.{module}"), name)
     raise AttributeError(f"module 'rrvf' has no attribute {name!r}")
+
+
+def _list_names() -> list[str]:
+    """The API, and the classes of a plugin only beside the package that it is for."""
+    own = [name for names in _MODULES.values() for name in names]
+    plugins = [names for package, (_, names) in _PLUGINS.items() if package in sys.modules]
+    return sorted(own) + [name for names in plugins for name in names]

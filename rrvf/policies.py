@@ -125,21 +125,26 @@ class EndpointPolicy:
             )
         except EmptyAnswerError as error:
             answer = error.answer
-        return Completion(
-            _join_thoughts(answer),
-            answer.finish_reason or "stop",
-            answer.tool_calls,
-            answer.input_tokens,
-            answer.output_tokens,
-            answer.cached,
-            _find_note(answer),
-        )
+        return to_completion(answer)
 
 
 def _add_seed(parameters: Mapping[str, Any], repeat: int) -> dict[str, Any]:
     """Another seed for each of several episodes, which would all be one otherwise."""
     seed = parameters.get("seed")
     return {**parameters, "seed": seed + repeat} if isinstance(seed, int) else dict(parameters)
+
+
+def to_completion(answer: Answer) -> Completion:
+    """What a server answered, as the loop takes it."""
+    return Completion(
+        _join_thoughts(answer),
+        answer.finish_reason or "stop",
+        answer.tool_calls,
+        answer.input_tokens,
+        answer.output_tokens,
+        answer.cached,
+        _find_note(answer),
+    )
 
 
 def _join_thoughts(answer: Answer) -> str:

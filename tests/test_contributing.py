@@ -253,7 +253,10 @@ def test_the_scorer_that_is_worked_through(parts: Path) -> None:
 def test_links_between_the_pages_lead_somewhere(project: Path) -> None:
     pages = [
         *project.glob("*.md"),
-        *(project / folder / "README.md" for folder in ("rrvf", "training", "vlmeval_plugin")),
+        *(
+            project / folder / "README.md"
+            for folder in ("rrvf", "rrvf/trainers", "training", "vlmeval_plugin")
+        ),
         project / "results" / "README.md",
         project / "benchmarks" / "README.md",
     ]

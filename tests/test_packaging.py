@@ -90,6 +90,7 @@ def test_extras_are_the_documented_ones(metadata: Message) -> None:
         "vllm",
         "train",
         "train-vllm",
+        "verifiers",
         "ray",
         "dev",
         "dev-models",
@@ -102,6 +103,28 @@ def test_import_is_light(module: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "rrvf" in done.stdout.split()
     assert not HEAVY & set(done.stdout.split())
+
+
+def run_python(code: str) -> str:
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_everything_that_is_offered_is_there() -> None:
+    names = run_python("from rrvf import *; print(*(name for name in dir() if name[0] != '_'))")
+    assert {"open_environment", "Environment", "Play", "RunOptions", "to_wire"} <= set(
+        names.split()
+    )
+    assert "Rrvf" not in names
+    assert set(run_python("import rrvf; print(*rrvf.__all__)").split()) == set(names.split())
+
+
+def test_a_trainers_package_finds_its_classes_where_it_is_and_nobody_else_does() -> None:
+    beside = "import sys, types; sys.modules['verifiers.v1'] = types.ModuleType('fake'); "
+    names = "import rrvf; print(*rrvf.__all__)"
+    own, found = run_python(names).split(), run_python(beside + names).split()
+    assert set(found) - set(own) == {"RrvfEnv", "RrvfHarness", "RrvfTaskset"}
+    assert set(own) < set(found)
 
 
 @pytest.mark.parametrize("path", PINS, ids=lambda path: path.name)

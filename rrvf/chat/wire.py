@@ -62,7 +62,7 @@ class Wire:
         if parts.username or parts.password:
             self._auth = (unquote(parts.username or ""), unquote(parts.password or ""))
         # A proxy of the environment is for other machines.
-        self._client: Any = openai.DefaultHttpxClient(trust_env=not _is_here(parts.hostname or ""))
+        self._client: Any = openai.DefaultHttpxClient(trust_env=not is_here(parts.hostname or ""))
         self._timeout: Any = openai.Timeout
         self._lock = threading.Lock()
         self._under_way: set[Watchdog] = set()
@@ -217,7 +217,8 @@ def _build_unpacker(packing: str) -> Callable[[bytes, int], bytes]:
     return unpack
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
+    """Whether a host is this machine, as far as its name or address tells."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
