@@ -175,6 +175,11 @@ class Play:
         return self.episode.stop_reason
 
     @property
+    def error(self) -> str | None:
+        """What failed, where it ended through a fault of ours or of the policy's server."""
+        return self.episode.error
+
+    @property
     def is_over(self) -> bool:
         """Whether no further completion is taken."""
         return self.stop_reason is not None
@@ -284,6 +289,8 @@ def open_environment(
     Raises:
         UserError: Something is missing, or does not fit together.
     """
+    if run.data is None:
+        raise UserError("no data are named: RunOptions(data=...), a folder, a file or a name")
     rules, settings = rules or RuleOptions(), read_rewards(reward or RewardOptions())
     definition = find_benchmark(benchmark)
     run = replace(run, scorers=_choose_scorers(definition, run, settings.vision))

@@ -83,6 +83,16 @@ class RewardSettings:
         if self.tool_cap < 1:
             raise UserError(f"the cap of tool calls must be at least 1, not {self.tool_cap}")
 
+    def weights(self) -> dict[str, float]:
+        """Part of the reward -> its weight, in the order in which they are added up."""
+        parts = {
+            "vision": self.vision_weight,
+            "format": self.format_weight,
+            "tool": self.tool_weight,
+        }
+        progress = {"progress": self.progress_weight} if self.progress_weight else {}
+        return {**parts, **progress, **self.terms}
+
     def protocol(self) -> dict[str, Any]:
         """For the record of a run."""
         return {name: _to_plain(getattr(self, name)) for name in self.__slots__}
@@ -138,6 +148,15 @@ class Reward:
     tool: float | None = None
     reason: str | None = None
     terms: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    def parts(self) -> dict[str, float | None]:
+        """Part -> its value, named as in :meth:`RewardSettings.weights`."""
+        return {
+            "vision": self.vision,
+            "format": self.format,
+            "tool": self.tool,
+            **self.terms,
+        }
 
 
 Term = Callable[[SampleResult, Trajectory], float | None]
@@ -304,7 +323,10 @@ class Rewarder:
             object.__setattr__(self, "settings", self.moved or RewardSettings())
         unknown_names = [name for name in self.settings.vision if name not in self.bench.names()]
         if "gpt" in unknown_names and self.bench.judge is None:
-            raise UserError("R_vision is a judge's score, and no judge is named; name one")
+            raise UserError(
+                "R_vision is a judge's score, and no judge is named; name one, or other scores: "
+                "reward_vision text=1, layout=1"
+            )
         if unknown_names:
             known_names = ", ".join(self.bench.names())
             raise UserError(

@@ -35,7 +35,7 @@ from rrvf.environment import Environment, Play, open_environment
 from rrvf.errors import HarnessError, SetupError, UserError
 from rrvf.options import JudgeOptions, RewardOptions, RuleOptions, RunOptions, find_flags
 from rrvf.policies import to_completion
-from rrvf.rewards import Rewarded, RewardSettings
+from rrvf.rewards import Rewarded
 from rrvf.run_folder import picture_name
 from rrvf.trajectories import Completion
 from rrvf.types import Sample
@@ -350,7 +350,7 @@ class RrvfTask(vf.Task[vf.TaskData, RrvfState, RrvfTaskConfig]):
             HarnessError: Its picture cannot be had, through a fault of ours.
         """
         opened = await self.find_opened()
-        trace.rewards.update(dict.fromkeys(list_weights(opened.environment.rewarder.settings)))
+        trace.rewards.update(dict.fromkeys(opened.environment.rewarder.settings.weights()))
         play = await opened.run(opened.environment.begin, self.key)
         trace.state.opened, trace.state.play = opened, play
         raise_failure(play)
@@ -375,7 +375,7 @@ class RrvfTask(vf.Task[vf.TaskData, RrvfState, RrvfTaskConfig]):
         if not self.scoring_deferred:
             opened = await self.find_opened()
             environment = opened.environment
-            weights = list_weights(environment.rewarder.settings)
+            weights = environment.rewarder.settings.weights()
             trace.rewards.update(dict.fromkeys(weights))
             play = cast("Play | None", getattr(trace.state, "play", None))
             if play is None or not play.is_over:
@@ -391,7 +391,7 @@ def raise_failure(play: Play) -> None:
         HarnessError: It did.
     """
     if play.stop_reason == "harness_error":
-        raise HarnessError(play.trajectory().error or "harness_error")
+        raise HarnessError(play.error or "harness_error")
 
 
 def list_completions(trace: Any) -> list[Completion]:
@@ -408,18 +408,6 @@ def _to_answer(message: Any, finish_reason: str | None) -> Answer:
     calls = tuple(ToolCall(call.id, call.name, call.arguments) for call in message.tool_calls or ())
     thought = message.reasoning_content or ""
     return Answer(message.content or "", finish_reason, tool_calls=calls, thought=thought)
-
-
-def list_weights(settings: RewardSettings) -> dict[str, float]:
-    """Part of the reward -> its weight, in the order in which they are added up."""
-    weights = {
-        "vision": settings.vision_weight,
-        "format": settings.format_weight,
-        "tool": settings.tool_weight,
-    }
-    if settings.progress_weight:
-        weights["progress"] = settings.progress_weight
-    return {**weights, **settings.terms}
 
 
 def record(trace: Any, rewarded: Rewarded, weights: Mapping[str, float]) -> None:
@@ -442,7 +430,7 @@ def record(trace: Any, rewarded: Rewarded, weights: Mapping[str, float]) -> None
     }
     if reward.total is None:
         raise HarnessError(f"no reward: {reward.reason}")
-    parts = {"vision": reward.vision, "format": reward.format, "tool": reward.tool, **reward.terms}
+    parts = reward.parts()
     for name, weight in weights.items():
         trace.record_reward(name, parts[name], weight)
 
