@@ -203,14 +203,18 @@ def serve(
     SIGTERM ends it: what is being drawn is finished, who waits is told to come again.
     """
     from rrvf.environment import open_environment
-    from rrvf.serving.server import read_token, serve
+    from rrvf.serving.server import read_token, serve_http
+
+    serve_it = serve_http
+    if service.interface == "openenv":
+        from rrvf.trainers.openenv.server import serve_openenv as serve_it
 
     read_token(service)  # what is missing is told before anything is started
     options = replace(run, judge=judge)
     with open_environment(benchmark, options, rules, reward) as environment:
         bench = environment.bench
         _tell(*bench.lacks(), f"{len(environment.samples)} samples of {bench.benchmark.name}")
-        serve(environment, service, run.workers, typer.echo)
+        serve_it(environment, service, run.workers, typer.echo)
 
 
 @app.command()

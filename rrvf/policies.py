@@ -126,7 +126,7 @@ class EndpointPolicy:
         except EmptyAnswerError as error:
             answer = error.answer
         return Completion(
-            _join_thoughts(answer),
+            join_thoughts(answer),
             answer.finish_reason or "stop",
             answer.tool_calls,
             answer.input_tokens,
@@ -142,7 +142,7 @@ def _add_seed(parameters: Mapping[str, Any], repeat: int) -> dict[str, Any]:
     return {**parameters, "seed": seed + repeat} if isinstance(seed, int) else dict(parameters)
 
 
-def _join_thoughts(answer: Answer) -> str:
+def join_thoughts(answer: Answer) -> str:
     """Text and thoughts as the model wrote them, before the server took them apart.
 
     So thoughts count for the format and are shown again in the next turn, whether the server has a
