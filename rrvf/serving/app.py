@@ -234,6 +234,11 @@ class Guard:
     async def _refuse(
         self, scope: Scope, receive: Receive, send: Send, status: int, reason: str
     ) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": reason})
+            self._note_request(403)  # what a server makes of it
+            return
         # The body is not read: the connection cannot be used again.
         response = refuse(status, reason)
         response.headers["connection"] = "close"
@@ -241,7 +246,7 @@ class Guard:
 
     def _noting(self, send: Send) -> Send:
         async def note(message: Message) -> None:
-            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+            if message["type"] == "http.response.start":
                 self._note_request(message["status"])
             await send(message)
 

@@ -238,7 +238,7 @@ class RrvfEnvironment(_Environment):
             benchmark=environment.bench.benchmark.name,
             language=environment.bench.language,
             n_samples=len(self._sessions.sample_ids),
-            native_tools=environment.rules.native_calls,
+            native_tools=environment.rules.native_calls and environment.rules.max_turns > 1,
             sample=play.sample.id if play is not None else None,
             repeat=self._repeat,
             stop_reason=play.stop_reason if play is not None else None,
