@@ -21,12 +21,14 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from rrvf.environment import open_environment
 from rrvf.episodes import Trajectories
-from rrvf.options import RewardOptions
+from rrvf.options import RewardOptions, RunOptions, ServiceOptions
 from rrvf.rewards import read_rewards, reward_of
 from rrvf.run_folder import read_results
 from rrvf.serving.app import MOST_BODY
 from rrvf.trainers.openenv import RrvfAction, RrvfEnv, RrvfObservation
+from rrvf.trainers.openenv.server import RrvfEnvironment, Sessions
 from rrvf.types import Language
 from tests.chat_server import ChatServer, Reply, Request
 from tests.chat_server import answer as says
@@ -402,6 +404,25 @@ def test_an_episode_whose_completions_are_known_is_played_at_once(client: Any) -
     unfinished = client.step(RrvfAction(completions=whole[:1]))
     assert unfinished.observation.stop_reason == "token_budget"
     assert time.monotonic() - begun < SLEEPS
+
+
+def test_every_session_has_a_turn_of_its_own_at_the_gate(data: Path) -> None:
+    run = RunOptions(data=str(data), scorers=("execution", "text"))
+    with open_environment("chartmimic", run, reward=RewardOptions(reward_vision="text=1")) as ours:
+        sessions = Sessions(ours, ServiceOptions(), workers=1)
+        gate: Any = sessions._gate
+        asked: list[str] = []
+        let_in = gate.pass_through
+        gate.pass_through = lambda client: asked.append(client) or let_in(client)
+        one, two = RrvfEnvironment(sessions), RrvfEnvironment(sessions)
+        for session in (one, two, one):
+            session.reset(sample="a")
+            session.step(RrvfAction(text=answer(plot("Tides"))))
+    first, second = asked[0], asked[len(asked) // 3]
+    n_each = len(asked) // 3
+    assert asked == [first] * n_each + [second] * n_each + [first] * n_each
+    assert first != second
+    assert "" not in asked
 
 
 def test_a_web_page_elsewhere_cannot_reach_a_service_without_a_token(data: Path) -> None:
