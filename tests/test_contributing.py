@@ -254,6 +254,7 @@ def test_links_between_the_pages_lead_somewhere(project: Path) -> None:
     pages = [
         *project.glob("*.md"),
         *(project / folder / "README.md" for folder in ("rrvf", "training", "vlmeval_plugin")),
+        project / "rrvf" / "trainers" / "README.md",
         project / "results" / "README.md",
         project / "benchmarks" / "README.md",
     ]

@@ -91,6 +91,8 @@ def test_extras_are_the_documented_ones(metadata: Message) -> None:
         "train",
         "train-vllm",
         "ray",
+        "serve",
+        "openenv",
         "dev",
         "dev-models",
     }
