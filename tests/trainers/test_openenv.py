@@ -305,6 +305,8 @@ def test_every_route_but_that_of_health_needs_the_token(service: Served) -> None
         told = httpx.get(service.url + path, headers={"authorization": f"Bearer {TOKEN}"})
         assert told.status_code == 200, path
     assert httpx.post(service.url + "/reset").status_code == 401
+    head = {"authorization": f"Bearer {TOKEN}"}
+    assert httpx.post(service.url + "/mcp", json={}, headers=head).status_code == 404
     assert httpx.get(service.url + "/health").json() == {"status": "healthy"}
 
 

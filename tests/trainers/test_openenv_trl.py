@@ -1,7 +1,8 @@
 """TRL's trainer with environments of ours: one step, its second turn holding the rendering.
 
-What the model generates is given by a script; everything else is TRL's, the service's and the
-model's own: the parser of tool calls, the tool, the pictures, the masks, the forward pass.
+What the model says is given by a script, in place of what it really generates from the same
+conversation; everything else is TRL's, the service's and the model's own: the parser of tool calls,
+the tool, the pictures, the masks, the forward pass.
 """
 
 from __future__ import annotations
@@ -59,10 +60,9 @@ SCRIPTS: Sequence[Sequence[str]] = (
     (call(plot("Fog")), answer(plot("Tides"))),
     (call(plot("Fog")), call(plot("Tides")), answer(plot("Other words"))),
     (answer("raise ValueError('no')"),),
-    (call(plot("Tides")), f"<think>So.</think><answer>{block(plot('Tides'))}"),
+    (call(plot("Tides")), "<think>So.</think>The answer would"),
 )
-"""Of four rollouts of one sample: drawn once, drawn twice, not at all, and one that is cut off
-before its answer is closed, which is then none."""
+"""Of four rollouts of one sample: drawn once, drawn twice, not at all, and one that is cut off."""
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +96,13 @@ class Seen:
 
     Attributes:
         prompts: Tokens of every prompt that was gone on with, turn by turn.
+        n_pictures: That all prompts of a turn were generated from.
         batch: What the loss was computed from.
         forward: Rows of ``image_grid_thw`` in every forward pass of the model.
     """
 
     prompts: list[list[list[int]]]
+    n_pictures: list[int]
     batch: dict[str, Any]
     forward: list[int]
 
@@ -134,10 +136,13 @@ def make_trainer(folder: Path, tiny: Path, processor: Any, url: str, **more: Any
 
 def train(trainer: GRPOTrainer, processor: Any, scripts: Sequence[Sequence[str]]) -> Seen:
     """One step in which rollout k says what its script says."""
-    seen = Seen([], {}, [])
+    seen = Seen([], [], {}, [])
 
-    def generate(prompt_ids: list[list[int]], *_: Any, **__: Any) -> Any:
+    def generate(prompt_ids: Any, images: Any, fields: Any, *given: Any, **more: Any) -> Any:
         turn = len(seen.prompts)
+        seen.n_pictures.append(len(fields["image_grid_thw"]))
+        really_generated, _ = generated(prompt_ids, images, fields, *given, **more)
+        assert len(really_generated) == len(prompt_ids)
         seen.prompts.append([list(ids) for ids in prompt_ids])
         texts = [script[turn] for script in scripts if len(script) > turn]
         assert len(texts) == len(prompt_ids)
@@ -151,7 +156,9 @@ def train(trainer: GRPOTrainer, processor: Any, scripts: Sequence[Sequence[str]]
         grid = given.get("image_grid_thw")
         seen.forward.append(0 if grid is None else len(grid))
 
+    generated = trainer._generate_single_turn
     scored = trainer._generate_and_score_completions
+    trainer.generation_config.max_new_tokens = 3
     trainer._generate_single_turn = generate
     trainer._generate_and_score_completions = score
     handle = trainer.model.register_forward_pre_hook(watch, with_kwargs=True)
@@ -182,14 +189,17 @@ def test_a_step_sees_every_rendering_and_learns_from_nothing_it_was_told(
     batch = seen.batch
     assert list(batch["num_images"]) == n_shown
     assert len(batch["image_grid_thw"]) == sum(n_shown)
-    assert sum(n_shown) in seen.forward
+    assert seen.forward[-1] == sum(n_shown)
+    assert seen.n_pictures == [4, 6, 3]
     pad = processor.tokenizer.convert_tokens_to_ids("<|image_pad|>")
     tokens = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
     expected = int((batch["image_grid_thw"].prod(-1) // 4).sum())
     assert int((tokens == pad).sum()) == expected
     assert_only_own_words_count(batch, processor)
     assert_prompt_is_that_of_evaluation(seen, processor, service.url)
-    assert asked["rewards"] == evaluated_rewards(tmp_path, data)
+    stops = [environment.outcome.stop_reason for environment in asked["environments"]]
+    assert list(zip(asked["rewards"], stops, strict=True)) == evaluate_all(tmp_path, data)
+    assert stops == ["answered", "answered", "answered", "token_budget"]
     assert len(set(asked["rewards"])) == 3
     moved = [
         name
@@ -231,12 +241,12 @@ def collapse(text: str) -> str:
     return text
 
 
-def evaluated_rewards(folder: Path, data: Path) -> list[float | None]:
+def evaluate_all(folder: Path, data: Path) -> list[tuple[float | None, str]]:
     """What ``rrvf eval --native-tools`` makes of the same words, said by a server's model."""
     return [evaluate(folder / str(number), data, script) for number, script in enumerate(SCRIPTS)]
 
 
-def evaluate(folder: Path, data: Path, script: Sequence[str]) -> float | None:
+def evaluate(folder: Path, data: Path, script: Sequence[str]) -> tuple[float | None, str]:
     def say(request: Request) -> Reply:
         turn = sum(message["role"] == "assistant" for message in request.body["messages"])
         return as_served(script[turn])
@@ -251,7 +261,8 @@ def evaluate(folder: Path, data: Path, script: Sequence[str]) -> float | None:
     trajectory = Trajectories(folder).find("a", None)
     assert trajectory is not None
     settings = read_rewards(RewardOptions(reward_vision="text=1"))
-    return reward_of(trajectory, results["a"], settings, "python").total
+    total = reward_of(trajectory, results["a"], settings, "python").total
+    return total, trajectory.stop_reason
 
 
 def as_served(text: str) -> Reply:
