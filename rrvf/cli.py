@@ -205,7 +205,11 @@ def serve(
     SIGTERM ends it: what is being drawn is finished, who waits is told to come again.
     """
     from rrvf.environment import open_environment
-    from rrvf.serving.server import read_token, serve
+    from rrvf.serving.server import read_token, serve_http
+
+    serve_it = serve_http
+    if service.interface == "openenv":
+        from rrvf.trainers.openenv.server import serve_openenv as serve_it
 
     read_token(service)  # what is missing is told before anything is started
     options = replace(run, judge=judge)
@@ -218,7 +222,7 @@ def serve(
             drawer = open_ray_drawer(benchmark, options, bench, ray_address)
             environment = environment.with_drawer(stack.enter_context(drawer))
         _tell(*bench.lacks(), f"{len(environment.samples)} samples of {bench.benchmark.name}")
-        serve(environment, service, run.workers, typer.echo)
+        serve_it(environment, service, run.workers, typer.echo)
 
 
 @app.command()

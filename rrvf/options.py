@@ -353,6 +353,9 @@ _service = partial(Flag, panel="Service")
 class ServiceOptions:
     """Where a service listens, and how much it takes on."""
 
+    interface: Annotated[
+        Literal["http", "openenv"], _service(help="Our own, or OpenEnv's (rrvf[openenv]).")
+    ] = "http"
     host: Annotated[
         str, _service(help="Address to listen on; beyond this machine a token is needed.")
     ] = "127.0.0.1"

@@ -137,7 +137,7 @@ def _add_seed(parameters: Mapping[str, Any], repeat: int) -> dict[str, Any]:
 def to_completion(answer: Answer) -> Completion:
     """What a server answered, as the loop takes it."""
     return Completion(
-        _join_thoughts(answer),
+        join_thoughts(answer),
         answer.finish_reason or "stop",
         answer.tool_calls,
         answer.input_tokens,
@@ -147,7 +147,7 @@ def to_completion(answer: Answer) -> Completion:
     )
 
 
-def _join_thoughts(answer: Answer) -> str:
+def join_thoughts(answer: Answer) -> str:
     """Text and thoughts as the model wrote them, before the server took them apart.
 
     So thoughts count for the format and are shown again in the next turn, whether the server has a

@@ -92,6 +92,8 @@ def test_extras_are_the_documented_ones(metadata: Message) -> None:
         "train-vllm",
         "verifiers",
         "ray",
+        "serve",
+        "openenv",
         "dev",
         "dev-models",
     }

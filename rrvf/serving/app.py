@@ -14,9 +14,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import rrvf
+from rrvf.environment import Environment
 from rrvf.errors import RrvfError, UserError
 from rrvf.serving.client import CLIENT_HEADER
 from rrvf.serving.gate import ComeAgainError
+from rrvf.serving.metrics import Metrics
 from rrvf.serving.service import (
     RETRY_SECONDS,
     BusyError,
@@ -32,6 +34,7 @@ from rrvf.serving.wire import (
     EpisodeBody,
     TurnBody,
     WholeBody,
+    describe_problems,
 )
 
 MOST_BODY = 8 * 2**20
@@ -72,15 +75,19 @@ def create_app(service: Service, token: str | None, hosts: Sequence[str]) -> ASG
         hosts: Names by which clients may call it; ``*`` for any.
     """
     app = FastAPI(title="rrvf serve", version=rrvf.__version__)
-    for kind, status in _STATUSES:
-        app.add_exception_handler(kind, _explain_by(status))
-    app.add_exception_handler(RequestValidationError, _explain_invalid)
+    explain_failures(app)
     _add_episodes(app, service)
     _add_answers(app, service)
     _add_state(app, service)
+    add_facts(app, service.environment, service.metrics)
+    return put_guard(app, token, hosts, service.metrics)
+
+
+def put_guard(app: ASGIApp, token: str | None, hosts: Sequence[str], metrics: Metrics) -> ASGIApp:
+    """An application with a guard in front of it; the arguments are those of :func:`create_app`."""
     # A page in somebody's browser must not reach a service that needs no token.
     guarded = TrustedHostMiddleware(app, allowed_hosts=list(hosts), www_redirect=False)
-    return Guard(guarded, token, service.metrics.note_request)
+    return Guard(guarded, token, metrics.note_request)
 
 
 def _add_episodes(app: FastAPI, service: Service) -> None:
@@ -145,21 +152,32 @@ def _add_state(app: FastAPI, service: Service) -> None:
         """Whether requests are taken; needs no token."""
         return JSONResponse(service.view_health(), 503 if service.is_ending else 200)
 
+
+def add_facts(app: FastAPI, environment: Environment, metrics: Metrics) -> None:
+    """Routes that tell counts and settings, in whatever interface."""
+
     @app.get("/metrics", tags=["state"])
-    async def metrics() -> Response:
+    async def count() -> Response:
         """For Prometheus."""
-        return Response(service.metrics.to_text(), media_type="text/plain; version=0.0.4")
+        return Response(metrics.to_text(), media_type="text/plain; version=0.0.4")
 
     @app.get("/protocol", tags=["state"])
     async def protocol() -> dict[str, Any]:
         """What moves scores and rewards, and the versions of all that draws."""
         return {
-            "protocol": service.environment.protocol(),
-            "environment": service.environment.bench.environment(),
+            "protocol": environment.protocol(),
+            "environment": environment.bench.environment(),
         }
 
 
 # ------------------------------------------------------------------------------- failures
+
+
+def explain_failures(app: FastAPI) -> None:
+    """Have every failure that is told on purpose answered by one line."""
+    for kind, status in _STATUSES:
+        app.add_exception_handler(kind, _explain_by(status))
+    app.add_exception_handler(RequestValidationError, _explain_invalid)
 
 
 def refuse(status: int, reason: str) -> JSONResponse:
@@ -177,11 +195,7 @@ def _explain_by(status: int) -> Callable[[Request, Exception], JSONResponse]:
 
 def _explain_invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    problems = error.errors()
-    first = problems[0]
-    place = ".".join(str(part) for part in first["loc"])
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return refuse(422, f"{place}: {first['msg']}{more}")
+    return refuse(422, describe_problems(error.errors()))
 
 
 # ---------------------------------------------------------------------------------- the guard
@@ -209,9 +223,7 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif not self._is_allowed(scope):
-            await self._refuse(
-                scope, receive, send, 401, "a token is needed: Authorization: Bearer"
-            )
+            await self._refuse(scope, receive, send, 401, NEEDS_TOKEN)
         elif scope["type"] == "http":
             await self._pass_on(scope, receive, self._noting(send))
         else:
@@ -229,6 +241,7 @@ class Guard:
         if scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": reason})
+            self._note_request(403)  # what a server makes of it
             return
         # The body is not read: the connection cannot be used again.
         response = refuse(status, reason)

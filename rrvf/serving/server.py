@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import os
 import signal
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import h11
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rrvf.environment import Environment
 from rrvf.errors import SetupError, UserError
 from rrvf.options import ServiceOptions
-from rrvf.serving.app import create_app
+from rrvf.serving.app import MOST_BODY, create_app
 from rrvf.serving.service import Service
 
 HEADER_SECONDS = 15.0
@@ -29,13 +31,29 @@ GRACE_SECONDS = 90
 LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
-def serve(
+class Served(Protocol):
+    """What stands behind an application, as far as the end of its server goes."""
+
+    def end(self) -> None:
+        """Take on nothing more; send those who wait away."""
+        ...
+
+    async def finish(self) -> None:
+        """Wait for answers under way that the server itself would cut off."""
+        ...
+
+    def close(self) -> None:
+        """Leave what it holds."""
+        ...
+
+
+def serve_http(
     environment: Environment,
     options: ServiceOptions,
     workers: int,
     announce: Callable[[str], None],
 ) -> None:
-    """Answer requests until SIGTERM or SIGINT; then finish what is being drawn.
+    """Serve an environment by the interface of our own.
 
     Args:
         environment: Where episodes are played.
@@ -47,11 +65,29 @@ def serve(
         UserError: It cannot listen there.
     """
     token = read_token(options)
-    hosts = LOCAL_NAMES if is_local(options.host) and token is None else ("*",)
     service = Service(environment, options, workers)
+    serve(create_app(service, token, choose_hosts(options, token)), service, options, announce)
+
+
+def serve(
+    app: ASGIApp, served: Served, options: ServiceOptions, announce: Callable[[str], None]
+) -> None:
+    """Answer requests until SIGTERM or SIGINT; then finish what is being drawn.
+
+    Args:
+        app: Answers them.
+        served: What stands behind it.
+        options: Where to listen.
+        announce: Is told the address, once requests are taken.
+
+    Raises:
+        UserError: It cannot listen there.
+    """
     config = uvicorn.Config(
-        create_app(service, token, hosts),
+        app,
         http=ImpatientProtocol,
+        ws_max_size=MOST_BODY,
+        ws_per_message_deflate=False,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -62,11 +98,16 @@ def serve(
     with listen(options) as listener:
         host, port = listener.getsockname()[:2]
         name = f"[{host}]" if ":" in host else host
-        server = Server(config, service, lambda: announce(f"http://{name}:{port}"))
+        server = Server(config, served, lambda: announce(f"http://{name}:{port}"))
         try:
             server.run(sockets=[listener])
         finally:
-            service.close()
+            served.close()
+
+
+def choose_hosts(options: ServiceOptions, token: str | None) -> tuple[str, ...]:
+    """Names by which clients may call a service; ``*`` for any."""
+    return LOCAL_NAMES if is_local(options.host) and token is None else ("*",)
 
 
 def is_local(host: str) -> bool:
@@ -122,10 +163,10 @@ class Server(uvicorn.Server):
     """Tells when it is ready, and sends those who wait away before it ends."""
 
     def __init__(
-        self, config: uvicorn.Config, service: Service, announce: Callable[[], None]
+        self, config: uvicorn.Config, served: Served, announce: Callable[[], None]
     ) -> None:
         super().__init__(config)
-        self._service = service
+        self._served = served
         self._announce = announce
 
     @contextmanager
@@ -146,7 +187,10 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Send those who wait away; wait for what is being drawn."""
-        self._service.end()
+        self._served.end()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_SECONDS):
+                await self._served.finish()
         await super().shutdown(sockets)
 
 

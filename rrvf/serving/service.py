@@ -20,7 +20,7 @@ from rrvf.environment import Environment, Play
 from rrvf.errors import RrvfError
 from rrvf.options import ServiceOptions
 from rrvf.rewards import Rewarded
-from rrvf.serving.gate import CLIENT, ComeAgainError, FairGate, GatedDrawer
+from rrvf.serving.gate import CLIENT, ComeAgainError, FairGate, GatedDrawer, Watcher
 from rrvf.serving.metrics import Metrics
 from rrvf.serving.wire import (
     AnswerBody,
@@ -80,6 +80,12 @@ class Session:
         return self.view is None or self.view["outcome"] is None
 
 
+def put_gate(environment: Environment, gate: FairGate, watcher: Watcher) -> Environment:
+    """The same environment, its drawings let in by a gate."""
+    bench = environment.bench
+    return environment.with_drawer(GatedDrawer(bench.drawer or bench.kind, gate, watcher))
+
+
 class Service:
     """An environment for many clients; its methods belong to one event loop.
 
@@ -93,9 +99,7 @@ class Service:
         self.metrics = Metrics()
         self.options = options
         self._gate = FairGate(workers)
-        bench = environment.bench
-        drawer = GatedDrawer(bench.drawer or bench.kind, self._gate, self.metrics)
-        self.environment = environment.with_drawer(drawer)
+        self.environment = put_gate(environment, self._gate, self.metrics)
         self._threads = ThreadPoolExecutor(options.max_requests, thread_name_prefix="service")
         self._sessions: dict[str, Session] = {}
         self._at_work: Counter[str] = Counter()
@@ -108,6 +112,9 @@ class Service:
         """Take on nothing more; what waits is sent away, what is being drawn is finished."""
         self.is_ending = True
         self._gate.close()
+
+    async def finish(self) -> None:
+        """Nothing: the server waits for the answers to requests."""
 
     def close(self) -> None:
         """Leave the threads."""

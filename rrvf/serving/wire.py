@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
 
@@ -93,6 +94,14 @@ class AnswerBody(Body):
 
     sample: SampleId
     completion: Text | None
+
+
+def describe_problems(problems: Sequence[Any]) -> str:
+    """What pydantic found wrong, in one line."""
+    first = problems[0]
+    place = ".".join(str(part) for part in first["loc"])
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{place}: {first['msg']}{more}"
 
 
 # ------------------------------------------------------------------------------- answers
