@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict, deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ class Watcher(Protocol):
     """Is told of every drawing."""
 
     def note_drawing(self, status: Status, seconds: float) -> None:
-        """One is done: what became of it, and how long its code took."""
+        """One is done: what became of it, and the seconds it took."""
         ...
 
 
@@ -131,14 +132,16 @@ class GatedDrawer:
 
     def draw(self, script: Script, pictures: Pictures = "all") -> Drawn:
         """Execute code, when it is this client's turn."""
-        with self.gate.pass_through(CLIENT.get()):
-            return self._note(self.drawer.draw(script, pictures))
+        return self._pass(lambda: self.drawer.draw(script, pictures))
 
     def draw_target(self, sample: Sample, pictures: Pictures = "all") -> Drawn:
         """What answers to a sample are compared with, when it is this client's turn."""
-        with self.gate.pass_through(CLIENT.get()):
-            return self._note(self.drawer.draw_target(sample, pictures))
+        return self._pass(lambda: self.drawer.draw_target(sample, pictures))
 
-    def _note(self, rendering: Drawn) -> Drawn:
-        self.watcher.note_drawing(rendering.status, rendering.seconds)
+    def _pass(self, draw: Callable[[], Drawn]) -> Drawn:
+        with self.gate.pass_through(CLIENT.get()):
+            start = time.monotonic()
+            rendering = draw()
+            # What is remembered from before takes no time, whatever it took then.
+            self.watcher.note_drawing(rendering.status, time.monotonic() - start)
         return rendering

@@ -31,7 +31,10 @@ class Metrics:
         for fault in ("none", "model", "ours"):
             self._drawings.labels(fault)
         self._seconds = Histogram(
-            *("rrvf_render_seconds", "Time that the code of a rendering took."),
+            *(
+                "rrvf_render_seconds",
+                "Time of a rendering, near none where it was remembered.",
+            ),
             buckets=_BUCKETS,
             registry=registry,
         )

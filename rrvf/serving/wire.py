@@ -110,14 +110,15 @@ def describe_problems(problems: Sequence[Any]) -> str:
 def view_play(play: Play, new_messages: list[Message]) -> dict[str, Any]:
     """What a client is told of an episode after its beginning or a turn."""
     last = play.turns[-1] if play.turns else None
-    native = play.environment.rules.native_calls
+    rules = play.environment.rules
+    has_tools = rules.native_calls and rules.max_turns > 1
     return {
         "sample": play.sample.id,
         "turn": len(play.turns),
         "messages": to_wire(new_messages),
         "max_tokens": play.tokens_left(),
         "stop": list(STOP),
-        "tools": [play.environment.rules.tool.schema()] if native else [],
+        "tools": [rules.tool.schema()] if has_tools else [],
         "malformed": list(last.malformed) if last else [],
         "observations": [
             _view_observation(observation) for observation in (last.observations if last else ())
