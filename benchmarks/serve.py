@@ -129,10 +129,10 @@ def play_through_service(data: Path, load: Load) -> tuple[dict[int, Any], float,
         EnvironmentClient(service.url) as client,
     ):
         client.begin(NAMES[0])
-        start = time.perf_counter()
         players = [start_player(service.url, share, load) for share in range(load.clients)]
+        start = time.perf_counter()
         with Watch(service.process.pid, client, load) as watch:
-            texts = [player.communicate()[0] for player in players]
+            texts = [player.communicate()[0] for player in let_go(players)]
         seconds = time.perf_counter() - start
     assert all(player.returncode == 0 for player in players), "a client failed"
     digests = {int(name): found for text in texts for name, found in json.loads(text).items()}
@@ -143,7 +143,19 @@ def start_player(url: str, share: int, load: Load) -> subprocess.Popen[str]:
     """A client process."""
     options = [f"--{name.replace('_', '-')}={value}" for name, value in vars(load).items()]
     command = [sys.executable, __file__, "--play", url, "--share", f"{share}", *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    player = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert player.stdout is not None
+    player.stdout.readline()  # it has imported what it needs
+    return player
+
+
+def let_go(players: Sequence[subprocess.Popen[str]]) -> Sequence[subprocess.Popen[str]]:
+    """Have all client processes begin."""
+    for player in players:
+        assert player.stdin is not None
+        player.stdin.write("go\n")
+        player.stdin.flush()
+    return players
 
 
 class Watch:
@@ -168,13 +180,11 @@ class Watch:
             thread.join()
 
     def quarters(self) -> list[float]:
-        """Mean bytes in the second half of each quarter of the drawings."""
-        n_drawn = self._sizes[-1][0]
+        """Mean bytes in each quarter of the drawings."""
+        n_drawn = max(1.0, self._sizes[-1][0])
         by_quarter: list[list[float]] = [[], [], [], []]
         for done, size in self._sizes:
-            place = 8 * done / max(1, n_drawn)
-            if int(place) % 2 or place >= 8:
-                by_quarter[min(3, int(place) // 2)].append(size)
+            by_quarter[min(3, int(4 * done / n_drawn))].append(size)
         return [mean(sizes or [0]) for sizes in by_quarter]
 
     def _weigh(self) -> None:
@@ -308,6 +318,8 @@ def main() -> None:
     url, share = options.pop("play"), options.pop("share")
     load = Load(**options)
     if url:
+        print("ready", flush=True)
+        sys.stdin.readline()
         print(json.dumps(play_share(url, share, load)))
         return
     report(load)
