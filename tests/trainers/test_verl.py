@@ -26,6 +26,7 @@ from verl.workers.rollout.replica import TokenOutput
 
 from rrvf.serving.client import EnvironmentClient
 from rrvf.trainers import verl
+from tests.chat_server import ChatServer, answer
 from tests.conftest import PROJECT
 from tests.runs import fenced, plot
 from tests.served import serving
@@ -33,6 +34,8 @@ from training.tiny_model import build_processor
 
 pytestmark = pytest.mark.trainers
 
+PAGE = "<html><body><h1>Tides</h1><p style='color: #a00'>High water</p></body></html>"
+PAGE_REWARD = "text=1, color=1"
 CONFIGS = PROJECT / "rrvf" / "trainers" / "configs"
 CODE = plot("Tides")
 
@@ -99,6 +102,38 @@ def test_the_tool_answers_as_the_loop_does(
     response, _, told = asyncio.run(use(tool, {"html_code": "<p>"}))
     assert told["status"] == "no_code"
     assert "python_code" in response.text
+
+
+def test_pages_with_a_teacher(tmp_path: Path, web_browser: Path) -> None:
+    """The other tool, and a comment by a model: the same as an episode is told."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "tides.html").write_text(PAGE)
+    code = PAGE.replace("Tides", "Winds")
+    called = {"name": "html_render_and_compare_tool", "arguments": {"html_code": code}}
+    with ChatServer(lambda request: answer("-**Text**- The title differs.")) as teacher:
+        arguments = ("websight", "--data", tmp_path / "data", "--reward-vision", PAGE_REWARD)
+        teaching = ("--teacher", "teacher", "--teacher-base-url", teacher.url)
+        scorers = ("--scorers", "execution,text,color")
+        with (
+            serving(*arguments, *teaching, *scorers) as running,
+            EnvironmentClient(running.url) as client,
+        ):
+            tool = verl.RenderTool({"service": running.url, "language": "html"})
+            play = client.begin("tides")
+            view = play.step(f"<think>A draft.</think><tool_call>{json.dumps(called)}</tool_call>")
+            response, _, _ = asyncio.run(use(tool, {"html_code": code}))
+            parts = view["messages"][0]["content"]
+            assert parts[0]["text"] == f"<tool_response>{response.text}</tool_response>"
+            assert "The title differs." in response.text
+            (url,) = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+            assert response.image[0].tobytes() == verl.to_picture(url).tobytes()
+            text = f"<think>Done.</think><answer>{fenced(PAGE).replace('python', 'html')}</answer>"
+            play.step(text)
+            turns = [f"<think>A draft.</think><tool_call>{json.dumps(called)}</tool_call>", text]
+            info = {"sample": "tides", verl.COMPLETIONS: turns}
+            found = verl.compute_score("rrvf", "", "", info, service=running.url)
+            assert found["score"] == play.outcome["reward"]["total"]
+            assert found["vision"] == 1.0
 
 
 async def use(tool: Any, parameters: dict[str, Any]) -> Any:
