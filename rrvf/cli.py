@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 import typer
 
 import rrvf
-from rrvf.errors import OtherRunError, RrvfError, UserError
+from rrvf.errors import OtherRunError, RrvfError, SetupError, UserError
 from rrvf.files import write_atomically
 from rrvf.flags import SeveralValues, Some, expand_options
 from rrvf.options import (
@@ -103,7 +103,6 @@ def demo(
 ) -> None:
     """Score small bundled sets of answers, print the tables, write OUT/report.html."""
     from rrvf.demo import demo_runs, play_episode
-    from rrvf.errors import SetupError
     from rrvf.report import write_report
 
     runs: list[Path] = []
@@ -205,7 +204,11 @@ def serve(
     SIGTERM ends it: what is being drawn is finished, who waits is told to come again.
     """
     from rrvf.environment import open_environment
-    from rrvf.serving.server import read_token, serve_http
+
+    try:
+        from rrvf.serving.server import read_token, serve_http
+    except ImportError as error:
+        raise SetupError(f"rrvf serve needs pip install 'rrvf[serve]' ({error})") from error
 
     serve_it = serve_http
     if service.interface == "openenv":

@@ -389,3 +389,18 @@ def test_the_way_of_before_works_for_a_release_and_warns() -> None:
     sample = Sample("a", "ok a")
     said = as_trajectory(sample, fenced("ok a"), "python")
     assert rewarder(sample, said).reward == Rewarder(bench, settings)(sample, said).reward
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"vision": {"text": float("nan"), "layout": 1.0}},
+        {"vision": {"text": float("inf")}},
+        {"vision_weight": float("nan")},
+        {"terms": {"a:b": float("inf")}},
+        {"structure_penalty": float("-inf")},
+    ],
+)
+def test_weights_are_finite(options: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="no finite number"):
+        RewardSettings(**options)

@@ -157,6 +157,27 @@ def test_an_end_without_an_answer(client: EnvironmentClient) -> None:
     }
 
 
+def test_what_no_encoding_can_hold_is_scored_all_the_same(client: EnvironmentClient) -> None:
+    """Half a surrogate in a drawn text; ``rrvf score`` counts it as any other."""
+    code = SAMPLES["tides"].replace("Tides", r"\udfff")
+    assert client.score("tides", fenced(code))["scores"]["text"]["extra"] == ["\udfff"]
+    play = client.begin("tides")
+    play.step(f"<think>It is.</think><answer>{fenced(code)}</answer>")
+    assert play.outcome["reward"]["vision"] == 0.5
+    assert client.request("GET", f"/episodes/{play._id}")["outcome"] == play.outcome
+
+
+def test_a_completion_may_be_as_servers_send_it(client: EnvironmentClient) -> None:
+    play = client.begin("tides")
+    play.step({"text": None, "finish_reason": None, "tool_calls": None, "output_tokens": None})
+    assert play.outcome["stop_reason"] == "no_action"
+    filtered = client.begin("tides")
+    filtered.step({"text": ANSWER, "finish_reason": "content_filter"})
+    assert filtered.outcome["reward"]["vision"] == 1.0
+    body = {"sample": "tides", "completions": [ANSWER]}
+    assert client.request("POST", "/rewards", body)["reward"]["vision"] == 1.0
+
+
 # ------------------------------------------------------------------------- sent twice, or late
 
 
@@ -184,6 +205,23 @@ def test_a_broken_connection_loses_no_turn(service: Served, client: EnvironmentC
     view = client.request("PUT", "/episodes/broken-off/turns/1", body)
     assert view["turn"] == 1
     assert [told["status"] for told in view["observations"]] == ["ok"]
+
+
+def test_a_step_that_failed_is_the_same_turn_when_it_is_tried_again(data: Path) -> None:
+    with serving("chartmimic", "--data", data, *REWARD) as first:
+        client = EnvironmentClient(first.url, patience=0.5)
+        play = client.begin("tides")
+        port = first.url.rpartition(":")[2]
+        first.end()
+    draft = call(SAMPLES["winds"])
+    with pytest.raises(HarnessError, match="no answer"):
+        play.step(draft)
+    with serving("chartmimic", "--data", data, *REWARD, port=port), client:
+        assert play.step(draft)["turn"] == 1
+        assert [message["role"] for message in play.messages][2:] == ["assistant", "user"]
+        with pytest.raises(UserError, match="valid string"):
+            play.step("\ud800")
+        assert play.step(ANSWER)["turn"] == 2
 
 
 def test_an_episode_outlives_its_service(data: Path) -> None:
@@ -239,6 +277,15 @@ def test_a_body_that_is_too_large_is_refused_unread(service: Served) -> None:
     assert httpx.get(f"{service.url}/health").status_code == 200
 
 
+def test_every_refusal_has_one_form(service: Served, client: EnvironmentClient) -> None:
+    for method, path, status in (("GET", "/nothing", 404), ("POST", "/health", 405)):
+        reply = httpx.request(method, service.url + path)
+        assert reply.status_code == status
+        assert list(reply.json()) == ["error"]
+    with pytest.raises(UserError, match="no address of a service"):
+        EnvironmentClient("127.0.0.1:8300")
+
+
 def test_malformed_json_is_refused(service: Served) -> None:
     reply = httpx.post(
         f"{service.url}/scores", content=b"{", headers={"content-type": "application/json"}
@@ -259,7 +306,9 @@ def test_a_page_in_a_browser_does_not_reach_it(service: Served) -> None:
 
 def test_a_token_is_asked_for(data: Path) -> None:
     arguments = ("chartmimic", "--data", data, *REWARD, "--token-variable", "THE_TOKEN")
-    with serving(*arguments, env={"THE_TOKEN": "swordfish"}) as service:
+    with serving(*arguments, env={"THE_TOKEN": "swordfish\n"}) as service:
+        bare = httpx.get(f"{service.url}/samples", headers={"authorization": "bearer  swordfish"})
+        assert bare.status_code == 200
         for token in (None, "wrong"):
             with (
                 EnvironmentClient(service.url, token=token, patience=5) as stranger,

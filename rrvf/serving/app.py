@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -92,65 +94,63 @@ def put_guard(app: ASGIApp, token: str | None, hosts: Sequence[str], metrics: Me
 
 def _add_episodes(app: FastAPI, service: Service) -> None:
     @app.put("/episodes/{episode}", tags=["episodes"])
-    async def begin(episode: EpisodeId, body: EpisodeBody, client: Client) -> dict[str, Any]:
+    async def begin(episode: EpisodeId, body: EpisodeBody, client: Client) -> Response:
         """Begin an episode of a sample, under an id of yours."""
-        return await service.begin(client, episode, body)
+        return AsciiResponse(await service.begin(client, episode, body))
 
     @app.put("/episodes/{episode}/turns/{turn}", tags=["episodes"])
-    async def go_on(
-        episode: EpisodeId, turn: int, body: TurnBody, client: Client
-    ) -> dict[str, Any]:
+    async def go_on(episode: EpisodeId, turn: int, body: TurnBody, client: Client) -> Response:
         """Take the completion of a turn, counted from 1; answer by what the policy is shown."""
-        return await service.go_on(client, episode, turn, body)
+        return AsciiResponse(await service.go_on(client, episode, turn, body))
 
     @app.put("/episodes/{episode}/turns/{turn}/end", tags=["episodes"])
-    async def end(episode: EpisodeId, turn: int, body: EndBody, client: Client) -> dict[str, Any]:
+    async def end(episode: EpisodeId, turn: int, body: EndBody, client: Client) -> Response:
         """End an episode in place of a turn that its policy cannot give."""
-        return await service.go_on(client, episode, turn, body)
+        return AsciiResponse(await service.go_on(client, episode, turn, body))
 
     @app.get("/episodes/{episode}", tags=["episodes"])
-    async def read(episode: EpisodeId) -> dict[str, Any]:
+    async def read(episode: EpisodeId) -> Response:
         """What the last request was answered with."""
-        return service.read(episode)
+        return AsciiResponse(service.read(episode))
 
     @app.delete("/episodes/{episode}", tags=["episodes"])
-    async def drop(episode: EpisodeId) -> dict[str, Any]:
+    async def drop(episode: EpisodeId) -> Response:
         """Forget an episode."""
         service.drop(episode)
-        return {}
+        return AsciiResponse({})
 
 
 def _add_answers(app: FastAPI, service: Service) -> None:
     @app.post("/rewards", tags=["answers"])
-    async def reward(body: WholeBody, client: Client) -> dict[str, Any]:
+    async def reward(body: WholeBody, client: Client) -> Response:
         """Scores and reward of an episode whose completions are all known."""
-        return await service.play(client, body)
+        return AsciiResponse(await service.play(client, body))
 
     @app.post("/observations", tags=["answers"])
-    async def observe(body: CodeBody, client: Client) -> dict[str, Any]:
+    async def observe(body: CodeBody, client: Client) -> Response:
         """What a call with some code is answered by, for loops that keep no episode here."""
-        return await service.observe(client, body)
+        return AsciiResponse(await service.observe(client, body))
 
     @app.post("/scores", tags=["answers"])
-    async def score(body: AnswerBody, client: Client) -> dict[str, Any]:
+    async def score(body: AnswerBody, client: Client) -> Response:
         """Scores of one answer, without a loop."""
-        return await service.score(client, body)
+        return AsciiResponse(await service.score(client, body))
 
     @app.get("/samples", tags=["answers"])
     async def list_samples(
         offset: Annotated[int, Query(ge=0)] = 0,
         limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = MOST_LISTED,
-    ) -> dict[str, Any]:
+    ) -> Response:
         """Ids of the samples, a page at a time."""
         names = list(service.environment.samples)
-        return {"n": len(names), "ids": names[offset : offset + limit]}
+        return AsciiResponse({"n": len(names), "ids": names[offset : offset + limit]})
 
 
 def _add_state(app: FastAPI, service: Service) -> None:
     @app.get("/health", tags=["state"])
     async def health() -> JSONResponse:
         """Whether requests are taken; needs no token."""
-        return JSONResponse(service.view_health(), 503 if service.is_ending else 200)
+        return AsciiResponse(service.view_health(), 503 if service.is_ending else 200)
 
 
 def add_facts(app: FastAPI, environment: Environment, metrics: Metrics) -> None:
@@ -162,12 +162,14 @@ def add_facts(app: FastAPI, environment: Environment, metrics: Metrics) -> None:
         return Response(metrics.to_text(), media_type="text/plain; version=0.0.4")
 
     @app.get("/protocol", tags=["state"])
-    async def protocol() -> dict[str, Any]:
+    async def protocol() -> Response:
         """What moves scores and rewards, and the versions of all that draws."""
-        return {
-            "protocol": environment.protocol(),
-            "environment": environment.bench.environment(),
-        }
+        return AsciiResponse(
+            {
+                "protocol": environment.protocol(),
+                "environment": environment.bench.environment(),
+            }
+        )
 
 
 # ------------------------------------------------------------------------------- failures
@@ -178,12 +180,21 @@ def explain_failures(app: FastAPI) -> None:
     for kind, status in _STATUSES:
         app.add_exception_handler(kind, _explain_by(status))
     app.add_exception_handler(RequestValidationError, _explain_invalid)
+    app.add_exception_handler(HTTPException, _explain_http)
+
+
+class AsciiResponse(JSONResponse):
+    """JSON in ASCII: what a script drew may hold characters that no other encoding can."""
+
+    def render(self, content: Any) -> bytes:
+        """The bytes of a body."""
+        return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
 def refuse(status: int, reason: str) -> JSONResponse:
     """An answer that says in one line what is wrong."""
     headers = {"retry-after": str(RETRY_SECONDS)} if status in (429, 503) else None
-    return JSONResponse({"error": reason}, status, headers)
+    return AsciiResponse({"error": reason}, status, headers)
 
 
 def _explain_by(status: int) -> Callable[[Request, Exception], JSONResponse]:
@@ -191,6 +202,11 @@ def _explain_by(status: int) -> Callable[[Request, Exception], JSONResponse]:
         return refuse(status, str(error))
 
     return explain
+
+
+def _explain_http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return refuse(error.status_code, error.detail)
 
 
 def _explain_invalid(_: Request, error: Exception) -> JSONResponse:
@@ -232,8 +248,10 @@ class Guard:
     def _is_allowed(self, scope: Scope) -> bool:
         if self._token is None or (scope["type"] == "http" and scope["path"] == "/health"):
             return True
-        sent = dict(scope["headers"]).get(b"authorization", b"")
-        return hmac.compare_digest(sent, b"Bearer " + self._token.encode())
+        sent: bytes = dict(scope["headers"]).get(b"authorization", b"")
+        scheme, _, token = sent.partition(b" ")
+        is_ours = hmac.compare_digest(token.strip(), self._token.encode())
+        return is_ours and scheme.lower() == b"bearer"
 
     async def _refuse(
         self, scope: Scope, receive: Receive, send: Send, status: int, reason: str

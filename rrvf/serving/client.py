@@ -14,6 +14,7 @@ again, an episode of a service that was started anew in the meantime.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 import uuid
@@ -22,9 +23,12 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Self
 
-import httpx
+from rrvf.errors import HarnessError, SetupError, UserError
 
-from rrvf.errors import HarnessError, UserError
+try:
+    import httpx
+except ImportError as error:
+    raise SetupError("a client of rrvf serve needs httpx: pip install 'rrvf[client]'") from error
 
 CLIENT_HEADER = "x-rrvf-client"
 """Names who asks; drawings are shared out by it."""
@@ -32,6 +36,7 @@ CLIENT_HEADER = "x-rrvf-client"
 EndReason = Literal["token_budget", "time_budget", "policy_error"]
 View = dict[str, Any]
 
+_JSON = {"content-type": "application/json"}
 _COME_AGAIN = (429, 502, 503, 504)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 _CONNECT_SECONDS = 10.0
@@ -50,6 +55,9 @@ class EnvironmentClient:
         patience: Seconds to go on trying, where nobody answers or all are busy.
         seconds: That an answer may take, a judge's and a teacher's included.
         name: Whose drawings these are; several programs that share a name share its turns.
+
+    Raises:
+        UserError: The address is none.
     """
 
     def __init__(
@@ -61,6 +69,8 @@ class EnvironmentClient:
         seconds: float = 900.0,
         name: str | None = None,
     ) -> None:
+        if not base_url.startswith(("http://", "https://")):
+            raise UserError(f"{base_url!r} is no address of a service, as in http://127.0.0.1:8300")
         headers = {CLIENT_HEADER: name or uuid.uuid4().hex}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
@@ -173,7 +183,8 @@ class EnvironmentClient:
 
     def _try(self, method: str, path: str, body: View | None) -> tuple[httpx.Response | None, str]:
         try:
-            reply = self._http.request(method, path, json=body)
+            content = None if body is None else json.dumps(body)  # ASCII, whatever it holds
+            reply = self._http.request(method, path, content=content, headers=_JSON)
         except httpx.TransportError as error:
             return None, f"no answer: {type(error).__name__}: {error}"
         return reply, f"{reply.status_code}: {_find_reason(reply)}"
@@ -255,7 +266,7 @@ class RemotePlay:
             self.view = self._ask(len(self._sent))
         except GoneError:
             self.view = self._play_again()
-        except UserError:
+        except BaseException:  # to be sent again, as the same turn
             self._sent.pop()
             raise
         self.messages += ([message] if message else []) + self.view["messages"]

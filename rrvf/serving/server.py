@@ -134,9 +134,11 @@ def read_token(options: ServiceOptions) -> str | None:
                 "put one into an environment variable, and name it by --token-variable"
             )
         return None
-    token = os.environ.get(name, "")
-    if not token.strip():
-        raise UserError(f"the environment variable {name} (--token-variable) holds no token")
+    token = os.environ.get(name, "").strip()
+    if not token or not token.isascii():
+        raise UserError(
+            f"the environment variable {name} (--token-variable) holds no token of ASCII characters"
+        )
     return token
 
 

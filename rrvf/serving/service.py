@@ -38,6 +38,9 @@ from rrvf.serving.wire import (
 T = TypeVar("T")
 View = dict[str, Any]
 
+MOST_FINISHED = 128
+"""Finished episodes whose outcome can still be read; the oldest go first."""
+
 RETRY_SECONDS = 2
 """After which a client that was sent away may come again."""
 
@@ -147,6 +150,7 @@ class Service:
         if session is None:
             self.environment.find_sample(body.sample)
             self._drop_idle()
+            self._forget_oldest()
             if len(self._sessions) >= self.options.max_episodes:
                 self._make_room()
             session = self._sessions[episode] = Session(body)
@@ -212,6 +216,12 @@ class Service:
             session.play = None  # its pictures are of no more use
         session.view = view
         return view
+
+    def _forget_oldest(self) -> None:
+        """Keep no more finished episodes than may be asked for again."""
+        finished = [name for name, session in self._sessions.items() if not session.is_open]
+        for name in finished[: max(0, len(finished) - MOST_FINISHED)]:
+            del self._sessions[name]
 
     async def _await(self, session: Session) -> View:
         session.touched = time.monotonic()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rrvf.agent import STOP, format_response, to_picture
 from rrvf.chat import Message, ToolCall, to_wire
@@ -45,15 +45,25 @@ class CallBody(Body):
 class CompletionBody(Body):
     """What the policy wrote in one turn."""
 
-    text: Text = ""
-    finish_reason: Literal["stop", "length", "tool_calls"] = "stop"
-    tool_calls: Annotated[tuple[CallBody, ...], Field(max_length=64)] = ()
+    text: Text | None = None
+    finish_reason: Annotated[str, Field(max_length=64)] | None = None
+    tool_calls: Annotated[tuple[CallBody, ...], Field(max_length=64)] | None = None
     output_tokens: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def read_text(cls, value: Any) -> Any:
+        """A text alone is a completion, too."""
+        return {"text": value} if isinstance(value, str) else value
 
     def to_completion(self) -> Completion:
         """As the loop reads it."""
-        calls = tuple(ToolCall(call.id, call.name, call.arguments) for call in self.tool_calls)
-        return Completion(self.text, self.finish_reason, calls, output_tokens=self.output_tokens)
+        calls = tuple(
+            ToolCall(call.id, call.name, call.arguments) for call in self.tool_calls or ()
+        )
+        return Completion(
+            self.text or "", self.finish_reason or "stop", calls, output_tokens=self.output_tokens
+        )
 
 
 class EpisodeBody(Body):

@@ -6,6 +6,7 @@ nothing of :mod:`rrvf.serving`.
 
 from __future__ import annotations
 
+import json
 import random
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -124,6 +125,12 @@ class Sessions:
         return ids[n_begun % len(ids)]
 
 
+def _replace_halves(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A result without halves of surrogates, which a script may draw and OpenEnv cannot send."""
+    text = json.dumps(result, ensure_ascii=False)
+    return json.loads(text.encode("utf-8", "replace"))
+
+
 class RrvfEnvironment(_Environment):
     """One session; belongs to one thread at a time.
 
@@ -224,7 +231,7 @@ class RrvfEnvironment(_Environment):
             reward=parts["total"],
             reward_parts=parts,
             scores={name: score["value"] for name, score in result["scores"].items()},
-            result=result,
+            result=_replace_halves(result),
             **view,
         )
 
