@@ -85,6 +85,7 @@ def test_extras_are_the_documented_ones(metadata: Message) -> None:
         *charts,
         "web",
         "judge",
+        "client",
         "clip",
         "vlmeval",
         "vllm",
