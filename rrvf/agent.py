@@ -117,7 +117,7 @@ class AgentSettings:
     def __post_init__(self) -> None:
         for name in ("max_turns", "max_calls", "turn_tokens", "max_tokens", "max_seconds"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not value > 0:  # nor what is no number
                 raise UserError(f"{name} must be more than 0, not {value}")
 
     @classmethod

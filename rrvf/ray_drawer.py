@@ -6,6 +6,7 @@ draw as this machine would; see :mod:`rrvf.ray_executor`, whose slots these are.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Callable, Generator
@@ -19,6 +20,7 @@ from rrvf.kinds.kind import Drawn, Script
 from rrvf.options import RunOptions
 from rrvf.ray_executor import (
     LOSSES,
+    PATIENCE_SECONDS,
     Build,
     Parcel,
     Refusal,
@@ -31,6 +33,8 @@ from rrvf.ray_executor import (
     scoring_on_node,
 )
 from rrvf.types import Pictures, Sample
+
+_log = logging.getLogger(__name__)
 
 Call = Callable[[Any], Any]
 """An actor -> the reference to what it will return."""
@@ -117,6 +121,9 @@ class RayDrawer:
         problem = ""
         for _ in range(LOSSES):
             actor = self._idle.get()
+            if actor is None:
+                self._idle.put(None)
+                raise HarnessError("no slot is left in the Ray cluster")
             try:
                 drawn = self._ray.get(call(actor))
             except self._ray.exceptions.RayTaskError as error:  # it came back, with an exception
@@ -140,7 +147,10 @@ class RayDrawer:
         return actor
 
     def _open(self, actor: Any) -> None:
-        reply = self._ray.get(actor.open.remote())
+        ref = actor.open.remote()
+        while not self._ray.wait([ref], timeout=PATIENCE_SECONDS)[0]:
+            _log.warning("waiting for a free CPU in the Ray cluster")
+        reply = self._ray.get(ref)
         if isinstance(reply, Refusal):
             raise SetupError(reply.message)
         node, setup = reply
@@ -153,12 +163,25 @@ class RayDrawer:
 
     def _replace(self, lost_actor: Any) -> None:
         """Another slot in the place of one that is gone, wherever there is room for it."""
-        with self._lock:
-            if lost_actor in self._actors:
-                self._actors.remove(lost_actor)
+        self._forget(lost_actor)
         threading.Thread(target=self._open_another, daemon=True).start()
 
+    def _forget(self, actor: Any) -> bool:
+        """Strike a slot off; whether others are left."""
+        with self._lock:
+            if actor in self._actors:
+                self._actors.remove(actor)
+            return bool(self._actors)
+
     def _open_another(self) -> None:
-        actor = self._start()
-        with suppress(UserError, self._ray.exceptions.RayError):
-            self._open(actor)
+        has_others = True
+        for _ in range(LOSSES):
+            actor = self._start()
+            try:
+                self._open(actor)
+                return
+            except (UserError, self._ray.exceptions.RayError) as error:
+                _log.warning("a slot that was lost is not replaced: %s", error)
+                has_others = self._forget(actor)
+        if not has_others:
+            self._idle.put(None)  # nobody shall wait for what will not come

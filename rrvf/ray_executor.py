@@ -57,7 +57,7 @@ NO_CLUSTER = (
 _Options = TypeVar("_Options", RunOptions, JudgeOptions, LoopOptions)
 _ANSWER_SECONDS = 10.0
 _CLOSING_SECONDS = 10.0
-_PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 30.0
 _log = logging.getLogger(__name__)
 
 
@@ -470,7 +470,7 @@ class _Crew:
 
     def _take_next(self) -> Iterable[Outcome]:
         """Wait for something to come back; what that amounts to."""
-        ready, _ = self._ray.wait(list(self._under_way), timeout=_PATIENCE_SECONDS)
+        ready, _ = self._ray.wait(list(self._under_way), timeout=PATIENCE_SECONDS)
         if not ready:
             if not any(member.is_open for member in self._members):
                 _log.warning("waiting for a free CPU in the Ray cluster")

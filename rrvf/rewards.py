@@ -81,8 +81,11 @@ class RewardSettings:
         if not weights or min(weights) < 0 or sum(weights) <= 0:
             raise UserError("R_vision needs scores with weights above 0, as in gpt=1")
         numbers = [*weights, *self.weights().values(), self.structure_penalty, self.running_penalty]
+        numbers += [] if self.tool_gate is None else [self.tool_gate]
         if not all(map(math.isfinite, numbers)):
-            raise UserError("a weight of the reward is no finite number; give numbers, as in 0.5")
+            raise UserError(
+                "a weight or gate of the reward is no finite number; give one, as in 0.5"
+            )
         if self.tool_cap < 1:
             raise UserError(f"the cap of tool calls must be at least 1, not {self.tool_cap}")
 

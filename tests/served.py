@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rrvf.serving.client import EnvironmentClient
@@ -60,3 +61,11 @@ def served(*arguments: object, **options: Any) -> Iterator[EnvironmentClient]:
     """A client of a service that runs until the context ends."""
     with serving(*arguments) as service, EnvironmentClient(service.url, **options) as client:
         yield client
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> Path:
+    """Files of a data set, by name; returns their folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder

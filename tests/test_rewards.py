@@ -399,6 +399,7 @@ def test_the_way_of_before_works_for_a_release_and_warns() -> None:
         {"vision_weight": float("nan")},
         {"terms": {"a:b": float("inf")}},
         {"structure_penalty": float("-inf")},
+        {"tool_gate": float("nan")},
     ],
 )
 def test_weights_are_finite(options: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ import pytest
 from rrvf.episodes import Trajectories
 from rrvf.errors import HarnessError, UserError
 from rrvf.serving import app, server
+from rrvf.serving import service as service_module
 from rrvf.serving.client import EnvironmentClient
 from rrvf.serving.gate import ComeAgainError, FairGate
 from rrvf.trajectories import Trajectory
@@ -264,9 +265,10 @@ def test_no_id_leads_anywhere(service: Served, path: str) -> None:
     assert reply.status_code in (404, 405, 422)
 
 
-def test_a_body_that_is_too_large_is_refused_unread(service: Served) -> None:
-    reply = httpx.post(f"{service.url}/scores", content=b"x" * (app.MOST_BODY + 1))
-    assert reply.status_code == 413
+def test_a_body_that_is_too_large_is_refused(service: Served) -> None:
+    for _ in range(5):  # the answer is heard, although the body comes first
+        reply = httpx.post(f"{service.url}/scores", content=b"x" * (app.MOST_BODY + 1))
+        assert reply.status_code == 413
 
     def endless() -> Iterator[bytes]:
         while True:
@@ -457,7 +459,61 @@ def test_more_than_it_takes_on_is_sent_away(data: Path) -> None:
             client.begin("winds")  # in place of the one that is over
 
 
+def test_what_was_just_read_is_kept_longest(client: EnvironmentClient) -> None:
+    """However early it was begun; and the oldest of those that are over goes first."""
+    early = client.begin("tides")
+    others = []
+    for _ in range(service_module.MOST_FINISHED + 2):
+        others.append(client.begin("tides"))
+        others[-1].end("time_budget")
+    early.step(ANSWER)
+    client.begin("tides")
+    assert client.request("GET", f"/episodes/{early._id}")["outcome"] == early.outcome
+    with pytest.raises(HarnessError, match="no episode"):
+        client.request("GET", f"/episodes/{others[0]._id}")
+
+
 # ------------------------------------------------------------------------------ slow clients
+
+
+def test_bodies_count_while_they_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many clients at once, none of which has sent all of its own."""
+    monkeypatch.setattr(app, "MOST_BODIES", 25)
+    statuses: list[int] = []
+    both_refused = asyncio.Event()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("no body is whole")
+
+    async def send_in_pieces(guard: app.Guard, may_go_on: asyncio.Event) -> None:
+        pieces = iter([b"x" * 10, b""])
+
+        async def receive() -> dict[str, Any]:
+            piece = next(pieces)
+            if not piece:
+                await may_go_on.wait()
+                return {"type": "http.disconnect"}
+            return {"type": "http.request", "body": piece, "more_body": True}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+                if len(statuses) == 2:
+                    both_refused.set()
+
+        await guard({"type": "http", "path": "/scores", "headers": []}, receive, send)
+
+    async def run() -> int:
+        guard, may_go_on = app.Guard(application, None, lambda status: None), asyncio.Event()
+        tasks = [asyncio.create_task(send_in_pieces(guard, may_go_on)) for _ in range(4)]
+        await asyncio.wait_for(both_refused.wait(), 10)
+        assert guard.n_bytes == 20
+        may_go_on.set()
+        await asyncio.gather(*tasks)
+        return guard.n_bytes
+
+    assert asyncio.run(run()) == 0
+    assert statuses == [503, 503]
 
 
 def test_a_head_and_a_body_have_to_arrive(monkeypatch: pytest.MonkeyPatch) -> None:

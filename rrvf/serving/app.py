@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Path, Query, Request
@@ -45,6 +46,8 @@ MOST_BODIES = 256 * 2**20
 """Bytes of all bodies that are being read or worked on."""
 BODY_SECONDS = 30.0
 """A body may take to arrive."""
+MOST_DISCARDED, DISCARD_SECONDS = 4 * MOST_BODY, 5.0
+"""Of a body that is not looked at, so that its client hears why."""
 MOST_LISTED = 1000
 NEEDS_TOKEN = "a token is needed: Authorization: Bearer TOKEN"
 
@@ -224,6 +227,9 @@ class Guard:
         app: The application.
         token: ``None`` where none is needed.
         note_request: Is told of every answer's status.
+
+    Attributes:
+        n_bytes: Of all bodies that are being read or worked on.
     """
 
     def __init__(
@@ -232,7 +238,7 @@ class Guard:
         self._app = app
         self._token = token
         self._note_request = note_request
-        self._n_bytes = 0
+        self.n_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it."""
@@ -261,7 +267,9 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008, "reason": reason})
             self._note_request(403)  # what a server makes of it
             return
-        # The body is not read: the connection cannot be used again.
+        if status != 408:
+            await _discard_body(receive)
+        # Of a longer body a rest is there: the connection cannot be used again.
         response = refuse(status, reason)
         response.headers["connection"] = "close"
         await response(scope, receive, self._noting(send))
@@ -276,45 +284,64 @@ class Guard:
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the whole body first, so that what works on it never waits for its client."""
-        body = b""
+        body = _Body(self)
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = await self._read_body(scope, receive)
-        except (TimeoutError, _TooLargeError, _DisconnectedError) as error:
-            if isinstance(error, _DisconnectedError):
-                return
-            status, reason = (408, "the body takes too long")
-            if isinstance(error, _TooLargeError):
-                status, reason = error.status, str(error)
-            await self._refuse(scope, receive, send, status, reason)
+                await body.read(scope, receive)
+            await self._app(scope, _replay(body.join(), receive), send)
+        except TimeoutError:
+            await self._refuse(scope, receive, send, 408, "the body takes too long")
+        except _TooLargeError as error:
+            await self._refuse(scope, receive, send, error.status, str(error))
+        except _DisconnectedError:
             return
-        self._n_bytes += len(body)
-        try:
-            await self._app(scope, _replay(body, receive), send)
         finally:
-            self._n_bytes -= len(body)
+            self.n_bytes -= body.n_bytes
 
-    async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
+
+class _Body:
+    """A request's body; its bytes count from the moment that they arrive."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._chunks: list[bytes] = []
+        self.n_bytes = 0
+
+    def join(self) -> bytes:
+        return b"".join(self._chunks)
+
+    async def read(self, scope: Scope, receive: Receive) -> None:
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        n_announced = int(announced) if announced.isdigit() else 0
-        self._require_room(n_announced)
-        chunks: list[bytes] = []
-        n_read = 0
+        self._require_room(int(announced) if announced.isdigit() else 0)
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise _DisconnectedError
-            chunks.append(message.get("body", b""))
-            n_read += len(chunks[-1])
-            self._require_room(n_read)
+            chunk: bytes = message.get("body", b"")
+            self._require_room(self.n_bytes + len(chunk))
+            self._chunks.append(chunk)
+            self.n_bytes += len(chunk)
+            self._guard.n_bytes += len(chunk)
             if not message.get("more_body", False):
-                return b"".join(chunks)
+                return
 
     def _require_room(self, n_bytes: int) -> None:
         if n_bytes > MOST_BODY:
             raise _TooLargeError(413, f"a body of more than {MOST_BODY:,} bytes")
-        if self._n_bytes + n_bytes > MOST_BODIES:
+        if self._guard.n_bytes - self.n_bytes + n_bytes > MOST_BODIES:
             raise _TooLargeError(503, "too much is being worked on; come again")
+
+
+async def _discard_body(receive: Receive) -> None:
+    """Read what a client still sends, within bounds: most read no answer before they have sent."""
+    n_bytes = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while n_bytes < MOST_DISCARDED:
+                message = await receive()
+                if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                    return
+                n_bytes += len(message.get("body", b""))
 
 
 class _TooLargeError(Exception):

@@ -283,6 +283,8 @@ class RemotePlay:
         self.messages = known_messages
         view = self.view
         for turn in range(1, len(self._sent) + 1):
+            if view["outcome"] is not None:  # through a fault that was not there before
+                break
             view = self._ask(turn)
         return view
 

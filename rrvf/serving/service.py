@@ -219,14 +219,20 @@ class Service:
 
     def _forget_oldest(self) -> None:
         """Keep no more finished episodes than may be asked for again."""
-        finished = [name for name, session in self._sessions.items() if not session.is_open]
-        for name in finished[: max(0, len(finished) - MOST_FINISHED)]:
+        for name in self._list_finished()[:-MOST_FINISHED]:
             del self._sessions[name]
 
+    def _list_finished(self) -> list[str]:
+        """Episodes that are over; the one that was asked for longest ago comes first."""
+        names = [name for name, session in self._sessions.items() if not session.is_open]
+        return sorted(names, key=lambda name: self._sessions[name].touched)
+
     async def _await(self, session: Session) -> View:
-        session.touched = time.monotonic()
         assert session.task is not None
-        return await asyncio.shield(session.task)
+        try:
+            return await asyncio.shield(session.task)
+        finally:
+            session.touched = time.monotonic()
 
     def read(self, episode: str) -> View:
         """What the last request of an episode was answered with.
@@ -263,10 +269,10 @@ class Service:
         Raises:
             BusyError: None is finished.
         """
-        finished = [name for name, session in self._sessions.items() if not session.is_open]
+        finished = self._list_finished()
         if not finished:
             raise BusyError(f"{len(self._sessions)} episodes are under way; finish some, or wait")
-        del self._sessions[min(finished, key=lambda name: self._sessions[name].touched)]
+        del self._sessions[finished[0]]
 
     # ------------------------------------------------------------------- without an episode
 

@@ -33,8 +33,8 @@ from rrvf.types import Language
 from tests.chat_server import ChatServer, Reply, Request
 from tests.chat_server import answer as says
 from tests.runs import lines_of, plot, rrvf
+from tests.served import Served, serving, write_files
 from tests.test_same_floats import block
-from tests.trainers.services import Served, served, write_files
 
 pytestmark = [pytest.mark.trainers, pytest.mark.filterwarnings("default")]
 
@@ -171,7 +171,7 @@ def test_episodes_are_those_of_evaluation(
         if teaches:
             words += ["--teacher", "teacher", "--teacher-base-url", server.url]
         options = ("--interface", "openenv", "--reward-vision", kind.vision)
-        with served(
+        with serving(
             kind.benchmark, *words, *options, RRVF_CACHE_DIR=str(tmp_path / "served")
         ) as service:
             ends = {name: play(service.url, name, one) for name in script}
@@ -280,7 +280,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def service(data: Path) -> Iterator[Served]:
     words = ("--data", data, "--token-variable", "OUR_TOKEN", "--max-episodes", 2)
-    with served("chartmimic", *words, *WORDS, OUR_TOKEN=TOKEN) as started:
+    with serving("chartmimic", *words, *WORDS, env={"OUR_TOKEN": TOKEN}) as started:
         yield started
 
 
@@ -428,7 +428,7 @@ def test_every_session_has_a_turn_of_its_own_at_the_gate(data: Path) -> None:
 
 
 def test_a_web_page_elsewhere_cannot_reach_a_service_without_a_token(data: Path) -> None:
-    with served("chartmimic", "--data", data, *WORDS, "--idle-seconds", "1") as service:
+    with serving("chartmimic", "--data", data, *WORDS, "--idle-seconds", "1") as service:
         told = httpx.get(service.url + "/schema", headers={"host": "evil.example"})
         assert (told.status_code, told.text) == (400, "Invalid host header")
         port = service.url.rpartition(":")[2]
@@ -461,7 +461,7 @@ def test_what_is_drawn_when_the_service_ends_is_answered(data: Path) -> None:
                 client.step(RrvfAction(text=answer(plot("Tides"))))
             return result, ""
 
-    with served("chartmimic", "--data", data, *WORDS, "--workers", "1") as service:
+    with serving("chartmimic", "--data", data, *WORDS, "--workers", "1") as service:
         with ThreadPoolExecutor(2) as pool:
             drawing = [pool.submit(draw, title) for title in ("Tides", "Winds")]
             begun.wait(60)

@@ -36,8 +36,8 @@ from rrvf.trainers.openenv.trl import (
 )
 from tests.chat_server import ChatServer, Reply, Request, completion, reply
 from tests.runs import plot, rrvf
+from tests.served import Served, serving, write_files
 from tests.test_same_floats import block
-from tests.trainers.services import Served, served, write_files
 from training.tiny_model import build
 
 pytestmark = [pytest.mark.trainers, pytest.mark.filterwarnings("default")]
@@ -74,7 +74,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def service(data: Path) -> Iterator[Served]:
     words = ("--data", data, "--interface", "openenv", "--native-tools")
-    with served("chartmimic", *words, *WORDS) as started:
+    with serving("chartmimic", *words, *WORDS) as started:
         yield started
 
 
@@ -326,7 +326,7 @@ def test_what_is_missing_is_told_before_training(service: Served, data: Path) ->
     assert [message["role"] for message in rows[0]["prompt"]] == ["system", "user"]
     assert f"Call the tool {TOOL}" in rows[0]["prompt"][0]["content"]
     words = ("--data", data, "--interface", "openenv", *WORDS)
-    with served("chartmimic", *words) as other:
+    with serving("chartmimic", *words) as other:
         for ask in (make_environment_factory, list_rows):
             with pytest.raises(UserError, match="start the service with --native-tools"):
                 ask(other.url)
@@ -337,7 +337,7 @@ def test_pages_have_a_tool_of_their_own(tmp_path: Path, web_browser: Path) -> No
     data = write_files(tmp_path, {"a.html": page})
     words = ("--data", data, "--interface", "openenv", "--native-tools")
     scorers = ("--scorers", "execution,text", "--reward-vision", "text=1")
-    with served("websight", *words, *scorers) as started:
+    with serving("websight", *words, *scorers) as started:
         environment: Any = make_environment_factory(started.url)()
         environment.reset(sample="a")
         told = environment.html_render_and_compare_tool(html_code=page)

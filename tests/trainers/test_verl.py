@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-pytest.importorskip("verl")
-
 from hydra import compose, initialize_config_dir
 from PIL import Image
 from verl.experimental.agent_loop.agent_loop import DictConfigWrap, ToolListWrap
@@ -185,6 +184,30 @@ def test_the_data_set_is_read_by_verl(
     assert isinstance(pictures[0]["image"], Image.Image)
     kwargs = row["tools_kwargs"]["python_render_and_compare_tool"]
     assert kwargs == {"create_kwargs": {"sample": "tides"}}
+
+
+def test_the_command_that_writes_the_data_set(tmp_path: Path, service: str) -> None:
+    out = tmp_path / "train.parquet"
+    command = [sys.executable, "-m", "rrvf.trainers.verl", "--service", service, "--out", out]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"{out}: 1 rows"
+    assert out.is_file()
+
+
+def test_the_command_that_trains_takes_our_configuration() -> None:
+    """Up to where it would start its cluster."""
+    command = [sys.executable, "-m", "verl.trainer.main_ppo", "--config-path", CONFIGS]
+    done = subprocess.run(
+        [*command, "--config-name", "verl_grpo", "--cfg", "job"],
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "name: compute_score" in done.stdout
+    assert "adv_estimator: grpo" in done.stdout
+    assert "tool_config_path: verl_tools.yaml" in done.stdout
 
 
 def test_the_agent_loop_shows_the_rendering_and_keeps_what_was_written(

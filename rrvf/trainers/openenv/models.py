@@ -35,9 +35,9 @@ class RrvfAction(_Action):
             whatever was done before. One that would go on has outgrown its tokens.
     """
 
-    text: Text = ""
-    finish_reason: Literal["stop", "length", "tool_calls"] = "stop"
-    tool_calls: Annotated[tuple[CallBody, ...], Field(max_length=64)] = ()
+    text: Text | None = None
+    finish_reason: Annotated[str, Field(max_length=64)] | None = None
+    tool_calls: Annotated[tuple[CallBody, ...], Field(max_length=64)] | None = None
     output_tokens: Annotated[int, Field(ge=0)] | None = None
     end: Literal["token_budget", "time_budget", "policy_error"] | None = None
     error: Annotated[str, Field(max_length=2000)] | None = None
