@@ -172,7 +172,7 @@ def test_episodes_are_those_of_evaluation(
             words += ["--teacher", "teacher", "--teacher-base-url", server.url]
         options = ("--interface", "openenv", "--reward-vision", kind.vision)
         with serving(
-            kind.benchmark, *words, *options, RRVF_CACHE_DIR=str(tmp_path / "served")
+            kind.benchmark, *words, *options, env={"RRVF_CACHE_DIR": str(tmp_path / "served")}
         ) as service:
             ends = {name: play(service.url, name, one) for name in script}
         other.samples = one.samples
