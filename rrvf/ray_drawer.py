@@ -81,6 +81,7 @@ class RayDrawer:
         self._idle: queue.Queue[Any] = queue.Queue()
         self._actors: list[Any] = []
         self._lock = threading.Lock()
+        self._closed = False
 
     def hire(self, n_slots: int) -> None:
         """Open slots.
@@ -95,6 +96,7 @@ class RayDrawer:
     def close(self) -> None:
         """End all slots, and what they have under way."""
         with self._lock:
+            self._closed = True
             actors, self._actors = self._actors, []
         for actor in actors:
             with suppress(Exception):  # it may be lost already
@@ -181,6 +183,8 @@ class RayDrawer:
                 self._open(actor)
                 return
             except (UserError, self._ray.exceptions.RayError) as error:
+                if self._closed:
+                    return
                 _log.warning("a slot that was lost is not replaced: %s", error)
                 has_others = self._forget(actor)
         if not has_others:

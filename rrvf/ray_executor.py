@@ -95,6 +95,8 @@ def connect(address: str | None) -> Generator[Any]:
     """The module ``ray``, connected; a connection that is there already is used and left."""
     # Under "uv run" Ray would copy the working folder, whatever lies in it, to every node.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    # A call that comes after the end would start a cluster of its own on this machine.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     try:
         import ray
     except ImportError as error:
@@ -103,9 +105,11 @@ def connect(address: str | None) -> Generator[Any]:
     if module.is_initialized():
         yield module
         return
-    cluster = _find_cluster(address)
+    named = address or os.environ.get("RAY_ADDRESS")
+    cluster = _find_cluster(named)
     try:
-        module.init(cluster, log_to_driver=False, logging_level=logging.ERROR)
+        # Ray takes this machine's token for a cluster that it finds itself, and for no other.
+        module.init(cluster if named else "auto", log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # another version of Ray or Python there, and the like
         raise SetupError(
             f"{cluster}: the Ray cluster cannot be used: {_first_line(error)}"
@@ -120,7 +124,7 @@ def _find_cluster(address: str | None) -> str:
     """The address of a cluster that answers: Ray itself would wait for one for ever."""
     note = Path(os.environ.get("RAY_TMPDIR") or "/tmp", "ray", "ray_current_cluster")
     with suppress(OSError):
-        address = address or os.environ.get("RAY_ADDRESS") or note.read_text().strip()
+        address = address or note.read_text().strip()
     if not address:
         raise SetupError(NO_CLUSTER.format(address="on this machine"))
     host, _, port = address.rpartition(":")

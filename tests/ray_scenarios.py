@@ -87,6 +87,17 @@ def played(address: str, items: list[Item], build: Any = fake) -> dict[str, Any]
     }
 
 
+def call_ray_afterwards() -> str:
+    """What a thread gets that asks when the connection has ended."""
+    import ray
+
+    try:
+        ray.put(1)
+    except ray.exceptions.RayError as error:
+        return str(error)
+    return "a cluster was started"
+
+
 def main(address: str) -> None:
     fine = ["ok target slow"] * 10
     with tempfile.TemporaryDirectory() as folder:
@@ -100,6 +111,7 @@ def main(address: str) -> None:
             "never opens": played(address, answers("ok"), ending),
             "picture": played(address, pictured),
             "pid": os.getpid(),
+            "afterwards": call_ray_afterwards(),
         }
     print(json.dumps(told))
 

@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ SLOW = "import time; time.sleep(0.5)"
 class Node:
     """A node of one CPU, in the foreground, so that what it starts can be found."""
 
-    def __init__(self, folder: Path, *arguments: object) -> None:
+    def __init__(self, folder: Path, *arguments: object, **variables: str) -> None:
         self.folder = folder
         folder.mkdir()
         self._log = folder / "log"
@@ -66,12 +67,16 @@ class Node:
                 stderr=log,
                 cwd="/",
                 start_new_session=True,
-                env=environment(
-                    RRVF_CACHE_DIR=str(folder / "cache"),
-                    OPENAI_API_KEY=NODE_KEY,
-                    PYTHONPATH=str(PROJECT),
-                    RAY_USAGE_STATS_ENABLED="0",
-                ),
+                env={
+                    **environment(
+                        RRVF_CACHE_DIR=str(folder / "cache"),
+                        OPENAI_API_KEY=NODE_KEY,
+                        PYTHONPATH=str(PROJECT),
+                        RAY_USAGE_STATS_ENABLED="0",
+                        RAY_AUTH_MODE="disabled",
+                    ),
+                    **variables,
+                },
             )
 
     def wait(self) -> None:
@@ -143,13 +148,19 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    # Its sockets have long names: the folder must have a short one.
-    folder = Path(tempfile.mkdtemp(prefix="rr", dir="/tmp"))
-    try:
+    with short_folder() as folder:
         cluster = Cluster(folder)
         yield cluster
         for node in cluster.nodes:
             node.kill()
+
+
+@contextmanager
+def short_folder() -> Generator[Path]:
+    """Ray's sockets have long names: its folder must have a short one."""
+    folder = Path(tempfile.mkdtemp(prefix="rr", dir="/tmp"))
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -333,6 +344,7 @@ def test_slots_that_end_refuse_or_differ(cluster: Cluster) -> None:
     seen, _, process = error.partition(" on ")
     assert (status, seen) == ("ok", "picture.png: seen")
     assert int(process) != told["pid"], "it was read by another process"
+    assert "Ray has not been started" in told["afterwards"]
     for line in (told["refuses"], told["unlike"], told["never opens"]):
         assert "\n" not in line
 
@@ -347,6 +359,24 @@ def test_ctrl_c_stops_the_slots(tmp_path: Path, cluster: Cluster) -> None:
     assert "the same command goes on" in problems
     assert summary_of(tmp_path / "out")["finished"] is False
     assert wait_for(lambda: not cluster.nodes[0].draws())
+
+
+def test_a_cluster_found_here_is_given_this_machines_token(tmp_path: Path) -> None:
+    command = ["score", *charts(tmp_path, 2), "--out", tmp_path / "out", "--executor", "ray"]
+    with short_folder() as folder:
+        (folder / ".ray").mkdir()
+        (folder / ".ray" / "auth_token").write_text("5e" * 32)
+        here = {"RAY_TMPDIR": str(folder), "HOME": str(folder), "RAY_AUTH_MODE": "token"}
+        head = f"--port={free_port()}"
+        node = Node(folder / "0", "--head", head, "--include-dashboard=false", **here)
+        try:
+            node.wait()
+            del here["RAY_AUTH_MODE"]
+            done = rrvf(*command, env=environment(**here))
+        finally:
+            node.kill()
+    assert done.returncode == 0, done.stderr
+    assert len(lines_of(tmp_path / "out")) == 2
 
 
 def test_no_cluster_is_a_line(tmp_path: Path) -> None:
