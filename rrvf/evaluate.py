@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,8 +15,9 @@ from rrvf.bench import Scoring
 from rrvf.benchmarks.benchmark import count_unscored
 from rrvf.benchmarks.predictions import explain_loss
 from rrvf.by_turn import summarize_episodes
-from rrvf.episodes import LoopScoring, chats_in
+from rrvf.episodes import TRAJECTORIES, LoopScoring, chats_in
 from rrvf.errors import HarnessError, SetupError, boundary
+from rrvf.loop_effect import find_value_scorers, read_episodes, summarize_loop
 from rrvf.renderers.official_packages import name_missing_package
 from rrvf.repeats import summarize_repeats
 from rrvf.run_folder import RunFolder, to_json
@@ -204,8 +205,18 @@ def summarize(results: Sequence[SampleResult], n_samples: int, scoring: Scoring)
         metrics=scoring.metrics(results),
         environment=scoring.environment(),
         protocol=scoring.protocol(),
-        episodes=summarize_episodes(results, scoring.metrics),
+        episodes=_summarize_episodes(results, scoring),
         repeats=summarize_repeats(results, scoring.benchmark.columns),
         columns=scoring.benchmark.columns,
         kind=scoring.benchmark.kind,
     )
+
+
+def _summarize_episodes(results: Sequence[SampleResult], scoring: Scoring) -> dict[str, Any]:
+    episodes = summarize_episodes(results, scoring.metrics)
+    if not episodes or not isinstance(scoring, LoopScoring):
+        return episodes
+    lines = {result.sample_id: asdict(result) for result in results}
+    scorers = find_value_scorers(scoring.benchmark.columns, lines.values())
+    played = read_episodes(scoring.trajectories.folder / TRAJECTORIES, lines, scorers)
+    return episodes | {"loop": summarize_loop(played, scorers)}

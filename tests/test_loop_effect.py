@@ -1,0 +1,267 @@
+"""Does the loop help: measures of episodes written by hand, their intervals against scipy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from rrvf.loop_effect import (
+    MEASURES,
+    PlayedEpisode,
+    State,
+    find_value_scorers,
+    read_episode,
+    read_episodes,
+    summarize_loop,
+)
+from rrvf.types import Column
+
+Numbers = NDArray[np.float64]
+
+
+def draft(turn: int, value: float | None, code: str, picture: str | None = None) -> State:
+    """A draft; without a picture it failed."""
+    return State(turn, False, picture is not None, value, code, picture)
+
+
+def answer(turn: int, value: float | None, code: str, picture: str | None = "p") -> State:
+    return State(turn, True, picture is not None, value, code, picture)
+
+
+def episode(sample: str, *states: State, **more: Any) -> PlayedEpisode:
+    turns = max((state.turn for state in states), default=0)
+    facts: dict[str, Any] = {"tokens": (100,) * turns, "seconds": (2.0,) * turns}
+    return PlayedEpisode(sample, **{"stop_reason": "answered", "states": states, **facts, **more})
+
+
+COPIES = episode(
+    "copies",
+    draft(1, 50.0, "a", "A"),
+    draft(2, 50.0, "a", "A"),
+    draft(3, 50.0, "a # again", "A"),
+    answer(4, 50.0, "a # again", "A"),
+    n_teacher_calls=3,
+)
+COLLAPSES = episode(
+    "collapses",
+    draft(1, 60.0, "b", "B"),
+    draft(2, 80.0, "c", "C"),
+    answer(3, 30.0, "d", "D"),
+    n_teacher_calls=2,
+)
+RECOVERS = episode(
+    "recovers",
+    draft(1, 0.0, "1 /"),
+    draft(2, 0.0, "1 / 0"),
+    draft(3, 70.0, "e", "E"),
+    stop_reason="max_turns",
+)
+SANDBAGS = episode(
+    "sandbags", draft(1, 10.0, "f", "F"), answer(2, 90.0, "g", "G"), n_teacher_calls=1
+)
+ALL = [COPIES, COLLAPSES, RECOVERS, SANDBAGS]
+
+# Worked out by hand. Pairs of drafts: 2 of COPIES, 1 of COLLAPSES, 2 of RECOVERS; those with two
+# pictures: 2 and 1. Pairs whose first ran: 3 + 2 + 0 + 1. First above last: 0, -30, 70, 80.
+EXPECTED = {
+    "same_code": (100 * 1 / 5, 5),
+    "same_picture": (100 * 2 / 3, 3),
+    "gain": ((0 + 0 + 0 + 20 - 50 + 80) / 6, 6),
+    "recovery": (100 * 1 / 2, 2),
+    "breakage": (0.0, 6),
+    "collapse": ((0 + 50 + 0 + 0) / 4, 4),
+    "collapsed": (100 * 1 / 4, 4),
+    "first": ((50 + 60 + 0 + 10) / 4, 4),
+    "last": ((50 + 30 + 70 + 90) / 4, 4),
+    "oracle": ((50 + 80 + 70 + 90) / 4, 4),
+    "answer_gain": ((0 - 50 + 80) / 3, 3),
+    "answer_same_code": (100 * 1 / 3, 3),
+    "tokens_per_point": (100 * (3 + 2 + 2 + 1) / 120, 4),
+    "seconds_per_point": (2 * (3 + 2 + 2 + 1) / 120, 4),
+    "teacher_calls_per_point": ((3 + 2 + 0 + 1) / 120, 4),
+}
+
+
+def test_measures_are_those_worked_out_by_hand() -> None:
+    summary = summarize_loop(ALL)
+    found = {name: (m["value"], m["n"]) for name, m in summary["measures"].items()}
+    assert found == {name: (pytest.approx(value), n) for name, (value, n) in EXPECTED.items()}
+    assert list(found) == list(MEASURES), "every measure is defined, in this order"
+    assert (summary["n"], summary["n_samples"]) == (4, 4)
+
+
+def test_gain_is_told_turn_by_turn() -> None:
+    gains = {entry["turn"]: (entry["value"], entry["n"]) for entry in summary_of(ALL)}
+    assert gains == {2: (pytest.approx((0 + 20 + 80) / 3), 3), 3: (-25.0, 2), 4: (0.0, 1)}
+
+
+def summary_of(episodes: list[PlayedEpisode]) -> list[dict[str, Any]]:
+    return summarize_loop(episodes)["gain_by_turn"]
+
+
+def test_stop_reasons_are_shares() -> None:
+    reasons = summarize_loop(ALL)["stop_reasons"]
+    assert {name: share["value"] for name, share in reasons.items()} == {
+        "answered": 75.0,
+        "max_turns": 25.0,
+    }
+
+
+def test_a_value_that_is_missing_counts_nowhere() -> None:
+    unmeasured = episode("u", draft(1, 40.0, "a", "A"), answer(2, None, "b", "B"))
+    measures = summarize_loop([unmeasured])["measures"]
+    assert set(measures) == {"breakage", "answer_same_code"}, "what needs no value is left"
+    alone = summarize_loop([*ALL, unmeasured])["measures"]
+    assert alone["collapse"]["n"] == 4
+    assert alone["last"]["value"] == pytest.approx(60.0)
+
+
+def test_a_loop_that_gains_nothing_has_no_price() -> None:
+    measures = summarize_loop([COPIES, COLLAPSES])["measures"]
+    assert measures["tokens_per_point"]["value"] is None
+    assert measures["gain"]["value"] == pytest.approx(-6.0)
+
+
+def test_episodes_without_any_state_count_among_stop_reasons_only() -> None:
+    silent = episode("silent", stop_reason="no_action")
+    summary = summarize_loop([silent])
+    assert summary["measures"] == {}
+    assert summary["stop_reasons"]["no_action"]["value"] == 100.0
+    assert summarize_loop([]) == {}
+
+
+def ratio(tops: Numbers, bottoms: Numbers, axis: int = -1) -> Numbers:
+    return tops.sum(axis=axis) / bottoms.sum(axis=axis)
+
+
+def test_intervals_are_scipys() -> None:
+    generator = np.random.default_rng(7)
+    episodes = [
+        episode(
+            f"s{number}",
+            *(draft(t + 1, float(v), f"{v}", f"{v}") for t, v in enumerate(values)),
+        )
+        for number, values in enumerate(
+            generator.uniform(0, 100, generator.integers(2, 5)) for _ in range(60)
+        )
+    ]
+    summary = summarize_loop(episodes)["measures"]
+    gains = [(e.states[-1].value or 0) - (e.states[0].value or 0) for e in episodes]
+    turns = [len(e.states) - 1 for e in episodes]
+    drops = [max(s.value or 0 for s in e.states) - (e.states[-1].value or 0) for e in episodes]
+    for name, tops, bottoms in (("gain", gains, turns), ("collapse", drops, [1] * 60)):
+        expected = stats.bootstrap(
+            (np.array(tops, float), np.array(bottoms, float)),
+            ratio,
+            paired=True,
+            vectorized=True,
+            method="percentile",
+            n_resamples=20_000,
+            random_state=np.random.default_rng(1),
+        )
+        low, high = expected.confidence_interval
+        width = high - low
+        assert summary[name]["low"] == pytest.approx(low, abs=0.06 * width)
+        assert summary[name]["high"] == pytest.approx(high, abs=0.06 * width)
+
+
+def test_episodes_of_a_sample_are_drawn_together() -> None:
+    apart = [episode(f"s{n}", answer(1, 10.0 * n, "a")) for n in range(10)]
+    once = summarize_loop(apart)["measures"]["last"]
+    twice = [PlayedEpisode(e.sample, "answered", e.states) for e in apart for _ in range(2)]
+    again = summarize_loop(twice)["measures"]["last"]
+    assert (again["low"], again["high"]) == (once["low"], once["high"])
+    assert (once["n"], again["n"]) == (10, 20)
+
+
+# ------------------------------------------------------------------------------- from records
+
+
+COLUMNS = (
+    Column("exec_rate", "Exec rate", "execution"),
+    Column("text", "Text", "text"),
+    Column("color", "Color", "color"),
+    Column("average", "Average", mean_of=("text", "color")),
+    Column("gpt", "GPT", "gpt"),
+)
+
+
+def entry(turn: int, call: int | None, text: float, color: float | None) -> dict[str, Any]:
+    scores = {"execution": 1.0, "text": text, "color": color}
+    return {"turn": turn, "call": call, "status": "ok", "scores": scores}
+
+
+LINE: dict[str, Any] = {
+    "sample_id": "s#2",
+    "code": "answer()\n",
+    "pictures": {"rendering": "r.png"},
+    "tags": {"sample": "s"},
+    "episode": {
+        "stop_reason": "answered",
+        "n_turns": 2,
+        "teacher": {"asked": 1, "failed": 1, "not_asked": 4},
+        "by_turn": [entry(1, 2, 0.5, 1.0), entry(2, None, 0.25, None)],
+    },
+}
+CALL = {"code": "x\n", "picture": "x.png", "seconds": 1.0, "teacher_seconds": 2.0}
+TRAJECTORY: dict[str, Any] = {
+    "sample_id": "s#2",
+    "turns": [
+        {"output_tokens": 7, "seconds": 4.0, "observations": [{**CALL, "code": None}, CALL]},
+        {"output_tokens": None, "seconds": 0.5, "observations": []},
+    ],
+}
+READ = PlayedEpisode(
+    sample="s",
+    stop_reason="answered",
+    states=(
+        State(1, False, True, 75.0, "x", "x.png"),
+        State(2, True, True, None, "answer()", "r.png"),
+    ),
+    tokens=(7, None),
+    seconds=(10.0, 0.5),
+    n_teacher_calls=2,
+)
+
+
+def test_an_episode_is_read_from_its_two_lines() -> None:
+    assert find_value_scorers(COLUMNS, [LINE]) == ("text", "color")
+    assert read_episode(LINE, TRAJECTORY, ("text", "color")) == READ
+
+
+def test_execution_is_the_value_where_nothing_else_is_scored() -> None:
+    bare = {"turn": 1, "call": None, "status": "ok", "scores": {"execution": 1.0, "other": 0.5}}
+    line = {"episode": {"by_turn": [bare]}}
+    assert find_value_scorers(COLUMNS, [{}, line]) == ("execution",)
+
+
+@pytest.mark.parametrize("line", [{}, {"episode": None}, {"episode": {"by_turn": None}}])
+def test_no_loop_is_no_episode(line: dict[str, Any]) -> None:
+    assert read_episode(line, TRAJECTORY, ("text",)) is None
+
+
+@pytest.mark.parametrize(
+    "trajectory",
+    [{}, {"turns": 5}, {"turns": [None, "x"]}, {"turns": [{"observations": [7]}]}],
+)
+def test_a_broken_trajectory_leaves_the_scores(trajectory: dict[str, Any]) -> None:
+    played = read_episode(LINE, trajectory, ("text", "color"))
+    assert played is not None
+    assert [state.value for state in played.states] == [75.0, None]
+    assert played.states[0].code is None
+
+
+def test_the_last_whole_line_of_a_sample_counts(tmp_path: Path) -> None:
+    path = tmp_path / "trajectories.jsonl"
+    old = {**TRAJECTORY, "turns": []}
+    lines = [json.dumps(old), json.dumps(TRAJECTORY), '{"sample_id": "s#2", "tur', "[1]"]
+    path.write_text("\n".join([*lines, json.dumps({"sample_id": "unknown"})]))
+    assert read_episodes(path, {"s#2": LINE}, ("text", "color")) == [READ]
+    gone = read_episodes(tmp_path / "none", {"s#2": LINE}, ("text", "color"))
+    assert [state.code for state in gone[0].states] == [None, "answer()"]
