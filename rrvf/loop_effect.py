@@ -110,12 +110,9 @@ def find_value_scorers(
         columns: Of the benchmark's table.
         lines: Of ``results.jsonl``.
     """
-    entries = (
-        _mapping(entry)
-        for line in lines
-        for entry in _list(_mapping(line.get("episode")).get("by_turn"))
-    )
-    names = list(_mapping(next(entries, {}).get("scores")))
+    turns = [_list(_mapping(line.get("episode")).get("by_turn")) for line in lines]
+    first = next((entries[0] for entries in turns if entries), None)
+    names = _mapping(_mapping(first).get("scores"))
     in_table = [
         name for name in dict.fromkeys(column.scorer for column in columns) if name in names
     ]

@@ -37,7 +37,8 @@ def answer(turn: int, value: float | None, code: str, picture: str | None = "p")
 def episode(sample: str, *states: State, **more: Any) -> PlayedEpisode:
     turns = max((state.turn for state in states), default=0)
     facts: dict[str, Any] = {"tokens": (100,) * turns, "seconds": (2.0,) * turns}
-    return PlayedEpisode(sample, **{"stop_reason": "answered", "states": states, **facts, **more})
+    facts |= {"stop_reason": "answered", "states": states, **more}
+    return PlayedEpisode(sample, **facts)
 
 
 COPIES = episode(
@@ -259,7 +260,7 @@ def test_a_broken_trajectory_leaves_the_scores(trajectory: dict[str, Any]) -> No
 
 def test_the_last_whole_line_of_a_sample_counts(tmp_path: Path) -> None:
     path = tmp_path / "trajectories.jsonl"
-    old = {**TRAJECTORY, "turns": []}
+    old: dict[str, Any] = {**TRAJECTORY, "turns": []}
     lines = [json.dumps(old), json.dumps(TRAJECTORY), '{"sample_id": "s#2", "tur', "[1]"]
     path.write_text("\n".join([*lines, json.dumps({"sample_id": "unknown"})]))
     assert read_episodes(path, {"s#2": LINE}, ("text", "color")) == [READ]
