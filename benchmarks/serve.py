@@ -10,6 +10,9 @@ its own, as many at a time: what many training scripts do, without confinement a
 the request, malformed JSON, bodies that are too large; and kills the renderer now and then. What
 was under way in it may then be told as not measured, and nothing else may differ.
 
+``--grain 400`` puts that many pixels square of noise into each chart: pictures that do not compress
+fill what is kept of them early, as a long training run does.
+
 The memory of the service is the proportional set size of all its processes, after each quarter.
 """
 
@@ -63,6 +66,7 @@ class Load:
         clients: Processes that play them.
         workers: Drawings at a time.
         faults: Share of calls that go wrong first.
+        grain: Pixels square of noise in each chart.
     """
 
     episodes: int = 192
@@ -70,14 +74,24 @@ class Load:
     clients: int = 4
     workers: int = 2
     faults: float = 0.0
+    grain: int = 0
 
 
-def completions_of(number: int) -> tuple[str, list[str]]:
+def completions_of(number: int, load: Load) -> tuple[str, list[str]]:
     """The sample of an episode, and what its policy says."""
     name = NAMES[number % len(NAMES)]
     codes = [retitle(name, f"{number} {draft}") for draft in range(DRAFTS)]
+    if load.grain:
+        codes = [add_grain(code, load.grain) for code in codes]
     turns = [f"<think>A draft.</think>{call(code)}" for code in codes]
     return name, [*turns, f"<think>Done.</think><answer>```python\n{codes[-1]}\n```</answer>"]
+
+
+def add_grain(code: str, size: int) -> str:
+    """The same chart with a square of noise, before it is saved."""
+    head, save, tail = code.partition("plt.savefig(")
+    noise = f"__import__('numpy').random.default_rng(0).random(({size}, {size}))"
+    return f"{head}plt.gcf().figimage({noise})\n{save}{tail}"
 
 
 def digest(pictures: Sequence[str], outcome: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,7 +118,7 @@ def play_in_process(data: Path, load: Load) -> tuple[dict[int, Any], float]:
     with open_environment("chartmimic", options, reward=reward) as environment:
 
         def play(number: int) -> Any:
-            name, completions = completions_of(number)
+            name, completions = completions_of(number, load)
             episode = environment.begin(name)
             for completion in completions:
                 episode.step(completion)
@@ -180,11 +194,13 @@ class Watch:
             thread.join()
 
     def quarters(self) -> list[float]:
-        """Mean bytes in each quarter of the drawings."""
+        """Bytes after each quarter of the drawings: the mean over its last third."""
         n_drawn = max(1.0, self._sizes[-1][0])
         by_quarter: list[list[float]] = [[], [], [], []]
         for done, size in self._sizes:
-            by_quarter[min(3, int(4 * done / n_drawn))].append(size)
+            quarter, part = divmod(4 * done / n_drawn, 1)
+            if quarter == 4 or part >= 2 / 3:
+                by_quarter[min(3, int(quarter))].append(size)
         return [mean(sizes or [0]) for sizes in by_quarter]
 
     def _weigh(self) -> None:
@@ -207,7 +223,7 @@ def play_share(url: str, share: int, load: Load) -> dict[int, Any]:
 
         def play(number: int) -> Any:
             chance = random.Random(number)
-            name, completions = completions_of(number)
+            name, completions = completions_of(number, load)
             episode = client.begin(name)
             for completion in completions:
                 if episode.is_over:  # its renderer was killed
@@ -345,7 +361,7 @@ def report(load: Load) -> None:
     print(f"service / in process: {in_process / served:.2f} of the renders a second")
     print(f"episodes: {same} the same, {unmeasured} not measured, {other} otherwise")
     sizes = ", ".join(f"{size / 2**20:.0f}" for size in quarters)
-    print(f"memory by quarter: {sizes} MiB ({quarters[-1] / quarters[0] - 1:+.1%})")
+    print(f"memory after each quarter: {sizes} MiB ({quarters[-1] / quarters[0] - 1:+.1%})")
 
 
 if __name__ == "__main__":

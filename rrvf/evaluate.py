@@ -116,7 +116,7 @@ def score_predictions(
                     yield result
         finally:
             in_order = [results[item[0].id] for item in items if item[0].id in results]
-            summary = summarize(in_order, len(items), scoring)
+            summary = summarize(in_order, len(items), scoring, folder.path)
             with boundary("writing the summary"):
                 folder.finish(summary, finished=len(in_order) == len(items))
 
@@ -195,8 +195,10 @@ def run_in_threads(items: Sequence[Item], scoring: Scoring, workers: int) -> Gen
             raise
 
 
-def summarize(results: Sequence[SampleResult], n_samples: int, scoring: Scoring) -> BenchmarkResult:
-    """The table of a run."""
+def summarize(
+    results: Sequence[SampleResult], n_samples: int, scoring: Scoring, folder: Path
+) -> BenchmarkResult:
+    """The table of a run, whose episodes lie in ``folder``."""
     return BenchmarkResult(
         benchmark=scoring.benchmark.name,
         n_samples=n_samples,
@@ -205,18 +207,20 @@ def summarize(results: Sequence[SampleResult], n_samples: int, scoring: Scoring)
         metrics=scoring.metrics(results),
         environment=scoring.environment(),
         protocol=scoring.protocol(),
-        episodes=_summarize_episodes(results, scoring),
+        episodes=_summarize_episodes(results, scoring, folder),
         repeats=summarize_repeats(results, scoring.benchmark.columns),
         columns=scoring.benchmark.columns,
         kind=scoring.benchmark.kind,
     )
 
 
-def _summarize_episodes(results: Sequence[SampleResult], scoring: Scoring) -> dict[str, Any]:
+def _summarize_episodes(
+    results: Sequence[SampleResult], scoring: Scoring, folder: Path
+) -> dict[str, Any]:
     episodes = summarize_episodes(results, scoring.metrics)
-    if not episodes or not isinstance(scoring, LoopScoring):
-        return episodes
+    if not episodes:
+        return {}
     lines = {result.sample_id: asdict(result) for result in results}
     scorers = find_value_scorers(scoring.benchmark.columns, lines.values())
-    played = read_episodes(scoring.trajectories.folder / TRAJECTORIES, lines, scorers)
+    played = read_episodes(folder / TRAJECTORIES, lines, scorers)
     return episodes | {"loop": summarize_loop(played, scorers)}

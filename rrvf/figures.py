@@ -1,4 +1,4 @@
-"""Figures of measured runs: by metric, by turn, by a label of the samples, and why answers failed.
+"""Figures of measured runs: by metric, by turn and by label, the loop, and why answers failed.
 
 Colours are Okabe and Ito's, which people with any common colour blindness tell apart; every series
 also has a marker or a hatch of its own. SVG and PNG; the same runs give the same files.
@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from rrvf.bootstrap import mean_of
 from rrvf.errors import DataError, SetupError, UserError
+from rrvf.loop_effect import has_turns
 from rrvf.report.values import Json, mapping, number
 from rrvf.tables.measured import Measured, read_runs
 from rrvf.tables.published import PublishedTable
@@ -91,6 +92,8 @@ def _draw_figures(table: PublishedTable, runs: Sequence[Measured]) -> Iterator[t
         yield "metrics", draw_by_metric(table, runs)
     if any(_read_turns(run) for run in runs):
         yield "turns", draw_by_turn(table, runs)
+    if any(has_turns(run.loop) for run in runs):
+        yield "loop", draw_loop(table, [run for run in runs if has_turns(run.loop)])
     for tag in TAGS:
         if any(_group_by_tag(run, tag) for run in runs):
             yield tag, draw_by_tag(table, runs, tag)
@@ -230,6 +233,52 @@ def _read_turns(run: Measured) -> list[Json]:
 
 def _read_carried(turn: Json, key: str) -> float | None:
     return number(mapping(turn.get("carried")).get(key))
+
+
+# ------------------------------------------------------------------------------------- loop
+
+LOOP_PANELS: Mapping[str, Mapping[str, str]] = {
+    "points": {"first": "first", "last": "last", "oracle": "best"},
+    "percent": {
+        "same_code": "same\ncode",
+        "same_picture": "same\npicture",
+        "recovery": "recovered",
+        "breakage": "broken",
+        "collapsed": "collapsed",
+    },
+}
+"""Unit -> measures, with their names below the bars; see :mod:`rrvf.loop_effect`."""
+
+
+def draw_loop(table: PublishedTable, runs: Sequence[Measured]) -> Any:
+    """Whether the loop helped: its states in points, and what its turns did in percent."""
+    figure, panels = _create_figure(8.4, 3.4, len(LOOP_PANELS))
+    width = 0.8 / len(runs)
+    for axes, (unit, names) in zip(panels, LOOP_PANELS.items(), strict=True):
+        for i, run in enumerate(runs):
+            for j, name in enumerate(names):
+                measure = mapping(mapping(run.loop.get("measures")).get(name))
+                _add_bar(axes, j + (i - (len(runs) - 1) / 2) * width, width, i, measure)
+        axes.set_xticks(range(len(names)), names.values(), fontsize=8)
+        axes.set_ylim(0, 102)
+        axes.set_ylabel(unit)
+        axes.grid(visible=False, axis="x")
+    panels[0].set_title(f"{table.benchmark}: does the loop help? 95 % intervals", loc="left")
+    _add_series_legend(panels[0], runs)
+    return figure
+
+
+def _add_bar(axes: Any, x: float, width: float, series: int, measure: Json) -> None:
+    """One measure with its interval, where it has one."""
+    value = number(measure.get("value"))
+    if value is None:
+        return
+    style = {"color": COLORS[series], "hatch": HATCHES[series], "edgecolor": "white"}
+    axes.bar(x, value, width * 0.92, **style)
+    low, high = number(measure.get("low")), number(measure.get("high"))
+    if low is not None and high is not None:
+        ends = [[max(0.0, value - low)], [max(0.0, high - value)]]
+        axes.errorbar(x, value, ends, color="#222222", linewidth=0.9, capsize=2)
 
 
 # ----------------------------------------------------------------------------------- by tag

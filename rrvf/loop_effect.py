@@ -488,3 +488,57 @@ _SPENDINGS: Mapping[str, Spend] = {
     "seconds_per_point": _sum_seconds,
     "teacher_calls_per_point": _count_teacher_calls,
 }
+
+
+# --------------------------------------------------------------------------------- for a person
+
+
+def has_turns(loop: Mapping[str, Any]) -> bool:
+    """Whether some episode had a state after another one."""
+    measures = _mapping(loop.get("measures"))
+    return any(name in measures for name in ("same_code", "gain", "recovery", "breakage"))
+
+
+def describe_loop(loop: Mapping[str, Any]) -> Iterator[str]:
+    """What the loop changed, a line each; nothing where no episode had a second state.
+
+    Args:
+        loop: As :func:`summarize_loop` returns it.
+    """
+    if not has_turns(loop):
+        return
+    measures = _mapping(loop.get("measures"))
+    names = {"first": "first", "last": "last", "oracle": "best"}
+    points = [_show(measures, name, label) for name, label in names.items()]
+    yield _join("Loop: points by state", [*points, _show(measures, "gain", "a turn adds")])
+    shares = {
+        "same_code": "same code again",
+        "same_picture": "same picture again",
+        "recovery": "failed drafts mended",
+        "breakage": "running drafts broken",
+        "collapsed": "episodes collapsed",
+    }
+    yield _join("Loop: percent", [_show(measures, name, label) for name, label in shares.items()])
+    costs = {
+        "tokens_per_point": "tokens",
+        "seconds_per_point": "seconds",
+        "teacher_calls_per_point": "teacher calls",
+    }
+    yield _join(
+        "Loop: a point cost", [_show(measures, name, label) for name, label in costs.items()]
+    )
+
+
+def _show(measures: Mapping[str, Any], name: str, label: str) -> str | None:
+    measure = _mapping(measures.get(name))
+    value, low, high = (measure.get(part) for part in ("value", "low", "high"))
+    if not measure:
+        return None
+    if not isinstance(value, int | float):
+        return f"{label}: nothing was gained"
+    is_bounded = isinstance(low, int | float) and isinstance(high, int | float)
+    return f"{label} {value:.2f}" + (f" [{low:.2f}, {high:.2f}]" if is_bounded else "")
+
+
+def _join(head: str, parts: Sequence[str | None]) -> str:
+    return f"{head}: {', '.join(part for part in parts if part)}"

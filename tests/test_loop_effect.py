@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,16 +13,20 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from rrvf.figures import draw_loop
 from rrvf.loop_effect import (
     MEASURES,
     PlayedEpisode,
     State,
+    describe_loop,
     find_value_scorers,
     read_episode,
     read_episodes,
     summarize_loop,
 )
+from rrvf.tables import read_runs, render_tables
 from rrvf.types import Column
+from tests.reports import item, summary, write_run
 
 Numbers = NDArray[np.float64]
 
@@ -266,3 +272,64 @@ def test_the_last_whole_line_of_a_sample_counts(tmp_path: Path) -> None:
     assert read_episodes(path, {"s#2": LINE}, ("text", "color")) == [READ]
     gone = read_episodes(tmp_path / "none", {"s#2": LINE}, ("text", "color"))
     assert [state.code for state in gone[0].states] == [None, "answer()"]
+
+
+# ---------------------------------------------------------------------- tables, figure, terminal
+
+
+def write_played_run(folder: Path) -> Path:
+    """Two episodes: 50 and 75, then an answer of 100; a failure, then an answer of 40."""
+
+    def turn(number: int, call: int | None, status: str, text: float) -> dict[str, Any]:
+        return {"turn": number, "call": call, "status": status, "scores": {"text": text}}
+
+    played = {
+        "a": [turn(1, 1, "ok", 0.5), turn(2, 1, "ok", 0.75), turn(3, None, "ok", 1.0)],
+        "b": [turn(1, 1, "code_error", 0.0), turn(2, None, "ok", 0.4)],
+    }
+    lines = [
+        item(name, episode={"stop_reason": "answered", "n_turns": len(turns), "by_turn": turns})
+        for name, turns in played.items()
+    ]
+    return write_run(folder, lines, summary(2))
+
+
+def test_tables_hold_the_measures_of_runs_in_every_format(tmp_path: Path) -> None:
+    folder = write_played_run(tmp_path / "run")
+    rows = list(csv.DictReader(io.StringIO(render_tables("chartmimic", "csv", [folder]))))
+    [row] = [row for row in rows if row["kind"] == "loop"]
+    assert (row["loop_first"], row["loop_last"]) == ("25.00", "70.00")
+    assert (row["loop_recovery"], row["loop_gain"]) == ("100.00", "25.00")
+    assert (row["loop_first_low"], row["loop_first_high"]) == ("0.0000", "50.0000")
+    assert row["loop_same_code"] == "–", "codes are gone with trajectories.jsonl"
+    for form, start in (
+        ("markdown", "| run | 25.00"),
+        ("latex", "run & 25.00"),
+        ("html", "<td>run"),
+    ):
+        table = render_tables("chartmimic", form, [folder])
+        assert "does the loop help?" in table
+        assert start in table
+
+
+def test_runs_without_turns_have_no_such_table(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", [item("a")], summary(1))
+    assert "does the loop help?" not in render_tables("chartmimic", "markdown", [folder])
+    assert not list(describe_loop(summarize_loop([episode("s", answer(1, 50.0, "a"))])))
+
+
+def test_the_figures_bars_are_the_measures(tmp_path: Path) -> None:
+    [run] = read_runs([write_played_run(tmp_path / "run")])
+    figure = draw_loop(run.table(), [run])
+    points, percent = figure.axes
+    assert [bar.get_height() for bar in points.patches] == pytest.approx([25.0, 70.0, 70.0])
+    assert [bar.get_height() for bar in percent.patches] == pytest.approx([100.0, 0.0, 0.0])
+
+
+def test_lines_tell_the_measures() -> None:
+    lines = list(describe_loop(summarize_loop(ALL)))
+    assert lines[0].startswith("Loop: points by state: first 30.00 [")
+    assert "failed drafts mended 50.00" in lines[1]
+    assert lines[2].startswith("Loop: a point cost: tokens 6.67")
+    nothing = list(describe_loop(summarize_loop([COPIES, COLLAPSES])))
+    assert "tokens: nothing was gained" in nothing[2]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from rrvf import __version__
+from rrvf.loop_effect import describe_loop
 from rrvf.repeats import describe_repeats
 from rrvf.report.columns import read_labels
 from rrvf.report.episodes import episode_payload, run_episodes_payload
@@ -131,9 +132,11 @@ def _item(
 
 
 def _repeats(summary: Mapping[str, Any]) -> list[str]:
-    """What several episodes a sample came to; nothing where the file holds something else."""
+    """What several episodes a sample, and the loop, came to; nothing of a file that is broken."""
     try:
-        return list(describe_repeats(mapping(summary.get("repeats")), read_labels(summary)))
+        repeats = describe_repeats(mapping(summary.get("repeats")), read_labels(summary))
+        loop = describe_loop(mapping(mapping(summary.get("episodes")).get("loop")))
+        return [*repeats, *loop]
     except (KeyError, TypeError, ValueError, AttributeError):
         return []
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rrvf.loop_effect import describe_loop
 from rrvf.repeats import describe_repeats
 from rrvf.report.columns import LABELS, read_columns, read_labels, shows_pages, title_of
 from rrvf.report.reading import Run
@@ -71,6 +72,7 @@ def _footer(summary: Mapping[str, Any]) -> list[str]:
         parts.append("unfinished")
     lines = [" · ".join(parts)]
     lines += describe_repeats(mapping(summary.get("repeats")), read_labels(summary))
+    lines += describe_loop(mapping(mapping(summary.get("episodes")).get("loop")))
     unscored = {k: n for k, n in mapping(summary.get("n_unscored")).items() if n}
     if unscored:
         counts = ", ".join(f"{LABELS.get(key, key)} {count}" for key, count in unscored.items())

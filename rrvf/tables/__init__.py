@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rrvf.errors import DataError
 from rrvf.tables.formats import FORMATS
+from rrvf.tables.loop import make_loop_sheet
 from rrvf.tables.measured import Measured, read_runs, tables_of
 from rrvf.tables.paired import render_comparison
 from rrvf.tables.published import BENCHMARKS
@@ -18,7 +19,7 @@ __all__ = ["Measured", "Sheet", "make_sheet", "read_runs", "render_comparison", 
 def render_tables(
     benchmark: str | None = None, form: str = "markdown", folders: Sequence[Path] = ()
 ) -> str:
-    """Published tables with measured runs below them.
+    """Published tables with measured runs below them, and what the loop of these runs changed.
 
     Args:
         benchmark: Whose table; ``None`` for those published, and those of the runs.
@@ -46,6 +47,9 @@ def render_tables(
                 f"{run.run.folder} is a run of {run.benchmark}, not of {benchmark}; "
                 f"use rrvf tables {run.benchmark}"
             )
-    return FORMATS[form](
-        [make_sheet(table, [r for r in runs if r.benchmark == table.benchmark]) for table in tables]
-    )
+    sheets: list[Sheet] = []
+    for table in tables:
+        own_runs = [run for run in runs if run.benchmark == table.benchmark]
+        loop_sheet = make_loop_sheet(own_runs)
+        sheets += [make_sheet(table, own_runs), *([loop_sheet] if loop_sheet else [])]
+    return FORMATS[form](sheets)

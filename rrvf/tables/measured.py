@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from rrvf.bootstrap import Interval, Samples, figures, intervals
 from rrvf.errors import DataError
+from rrvf.loop_effect import find_value_scorers, read_episode, summarize_loop
 from rrvf.report.columns import read_columns, title_of
 from rrvf.report.reading import Run, read_run
 from rrvf.report.values import Json, count_of, mapping, number
@@ -42,6 +44,7 @@ class Measured:
         notes: What is wrong with the files.
         run: As read.
         columns: Of the benchmark's table.
+        loop: What the loop changed, see :func:`rrvf.loop_effect.summarize_loop`; empty without it.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Measured:
     notes: tuple[str, ...]
     run: Run
     columns: tuple[Column, ...]
+    loop: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def table(self) -> PublishedTable:
         """The table that the run belongs to, with what is published of it."""
@@ -152,7 +156,17 @@ def _make_measured(run: Run, folder: Path) -> Measured:
         notes=run.notes,
         run=run,
         columns=columns,
+        loop=_summarize_loop(run, columns),
     )
+
+
+def _summarize_loop(run: Run, columns: Sequence[Column]) -> dict[str, Any]:
+    scorers = find_value_scorers(columns, run.lines)
+    episodes = [
+        read_episode(line, run.episodes.get(line["sample_id"], {}), scorers) for line in run.lines
+    ]
+    played = [episode for episode in episodes if episode is not None]
+    return summarize_loop(played, scorers)
 
 
 def _value(line: Json, scorer: str) -> float:

@@ -52,7 +52,7 @@ class Row:
         note: What a reader has to know of the row.
     """
 
-    kind: Literal["heading", "rule", "model", "delta", "measured"]
+    kind: Literal["heading", "rule", "model", "delta", "measured", "loop"]
     label: str = ""
     bold: bool = False
     cells: tuple[Cell, ...] = ()
