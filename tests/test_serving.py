@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ctypes
 import hashlib
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -71,6 +74,32 @@ def pictures_of(messages: list[dict[str, Any]]) -> list[str]:
 
 
 # ------------------------------------------------------------------------------ an episode
+
+
+LARGE = """
+import ctypes
+from rrvf.serving.server import return_large_buffers
+
+class Counts(ctypes.Structure):
+    names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
+
+libc = ctypes.CDLL(None)
+libc.mallinfo2.restype = Counts
+{call}
+bytearray(4 << 20)  # is freed at once
+before = libc.mallinfo2().hblks
+kept = bytearray(1 << 20)
+print(libc.mallinfo2().hblks - before)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="another C library")
+@pytest.mark.parametrize(("call", "n_own"), [("return_large_buffers()", 1), ("", 0)])
+def test_a_picture_is_a_buffer_of_its_own(call: str, n_own: int) -> None:
+    script = LARGE.replace("{call}", call)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == str(n_own), done.stderr
 
 
 def test_an_episode(client: EnvironmentClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import ipaddress
 import os
 import signal
@@ -28,6 +29,10 @@ HEADER_SECONDS = 15.0
 MOST_CONNECTIONS = 4096
 GRACE_SECONDS = 90
 """What is being drawn when the service ends may take."""
+M_MMAP_THRESHOLD = -3
+"""Of ``<malloc.h>``."""
+LARGE_BUFFER = 128 * 2**10
+"""Bytes above which a buffer is one of its own: where glibc begins."""
 LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
@@ -83,6 +88,7 @@ def serve(
     Raises:
         UserError: It cannot listen there.
     """
+    return_large_buffers()
     config = uvicorn.Config(
         app,
         http=ImpatientProtocol,
@@ -103,6 +109,17 @@ def serve(
             server.run(sockets=[listener])
         finally:
             served.close()
+
+
+def return_large_buffers() -> None:
+    """Have memory of pictures given back to the system once it is free; glibc only.
+
+    By itself glibc moves the bound between its heap and buffers of their own up to the largest one
+    that was ever freed. Pictures then lie among what lives longer, and their gaps stay.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER)
 
 
 def choose_hosts(options: ServiceOptions, token: str | None) -> tuple[str, ...]:
