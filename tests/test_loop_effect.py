@@ -178,6 +178,37 @@ def test_intervals_are_scipys() -> None:
         assert summary[name]["high"] == pytest.approx(high, abs=0.06 * width)
 
 
+def test_a_costs_interval_is_scipys() -> None:
+    generator = np.random.default_rng(11)
+    firsts, lasts = generator.uniform(0, 50, 80), generator.uniform(40, 90, 80)
+    tokens = generator.integers(50, 500, 80)
+    episodes = [
+        episode(f"s{n}", draft(1, first, "a", "A"), answer(2, last, "b"), tokens=(999, int(spent)))
+        for n, (first, last, spent) in enumerate(zip(firsts, lasts, tokens, strict=True))
+    ]
+    cost = summarize_loop(episodes)["measures"]["tokens_per_point"]
+    assert cost["value"] == pytest.approx(tokens.sum() / (lasts - firsts).sum())
+    expected = stats.bootstrap(
+        (tokens.astype(float), lasts - firsts),
+        ratio,
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        n_resamples=20_000,
+        random_state=np.random.default_rng(1),
+    )
+    low, high = expected.confidence_interval
+    assert cost["low"] == pytest.approx(low, abs=0.06 * (high - low))
+    assert cost["high"] == pytest.approx(high, abs=0.06 * (high - low))
+
+
+def test_a_cost_has_no_end_where_resamples_gain_nothing() -> None:
+    # Of four draws one in sixteen holds COPIES and COLLAPSES only.
+    cost = summarize_loop(ALL)["measures"]["tokens_per_point"]
+    assert cost["high"] is None
+    assert cost["low"] < cost["value"]
+
+
 def test_episodes_of_a_sample_are_drawn_together() -> None:
     apart = [episode(f"s{n}", answer(1, 10.0 * n, "a")) for n in range(10)]
     once = summarize_loop(apart)["measures"]["last"]
