@@ -318,7 +318,7 @@ def _estimate_cost(
     episodes: Sequence[PlayedEpisode], spend: Spend, weights: Floats
 ) -> dict[str, Any] | None:
     """What a point costs over the episodes whose gain and spending are known."""
-    pairs = [(spend(episode), _measure_total_gain(episode)) for episode in episodes]
+    pairs = [(spend(episode), measure_gain(episode)) for episode in episodes]
     known = [spent is not None and gain is not None for spent, gain in pairs]
     numbers = [pair for pair, is_known in zip(pairs, known, strict=True) if is_known]
     if not numbers:
@@ -397,7 +397,7 @@ def measure_collapse(episode: PlayedEpisode) -> float | None:
     return max(values) - values[-1] if is_known else None
 
 
-def _measure_total_gain(episode: PlayedEpisode) -> float | None:
+def measure_gain(episode: PlayedEpisode) -> float | None:
     """Points of its last state above its first."""
     if not episode.states:
         return None

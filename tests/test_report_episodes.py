@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,34 @@ def test_turns_stand_in_their_order_between_the_target_and_the_end(shown: Seen) 
     assert order == sorted(order), "as it happened: thought, code, rendering, comments"
 
 
+def test_items_are_sorted_by_what_the_loop_changed(open_page: Open, tmp_path: Path) -> None:
+    worth = {
+        "falls": ((1, 1, 0.9), (2, None, 0.4)),  # gains -50, 50 below its best
+        "rises": ((1, 1, 0.2), (2, 1, 0.8), (3, None, 0.7)),  # gains 50, 10 below
+        "once": ((1, None, 0.5),),
+        "stays": ((1, 1, 0.5), (2, None, 0.5)),
+        "unmeasured": ((1, 1, 0.5), (2, None, None)),
+    }
+    names = list(worth)
+    lines = [item(name, episode=told(*turns)) for name, turns in worth.items()]
+    run = write_run(tmp_path / "run", lines, summary(len(lines), episodes=EPISODES))
+    add_episodes(run, *(replace(EPISODE, sample_id=name) for name in names))
+    seen = open_page(write_report([run], tmp_path))
+    badges = seen.page.locator("header .tag").all_text_contents()
+    assert badges == [
+        "4 turns, −50.0 points, −50.0 points from its best",
+        "4 turns, +50.0 points, −10.0 points from its best",
+        "4 turns",
+        "4 turns, +0.0 points",
+        "4 turns",
+    ]
+    seen.page.select_option("#sort", "loop:gain")
+    assert seen.ids() == ["falls", "stays", "rises", "once", "unmeasured"]
+    seen.page.select_option("#sort", "loop:collapse")
+    seen.page.click("#direction")
+    assert seen.ids() == ["falls", "rises", "stays", "once", "unmeasured"]
+
+
 def test_a_long_thought_is_cut_and_shown_on_demand(shown: Seen) -> None:
     thoughts = shown.card("bar_1").locator(".thought")
     whole = EPISODE.turns[0].thought
@@ -224,7 +253,7 @@ def test_unchanged_stretches_are_folded_and_open(open_page: Open, tmp_path: Path
     assert "the same code as before" in same.inner_text()
     assert "Stopped: out of turns" in card.locator(".ending").inner_text()
     assert "counts as a failure" in card.locator(".ending").inner_text()
-    assert words(card.locator("header .tag"))[0] == "3 turns, out of turns"
+    assert words(card.locator("header .tag"))[0] == "3 turns, out of turns, +50.0 points"
 
 
 def test_a_value_that_was_not_measured_is_a_dash(open_page: Open, tmp_path: Path) -> None:

@@ -7,9 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from rrvf import __version__
-from rrvf.loop_effect import describe_loop
+from rrvf.loop_effect import (
+    describe_loop,
+    find_value_scorers,
+    measure_collapse,
+    measure_gain,
+    read_episode,
+)
 from rrvf.repeats import describe_repeats
-from rrvf.report.columns import read_labels
+from rrvf.report.columns import read_columns, read_labels
 from rrvf.report.episodes import episode_payload, run_episodes_payload
 from rrvf.report.pictures import Pictures
 from rrvf.report.reading import Run
@@ -72,7 +78,11 @@ def _run_payload(run: Run, name: str, keys: Iterable[str], sources: Mapping[str,
     environment = mapping(summary.get("environment"))
     pages = run_shows_pages(run)
     language: Language = "html" if pages else "python"
-    items = [_item(line, sources, run.episodes, language) for line in run.lines]
+    scorers = find_value_scorers(read_columns(summary), run.lines)
+    items = [
+        _item(line, sources, run.episodes, language) | {"loop": _loop(line, scorers)}
+        for line in run.lines
+    ]
     values = {key: number(metrics.get(key)) for key in keys}
     return {
         "name": name,
@@ -139,6 +149,14 @@ def _repeats(summary: Mapping[str, Any]) -> list[str]:
         return [*repeats, *loop]
     except (KeyError, TypeError, ValueError, AttributeError):
         return []
+
+
+def _loop(line: Mapping[str, Any], scorers: Sequence[str]) -> Json | None:
+    """What the turns of an item's episode changed, in points; ``None`` where it had one at most."""
+    episode = read_episode(line, {}, scorers)
+    if episode is None or len(episode.states) < 2:
+        return None
+    return {"gain": measure_gain(episode), "collapse": measure_collapse(episode)}
 
 
 def _is_shortened(shown_scores: Mapping[str, Any], scores: Mapping[str, Any]) -> bool:

@@ -249,11 +249,19 @@ const makeEpisodes = (tools) => {
           ending(episode, item))));
   }
 
-  function badge({ episode }) {
+  const SORTS = [["loop:gain", "Gain of the loop"], ["loop:collapse", "Collapse of the loop"]];
+
+  function badge({ episode, loop }) {
     if (episode === null) return null;
     const reason = episode.stop_reason;
     return h("span", { class: "tag" }, isolate(plural(episode.n_turns, "turn")),
-      reason !== "answered" && [", ", isolate(known(STOPS, reason, 0))]);
+      reason !== "answered" && [", ", isolate(known(STOPS, reason, 0))],
+      isNumber(loop?.gain) && `, ${signed(loop.gain)}`,
+      isNumber(loop?.collapse) && loop.collapse > 0 && `, ${signed(-loop.collapse)} from its best`);
+  }
+
+  function signed(points) {
+    return `${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(1)} points`;
   }
 
   // --- the figure ---------------------------------------------------------------------------
@@ -343,5 +351,5 @@ const makeEpisodes = (tools) => {
       (isNumber(own) ? `, ${own.toFixed(2)} over the ${asText(row.n)} with code in this turn` : "");
   }
 
-  return { section, badge, figure };
+  return { section, badge, figure, SORTS };
 };

@@ -599,7 +599,8 @@
 
   function renderSorts(run) {
     const options = [["order", "Order of the run"], ["id", "Id"], ["seconds", "Seconds"],
-      ...scorersOf(run).map((scorer) => [`score:${scorer}`, label(scorer)])];
+      ...scorersOf(run).map((scorer) => [`score:${scorer}`, label(scorer)]),
+      ...(run.items.some(({ loop }) => loop) ? episodes.SORTS : [])];
     byId("sort").replaceChildren(
       ...options.map(([value, text]) => h("option", { value }, text)));
   }
@@ -639,13 +640,17 @@
       item.id.toLowerCase().includes(state.query);
   }
 
+  function sortKey({ item }) {
+    const [kind, name] = state.sort.split(/:(.*)/);
+    if (kind === "seconds") return item.seconds;
+    return kind === "loop" ? item.loop?.[name] ?? null : scoreOf(item, name);
+  }
+
   function compare(left, right) {
     const sign = state.descending ? -1 : 1;
     if (state.sort === "order") return sign * (left.position - right.position);
     if (state.sort === "id") return sign * collator.compare(left.item.id, right.item.id);
-    const key = ({ item }) => (state.sort === "seconds" ? item.seconds
-      : scoreOf(item, state.sort.slice("score:".length)));
-    const [a, b] = [key(left), key(right)];
+    const [a, b] = [sortKey(left), sortKey(right)];
     if (a === null || b === null) return (a === null) - (b === null); // unscored always last
     return sign * (a - b);
   }
