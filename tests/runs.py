@@ -232,6 +232,14 @@ def summary_of(out: Path) -> dict[str, Any]:
     return json.loads((out / "summary.json").read_text())
 
 
+def lasting_summary_of(out: Path) -> dict[str, Any]:
+    """The summary without what is measured in seconds."""
+    summary = summary_of(out)
+    loop = summary.get("episodes", {}).get("loop", {})
+    loop.get("measures", {}).pop("seconds_per_point", None)
+    return summary
+
+
 def assert_one_line(done: subprocess.CompletedProcess[str], *parts: str) -> None:
     """A user's mistake: nothing on stdout, one line on stderr that says these things."""
     assert (done.returncode, done.stdout) == (2, ""), done.stderr

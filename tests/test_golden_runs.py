@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.runs import rrvf_here
+from tests.runs import lasting_summary_of, rrvf_here
 
 GOLDEN = Path(__file__).parent / "golden"
 DEMO = Path(__file__).parents[1] / "rrvf" / "demo_data"
@@ -149,10 +149,7 @@ def test_a_recorded_run_goes_on(taken_up: tuple[Recorded, Path, Path]) -> None:
     assert resumed.returncode == 0, resumed.stderr
     assert results(old) == whole
     assert (old / "results.jsonl").read_text(encoding="utf-8").startswith("".join(kept[: run.kept]))
-    summaries = [json.loads((folder / "summary.json").read_text()) for folder in (old, new)]
-    for summary in summaries:
-        if loop := summary.get("episodes", {}).get("loop"):
-            del loop["measures"]["seconds_per_point"]  # it was played at another time
+    summaries = [lasting_summary_of(folder) for folder in (old, new)]
     assert summaries[0] == summaries[1]
     if (old / "trajectories.jsonl").exists():
         assert len(lines(old / "trajectories.jsonl")) == len(whole), "no episode is played again"

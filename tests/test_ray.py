@@ -26,6 +26,7 @@ from tests.runs import (
     assert_one_line,
     environment,
     fenced,
+    lasting_summary_of,
     lines_of,
     plot,
     rrvf,
@@ -300,7 +301,7 @@ def test_episodes_outlive_a_node_and_the_driver(tmp_path: Path, cluster: Cluster
         done = rrvf(*command, "--out", local, env=environment(OPENAI_API_KEY=DRIVER_KEY))
     assert done.returncode == 0, done.stderr
     assert comparable(out) == comparable(local)
-    assert summary_of(out) == summary_of(local)
+    assert lasting_summary_of(out) == lasting_summary_of(local)
     assert trajectories(out)[: len(before)] == before, "what was there is not played again"
     played = {one["sample_id"]: story(one) for one in trajectories(out)}
     assert played == {one["sample_id"]: story(one) for one in trajectories(local)}
