@@ -147,6 +147,22 @@ def ratio(tops: Numbers, bottoms: Numbers, axis: int = -1) -> Numbers:
     return tops.sum(axis=axis) / bottoms.sum(axis=axis)
 
 
+def assert_interval_is_scipys(measure: dict[str, Any], tops: Numbers, bottoms: Numbers) -> None:
+    """Up to what other resamples change."""
+    expected = stats.bootstrap(
+        (tops, bottoms),
+        ratio,
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        n_resamples=20_000,
+        random_state=np.random.default_rng(1),
+    )
+    low, high = expected.confidence_interval
+    assert measure["low"] == pytest.approx(low, abs=0.06 * (high - low))
+    assert measure["high"] == pytest.approx(high, abs=0.06 * (high - low))
+
+
 def test_intervals_are_scipys() -> None:
     generator = np.random.default_rng(7)
     episodes = [
@@ -163,19 +179,7 @@ def test_intervals_are_scipys() -> None:
     turns = [len(e.states) - 1 for e in episodes]
     drops = [max(s.value or 0 for s in e.states) - (e.states[-1].value or 0) for e in episodes]
     for name, tops, bottoms in (("gain", gains, turns), ("collapse", drops, [1] * 60)):
-        expected = stats.bootstrap(
-            (np.array(tops, float), np.array(bottoms, float)),
-            ratio,
-            paired=True,
-            vectorized=True,
-            method="percentile",
-            n_resamples=20_000,
-            random_state=np.random.default_rng(1),
-        )
-        low, high = expected.confidence_interval
-        width = high - low
-        assert summary[name]["low"] == pytest.approx(low, abs=0.06 * width)
-        assert summary[name]["high"] == pytest.approx(high, abs=0.06 * width)
+        assert_interval_is_scipys(summary[name], np.array(tops, float), np.array(bottoms, float))
 
 
 def test_a_costs_interval_is_scipys() -> None:
@@ -188,18 +192,7 @@ def test_a_costs_interval_is_scipys() -> None:
     ]
     cost = summarize_loop(episodes)["measures"]["tokens_per_point"]
     assert cost["value"] == pytest.approx(tokens.sum() / (lasts - firsts).sum())
-    expected = stats.bootstrap(
-        (tokens.astype(float), lasts - firsts),
-        ratio,
-        paired=True,
-        vectorized=True,
-        method="percentile",
-        n_resamples=20_000,
-        random_state=np.random.default_rng(1),
-    )
-    low, high = expected.confidence_interval
-    assert cost["low"] == pytest.approx(low, abs=0.06 * (high - low))
-    assert cost["high"] == pytest.approx(high, abs=0.06 * (high - low))
+    assert_interval_is_scipys(cost, tokens.astype(float), lasts - firsts)
 
 
 def test_a_cost_has_no_end_where_resamples_gain_nothing() -> None:
