@@ -220,7 +220,18 @@ def _summarize_episodes(
     episodes = summarize_episodes(results, scoring.metrics)
     if not episodes:
         return {}
-    lines = {result.sample_id: asdict(result) for result in results}
+    lines = {result.sample_id: _make_line(result) for result in results}
     scorers = find_value_scorers(scoring.benchmark.columns, lines.values())
     played = read_episodes(folder / TRAJECTORIES, lines, scorers)
     return episodes | {"loop": summarize_loop(played, scorers)}
+
+
+def _make_line(result: SampleResult) -> dict[str, Any]:
+    """What an episode's measures need of a line of ``results.jsonl``."""
+    return {
+        "sample_id": result.sample_id,
+        "code": result.code,
+        "pictures": result.pictures,
+        "tags": result.tags,
+        "episode": asdict(result.episode) if result.episode is not None else None,
+    }

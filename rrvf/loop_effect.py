@@ -25,6 +25,9 @@ import numpy as np
 from rrvf.bootstrap import LEVEL, Floats, interval, resamples
 from rrvf.types import Column
 
+_MOST = 10**12
+"""Larger numbers are none of ours."""
+
 COLLAPSE_POINTS = 1.0
 """An episode collapsed where it ends by more than this below its best state."""
 
@@ -165,12 +168,12 @@ def _read_state(
     turn, call = _integer(entry.get("turn")) or 1, _integer(entry.get("call"))
     scores = _mapping(entry.get("scores"))
     values = [scores.get(name) for name in scorers]
-    numbers = [float(value) for value in values if isinstance(value, int | float)]
+    numbers = [number for value in values if (number := _number(value)) is not None]
     is_whole = bool(values) and len(numbers) == len(values)
     code, picture = line.get("code"), _mapping(line.get("pictures")).get("rendering")
     if call is not None:
         calls = _list(turns[turn - 1].get("observations")) if turn <= len(turns) else ()
-        observation = _mapping(calls[call - 1] if call <= len(calls) else None)
+        observation = _mapping(calls[call - 1] if 1 <= call <= len(calls) else None)
         code, picture = observation.get("code"), observation.get("picture")
     return State(
         turn=turn,
@@ -186,7 +189,7 @@ def _count_seconds(turn: Mapping[str, Any]) -> float:
     calls = [_mapping(call) for call in _list(turn.get("observations"))]
     parts = [turn.get("seconds"), *(call.get("seconds") for call in calls)]
     parts += [call.get("teacher_seconds") for call in calls]
-    return sum(float(part) for part in parts if isinstance(part, int | float))
+    return sum(_number(part) or 0.0 for part in parts)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -198,7 +201,17 @@ def _list(value: object) -> Sequence[Any]:
 
 
 def _integer(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """A count, or a place from 1; a file may hold anything."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= _MOST else None
+
+
+def _number(value: object) -> float | None:
+    """A finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) <= _MOST else None
 
 
 def read_episodes(
@@ -531,12 +544,12 @@ def describe_loop(loop: Mapping[str, Any]) -> Iterator[str]:
 
 def _show(measures: Mapping[str, Any], name: str, label: str) -> str | None:
     measure = _mapping(measures.get(name))
-    value, low, high = (measure.get(part) for part in ("value", "low", "high"))
+    value, low, high = (_number(measure.get(part)) for part in ("value", "low", "high"))
     if not measure:
         return None
-    if not isinstance(value, int | float):
+    if value is None:
         return f"{label}: nothing was gained"
-    is_bounded = isinstance(low, int | float) and isinstance(high, int | float)
+    is_bounded = low is not None and high is not None
     return f"{label} {value:.2f}" + (f" [{low:.2f}, {high:.2f}]" if is_bounded else "")
 
 

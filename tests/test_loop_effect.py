@@ -288,6 +288,26 @@ def test_a_broken_trajectory_leaves_the_scores(trajectory: dict[str, Any]) -> No
     assert played.states[0].code is None
 
 
+FORGED: list[Any] = [None, True, -3, 0, 10**400, float("nan"), float("inf"), "x", [], {}]
+
+
+@pytest.mark.parametrize("thing", FORGED, ids=lambda thing: repr(thing)[:8])
+def test_forged_lines_are_read_and_summed_up(thing: Any) -> None:
+    scores = {"execution": 1.0, "text": thing, "color": 1.0}
+    turns = [{"turn": thing, "call": thing, "status": thing, "scores": scores}, thing]
+    line = {**LINE, "episode": {**LINE["episode"], "by_turn": turns, "teacher": {"asked": thing}}}
+    call = {"code": thing, "picture": thing, "seconds": thing, "teacher_seconds": thing}
+    trajectory = {"turns": [{"output_tokens": thing, "seconds": thing, "observations": [call]}]}
+    for places in ([thing], [call], thing):
+        trajectory["turns"].append({"observations": places})
+    played = read_episode(line, trajectory, find_value_scorers(COLUMNS, [line]))
+    assert played is not None
+    summary = summarize_loop([played, *ALL])
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    forged = {"measures": {"gain": {"value": thing, "low": thing, "high": thing}}}
+    assert all("nan" not in line and "inf" not in line for line in describe_loop(forged))
+
+
 def test_the_last_whole_line_of_a_sample_counts(tmp_path: Path) -> None:
     path = tmp_path / "trajectories.jsonl"
     old: dict[str, Any] = {**TRAJECTORY, "turns": []}

@@ -607,7 +607,7 @@ def busy() -> Iterator[None]:
 
 
 def test_what_others_use_is_not_the_time_of_a_page(chromium: Path, busy: None) -> None:
-    with PageRenderer(chromium, workers=1, limits=PageLimits(seconds=3)) as renderer:
+    with PageRenderer(chromium, workers=1, limits=PageLimits(seconds=6)) as renderer:
         found = renderer.render(TABLE)
     assert (found.status, found.error) == ("ok", None)
 
