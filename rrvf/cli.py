@@ -328,15 +328,24 @@ def tables(
         tuple[Path, Path] | None,
         typer.Option(help="Instead, in Markdown: two runs, sample by sample."),
     ] = None,
+    others: Annotated[
+        bool,
+        typer.Option("--others", help="Instead: what other systems' authors print, by source."),
+    ] = False,
     figures: Annotated[
         Path | None, typer.Option(help="Also: a folder for figures of the runs, SVG and PNG.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="A file instead of stdout.")] = None,
 ) -> None:
     """The paper's tables, and measured runs beside them."""
-    from rrvf.tables import render_comparison, render_tables
+    from rrvf.tables import render_comparison, render_others, render_tables
 
-    text = render_comparison(*compare) if compare else render_tables(benchmark, form, runs or ())
+    if others:
+        text = render_others(benchmark, form)
+    else:
+        text = (
+            render_comparison(*compare) if compare else render_tables(benchmark, form, runs or ())
+        )
     if figures is not None:
         from rrvf.figures import write_figures
 

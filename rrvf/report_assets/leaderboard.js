@@ -6,35 +6,48 @@
   const { DASH, h, byId, isNumber, plural, isolate, countBy, factTable } = makeBlocks(DATA);
   const NAME = "name"; // the column of names
   const KINDS = { open: "Open", closed: "Closed", measured: "Measured" };
-  const state = { query: "", benchmark: "", protocol: "", kinds: new Set(Object.keys(KINDS)),
-    sorts: new Map() };
+  const PRINTED = "printed"; // the kind of other systems' rows
+  const VIEWS = { paper: "The paper and measured runs", printed: "Other systems",
+    conflicts: "Conflicts" };
+  const state = { view: "paper", query: "", benchmark: "", protocol: "",
+    kinds: new Set(Object.keys(KINDS)), sorts: new Map() };
 
   const labelOf = (column) => (column.sub ? `${column.label} (${column.sub})` : column.label);
   const headOf = (column) => [column.label, column.sub && h("sub", {}, column.sub)];
   const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-  const allRows = () => DATA.tables.flatMap((table) => table.rows);
+  const tablesIn = (view) => DATA.tables.filter((table) => table.view === view);
+  const rowsIn = (view) => tablesIn(view).flatMap((table) => table.rows);
+  const kindOf = (row) => KINDS[row.kind] ?? VIEWS.printed;
 
   // --- which rows, in which order -----------------------------------------------------------
 
   // What can be searched for: everything that the card tells.
   const texts = new Map(DATA.tables.flatMap((table) => table.rows.map((row) => [row,
-    JSON.stringify([table.title, row.name, KINDS[row.kind], row.group, row.told, row.facts,
+    JSON.stringify([table.title, row.name, kindOf(row), row.group, row.told, row.facts,
       row.unlike, row.parts]).toLowerCase()])));
 
+  const isAsked = (text) => state.query.split(/\s+/).every((word) => text.includes(word));
+
   function isShown(table, row) {
-    return (!state.benchmark || table.benchmark === state.benchmark) &&
-      (!state.protocol || row.group === state.protocol) && state.kinds.has(row.kind) &&
-      state.query.split(/\s+/).every((word) => texts.get(row).includes(word));
+    return table.view === state.view && (!state.benchmark || table.benchmark === state.benchmark) &&
+      (!state.protocol || row.group === state.protocol) &&
+      (row.kind === PRINTED || state.kinds.has(row.kind)) && isAsked(texts.get(row));
   }
 
   const valueIn = (row, place) => (place < 0 ? null : row.cells[place].value);
   const placeOf = (table, key) => table.columns.findIndex((column) => column.key === key);
 
-  // Rows without a figure stand last, whatever the direction.
+  // A source that does not say how it came to a figure gives no rank.
+  const isRanked = (table, group, key) =>
+    table.groups.find(({ name }) => name === group).ranked?.includes(key) ?? true;
+
+  // Rows without a figure stand last, whatever the direction; those that cannot be ranked stand as
+  // printed.
   function inOrder(table, rows) {
     const { key, down } = state.sorts.get(table);
     const place = placeOf(table, key);
     const sign = down ? -1 : 1;
+    if (place >= 0 && rows.some((row) => !isRanked(table, row.group, key))) return rows;
     if (place < 0) return [...rows].sort((a, b) => sign * a.name.localeCompare(b.name));
     return [...rows].sort((a, b) => {
       const [left, right] = [valueIn(a, place), valueIn(b, place)];
@@ -46,6 +59,7 @@
   // Among all rows of its protocol, also those that a filter hides: equal figures share a rank, a
   // lone one has none.
   function rankOf(table, row, place) {
+    if (place < 0 || !isRanked(table, row.group, table.columns[place].key)) return null;
     const own = valueIn(row, place);
     const peers = table.rows.filter((other) => other.group === row.group)
       .map((other) => valueIn(other, place)).filter(isNumber);
@@ -55,7 +69,7 @@
   // --- the tables ---------------------------------------------------------------------------
 
   function renderTable(table) {
-    const section = byId(`table-${table.benchmark}`);
+    const section = byId(`table-${table.id}`);
     const rows = table.rows.filter((row) => isShown(table, row));
     section.hidden = rows.length === 0;
     for (const head of section.querySelectorAll("th[data-key]")) {
@@ -84,8 +98,8 @@
       h("td", { class: "rank" }, rank?.rank),
       h("th", { scope: "row" }, h("div", {},
         h("a", { href: `#${row.id}` }, isolate(row.name)), dagger(row),
-        h("span", { class: "told muted" }, h("i", { class: "kind" }),
-          [KINDS[row.kind].toLowerCase(), row.told].filter(Boolean).join(" · ")))),
+        h("span", { class: "told muted" }, KINDS[row.kind] && h("i", { class: "kind" }),
+          [KINDS[row.kind]?.toLowerCase(), row.told].filter(Boolean).join(" · ")))),
       row.cells.map((cell, place) => figureCell(table, row, place, place === sorted)));
   }
 
@@ -100,7 +114,7 @@
       h("a", { href: `#${row.id}/${column.key}`, tabindex: -1, "aria-label": label,
         title: cell.mark ? markName(row, cell.mark) : cell.why }, figure(cell),
       cell.bounds && h("span", { class: "bounds" }, bounds(cell, 1)),
-      sorted && bar(cell, column.most)));
+      sorted && bar(cell, cell.most ?? column.most)));
   }
 
   const figure = (cell) => h(cell.mark === "best" ? "b" : cell.mark === "second" ? "u" : "span",
@@ -108,7 +122,8 @@
   const bounds = (cell, digits) => cell.bounds.map((end) => end.toFixed(digits)).join(" – ");
 
   function markName(row, mark) {
-    const among = row.kind === "measured" ? "in this setting" : "among open models below 10 B";
+    const among = row.kind === "measured" ? "in this setting"
+      : row.kind === PRINTED ? "of this source's table" : "among open models below 10 B";
     return `${mark === "best" ? "best" : "second best"} ${among}`;
   }
 
@@ -126,8 +141,8 @@
   }
 
   function sectionOf(table) {
-    const title = `title-${table.benchmark}`;
-    return h("section", { id: `table-${table.benchmark}`, "aria-labelledby": title },
+    const title = `title-${table.id}`;
+    return h("section", { id: `table-${table.id}`, "aria-labelledby": title },
       h("h2", { id: title }, table.title),
       h("div", { class: "scroller", tabindex: 0, role: "group", "aria-labelledby": title },
         h("table", { class: "board", "aria-labelledby": title }, h("thead", {}, h("tr", {},
@@ -156,21 +171,75 @@
     tellCount(`${table.title} by ${labelOf(column)}, ${order}`);
   }
 
+  // --- conflicts ----------------------------------------------------------------------------
+
+  const conflictTexts = new Map(DATA.conflicts.map((conflict) =>
+    [conflict, JSON.stringify(Object.values(conflict)).toLowerCase()]));
+
+  function renderConflicts() {
+    const shown = DATA.conflicts.filter((conflict) => isAsked(conflictTexts.get(conflict)) &&
+      (!state.benchmark || conflict.benchmark === state.benchmark));
+    byId("several").replaceChildren(
+      h("p", { class: "muted" }, "Several sources, several values of one figure of one model; the ",
+        "widest apart first. None of them is the right one: what the sources state of version, ",
+        "samples, judge and matplotlib differs, and most of it is not stated."),
+      h("div", { class: "scroller", tabindex: 0, role: "group", "aria-label": "Conflicts" },
+        h("table", { class: "board conflicts" }, h("thead", {}, h("tr", {},
+          ["Model", "Figure", "Apart", "Values in print"].map((text) =>
+            h("th", { scope: "col" }, text)))),
+        h("tbody", {}, shown.map(conflictRow)))));
+    return shown.length;
+  }
+
+  function conflictRow(conflict) {
+    const { model, benchmark, label, spread, values } = conflict;
+    return h("tr", {},
+      h("th", { scope: "row" }, isolate(model), h("span", { class: "told muted" }, benchmark)),
+      h("td", {}, label), h("td", {}, spread.toFixed(1)),
+      h("td", {}, strip(values), h("ul", {}, values.map(valueLine))));
+  }
+
+  // Where the values lie between nothing and the highest there can be.
+  function strip(values) {
+    const dots = values.map((value) => {
+      const dot = h("i");
+      dot.style.left = `${Math.max(0, Math.min(100, value.share))}%`;
+      return dot;
+    });
+    return h("span", { class: "strip", "aria-hidden": "true" }, dots);
+  }
+
+  function valueLine({ text, system, source, told, derived }) {
+    return h("li", {}, h("b", {}, text), h("span", {}, isolate(source),
+      derived && h("span", { class: "muted" }, ` (${derived})`),
+      h("span", { class: "told muted" }, isolate(system), ". ", isolate(capital(told)), ".")));
+  }
+
   // --- filters ------------------------------------------------------------------------------
 
   function render() {
-    const shown = DATA.tables.map(renderTable).reduce((a, b) => a + b, 0);
+    const isConflicts = state.view === "conflicts";
+    const rows = DATA.tables.map(renderTable).reduce((a, b) => a + b, 0);
+    const shown = isConflicts ? renderConflicts() : rows;
+    byId("several").hidden = !isConflicts;
+    byId("tables").hidden = isConflicts;
+    byId("kinds").hidden = state.view !== "paper";
+    byId("protocol").closest("label").hidden = isConflicts;
     byId("nothing").hidden = shown > 0;
+    for (const button of byId("views").children) {
+      button.setAttribute("aria-pressed", String(state.view === button.dataset.view));
+    }
     for (const button of byId("kinds").children) {
       button.setAttribute("aria-pressed", String(state.kinds.has(button.dataset.kind)));
     }
-    tellCount(`${shown} of ${plural(allRows().length, "row")}`);
+    tellCount(isConflicts ? `${shown} of ${plural(DATA.conflicts.length, "figure")}`
+      : `${shown} of ${plural(rowsIn(state.view).length, "row")}`);
   }
 
   const tellCount = (text) => { byId("count").textContent = text; };
 
   function renderKinds() {
-    const counts = countBy(allRows().map((row) => row.kind));
+    const counts = countBy(rowsIn("paper").map((row) => row.kind));
     byId("kinds").append(...Object.entries(KINDS).map(([kind, name]) => {
       const button = h("button", { type: "button", class: "toggle", "data-kind": kind },
         h("i", { class: "kind" }), name, h("span", { class: "muted" }, ` ${counts.get(kind) ?? 0}`));
@@ -181,6 +250,36 @@
       return button;
     }));
   }
+
+  function renderViews() {
+    byId("views").append(...Object.entries(VIEWS).map(([view, name]) => {
+      const count = view === "conflicts" ? DATA.conflicts.length : rowsIn(view).length;
+      const button = h("button", { type: "button", class: "toggle", "data-view": view }, name,
+        h("span", { class: "muted" }, ` ${count}`));
+      button.addEventListener("click", () => {
+        location.hash = view === "paper" ? "" : view;
+        showView(view);
+      });
+      return button;
+    }));
+  }
+
+  // The choices are those of the view; what was chosen in another one is dropped.
+  function showView(view) {
+    Object.assign(state, { view, benchmark: "", protocol: "" });
+    const tables = tablesIn(view);
+    const benchmarks = view === "conflicts" ? DATA.conflicts.map(({ benchmark }) => benchmark)
+      : tables.map(({ benchmark }) => benchmark);
+    offer("benchmark", benchmarks, (name) =>
+      tables.find((table) => table.benchmark === name)?.title ?? name);
+    offer("protocol", tables.flatMap((table) => table.groups.map(({ name }) => name)));
+    render();
+    document.querySelectorAll("#tables > section:not([hidden]) .scroller").forEach(showSorted);
+  }
+
+  const offer = (id, names, titleOf = (name) => name) => byId(id).replaceChildren(
+    h("option", { value: "" }, "All"),
+    ...[...new Set(names)].map((name) => h("option", { value: name }, titleOf(name))));
 
   function reset() {
     Object.assign(state, { query: "", benchmark: "", protocol: "",
@@ -204,14 +303,23 @@
     }
     byId("reset").addEventListener("click", reset);
     byId("viewer-close").addEventListener("click", () => byId("viewer").close());
-    byId("viewer").addEventListener("close", () =>
-      history.replaceState(null, "", location.href.split("#")[0]));
-    window.addEventListener("hashchange", showCard);
+    byId("viewer").addEventListener("close", () => history.replaceState(null, "",
+      location.href.split("#")[0] + (state.view === "paper" ? "" : `#${state.view}`)));
+    window.addEventListener("hashchange", showPlace);
   }
 
   // --- the card of a row --------------------------------------------------------------------
 
-  // "#row" or "#row/metric": a card can be linked to.
+  // "#printed" and "#conflicts" are views; "#row" or "#row/metric" is a card: all can be linked to.
+  function showPlace() {
+    const place = location.hash.slice(1);
+    const view = Object.hasOwn(VIEWS, place) ? place
+      : DATA.tables.find((table) => table.rows.some((row) => row.id === place.split("/")[0]))?.view
+        ?? "paper";
+    if (view !== state.view) showView(view);
+    showCard();
+  }
+
   function showCard() {
     const [id, key] = location.hash.slice(1).split("/");
     const table = DATA.tables.find((one) => one.rows.some((row) => row.id === id));
@@ -220,7 +328,7 @@
       return;
     }
     const row = table.rows.find((one) => one.id === id);
-    byId("viewer-place").textContent = `${table.title} · ${KINDS[row.kind].toLowerCase()}`;
+    byId("viewer-place").textContent = `${table.title} · ${kindOf(row).toLowerCase()}`;
     byId("viewer-title").replaceChildren(isolate(row.name));
     byId("viewer-body").replaceChildren(...[warnings(row), figures(table, row, key), facts(row),
       parts(row)].filter(Boolean));
@@ -271,10 +379,11 @@
   // --- start --------------------------------------------------------------------------------
 
   function renderHead() {
-    const rows = allRows();
+    const rows = rowsIn("paper");
     const measured = rows.filter((row) => row.kind === "measured").length;
     byId("subtitle").textContent = `${plural(rows.length - measured, "published row")}, ` +
-      `${plural(measured, "measured run")}. Ranks hold within one protocol only; ` +
+      `${plural(measured, "measured run")}, ${plural(rowsIn(PRINTED).length, "row")} of other ` +
+      `systems, ${plural(DATA.conflicts.length, "figure")} with several values in print. Ranks hold within one protocol only; ` +
       "a click on any figure opens its run card.";
     byId("notes").append(...DATA.notes.map((text) => h("li", { class: "warning" }, isolate(text))));
     byId("legend").append(...[
@@ -283,26 +392,26 @@
         "models below 10 B (WebSight: the best only); of measured runs, within one setting."],
       "†: not made as the published rows were, or unfinished; the run card says in what.",
       `Small figures, and the line on a bar: ${DATA.how}.`,
-      `${DASH}: not measured. It is never a 0.`,
+      "Other systems: every figure as printed; ranked only where the source says on which samples, " +
+        "and for a judge's figure by which judge. The others stand in the order of print.",
+      `${DASH}: not measured, or not printed. It is never a 0.`,
     ].map((text) => h("li", {}, text)));
     byId("colophon").textContent = `rrvf ${DATA.version}`;
   }
 
   function start() {
     for (const table of DATA.tables) {
-      const main = table.columns.filter((column) => column.primary).at(-1);
+      const primary = table.columns.filter((column) => column.primary);
+      const main = table.view === PRINTED ? primary[0] : primary.at(-1);
       state.sorts.set(table, { key: main.key, down: true });
       byId("tables").append(sectionOf(table));
-      byId("benchmark").append(h("option", { value: table.benchmark }, table.title));
     }
-    const protocols = new Set(DATA.tables.flatMap((table) => table.groups.map(({ name }) => name)));
-    byId("protocol").append(...[...protocols].map((name) => h("option", { value: name }, name)));
     renderHead();
     renderKinds();
+    renderViews();
     listen();
-    render();
-    document.querySelectorAll("#tables .scroller").forEach(showSorted);
-    showCard();
+    showView(state.view);
+    showPlace();
   }
 
   // On a narrow screen the sorted column is the last one, out of sight.

@@ -10,10 +10,19 @@ from rrvf.tables.formats import FORMATS
 from rrvf.tables.loop import make_loop_sheet
 from rrvf.tables.measured import Measured, read_runs, tables_of
 from rrvf.tables.paired import render_comparison
+from rrvf.tables.printed import make_printed_sheets
 from rrvf.tables.published import BENCHMARKS
 from rrvf.tables.sheet import Sheet, make_sheet
 
-__all__ = ["Measured", "Sheet", "make_sheet", "read_runs", "render_comparison", "render_tables"]
+__all__ = [
+    "Measured",
+    "Sheet",
+    "make_sheet",
+    "read_runs",
+    "render_comparison",
+    "render_others",
+    "render_tables",
+]
 
 
 def render_tables(
@@ -53,3 +62,16 @@ def render_tables(
         loop_sheet = make_loop_sheet(own_runs)
         sheets += [make_sheet(table, own_runs), *([loop_sheet] if loop_sheet else [])]
     return FORMATS[form](sheets)
+
+
+def render_others(benchmark: str | None = None, form: str = "markdown") -> str:
+    """What the authors of other systems print, a table for each source, ranked within it alone.
+
+    Args:
+        benchmark: Its name, or how it begins; all without it.
+        form: ``markdown``, ``latex``, ``csv`` or ``html``.
+
+    Raises:
+        DataError: Nothing is kept of it.
+    """
+    return FORMATS[form](make_printed_sheets(benchmark))

@@ -1,7 +1,8 @@
 """All published and kept rows on one page: ``leaderboard.html``.
 
 A row stands among those of its own protocol, and is ranked with them alone: a source of published
-figures is a protocol, and so is each setting of measured runs. Names, settings and environments of
+figures is a protocol, and so is each setting of measured runs. Where sources give one figure of one
+model several values, these stand side by side. Names, settings and environments of
 runs are a stranger's: see :mod:`rrvf.report.page` for the way that they go.
 """
 
@@ -22,6 +23,7 @@ from rrvf.report.table import run_title, why_null
 from rrvf.report.values import Json, clip, mapping
 from rrvf.run_folder import RESULTS, SUMMARY
 from rrvf.tables.checks import check
+from rrvf.tables.conflicts import list_conflicts
 from rrvf.tables.formats import markdown
 from rrvf.tables.measured import (
     CONFIG,
@@ -31,6 +33,8 @@ from rrvf.tables.measured import (
     read_runs,
     tables_of,
 )
+from rrvf.tables.printed import make_printed_sheets, read_protocols
+from rrvf.tables.printed_board import make_conflicts, make_printed_tables
 from rrvf.tables.published import Column, PublishedRow, PublishedTable
 from rrvf.tables.ranking import figure
 from rrvf.tables.sheet import MISSING, Row, Sheet, make_sheet
@@ -63,6 +67,7 @@ def write_leaderboard(results: Path, out: Path | None = None) -> Path:
     tables = tables_of(runs)
     by_table = [[run for run in runs if run.benchmark == t.benchmark] for t in tables]
     sheets = [make_sheet(table, own_runs) for table, own_runs in zip(tables, by_table, strict=True)]
+    protocols = read_protocols()
     payload = {
         "version": __version__,
         "labels": LABELS,
@@ -72,9 +77,12 @@ def write_leaderboard(results: Path, out: Path | None = None) -> Path:
         "tables": [
             _table(table, sheet, own_runs, results)
             for table, sheet, own_runs in zip(tables, sheets, by_table, strict=True)
-        ],
+        ]
+        + make_printed_tables(protocols),
+        "conflicts": make_conflicts(list_conflicts(protocols, tables, runs)),
     }
-    page = make_page("leaderboard", payload, "Leaderboard", markdown(sheets))
+    text = markdown([*sheets, *make_printed_sheets()])
+    page = make_page("leaderboard", payload, "Leaderboard", text)
     return write_page((out or results) / PAGE, page)
 
 
@@ -136,11 +144,13 @@ def _table(table: PublishedTable, sheet: Sheet, runs: Sequence[Measured], result
         for run, row in zip(own_runs, rows_by_kind["measured"], strict=True)
     }
     return {
+        "id": table.benchmark,
+        "view": "paper",
         "benchmark": table.benchmark,
         "title": run_title({"benchmark": table.benchmark}),
         "marks_second": table.marks_second,
         "columns": [_column(column) for column in table.columns],
-        "groups": [{"name": name, "told": settings.get(name)} for name in groups],
+        "groups": [{"name": name, "told": settings.get(name), "ranked": None} for name in groups],
         "rows": rows,
     }
 

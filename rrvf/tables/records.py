@@ -30,8 +30,10 @@ from rrvf.report.reading import read_run
 from rrvf.report.values import Json, mapping
 from rrvf.run_folder import RESULTS, SUMMARY
 from rrvf.tables.checks import check, check_marks
+from rrvf.tables.conflicts import list_conflicts
 from rrvf.tables.formats import markdown
 from rrvf.tables.measured import CONFIG, Measured, read_runs
+from rrvf.tables.printed import make_printed_sheets, read_protocols
 from rrvf.tables.published import BENCHMARKS, PublishedTable, read_published
 from rrvf.tables.sheet import make_sheet
 
@@ -75,7 +77,19 @@ def readme(results: Path) -> str:
         DataError: A kept run cannot be read.
     """
     runs = read_runs(kept_runs(results))
-    return "\n".join([*_head(), *_checks(), *_tables(runs), *_official(runs, results)]) + "\n"
+    return (
+        "\n".join(
+            [
+                *_head(),
+                *_checks(),
+                *_tables(runs),
+                *_others(),
+                *_conflicts(),
+                *_official(runs, results),
+            ]
+        )
+        + "\n"
+    )
 
 
 def _scores_only(line: Json) -> Json:
@@ -110,14 +124,20 @@ def _head() -> Iterator[str]:
     yield ""
     yield "Written by `python -m rrvf.tables.records results`; do not edit."
     yield ""
-    yield "Two kinds of numbers stand here, never mixed and never ranked together:"
+    yield "Three kinds of numbers stand here, never mixed and never ranked together:"
     yield ""
     yield (
         "* `paper/*.csv`: every row of the three tables of the RRVF README (arXiv 2507.20766), "
         "each cell as printed, with its source. `size_b` is the size in billions of parameters "
         "that decides who is ranked; `printed_bold` and `printed_underline` are the marks of the "
-        "original, which are only compared with the computed ones. Rows of other systems are "
-        "added once their figures and protocol can be looked up; there are none yet."
+        "original, which are only compared with the computed ones."
+    )
+    yield (
+        "* `published/*.csv`: what the authors of other systems print of their own runs, each cell "
+        "as printed. `protocols.toml` says where, and what the source states of how it was made: "
+        "a figure is ranked inside its own table alone, and only where the source states on which "
+        "samples, and for a judge's figure by which judge. `models.toml` lists the spellings of "
+        "one model's name."
     )
     yield (
         "* `<benchmark>/<policy>/<run>/`: measured runs. `config.json` says how a run was made, "
@@ -168,6 +188,32 @@ def _tables(runs: Sequence[Measured]) -> Iterator[str]:
     yield ""
     for table in map(read_published, BENCHMARKS):
         yield markdown([make_sheet(table, [r for r in runs if r.benchmark == table.benchmark])])
+
+
+def _others() -> Iterator[str]:
+    yield "## Other systems"
+    yield ""
+    yield markdown(make_printed_sheets())
+
+
+def _conflicts() -> Iterator[str]:
+    yield "## Several values in print"
+    yield ""
+    yield (
+        "Figures of one model that sources print several values of, the widest apart first. None "
+        "is the right one; what the sources state of their making stands above."
+    )
+    yield ""
+    yield "| Benchmark | Model | Figure | Apart | Values |"
+    yield "| :--- | :--- | :--- | ---: | :--- |"
+    for conflict in list_conflicts(read_protocols(), [read_published(name) for name in BENCHMARKS]):
+        values = "; ".join(
+            f"{value.text} {value.source}" + (f" ({value.derived})" if value.derived else "")
+            for value in conflict.values
+        )
+        parts = (conflict.benchmark, conflict.model, conflict.label, f"{conflict.spread:.1f}")
+        yield f"| {' | '.join(parts)} | {values} |".replace("*", r"\*")
+    yield ""
 
 
 def _official(runs: Sequence[Measured], results: Path) -> Iterator[str]:
