@@ -248,11 +248,7 @@ def rescore(
     from rrvf.run_folder import require_apart
     from rrvf.scoring import tell_thoughts
 
-    new_folder, old_folder = out.resolve(), run.resolve()
-    if new_folder.is_relative_to(old_folder) or old_folder.is_relative_to(new_folder):
-        raise UserError(
-            f"--out {out} and {run} lie in each other; the run stays as it is: name another --out"
-        )
+    _require_apart_from_run(out, run)
     old_run = read_run(run)
     if not old_run.finished:
         _tell(f"{run} is unfinished: only the {len(old_run.ids())} samples in it are scored again")
@@ -265,6 +261,52 @@ def rescore(
         results = _run(items, scoring, out, workers, options=options.to_json())
     _tell(*list_remarks(out))
     _report(out, results)
+
+
+@app.command()
+@expand_options
+def submit(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    out: Annotated[Path, typer.Option(help="Folder where it is scored again; it goes on there.")],
+    changes: Annotated[dict[str, Any], Some(RunOptions, ("data", "chart_python", "browser"))],
+    results: Annotated[
+        Path | None, typer.Option(help="The results folder; without it the run is only checked.")
+    ] = None,
+    policy: Annotated[str | None, typer.Option(help="Who answered.")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the run, in the results folder.")] = None,
+    made: Annotated[str | None, typer.Option(help="A sentence: data, answers, command.")] = None,
+    workers: Workers = 2,
+    confinement: Confinement = "auto",
+) -> None:
+    """Score a run again and compare; enter it into the results folder if it is what it says.
+
+    Nobody is asked again: a judge's scores enter as they are.
+    """
+    from rrvf.rescore import open_rescored
+    from rrvf.submission import AGAIN, compare, enter, read_submission
+
+    facts = (policy, name, made)
+    if results is not None and None in facts:
+        raise UserError("--results needs --policy, --name and --made, for the record of the run")
+    _require_apart_from_run(out, run)
+    record, options = read_submission(run)
+    changes |= {"workers": workers, "confinement": confinement, "pictures": "none"}
+    options = replace(options, **changes)
+    with open_rescored(record, options, out) as (items, scoring):
+        _run(items, scoring, out, workers, options=options.to_json())
+    verdict = compare(run, out)
+    differing = {difference.place for difference in verdict.differences}
+    if differing:
+        _tell(f"{len(differing)} differ, and are executed once more")
+        with open_rescored(record, options, out / AGAIN) as (items, scoring):
+            again = [item for item in items if item[0].id in differing]
+            _run(again, scoring, out / AGAIN, workers, options=options.to_json())
+        verdict = compare(run, out, out / AGAIN)
+    verdict.require_acceptable(run)
+    for line in verdict.describe():
+        typer.echo(_one_line(line))
+    if results is not None and policy and name and made:
+        typer.echo(f"entered: {enter(run, results, verdict, policy, name, made)}")
 
 
 @app.command()
@@ -395,6 +437,14 @@ def _since(options: Options, out: Path, fresh: bool) -> Options:
     from rrvf.run_folder import read_fresh_start
 
     return replace(options, since=read_fresh_start(out) if fresh else 0.0)
+
+
+def _require_apart_from_run(out: Path, run: Path) -> None:
+    new_folder, old_folder = out.resolve(), run.resolve()
+    if new_folder.is_relative_to(old_folder) or old_folder.is_relative_to(new_folder):
+        raise UserError(
+            f"--out {out} and {run} lie in each other; the run stays as it is: name another --out"
+        )
 
 
 def _tell_unanswered(items: Sequence[Item], scoring: Scoring) -> None:

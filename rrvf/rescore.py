@@ -196,8 +196,9 @@ def _require_same(run: Rescoring, samples: Mapping[str, Sample]) -> None:
     changed_ids = [name for name, key in keys.items() if key != run.keys.get(name, key)]
     if changed_ids:
         raise DataError(
-            f"{run.folder}: {len(changed_ids)} of its samples are others in this data, such as "
-            f"{changed_ids[0]}; give the --data of that run"
+            f"{run.folder}: of {len(changed_ids)} samples the reference in this data, or the "
+            f"answer in the run, is another than was scored, such as {changed_ids[0]}; give the "
+            "--data of that run"
         )
 
 

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rrvf import __version__
 from rrvf.bootstrap import LEVEL, RESAMPLES, SEED
@@ -20,7 +20,7 @@ from rrvf.errors import DataError
 from rrvf.report.columns import LABELS
 from rrvf.report.page import make_page, write_page
 from rrvf.report.table import run_title, why_null
-from rrvf.report.values import Json, clip, mapping
+from rrvf.report.values import Json, clip, mapping, number
 from rrvf.run_folder import RESULTS, SUMMARY
 from rrvf.tables.checks import check
 from rrvf.tables.conflicts import list_conflicts
@@ -41,6 +41,7 @@ from rrvf.tables.sheet import MISSING, Row, Sheet, make_sheet
 
 PAGE = "leaderboard.html"
 UNTOLD = "not told by the source"
+_TOLD_ELSEWHERE = ("policy", "name", "made", "rescored")
 
 
 def write_leaderboard(results: Path, out: Path | None = None) -> Path:
@@ -251,7 +252,7 @@ def _make_measured_row(
     parts = {
         "Protocol": mapping(summary.get("protocol")),
         "Environment": mapping(summary.get("environment")),
-        "Record": {k: v for k, v in record.items() if k not in ("policy", "name", "made")},
+        "Record": {k: v for k, v in record.items() if k not in _TOLD_ELSEWHERE},
     }
     return {
         "name": clip(run.name),
@@ -262,20 +263,32 @@ def _make_measured_row(
         "unlike": [clip(difference) for difference in compare_to_published(run, table)],
         "warnings": [*_warn_unfinished(run), *(clip(note) for note in run.notes)],
         "cells": list(_cells(table, sheet_row, run)),
-        "deltas": [],
+        "deltas": list(_scored_again(table, mapping(record.get("rescored")))),
         "facts": [(name, clip(text, text=2_000)) for name, text in facts if text],
         "parts": {name: clip(part) for name, part in parts.items() if part},
     }
 
 
 def _facts(run: Measured, first: Measured, results: Path) -> list[tuple[str, str]]:
-    origin = _config(run.run.folder).get("made")
+    record = _config(run.run.folder)
+    origin = record.get("made")
+    told = cast("list[object]", mapping(record.get("rescored")).get("told"))
     return [
         ("made", origin if isinstance(origin, str) else ""),
+        ("scored again", "; ".join(map(str, told)) if isinstance(told, list) else ""),
         ("folder", run.run.folder.relative_to(results).as_posix()),
         *((name, text) for name, text in run.card.items() if name != "protocol"),
         ("unlike setting A", "; ".join(differences(first.setting, run.setting))),
     ]
+
+
+def _scored_again(table: PublishedTable, verdict: Json) -> Iterator[Json]:
+    """The figures of a run that came out otherwise where it was handed in."""
+    metrics = mapping(verdict.get("metrics"))
+    if metrics:
+        values = [number(metrics.get(column.key)) for column in table.columns]
+        cells = [MISSING if value is None else f"{value:.2f}" for value in values]
+        yield {"name": "scored again", "cells": cells}
 
 
 def _warn_unfinished(run: Measured) -> list[str]:

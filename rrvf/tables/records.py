@@ -2,12 +2,11 @@
 
 ::
 
-    python -m rrvf.tables.records results                    # writes results/README.md anew
-    python -m rrvf.tables.records results --add RUN --policy NAME --name NAME --made "COMMAND, DATA"
+    python -m rrvf.tables.records results    # writes results/README.md anew
 
-A kept run lies in ``results/<benchmark>/<policy>/<name>/``:
+``rrvf submit`` enters a run. A kept run lies in ``results/<benchmark>/<policy>/<name>/``:
 
-* ``config.json``: who answered, and how the run was made;
+* ``config.json``: who answered, how the run was made, and what came out when it was scored again;
 * ``summary.json``: as the run wrote it, with figures, protocol and environment;
 * ``results.jsonl``: scores, status and tags of each sample; no code, no answer, no picture;
 * ``official.jsonl``, where there is one: the official scorer's F1 of the same answers, a line a
@@ -44,8 +43,23 @@ _PARTS = ("value", "precision", "recall", "f1")
 _TOLERANCE = 1e-9
 
 
-def add_run(run: Path, results: Path, policy: str, name: str, origin: str) -> Path:
+def add_run(
+    run: Path,
+    results: Path,
+    policy: str,
+    name: str,
+    origin: str,
+    facts: Mapping[str, object] | None = None,
+) -> Path:
     """Keep the scores of a finished run.
+
+    Args:
+        run: Its folder.
+        results: The results folder.
+        policy: Who answered.
+        name: Of the run.
+        origin: A sentence: data, answers, command.
+        facts: What else ``config.json`` says of it.
 
     Returns:
         Where it lies now.
@@ -58,7 +72,8 @@ def add_run(run: Path, results: Path, policy: str, name: str, origin: str) -> Pa
         raise DataError(f"{run} is unfinished; run the same command again to finish it")
     folder = results / str(record.summary["benchmark"]) / _folder_name(policy) / _folder_name(name)
     lines = sorted((_scores_only(line) for line in record.lines), key=lambda x: x["sample_id"])
-    _write_json(folder / CONFIG, {"policy": policy, "name": name, "made": origin})
+    config = {"policy": policy, "name": name, "made": origin, **(facts or {})}
+    _write_json(folder / CONFIG, config)
     _write_json(folder / SUMMARY, record.summary)
     text = "".join(json.dumps(line) + "\n" for line in lines)
     write_atomically(folder / RESULTS, text.encode())
@@ -261,15 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """``python -m rrvf.tables.records``."""
     parser = argparse.ArgumentParser(prog="python -m rrvf.tables.records")
     parser.add_argument("results", type=Path, help="the results folder of the checkout")
-    parser.add_argument("--add", type=Path, metavar="RUN", help="a finished run to keep")
-    parser.add_argument("--policy", help="who answered")
-    parser.add_argument("--name", help="of the run")
-    parser.add_argument("--made", help="a sentence: data, answers, command")
     options = parser.parse_args(arguments)
-    if options.add is not None:
-        if not (options.policy and options.name and options.made):
-            parser.error("--add needs --policy, --name and --made")
-        print(add_run(options.add, options.results, options.policy, options.name, options.made))
     write_atomically(options.results / README, readme(options.results).encode())
 
 
