@@ -361,7 +361,8 @@ def tables(
         str | None, typer.Argument(help=f"{', '.join(BENCHMARKS)}; all without it.")
     ] = None,
     form: Annotated[
-        Literal["markdown", "latex", "csv", "html"], typer.Option("--format", help="Of the table.")
+        Literal["markdown", "latex", "csv", "html", "hub"],
+        typer.Option("--format", help="Of the table; hub: a model's evaluation results, YAML."),
     ] = "markdown",
     runs: Annotated[
         list[Path] | None, typer.Option(help="Folders of runs to set beside the paper's rows.")

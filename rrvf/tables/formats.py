@@ -1,4 +1,4 @@
-"""A table in Markdown, LaTeX, CSV or HTML.
+"""A table in Markdown, LaTeX, CSV or HTML, and runs as the hub's evaluation results.
 
 Names of runs come from outside: every format escapes them.
 """
@@ -8,10 +8,20 @@ from __future__ import annotations
 import csv
 import html
 import io
+import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from rrvf.tables.sheet import Cell, Row, Sheet
+from rrvf.tables.sheet import MISSING, Cell, Row, Sheet
+
+HUB_DATA = {
+    "chartmimic": "ChartMimic/ChartMimic",
+    "plot2code": "TencentARC/Plot2Code",
+    "websight": "HuggingFaceM4/WebSight",
+    "design2code": "SALT-NLP/Design2Code",
+    "design2code_hard": "SALT-NLP/Design2Code-HARD",
+}
+"""Benchmark -> its repository of data on the hub."""
 
 _FORMULA = "=+-@＝＋－＠"  # spreadsheets read the wide ones, too
 _NUMBER = re.compile(r"[+-]?(?:\d[\d.,]*(?:[eE][+-]?\d+)?[%*]?)?")
@@ -57,6 +67,36 @@ def csv_rows(sheets: Sequence[Sheet]) -> str:
     return stream.getvalue()
 
 
+def hub_results(sheets: Sequence[Sheet]) -> str:
+    """Finished measured runs as ``.eval_results/*.yaml`` of a model's repository on the hub.
+
+    The format is that of huggingface.co/docs/hub/eval-results: an entry for each figure, with the
+    data set's repository, and the column's name as the task. What belongs to the run stands in the
+    notes.
+    """
+    entries = [
+        entry
+        for sheet in sheets
+        for row in sheet.rows
+        if row.kind == "measured" and not row.group.endswith("unfinished")
+        for entry in _hub_entries(sheet, row)
+    ]
+    return "".join(entries) or "[]\n"
+
+
+def _hub_entries(sheet: Sheet, row: Row) -> Iterator[str]:
+    repository = HUB_DATA.get(sheet.benchmark, sheet.benchmark)
+    notes = f"{row.model}, {row.note}"
+    for column, cell in zip(sheet.columns, row.cells, strict=True):
+        if cell.text != MISSING:
+            # Strings of JSON are strings of YAML.
+            yield (
+                f"- dataset:\n    id: {json.dumps(repository)}\n"
+                f"    task_id: {json.dumps(column.key)}\n"
+                f"  value: {float(cell.text)}\n  notes: {json.dumps(notes)}\n"
+            )
+
+
 def _inert(text: str) -> str:
     """A cell that is one line, and that no spreadsheet takes for a formula.
 
@@ -72,6 +112,7 @@ FORMATS: Mapping[str, Callable[[Sequence[Sheet]], str]] = {
     "latex": latex,
     "csv": csv_rows,
     "html": html_page,
+    "hub": hub_results,
 }
 
 

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from rrvf import __version__
 from rrvf.bootstrap import LEVEL, RESAMPLES, SEED
@@ -272,10 +272,11 @@ def _make_measured_row(
 def _facts(run: Measured, first: Measured, results: Path) -> list[tuple[str, str]]:
     record = _config(run.run.folder)
     origin = record.get("made")
-    told = cast("list[object]", mapping(record.get("rescored")).get("told"))
+    lines: Any = mapping(record.get("rescored")).get("told", [])
+    told = [line for line in lines if isinstance(line, str)] if isinstance(lines, list) else []  # pyright: ignore[reportUnknownVariableType]
     return [
         ("made", origin if isinstance(origin, str) else ""),
-        ("scored again", "; ".join(map(str, told)) if isinstance(told, list) else ""),
+        ("scored again", "; ".join(told)),
         ("folder", run.run.folder.relative_to(results).as_posix()),
         *((name, text) for name, text in run.card.items() if name != "protocol"),
         ("unlike setting A", "; ".join(differences(first.setting, run.setting))),
