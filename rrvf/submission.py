@@ -21,7 +21,7 @@ from typing import Any
 from rrvf.bootstrap import figures
 from rrvf.errors import DataError
 from rrvf.options import JudgeOptions, RunOptions
-from rrvf.report.values import mapping
+from rrvf.report.values import count_of, mapping
 from rrvf.rescore import Rescoring
 from rrvf.rescore import read_run as read_record
 from rrvf.run_folder import read_summary
@@ -96,12 +96,13 @@ class Verdict:
     def describe(self) -> Iterator[str]:
         """For a person, a line each."""
         ids = list(dict.fromkeys(difference.place for difference in self.differences))
+        n_samples = count_of(self.n_samples, "sample")
         if not self.differences:
-            yield f"{self.n_samples} samples scored again: every status and score is equal"
+            yield f"{n_samples} scored again: every status and score is equal"
         else:
             yield (
-                f"{self.n_samples} samples scored again under another environment: {len(ids)} "
-                f"differ ({_join(ids)})"
+                f"{n_samples} scored again under another environment: {len(ids)} differ "
+                f"({_join(ids)})"
             )
         if self.environment:
             yield f"environment: {'; '.join(self.environment)}"
