@@ -325,8 +325,11 @@ def tables(
         list[Path] | None, typer.Option(help="Folders of runs to set beside the paper's rows.")
     ] = None,
     compare: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option(help="Instead, in Markdown: two runs, sample by sample."),
+        list[Path] | None, typer.Option(help="Instead: two runs or more, sample by sample.")
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="Of a comparison: samples also by a tag of theirs, e.g. category."),
     ] = None,
     figures: Annotated[
         Path | None, typer.Option(help="Also: a folder for figures of the runs, SVG and PNG.")
@@ -336,7 +339,12 @@ def tables(
     """The paper's tables, and measured runs beside them."""
     from rrvf.tables import render_comparison, render_tables
 
-    text = render_comparison(*compare) if compare else render_tables(benchmark, form, runs or ())
+    if by is not None and not compare:
+        raise UserError("--by groups the samples of a comparison; add --compare RUN RUN...")
+    if compare:
+        text = render_comparison(*compare, form=form, tag=by)
+    else:
+        text = render_tables(benchmark, form, runs or ())
     if figures is not None:
         from rrvf.figures import write_figures
 
