@@ -251,6 +251,14 @@ tr.rule td { padding: 0; }
 tr.delta td { color: #495057; }
 small { display: block; color: #495057; }
 ul { font-size: .87rem; color: #343a40; padding-left: 1.2rem; }
+table.pair { table-layout: fixed; min-width: 56rem; }
+table.pair th { white-space: normal; overflow-wrap: anywhere; vertical-align: bottom; }
+table.pair :is(th, td):not(:first-child) { text-align: right; }
+table.pair :is(th, td):nth-child(5) { width: 24%; }
+figure + ul { margin-bottom: 2.5rem; }
+figure.changes { margin-bottom: 1.5rem; }
+figure.changes figcaption { font-size: 1rem; }
+figure.changes li { overflow-wrap: anywhere; }
 """
 
 

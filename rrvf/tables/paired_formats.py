@@ -139,10 +139,11 @@ def _remarks_on(pair: Pair, prefix: str = "") -> Iterator[Remark]:
 
 def _tell_changes(comparison: Comparison, pair: Pair) -> str:
     """What stands before the samples that changed most."""
-    who = "" if len(comparison.pairs) == 1 else f"{_name(pair)}: "
+    names = f" from {pair.first.name} to {pair.second.name}"
+    names = "" if len(comparison.pairs) == 1 else names
     if not pair.changes:
-        return f"{who}No sample changed."
-    return f"{who}Samples that changed most, of {pair.n_changed} that changed:"
+        return f"No sample changed{names}."
+    return f"Samples that changed most{names}, of {pair.n_changed} that changed:"
 
 
 def _tell_change(change: Change) -> str:
@@ -294,14 +295,16 @@ def _html_pair(comparison: Comparison, pair: Pair) -> str:
     lines = "\n".join(rows)
     return (
         f"<figure><figcaption>{html_text(_title(comparison, pair))}</figcaption>\n"
-        f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{lines}\n</tbody></table></figure>"
+        f'<table class="pair">\n<thead><tr>{heads}</tr></thead>\n'
+        f"<tbody>\n{lines}\n</tbody></table></figure>"
     )
 
 
 def _html_changes(comparison: Comparison, pair: Pair) -> str:
     items = "\n".join(f"<li>{html_text(_tell_change(change))}</li>" for change in pair.changes)
     heading = html_text(_tell_changes(comparison, pair))
-    return f"<figure><figcaption>{heading}</figcaption>\n<ul>\n{items}\n</ul></figure>"
+    caption = f'<figure class="changes"><figcaption>{heading}</figcaption>'
+    return f"{caption}\n<ul>\n{items}\n</ul></figure>" if items else f"{caption}</figure>"
 
 
 FORMATS: Mapping[str, Callable[[Comparison], str]] = {
