@@ -18,8 +18,11 @@ import pytest
 from rrvf.errors import DataError, UserError
 from rrvf.tables import render_comparison
 from rrvf.tables.paired import compare_runs
-from tests.reports import HOSTILE, item, score, summary, write_run
+from tests import reports
+from tests.reports import HOSTILE, Open, item, score, summary, write_run
 from tests.test_tables import FORMULAS, Cells, called, make_run
+
+browser, open_page = reports.browser, reports.open_page
 
 FORMS = ("markdown", "latex", "csv", "html")
 
@@ -305,6 +308,28 @@ def test_no_cell_of_a_csv_is_a_formula(tmp_path: Path, name: str) -> None:
     for row in rows_of(first, second):
         assert row["first"] == "'" + re.sub(r"\s", " ", name)
         assert float(row["difference"]) == pytest.approx(5)
+
+
+def test_a_browser_shows_the_page_as_it_is_meant(tmp_path: Path, open_page: Open) -> None:
+    names = [HOSTILE[0], HOSTILE[1], "w" * 200]
+    runs = [
+        make_run(tmp_path / str(i), [0.1 * i, 0.3], policy={"policy": name}, finished=False)
+        for i, name in enumerate(names)
+    ]
+    for run in runs:
+        change_lines(run, tags=[{"kind": text} for text in HOSTILE[2:4]])
+    page = tmp_path / "page.html"
+    page.write_text(render_comparison(*runs, form="html", tag="kind"), encoding="utf-8")
+    shown = open_page(page).page
+    assert shown.evaluate("window.pwned") is None
+    assert shown.locator("table").count() == 3
+    heads = shown.locator("table").first.locator("thead th").all_inner_texts()
+    assert heads[:4] == ["Metric", names[0], names[1], "Difference"]
+    groups = shown.locator("table").first.locator("tr.heading").all_inner_texts()
+    assert {text.strip() for text in groups} == {
+        "All: 2 samples", *(f"{text}: 1 sample" for text in HOSTILE[2:4])
+    }  # fmt: skip
+    assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth"), "no name is wider"
 
 
 # --------------------------------------------------------------------------- the command line

@@ -181,3 +181,4 @@ def test_holm_is_statsmodels() -> None:
 def test_large_families_draw_enough_for_holms_factor() -> None:
     assert count_swaps(24) == SWAPS
     assert 1000 / (count_swaps(1000) + 1) < 0.05
+    assert count_swaps(10**6) == 100_000, "whoever waits for it"

@@ -258,7 +258,7 @@ table.pair :is(th, td):nth-child(5) { width: 24%; }
 figure + ul { margin-bottom: 2.5rem; }
 figure.changes { margin-bottom: 1.5rem; }
 figure.changes figcaption { font-size: 1rem; }
-figure.changes li { overflow-wrap: anywhere; }
+figcaption, li { overflow-wrap: anywhere; }
 """
 
 

@@ -141,6 +141,19 @@ class Comparison:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some of the samples, as each run scored them."""
+
+    label: str | None
+    sides: Sequence[Samples]
+
+    @property
+    def n(self) -> int:
+        """Samples, however many episodes each has."""
+        return len(set(self.sides[0].units()))
+
+
 def compare_runs(folders: Sequence[Path], tag: str | None = None) -> Comparison:
     """Compare run folders.
 
@@ -155,16 +168,14 @@ def compare_runs(folders: Sequence[Path], tag: str | None = None) -> Comparison:
     runs = _read_comparable_runs(folders)
     names, sides = _find_shared(runs)
     labels = {} if tag is None else read_labels(runs, tag)
-    places = {None: [*range(len(names))], **group_samples(names, labels)}
     numbers = list(combinations(range(len(runs)), 2))
-    n_swaps = count_swaps(len(places) * len(numbers) * len(runs[0].columns))
+    parts = _split(names, sides, labels)
+    n_swaps = count_swaps(len(runs[0].columns) * len(numbers) * sum(part.n > 1 for part in parts))
     groups: dict[tuple[int, int], list[Group]] = {pair: [] for pair in numbers}
-    for label, group_places in places.items():
-        group_sides = [side.at(group_places) for side in sides]
-        n = len(set(group_sides[0].units()))
-        table = paired_differences(runs[0].columns, group_sides, n_swaps)
+    for part in parts:
+        table = paired_differences(runs[0].columns, part.sides, n_swaps)
         for pair, entries in table.items():
-            groups[pair].append(Group(label, n, tuple(entries)))
+            groups[pair].append(Group(part.label, part.n, tuple(entries)))
     averages = [side.average() for side in sides]
     pairs = [
         _make_pair((runs[i], runs[j]), (averages[i], averages[j]), groups[i, j]) for i, j in numbers
@@ -246,6 +257,14 @@ def _find_shared(runs: Sequence[Measured]) -> tuple[list[str], list[Samples]]:
         run.samples.at([place[name] for name in names])
         for run, place in zip(runs, places, strict=True)
     ]
+
+
+def _split(
+    names: Sequence[str], sides: Sequence[Samples], labels: Mapping[str, str]
+) -> list[_Part]:
+    """All samples, then those of each label."""
+    groups = [(None, [*range(len(names))]), *group_samples(names, labels).items()]
+    return [_Part(label, [side.at(places) for side in sides]) for label, places in groups]
 
 
 def _make_pair(

@@ -19,8 +19,8 @@ from rrvf.bootstrap import SEED, Floats, Samples, add_means, terms
 from rrvf.types import Column
 
 SWAPS = 10_000
-SWAPS_PER_TEST = 100
-"""At least so many for each p-value of a family, so that Holm's factor leaves room below 0.05."""
+SWAPS_PER_TEST, MOST_SWAPS = 100, 100_000
+"""More for a large family of p-values, so that Holm's factor leaves room below 0.05."""
 
 _TIE = 1e-9
 """Differences that differ by less are equal: they are sums of the same scores in another order."""
@@ -31,7 +31,7 @@ _CELLS = 4_000_000
 
 def count_swaps(n_tests: int) -> int:
     """How many ways to swap are drawn for each p-value of a family."""
-    return max(SWAPS, SWAPS_PER_TEST * n_tests)
+    return min(MOST_SWAPS, max(SWAPS, SWAPS_PER_TEST * n_tests))
 
 
 def find_p_values(
