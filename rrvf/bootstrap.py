@@ -63,12 +63,17 @@ class Samples:
         passed = np.array([self.passed[group].any() for group in places], dtype=np.bool_)
         return Samples(names, passed, values)
 
-    def resample(self) -> Floats:
-        """How often each of them counts in each resample, shape (resamples, n)."""
+    def units(self) -> NDArray[np.intp]:
+        """The number of each one's owner, from 0; without owners each is a unit of its own."""
         owners = self.owners or self.ids
         numbers = {owner: number for number, owner in enumerate(dict.fromkeys(owners))}
-        counts = resamples(len(numbers))
-        return counts if not self.owners else counts[:, [numbers[owner] for owner in owners]]
+        return np.array([numbers[owner] for owner in owners], dtype=np.intp)
+
+    def resample(self) -> Floats:
+        """How often each of them counts in each resample, shape (resamples, n)."""
+        units = self.units()
+        counts = resamples(len(set(units)))
+        return counts[:, units] if self.owners else counts
 
 
 def read_results(results: Sequence[SampleResult]) -> Samples:
@@ -112,13 +117,26 @@ def figures_by_row(
     Returns:
         Key -> figures in the table's unit, shape (b,), NaN where nothing was measured.
     """
+    return add_means(
+        columns,
+        {column.key: _mean(column, samples, weights) for column in columns if not column.mean_of},
+    )
+
+
+def add_means(columns: Sequence[Column], measured: Mapping[str, Floats]) -> dict[str, Floats]:
+    """All columns of the table, those that are means of others too.
+
+    Args:
+        columns: Of the table.
+        measured: Those of a scorer.
+    """
     table: dict[str, Floats] = {}
     for column in columns:
         if column.mean_of:
             parts = [table[key] for key in column.mean_of]
             table[column.key] = sum(parts[1:], parts[0]) / len(parts)
         else:
-            table[column.key] = _mean(column, samples, weights)
+            table[column.key] = measured[column.key]
     return table
 
 
@@ -159,13 +177,17 @@ def interval(values: Floats) -> Interval | None:
     return Interval(float(low), float(high))
 
 
-def _mean(column: Column, samples: Samples, weights: Floats) -> Floats:
+def terms(column: Column, samples: Samples) -> tuple[Floats, Floats]:
+    """What a column of a scorer adds up, and what it divides by, sample by sample."""
     blanks = np.full(len(samples.ids), np.nan)
     values = samples.values.get(column.scorer, blanks)
     mask = ~np.isnan(values)
     if column.over == "ran":
         mask &= samples.passed
-    total = weights @ np.where(mask, values, 0.0)
-    number = weights @ mask.astype(np.float64)
+    return np.where(mask, values, 0.0), mask.astype(np.float64)
+
+
+def _mean(column: Column, samples: Samples, weights: Floats) -> Floats:
+    values, counts = terms(column, samples)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return column.scale * total / number
+        return column.scale * (weights @ values) / (weights @ counts)

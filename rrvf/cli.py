@@ -368,8 +368,11 @@ def tables(
         list[Path] | None, typer.Option(help="Folders of runs to set beside the paper's rows.")
     ] = None,
     compare: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option(help="Instead, in Markdown: two runs, sample by sample."),
+        list[Path] | None, typer.Option(help="Instead: two runs or more, sample by sample.")
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="Of a comparison: samples also by a tag of theirs, e.g. category."),
     ] = None,
     others: Annotated[
         bool,
@@ -383,12 +386,14 @@ def tables(
     """The paper's tables, and measured runs beside them."""
     from rrvf.tables import render_comparison, render_others, render_tables
 
+    if by is not None and not compare:
+        raise UserError("--by groups the samples of a comparison; add --compare RUN RUN...")
     if others:
         text = render_others(benchmark, form)
+    elif compare:
+        text = render_comparison(*compare, form=form, tag=by)
     else:
-        text = (
-            render_comparison(*compare) if compare else render_tables(benchmark, form, runs or ())
-        )
+        text = render_tables(benchmark, form, runs or ())
     if figures is not None:
         from rrvf.figures import write_figures
 

@@ -17,6 +17,7 @@ from rrvf.bootstrap import mean_of
 from rrvf.errors import DataError, SetupError, UserError
 from rrvf.loop_effect import has_turns
 from rrvf.report.values import Json, mapping, number
+from rrvf.tables.labels import natural_key
 from rrvf.tables.measured import Measured, read_runs
 from rrvf.tables.published import PublishedTable
 from rrvf.types import STATUSES, Column
@@ -288,7 +289,7 @@ def draw_by_tag(table: PublishedTable, runs: Sequence[Measured], tag: str) -> An
     """A row a label: the mean of the scores of its samples, failures as 0, one marker a run."""
     scorers = _find_scorers(table, runs)
     means = [_average_by_tag(run, scorers, tag) for run in runs]
-    names = sorted({name for by_label in means for name in by_label}, key=_natural)
+    names = sorted({name for by_label in means for name in by_label}, key=natural_key)
     figure, [axes] = _create_figure(6.2, 0.24 * len(names) + 1.2)
     for i, (run, by_label) in enumerate(zip(runs, means, strict=True)):
         rows = [(by_label[name][0], y) for y, name in enumerate(names) if name in by_label]
@@ -334,12 +335,6 @@ def _average_by_tag(
         if numbers:
             means[label] = (sum(numbers) / len(numbers), len(places))
     return means
-
-
-def _natural(name: str) -> list[tuple[bool, int, str]]:
-    """Sorts ``2`` before ``10``."""
-    parts = re.split(r"(\d+)", name.casefold())
-    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
 
 
 # ------------------------------------------------------------------------------- by failure

@@ -32,7 +32,7 @@ class Some:
 class SeveralValues(TyperCommand):
     """A command some of whose options take all the words up to the next option."""
 
-    flags = frozenset({"--runs"})
+    flags = frozenset({"--runs", "--compare"})
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """``--runs A B`` means ``--runs A --runs B``."""

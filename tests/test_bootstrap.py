@@ -148,7 +148,7 @@ def test_paired_difference_is_scipys() -> None:
     first, second = made("websight", seed=8), made("websight", seed=9)
     # Mostly as hard for one as for the other: the interval has to be that of the differences.
     second.values["clip"][:] = np.clip(first.values["clip"] + 0.1 * second.values["clip"], 0, 1)
-    [_, clip, _] = paired_differences(columns("websight"), first, second)
+    [_, clip, _] = paired_differences(columns("websight"), [first, second])[0, 1]
     a, b = first.values["clip"], second.values["clip"]
     assert clip.value == pytest.approx(100 * (b - a).mean())
     assert clip.interval is not None
@@ -160,7 +160,8 @@ def test_paired_difference_is_scipys() -> None:
 def test_paired_difference_of_those_that_ran_is_scipys() -> None:
     first, second = made("plot2code", seed=10), made("plot2code", seed=11)
     told = {
-        entry.metric: entry for entry in paired_differences(columns("plot2code"), first, second)
+        entry.metric: entry
+        for entry in paired_differences(columns("plot2code"), [first, second])[0, 1]
     }
     entry = told["gpt_pass"]
     data = tuple(x for side in (first, second)
@@ -177,13 +178,52 @@ def test_paired_difference_of_those_that_ran_is_scipys() -> None:
 def test_a_sample_that_one_side_could_not_score_is_left_out_of_both() -> None:
     first, second = made("websight", seed=12), made("websight", seed=13)
     second.values["clip"][:60] = np.nan
-    [_, clip, gpt] = paired_differences(columns("websight"), first, second)
+    [_, clip, gpt] = paired_differences(columns("websight"), [first, second])[0, 1]
     assert clip.first == pytest.approx(100 * first.values["clip"][60:].mean())
     assert gpt.first == pytest.approx(100 * first.values["gpt"].mean())
 
 
 def test_equal_runs_do_not_differ() -> None:
     samples = made("chartmimic", seed=14)
-    for entry in paired_differences(columns("chartmimic"), samples, samples):
+    [entries] = paired_differences(columns("chartmimic"), [samples, samples]).values()
+    assert entries
+    for entry in entries:
         assert entry.value == 0
         assert entry.interval == Interval(0.0, 0.0)
+        assert entry.p == 1
+
+
+def test_one_sample_has_no_interval_of_its_difference() -> None:
+    first, second = made("websight", seed=15, n=1), made("websight", seed=16, n=1)
+    for entry in paired_differences(columns("websight"), [first, second])[0, 1]:
+        assert entry.interval is None
+        assert entry.p is None
+
+
+def test_a_run_has_one_figure_whichever_it_is_compared_to() -> None:
+    """The third run could not score the first half: these count in no pair."""
+    sides = [made("websight", seed) for seed in (17, 18, 19)]
+    sides[2].values["clip"][:60] = np.nan
+    told = {
+        pair: {entry.metric: entry for entry in entries}
+        for pair, entries in paired_differences(columns("websight"), sides).items()
+    }
+    wanted = [100 * side.values["clip"][60:].mean() for side in sides]
+    for (i, j), entries in told.items():
+        assert entries["clip"].first == pytest.approx(wanted[i])
+        assert entries["clip"].second == pytest.approx(wanted[j])
+    assert list(told) == [(0, 1), (0, 2), (1, 2)]
+
+
+def test_a_run_without_a_judge_takes_none_from_the_others() -> None:
+    sides = [made("websight", seed) for seed in (20, 21, 22)]
+    sides[2].values["gpt"][:] = np.nan
+    told = {
+        pair: [entry.metric for entry in entries]
+        for pair, entries in paired_differences(columns("websight"), sides).items()
+    }
+    assert told == {
+        (0, 1): ["render_rate", "clip", "gpt"],
+        (0, 2): ["render_rate", "clip"],
+        (1, 2): ["render_rate", "clip"],
+    }

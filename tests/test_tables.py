@@ -375,7 +375,7 @@ def test_comparison_tells_difference_interval_and_what_changed_most(tmp_path: Pa
         r"\| Text \| 50\.00 \| 40\.00 \| -10\.00 \| \[-\d+\.\d\d, \+\d\.\d\d\] \|", told
     )
     changed = [line for line in told.splitlines() if line.startswith("* bar")]
-    assert changed[0].startswith("* bar\\_2: -0.50 (execution 0.50 -> 0.00")
+    assert changed[0].startswith("* bar\\_2: -0.50 (execution 0.50 → 0.00")
     assert changed[1].startswith("* bar\\_1: +0.10")
     assert len(changed) == 2
     assert "GPT-4o" not in told
@@ -385,7 +385,7 @@ def test_comparison_says_what_is_not_alike(tmp_path: Path) -> None:
     first = make_run(tmp_path / "first", [0.5, 0.5, 0.5])
     second = make_run(tmp_path / "second", [0.5, 0.6], mode="fixed", finished=False)
     told = render_comparison(first, second)
-    assert "1 samples stand only in first" in told
+    assert "1 sample of first is not in every run, and left out" in told
     assert "second is unfinished" in told
     assert "**Not the same setting**" in told
     assert 'mode "official" there, "fixed" here' in told

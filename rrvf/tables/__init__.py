@@ -9,7 +9,7 @@ from rrvf.errors import DataError
 from rrvf.tables.formats import FORMATS
 from rrvf.tables.loop import make_loop_sheet
 from rrvf.tables.measured import Measured, read_runs, tables_of
-from rrvf.tables.paired import render_comparison
+from rrvf.tables.paired_formats import render_comparison
 from rrvf.tables.printed import make_printed_sheets
 from rrvf.tables.published import BENCHMARKS
 from rrvf.tables.sheet import Sheet, make_sheet

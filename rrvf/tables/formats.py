@@ -40,10 +40,19 @@ def latex(sheets: Sequence[Sheet]) -> str:
 
 def html_page(sheets: Sequence[Sheet]) -> str:
     """One page that holds its own style and asks for nothing else."""
-    body = "\n".join(map(_html, sheets))
+    return html_document("Tables", "\n".join(map(_html, sheets)))
+
+
+def html_document(title: str, body: str) -> str:
+    """One page around what is to be shown.
+
+    Args:
+        title: Plain text.
+        body: HTML.
+    """
     return (
         "<!doctype html>\n"
-        '<html lang="en"><head><meta charset="utf-8"><title>Tables</title>\n'
+        f'<html lang="en"><head><meta charset="utf-8"><title>{html_text(title)}</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<style>\n{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
@@ -63,7 +72,7 @@ def csv_rows(sheets: Sequence[Sheet]) -> str:
         for row in sheet.rows:
             if row.cells:
                 cells = _csv_row(sheet, row)
-                writer.writerow({key: _inert(text) for key, text in cells.items()})
+                writer.writerow({key: csv_cell(text) for key, text in cells.items()})
     return stream.getvalue()
 
 
@@ -97,7 +106,7 @@ def _hub_entries(sheet: Sheet, row: Row) -> Iterator[str]:
             )
 
 
-def _inert(text: str) -> str:
+def csv_cell(text: str) -> str:
     """A cell that is one line, and that no spreadsheet takes for a formula.
 
     Names of runs come from outside.
@@ -126,9 +135,9 @@ def _markdown(sheet: Sheet) -> str:
         for column in sheet.columns
         if not column.primary
     ]
-    lines = [f"#### {sheet.title}", "", _line(["**Model**", *heads])]
-    lines.append(_line([":---", *[":---:"] * len(heads)]))
-    lines += [_line(_markdown_cells(row, len(heads))) for row in sheet.rows]
+    lines = [f"#### {sheet.title}", "", markdown_line(["**Model**", *heads])]
+    lines.append(markdown_line([":---", *[":---:"] * len(heads)]))
+    lines += [markdown_line(_markdown_cells(row, len(heads))) for row in sheet.rows]
     notes = [f"* {_markdown_text(note)}" for note in sheet.notes]
     return "\n".join([*lines, "", *notes, ""])
 
@@ -155,7 +164,8 @@ def _markdown_text(text: str) -> str:
     return re.sub(r"([\\`|<>]|^\*|(?<=\w)\*|__)", r"\\\1", text)
 
 
-def _line(cells: Sequence[str]) -> str:
+def markdown_line(cells: Sequence[str]) -> str:
+    """One row of a table."""
     return "| " + " | ".join(cells) + " |"
 
 
@@ -178,6 +188,7 @@ _LATEX = {
     "Δ": r"$\Delta$",
     "†": r"\textdagger{}",
     "–": "--",
+    "→": r"$\rightarrow$",
     **{sign: "\\" + sign for sign in "&%$#_"},
 }
 
@@ -185,12 +196,13 @@ _LATEX = {
 def _latex(sheet: Sheet) -> str:
     n = len(sheet.columns)
     heads = [
-        rf"\textbf{{{_tex(column.label)}}}{_subscript(column.sub)}" for column in sheet.columns
+        rf"\textbf{{{latex_text(column.label)}}}{_subscript(column.sub)}"
+        for column in sheet.columns
     ]
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{_tex(sheet.title)}}}",
+        rf"\caption{{{latex_text(sheet.title)}}}",
         rf"\begin{{tabular}}{{l{'c' * n}}}",
         r"\toprule",
         " & ".join([r"\textbf{Model}", *heads]) + r" \\",
@@ -198,7 +210,7 @@ def _latex(sheet: Sheet) -> str:
         *_latex_rows(sheet.rows, n),
         r"\bottomrule",
         r"\end{tabular}",
-        *[rf"\par\footnotesize {_tex(note)}" for note in sheet.notes],
+        *[rf"\par\footnotesize {latex_text(note)}" for note in sheet.notes],
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
@@ -210,28 +222,34 @@ def _latex_rows(rows: Sequence[Row], n: int) -> list[str]:
         if row.kind == "rule" or (row.kind == "heading" and index):
             lines.append(r"\midrule")
         if row.kind == "heading":
-            title = rf"\textbf{{\textit{{{_tex(row.label)}}}}}"
+            title = rf"\textbf{{\textit{{{latex_text(row.label)}}}}}"
             lines.append(rf"\multicolumn{{{n + 1}}}{{l}}{{{title}}} \\")
         if row.cells:
-            label = rf"\textbf{{{_tex(row.label)}}}" if row.bold else _tex(row.label)
-            # A star or a bracket at the start of a row would be an argument of the \\ before it.
-            label = "{}" + label if label[:1] in "[*" else label
-            lines.append(" & ".join([label, *map(_latex_cell, row.cells)]) + r" \\")
+            label = rf"\textbf{{{latex_text(row.label)}}}" if row.bold else latex_text(row.label)
+            lines.append(latex_row([label, *map(_latex_cell, row.cells)]))
     return lines
 
 
+def latex_row(cells: Sequence[str]) -> str:
+    """One row of a tabular."""
+    row = " & ".join(cells) + r" \\"
+    # A star or a bracket at the start of a row would be an argument of the \\ before it.
+    return "{}" + row if row[:1] in "[*" else row
+
+
 def _latex_cell(cell: Cell) -> str:
-    text = rf"\textit{{{_tex(cell.text)}}}" if cell.italic else _tex(cell.text)
+    text = rf"\textit{{{latex_text(cell.text)}}}" if cell.italic else latex_text(cell.text)
     wrap = {"best": r"\textbf", "second": r"\underline"}.get(cell.mark)
     text = f"{wrap}{{{text}}}" if wrap else text
     return text + (rf" {{\scriptsize {_bounds(cell)}}}" if cell.interval else "")
 
 
 def _subscript(text: str) -> str:
-    return rf"\textsubscript{{{_tex(text)}}}" if text else ""
+    return rf"\textsubscript{{{latex_text(text)}}}" if text else ""
 
 
-def _tex(text: str) -> str:
+def latex_text(text: str) -> str:
+    """What LaTeX would take for a command is escaped."""
     return "".join(_LATEX.get(c, c if c.isprintable() else " ") for c in text)
 
 
@@ -274,27 +292,40 @@ tr.rule td { padding: 0; }
 tr.delta td { color: #495057; }
 small { display: block; color: #495057; }
 ul { font-size: .87rem; color: #343a40; padding-left: 1.2rem; }
+table.pair { table-layout: fixed; min-width: 56rem; }
+table.pair th { white-space: normal; overflow-wrap: anywhere; vertical-align: bottom; }
+table.pair :is(th, td):not(:first-child) { text-align: right; }
+table.pair :is(th, td):nth-child(5) { width: 24%; }
+figure + ul { margin-bottom: 2.5rem; }
+figure.changes { margin-bottom: 1.5rem; }
+figure.changes figcaption { font-size: 1rem; }
+figcaption, li { overflow-wrap: anywhere; }
 """
+
+
+def html_text(text: str) -> str:
+    """What a browser would take for markup is escaped."""
+    return html.escape("".join(c if c.isprintable() else " " for c in text))
 
 
 def _html(sheet: Sheet) -> str:
     heads = "".join(f'<th scope="col">{_html_head(c.label, c.sub)}</th>' for c in sheet.columns)
     rows = "\n".join(_html_row(row, len(sheet.columns)) for row in sheet.rows)
-    notes = "\n".join(f"<li>{html.escape(note)}</li>" for note in sheet.notes)
+    notes = "\n".join(f"<li>{html_text(note)}</li>" for note in sheet.notes)
     return (
-        f"<figure><figcaption>{html.escape(sheet.title)}</figcaption>\n"
+        f"<figure><figcaption>{html_text(sheet.title)}</figcaption>\n"
         f'<table>\n<thead><tr><th scope="col">Model</th>{heads}</tr></thead>\n'
         f"<tbody>\n{rows}\n</tbody></table>\n<ul>\n{notes}\n</ul></figure>"
     )
 
 
 def _html_head(label: str, sub: str) -> str:
-    text = html.escape(label)
-    return f"<em>{text}<sub>{html.escape(sub)}</sub></em>" if sub else text
+    text = html_text(label)
+    return f"<em>{text}<sub>{html_text(sub)}</sub></em>" if sub else text
 
 
 def _html_row(row: Row, n: int) -> str:
-    label = html.escape(row.label)
+    label = html_text(row.label)
     if row.kind == "heading":
         head = f'<th colspan="{n + 1}" scope="rowgroup">{label}</th>'
         return f'<tr class="heading">{head}</tr>'
@@ -306,7 +337,7 @@ def _html_row(row: Row, n: int) -> str:
 
 
 def _html_cell(cell: Cell) -> str:
-    text = html.escape(cell.text)
+    text = html_text(cell.text)
     text = f"<em>{text}</em>" if cell.italic else text
     tag = {"best": "b", "second": "u"}.get(cell.mark)
     text = f"<{tag}>{text}</{tag}>" if tag else text
