@@ -195,7 +195,7 @@
 
   function makeCard(item, index) {
     const seconds = isNumber(item.seconds) ? `${item.seconds.toFixed(2)} s` : "";
-    return emptyCard(state.run, item, `item-${index + 1}`, [
+    return emptyCard(state.run, item, index, [
       h("span", { class: "badge", title: statusTitle(item.status) },
         h("i", { class: "dot", "data-status": item.status }), isolate(statusLabel(item.status))),
       modesDiffer(item) && h("span", { class: "badge differ",
@@ -208,7 +208,8 @@
         averageOf(item))]);
   }
 
-  function emptyCard(run, item, anchor, head) {
+  function emptyCard(run, item, position, head) {
+    const anchor = `card-${position + 1}`;
     const link = h("a", { href: linkTo(run, item) }, isolate(item.id));
     return h("article", { class: "card", id: anchor, "data-id": item.id,
       "data-status": item.status, "aria-labelledby": `${anchor}-title` },
@@ -291,7 +292,7 @@
 
   function makePairCard(entry) {
     entry.figures = h("span", { class: "figures" });
-    return emptyCard(state.run, entry.item, `pair-${entry.position + 1}`,
+    return emptyCard(state.run, entry.item, entry.position,
       [compare.header(entry), entry.figures]);
   }
 
@@ -482,6 +483,7 @@
     compareInViewer();
     byId("viewer-previous").disabled = place <= 0;
     byId("viewer-next").disabled = place + 1 >= state.shown.length;
+    if (document.activeElement.disabled) byId("viewer-close").focus(); // else keys are lost
   }
 
   function compareInViewer() {
