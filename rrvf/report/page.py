@@ -26,7 +26,7 @@ _SCRIPTS = ("episodes.js", "blocks.js")
 _STYLES = ("report.css", "episodes.css")
 _OWN_SCRIPTS = {"report": ("panels.js", "compare.js", "address.js", "keys.js")}
 _OWN_STYLES = {"report": ("compare.css",)}
-"""Kind -> what its page has beside the files that are called so."""
+"""Kind -> what its page has beside the files that are called as the kind is."""
 
 
 def make_page(

@@ -30,17 +30,20 @@ const makeAddress = () => {
       settle();
       change("pushState", fragment);
     } else {
-      clearTimeout(waiting?.timer);
+      forget();
       waiting = { fragment, timer: setTimeout(settle, WAIT) };
     }
   }
 
   function settle() {
-    if (waiting === null) return;
-    const { fragment, timer } = waiting;
+    const fragment = waiting?.fragment;
+    forget();
+    if (fragment !== undefined) change("replaceState", fragment);
+  }
+
+  function forget() {
+    clearTimeout(waiting?.timer);
     waiting = null;
-    clearTimeout(timer);
-    change("replaceState", fragment);
   }
 
   function change(act, fragment) {
@@ -53,5 +56,5 @@ const makeAddress = () => {
     }
   }
 
-  return { find, read, write, set };
+  return { find, read, write, set, forget };
 };

@@ -483,7 +483,7 @@
     compareInViewer();
     byId("viewer-previous").disabled = place <= 0;
     byId("viewer-next").disabled = place + 1 >= state.shown.length;
-    if (document.activeElement.disabled) byId("viewer-close").focus(); // else keys are lost
+    if (document.activeElement?.disabled) byId("viewer-close").focus(); // else keys are lost
   }
 
   function compareInViewer() {
@@ -523,9 +523,13 @@
     state.stop?.();
     const follow = new ResizeObserver(() => card.scrollIntoView());
     follow.observe(byId("items"));
-    const stop = state.stop = () => follow.disconnect();
+    const moved = new AbortController();
+    const stop = state.stop = () => {
+      follow.disconnect();
+      moved.abort();
+    };
     for (const sign of ["wheel", "keydown", "pointerdown", "touchstart"]) {
-      window.addEventListener(sign, stop, { once: true, passive: true, capture: true });
+      window.addEventListener(sign, stop, { passive: true, capture: true, signal: moved.signal });
     }
     setTimeout(stop, 10000);
     card.scrollIntoView();
@@ -607,6 +611,7 @@
 
   // What is not here is told, and nothing else happens.
   function follow(fragment) {
+    address.forget();
     byId("told").replaceChildren();
     const wanted = address.read(fragment);
     if (wanted === null) {
