@@ -150,7 +150,8 @@ def test_policy_allows_this_script_and_this_style_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["report", "episodes", "blocks", "panels", "compare", "address", "keys"]
+    "name",
+    ["report", "episodes", "blocks", "overview", "panels", "compare", "address", "keys"],
 )
 def test_the_script_has_no_way_to_parse_a_string(name: str) -> None:
     script = (resources.files("rrvf") / "report_assets" / f"{name}.js").read_text("utf-8")

@@ -24,7 +24,7 @@ from rrvf.errors import UserError
 
 _SCRIPTS = ("episodes.js", "blocks.js")
 _STYLES = ("report.css", "episodes.css")
-_OWN_SCRIPTS = {"report": ("panels.js", "compare.js", "address.js", "keys.js")}
+_OWN_SCRIPTS = {"report": ("overview.js", "panels.js", "compare.js", "address.js", "keys.js")}
 _OWN_STYLES = {"report": ("compare.css",)}
 """Kind -> what its page has beside the files that are called as the kind is."""
 

@@ -48,7 +48,8 @@ const makePanels = (tools) => {
     const score = item.scores[name];
     const [details, used] = detailsOf(name, score);
     const rest = Object.entries(score)
-      .filter(([key]) => !COMMON.includes(key) && !used.includes(key));
+      .filter(([key]) => !COMMON.includes(key) && !used.includes(key))
+      .map(([key, value]) => [key, isNumber(value) ? Number(value.toPrecision(4)) : value]);
     const other = Object.hasOwn(item.other, name) ? item.other[name] : null;
     return h("section", { class: "panel", "data-scorer": name },
       h("h4", {}, isolate(label(name)), " ",
