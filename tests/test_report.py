@@ -508,6 +508,16 @@ def test_an_item_shows_what_matched_and_what_did_not(open_page: Open, tmp_path: 
     ]  # fmt: skip
 
 
+def test_details_that_no_panel_knows_are_rounded(open_page: Open, tmp_path: Path) -> None:
+    entry = item("a")
+    entry["scores"]["mine"] = score(0.5, strokes=0.123456789, tiny=1.23456e-7, n=123456)
+    seen = open_page(write_report([write_run(tmp_path / "run", [entry], summary(1))], tmp_path))
+    rows = seen.card("a").locator('.panel[data-scorer="mine"] .facts tr').all_inner_texts()
+    assert [row.split() for row in rows] == [
+        ["strokes", "0.1235"], ["tiny", "1.235e-7"], ["n", "123456"],
+    ]  # fmt: skip
+
+
 def test_modes_that_differ_are_marked_with_both_values(open_page: Open, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [detailed_item(), item("b")], summary(2))
     seen = open_page(write_report([run], tmp_path))

@@ -10,6 +10,8 @@ const makePanels = (tools) => {
   const ALIKE = 0.9995; // shown as 100.0
   const MAX_GRID = 24;
 
+  const rounded = (value) => (isNumber(value) && !Number.isInteger(value)
+    ? Number(value.toPrecision(4)) : value);
   const otherMode = (mode) => ({ official: "fixed", fixed: "official" })[mode] ?? "other mode";
   const remarksIn = (score) => ["reference", "rendering"].flatMap((side) =>
     asList(asObject(score.remarks)[side]).map((remark) => [side, asText(remark)]));
@@ -49,7 +51,7 @@ const makePanels = (tools) => {
     const [details, used] = detailsOf(name, score);
     const rest = Object.entries(score)
       .filter(([key]) => !COMMON.includes(key) && !used.includes(key))
-      .map(([key, value]) => [key, isNumber(value) ? Number(value.toPrecision(4)) : value]);
+      .map(([key, value]) => [key, rounded(value)]);
     const other = Object.hasOwn(item.other, name) ? item.other[name] : null;
     return h("section", { class: "panel", "data-scorer": name },
       h("h4", {}, isolate(label(name)), " ",
