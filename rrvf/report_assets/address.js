@@ -19,9 +19,13 @@ const makeAddress = () => {
 
   // What is null, false or "" is left out.
   function write(view) {
-    return new URLSearchParams(KEYS.flatMap((key) => [view[key] ?? ""].flat()
-      .filter((value) => value !== "" && value !== false)
-      .map((value) => [key, String(value)]))).toString();
+    const values = new URLSearchParams();
+    for (const key of KEYS) {
+      const value = view[key] ?? "";
+      if (Array.isArray(value)) for (const one of value) values.append(key, one);
+      else if (value !== "" && value !== false) values.append(key, value);
+    }
+    return values.toString();
   }
 
   // A step is one that the browser's way back goes through; all else takes the last one's place.

@@ -228,14 +228,14 @@
     }));
   }
 
-  function matches(entry) {
-    const pressed = state.filters.filter(({ key }) => state.pressed.has(key));
+  function matchingEntries() {
     const groups = new Map();
-    for (const { key, group = key, test } of pressed) {
-      groups.set(group, groups.get(group) || test(entry));
+    for (const { key, group = key, test } of state.filters) {
+      if (state.pressed.has(key)) groups.set(group, [...(groups.get(group) ?? []), test]);
     }
-    return [...groups.values()].every(Boolean) &&
-      entry.item.id.toLowerCase().includes(state.query.trim().toLowerCase());
+    const query = state.query.trim().toLowerCase();
+    return state.entries.filter((entry) => entry.item.id.toLowerCase().includes(query) &&
+      [...groups.values()].every((tests) => tests.some((test) => test(entry))));
   }
 
   function inSortOrder(keyOf) {
@@ -250,7 +250,7 @@
   function refresh() {
     const [, , keyOf] = state.sorts.find(([key]) => key === state.sort);
     const order = inSortOrder(keyOf);
-    state.shown = state.entries.filter(matches)
+    state.shown = matchingEntries()
       .sort((a, b) => order(a, b) || a.position - b.position);
     byId("items").replaceChildren(...state.shown.map(({ card }) => card));
     const noun = state.pairs ? "shared item" : "item";
