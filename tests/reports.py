@@ -212,12 +212,19 @@ class Seen:
             time.sleep(0.05)
 
     def toggle(self, kind: str) -> None:
-        name = (
-            f'[data-filter="{kind}"]'
-            if kind in ("differ", "unscored")
-            else f'[data-filter="status"][data-status="{kind}"]'
-        )
-        self.page.click(f"#filters {name}")
+        """Press a filter, named by its key or by a status."""
+        self.page.click(f'#filters :is([data-filter="{kind}"], [data-status="{kind}"])')
+
+    def told(self) -> str:
+        """What stands at the foot of the window."""
+        return self.page.inner_text("#told")
+
+    def fragment(self) -> str:
+        return self.page.evaluate("location.hash")
+
+    def focused(self) -> str | None:
+        """The item that has the focus."""
+        return self.page.evaluate("document.activeElement.closest('.card')?.dataset.id")
 
     def card(self, sample_id: str) -> Any:
         """The item's card, scrolled to and filled."""
@@ -236,7 +243,7 @@ def open_page(browser: Any) -> Iterator[Open]:
     contexts: list[Any] = []
     opened: list[Seen] = []
 
-    def open_it(path: Path, **options: Any) -> Seen:
+    def open_it(path: Path, fragment: str = "", **options: Any) -> Seen:
         context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
         contexts.append(context)
         seen = Seen(context.new_page())
@@ -247,7 +254,7 @@ def open_page(browser: Any) -> Iterator[Open]:
         seen.page.on("console", lambda message: seen.trouble.append(f"console {message.text}"))
         seen.page.on("request", lambda request: seen.trouble.append(f"request {request.url}")
                      if not request.url.startswith(("file:", "data:")) else None)  # fmt: skip
-        seen.page.goto(path.resolve().as_uri())
+        seen.page.goto(path.resolve().as_uri() + fragment)
         return seen
 
     yield open_it

@@ -149,9 +149,12 @@ def test_policy_allows_this_script_and_this_style_only(tmp_path: Path) -> None:
     assert set(addresses) <= {"data:,", "#items"}
 
 
-@pytest.mark.parametrize("name", ["report.js", "episodes.js"])
+@pytest.mark.parametrize(
+    "name",
+    ["report", "episodes", "blocks", "overview", "panels", "compare", "address", "keys"],
+)
 def test_the_script_has_no_way_to_parse_a_string(name: str) -> None:
-    script = (resources.files("rrvf") / "report_assets" / name).read_text(encoding="utf-8")
+    script = (resources.files("rrvf") / "report_assets" / f"{name}.js").read_text("utf-8")
     sinks = r"innerHTML|outerHTML|insertAdjacent|document\.write|DOMParser|ContextualFragment"
     runners = r"\beval\b|Function\(|cssText|srcdoc|import\("
     assert re.search(f"{sinks}|{runners}", script) is None
@@ -502,6 +505,16 @@ def test_an_item_shows_what_matched_and_what_did_not(open_page: Open, tmp_path: 
     assert card.locator('[data-scorer="gpt"] .value').inner_text() == "71.0"
     assert card.locator('[data-scorer="gpt"] .facts').inner_text().split() == [
         "raw", "71", "parts", "types", "18",
+    ]  # fmt: skip
+
+
+def test_details_that_no_panel_knows_are_rounded(open_page: Open, tmp_path: Path) -> None:
+    entry = item("a")
+    entry["scores"]["mine"] = score(0.5, strokes=0.123456789, tiny=1.23456e-7, n=123456)
+    seen = open_page(write_report([write_run(tmp_path / "run", [entry], summary(1))], tmp_path))
+    rows = seen.card("a").locator('.panel[data-scorer="mine"] .facts tr').all_inner_texts()
+    assert [row.split() for row in rows] == [
+        ["strokes", "0.1235"], ["tiny", "1.235e-7"], ["n", "123456"],
     ]  # fmt: skip
 
 

@@ -24,6 +24,9 @@ from rrvf.errors import UserError
 
 _SCRIPTS = ("episodes.js", "blocks.js")
 _STYLES = ("report.css", "episodes.css")
+_OWN_SCRIPTS = {"report": ("overview.js", "panels.js", "compare.js", "address.js", "keys.js")}
+_OWN_STYLES = {"report": ("compare.css",)}
+"""Kind -> what its page has beside the files that are called as the kind is."""
 
 
 def make_page(
@@ -39,8 +42,9 @@ def make_page(
         linked: Pictures lie beside the page.
     """
     assets = resources.files("rrvf") / "report_assets"
-    style = _join_files(assets, [*dict.fromkeys([*_STYLES, f"{kind}.css"])])
-    script = _join_files(assets, (*_SCRIPTS, f"{kind}.js"))
+    styles = (*_STYLES, *_OWN_STYLES.get(kind, ()), f"{kind}.css")
+    style = _join_files(assets, [*dict.fromkeys(styles)])
+    script = _join_files(assets, (*_SCRIPTS, *_OWN_SCRIPTS.get(kind, ()), f"{kind}.js"))
     return Template((assets / f"{kind}.html").read_text(encoding="utf-8")).substitute(
         policy=_policy(style, script, linked),
         title=html.escape(title),

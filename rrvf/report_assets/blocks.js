@@ -107,32 +107,38 @@ const makeBlocks = (DATA) => {
 
   // Pictures stand side by side; of web pages both at one scale, from the top.
   function pictures(run, item, open) {
-    const why = item.status === "ok" ? "no picture on file"
-      : `no picture: ${statusLabel(item.status)}`;
     const box = h("div", { class: run.pages ? "pictures pages" : "pictures" },
-      picture(run, item, "reference", "Reference", "no reference picture", open),
-      picture(run, item, "rendering", "Rendering", why, open));
-    if (open && isComparable(item)) {
-      box.querySelector(".rendering figcaption").append(differenceButton(box, run, item, open));
-    }
+      picture(run, item, "reference", "Reference", open),
+      picture(run, item, "rendering", "Rendering", open));
+    addDifferenceButton(box, run, item, open);
     return box;
   }
 
-  function picture(run, item, side, title, why, open) {
+  function addDifferenceButton(box, run, item, open) {
+    if (!open || !isComparable(item)) return;
+    box.querySelector("figure:last-of-type figcaption")
+      .append(differenceButton(box, run, item, open));
+  }
+
+  function whyMissing(item, side) {
+    if (item[`${side}_lost`]) return "picture file not found";
+    if (side === "reference") return "no reference picture";
+    return item.status === "ok" ? "no picture on file" : `no picture: ${statusLabel(item.status)}`;
+  }
+
+  function picture(run, item, side, title, open, widest = widestOf(item)) {
     const source = item[side] === null ? null : DATA.pictures[item[side]];
-    const missing = item[`${side}_lost`] ? "picture file not found" : why;
     // A script that fails after savefig leaves a picture all the same.
     const half = source && side === "rendering" && item.status !== "ok";
     const size = run.pages && source ? sizeOf(item, side) : null;
     const content = source
       ? h("img", { src: source, alt: `${title} of ${item.id}`, loading: "lazy",
         decoding: "async", width: size?.[0], height: size?.[1] })
-      : h("p", { class: "no-picture" }, missing);
-    const widest = widestOf(item);
+      : h("p", { class: "no-picture" }, whyMissing(item, side));
     if (size) content.style.width = `${(100 * size[0]) / widest}%`;
     const name = `Enlarge the ${title.toLowerCase()} of ${item.id}`;
     return h("figure", { class: side },
-      h("figcaption", {}, h("span", {}, half ? `${title}, unfinished` : title,
+      h("figcaption", {}, h("span", {}, isolate(title), half && ", unfinished",
         size && ` · ${size.join(" × ")}`)),
       frame(content, name, source ? open : null, size ? size[1] / widest : 0));
   }
@@ -188,7 +194,7 @@ const makeBlocks = (DATA) => {
     drawDifference(canvas, item).catch(() =>
       canvas.replaceWith(h("p", { class: "no-picture" }, "cannot be drawn")));
     return h("figure", { class: "difference" },
-      h("figcaption", {}, h("span", {}, differenceTitle(run, item, sizes))),
+      h("figcaption", {}, h("span", {}, isolate(differenceTitle(run, item, sizes)))),
       frame(canvas, `Enlarge the difference of ${item.id}`, open,
         run.pages ? height / width : 0));
   }
@@ -208,10 +214,11 @@ const makeBlocks = (DATA) => {
   }
 
   function differenceTitle(run, item, [reference, rendering]) {
-    if (item.reference === item.rendering) return "Difference: none, the pictures are identical";
+    const name = `Difference${item.between ?? ""}`;
+    if (item.reference === item.rendering) return `${name}: none, the pictures are identical`;
     const told = run.pages || String(reference) === String(rendering) ? ""
       : ` · ${reference.join(" × ")} and ${rendering.join(" × ")}`;
-    return `Difference, black where equal${told}`;
+    return `${name}, black where equal${told}`;
   }
 
   // --- code ---------------------------------------------------------------------------------
@@ -240,6 +247,7 @@ const makeBlocks = (DATA) => {
   return {
     DASH, MAX_HIGHLIGHT, h, svg, byId, isNumber, isObject, asList, asObject, asText, percent,
     plural, label, statusLabel, statusTitle, isolate, countBy, scoreOf, hasAverage, inPanelOrder,
-    episodes, factTable, pictures, showDifference, isComparable, highlighted, frame, source,
+    episodes, factTable, picture, pictures, widestOf, addDifferenceButton, showDifference,
+    isComparable, highlighted, frame, source,
   };
 };

@@ -227,7 +227,7 @@ const makeEpisodes = (tools) => {
       episode.error !== null && h("pre", { class: "error" }, isolate(episode.error)));
   }
 
-  function section(run, item, view) {
+  function section(run, item, view, title = "Episode") {
     const { episode } = item;
     if (episode === null) return null;
     const last = new Map();
@@ -240,7 +240,7 @@ const makeEpisodes = (tools) => {
         () => view(item)));
     const cut = episode.n_turns - episode.turns.length;
     return h("details", { class: "episode", open: true },
-      h("summary", {}, h("b", {}, "Episode"), " ",
+      h("summary", {}, h("b", {}, isolate(title)), " ",
         h("span", { class: "muted small" }, isolate(facts.join(" · "))), path(episode.turns)),
       h("ol", {}, target,
         episode.turns.map((turn, index) => turnSection(run, item, turn, index + 1, last, view)),
@@ -249,7 +249,10 @@ const makeEpisodes = (tools) => {
           ending(episode, item))));
   }
 
-  const SORTS = [["loop:gain", "Gain of the loop"], ["loop:collapse", "Collapse of the loop"]];
+  const SORTS = [
+    ["loop:gain", "Gain of the loop", ({ item }) => item.loop?.gain ?? null],
+    ["loop:collapse", "Collapse of the loop", ({ item }) => item.loop?.collapse ?? null],
+  ];
 
   function badge({ episode, loop }) {
     if (episode === null) return null;
@@ -351,5 +354,5 @@ const makeEpisodes = (tools) => {
       (isNumber(own) ? `, ${own.toFixed(2)} over the ${asText(row.n)} with code in this turn` : "");
   }
 
-  return { section, badge, figure, SORTS };
+  return { section, badge, figure, arrow, changes, SORTS };
 };
