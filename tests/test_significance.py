@@ -172,12 +172,6 @@ def test_holm_by_hand() -> None:
     assert correct([]) == []
 
 
-def test_holm_is_statsmodels() -> None:
-    multitest = pytest.importorskip("statsmodels.stats.multitest", reason="no statsmodels")
-    p_values = [float(p) for p in np.random.default_rng(12).random(30) ** 4]
-    assert correct(p_values) == pytest.approx(multitest.multipletests(p_values, method="holm")[1])
-
-
 def test_large_families_draw_enough_for_holms_factor() -> None:
     assert count_swaps(24) == SWAPS
     assert 1000 / (count_swaps(1000) + 1) < 0.05

@@ -403,3 +403,10 @@ def test_comparison_notices_other_references_of_the_same_name(tmp_path: Path) ->
         (run / "results.jsonl").write_text(text)
     assert "1 of these samples have another picture of the reference" in render_comparison(*runs)
     assert "Perhaps not" not in render_comparison(runs[0], make_run(tmp_path / "x", [0.1, 0.2]))
+
+
+def test_a_name_is_no_link_in_markdown(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "![free](weights)", [1.0, 0.5])
+    text = render_tables("chartmimic", "markdown", [run])
+    assert r"![free]\(weights)" in text
+    assert "](" not in text

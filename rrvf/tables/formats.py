@@ -161,7 +161,7 @@ def _markdown_cell(cell: Cell) -> str:
 def _markdown_text(text: str) -> str:
     """What could be taken for markup or end a cell is escaped, brackets and all."""
     text = "".join(c if c.isprintable() else " " for c in text)
-    return re.sub(r"([\\`|<>]|^\*|(?<=\w)\*|__)", r"\\\1", text)
+    return re.sub(r"([\\`|<>]|^\*|(?<=\w)\*|__|(?<=\])\()", r"\\\1", text)
 
 
 def markdown_line(cells: Sequence[str]) -> str:
