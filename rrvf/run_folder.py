@@ -79,7 +79,7 @@ class RunFolder:
     ) -> None:
         self.path = path
         self._keys, self._unanswered_keys = keys, unanswered_keys or {}
-        self._lock = _lock_folder(path)
+        self._lock = lock_folder(path)
         try:
             _check_settings(path, settings)
             self.results: dict[str, SampleResult] = self._take_up()
@@ -140,7 +140,7 @@ class RunFolder:
         lines: dict[str, bytes] = {}
         results: dict[str, SampleResult] = {}
         for line, (result, key) in entries:
-            if result is not None and not _is_ours(result) and key == self._keys[result.sample_id]:
+            if result is not None and not is_ours(result) and key == self._keys[result.sample_id]:
                 lines[result.sample_id] = line
                 results[result.sample_id] = result
         clean = b"".join(line + b"\n" for line in lines.values())
@@ -165,7 +165,7 @@ class RunFolder:
             for result, key in entries
             if key != self._keys[result.sample_id]
             and key != self._unanswered_keys.get(result.sample_id)
-            and not _is_ours(result)
+            and not is_ours(result)
         ]
         if ids:
             raise DataError(
@@ -227,7 +227,7 @@ def _parse(line: bytes) -> tuple[SampleResult | None, object]:
         return None, None
 
 
-def _is_ours(result: SampleResult) -> bool:
+def is_ours(result: SampleResult) -> bool:
     """Whether the failure is ours: another try may give a value that is missing."""
     is_missing = any(score.value is None for score in result.scores.values())
     turns = result.episode.by_turn if result.episode is not None else None
@@ -235,7 +235,13 @@ def _is_ours(result: SampleResult) -> bool:
     return is_missing or result.status == "harness_error"
 
 
-def _lock_folder(path: Path) -> int:
+def lock_folder(path: Path) -> int:
+    """Make a folder, and keep other processes from writing there until the handle is closed.
+
+    Raises:
+        DataError: It cannot be written.
+        UserError: Another process has it.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
         handle = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
@@ -310,7 +316,7 @@ def name_pictures(path: Path, pictures: Mapping[str, Mapping[str, str]]) -> None
     Raises:
         UserError: Another process writes there.
     """
-    lock = _lock_folder(path)
+    lock = lock_folder(path)
     try:
         lines = (path / RESULTS).read_bytes().split(b"\n")
         new_lines = [_add_pictures(line, pictures) for line in lines]
