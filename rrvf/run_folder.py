@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from rrvf.benchmarks.predictions import LOST, LostAnswer
+from rrvf.chat import REFUSED_PARTS
 from rrvf.errors import DataError, OtherRunError, UserError
 from rrvf.files import write_atomically
 from rrvf.types import (
@@ -96,6 +97,21 @@ class RunFolder:
     def __exit__(self, *_: object) -> None:
         os.close(self._handle)
         os.close(self._lock)
+
+    def note_refused(self, protocol: Mapping[str, Any]) -> None:
+        """Note in the settings which parameters the servers turned out not to take."""
+        file = self.path / SETTINGS
+        old = json.loads(file.read_bytes())
+        new = dict(old)
+        for part in _PARTS:
+            kept, now = old.get(f"protocol.{part}"), protocol.get(part)
+            if isinstance(kept, dict) and isinstance(now, dict):
+                names = [name for name in REFUSED_PARTS if name in now]
+                rest = {name: kept[name] for name in kept if name not in REFUSED_PARTS}
+                new[f"protocol.{part}"] = {**rest, **{name: now[name] for name in names}}
+        if new != old:
+            new["protocol.hash"] = protocol["hash"]
+            write_atomically(file, (json.dumps(new, indent=2) + "\n").encode())
 
     def append(self, result: SampleResult) -> None:
         """Write one line, whole."""
@@ -280,6 +296,20 @@ def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
         write_atomically(file, (json.dumps({**old, **facts}, indent=2) + "\n").encode())
 
 
+def read_refused(path: Path, part: str) -> list[str]:
+    """Parameters that a server of the run did not take so far, by their old names.
+
+    Args:
+        path: Of the run.
+        part: ``policy``, ``teacher`` or ``judge``.
+    """
+    try:
+        protocol = json.loads((path / SETTINGS).read_bytes())[f"protocol.{part}"]
+        return [str(name) for key in REFUSED_PARTS for name in protocol.get(key, ())]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return []
+
+
 def read_fresh_start(path: Path) -> float:
     """Since when a run with ``--fresh`` takes answers: its beginning, now for a new one.
 
@@ -355,7 +385,7 @@ def _list_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[st
     names = [
         name
         for name in {**old_leaves, **new_leaves}
-        if not name.endswith(".hash") and not name.startswith(TOLD)
+        if _leaf(name) not in ("hash", *REFUSED_PARTS) and not name.startswith(TOLD)
     ]
     changed_names = [
         name

@@ -95,15 +95,15 @@ def _list_protocol(job: Job, run: Measured) -> Iterator[tuple[str, str]]:
     """How the row was made, part by part, in words."""
     protocol = mapping((run.run.summary or {}).get("protocol"))
     policy, loop = mapping(protocol.get("policy")), mapping(protocol.get("loop"))
-    teacher, judge = mapping(protocol.get("teacher")), mapping(protocol.get("judge"))
+    teacher = mapping(protocol.get("teacher"))
     yield "samples", run.card["samples"]
     yield "turns", run.card["turns"]
     if prompt := teacher.get("prompt_sha256"):
         yield "teacher's prompt", f"ours, SHA-256 {str(prompt)[:12]}"
     yield "policy's prompt", f"ours, SHA-256 {str(loop.get('policy_prompt_sha256'))[:12]}"
     yield "decoding", _describe_decoding(policy, loop)
-    for name, part in (("policy", policy), ("teacher", teacher), ("judge", judge)):
-        if text := describe_refused(part):
+    for name in ("policy", "teacher", "judge"):
+        if text := run.card.get(f"requests to the {name}"):
             yield f"requests to the {name}", text
     yield "judge", run.card["judge"]
     yield "mode", run.card["mode"]
@@ -119,16 +119,6 @@ def _describe_decoding(policy: Mapping[str, Any], loop: Mapping[str, Any]) -> st
         "tokens a completion": loop.get("turn_tokens"),
     }
     return ", ".join(f"{name} {value}" for name, value in parts.items() if value is not None)
-
-
-def describe_refused(part: Mapping[str, Any]) -> str:
-    """What a server did not take of the requests; empty where it took everything."""
-    texts = [
-        f"{word} {', '.join(map(str, names))}"
-        for word, key in (("without", "left_out"), ("by its new name", "renamed"))
-        if (names := part.get(key))
-    ]
-    return "; ".join(texts)
 
 
 def _write_lines(
