@@ -127,14 +127,8 @@ class EndpointPolicy:
         except EmptyAnswerError as error:
             answer = error.answer
         if "stop" in self.chat.refused():
-            answer = replace(answer, text=_cut(answer.text, stop))
+            answer = replace(answer, text=_cut(answer.text, stop) or answer.text)
         return to_completion(answer)
-
-
-def _cut(text: str, stop: Sequence[str]) -> str:
-    """What a server that takes stop strings would have left of it."""
-    places = [place for word in stop if (place := text.find(word)) >= 0]
-    return text[: min(places)] if places else text
 
 
 def _add_seed(parameters: Mapping[str, Any], repeat: int) -> dict[str, Any]:

@@ -341,11 +341,13 @@ class Chat:
         Raises:
             _ParameterRefused: There is one; the question may be asked without it.
         """
-        olds = [old for old, new in REFUSABLE.items() if new == fault.refused]
-        names = [name for name in (fault.refused, *olds) if name is not None and name in body]
-        if not names:
+        if fault.refused is None:
             return
-        name = names[0]
+        # The name to take instead may be all that is said.
+        olds = [old for old, new in REFUSABLE.items() if new == fault.refused]
+        name = next((name for name in (fault.refused, *olds) if name in body), None)
+        if name is None:
+            return
         self._was_reached = True
         with self._lock:
             is_news = name not in self._refused

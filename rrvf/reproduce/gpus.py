@@ -47,7 +47,8 @@ def assign_gpus(job: Job) -> Mapping[Role, Sequence[str]]:
     parts = {role: part for role, part in job.models().items() if job.is_started_here(role)}
     rest = list(list_gpus() or ()) if parts else []
     assigned: dict[Role, Sequence[str]] = {}
-    for role in sorted(parts, key=lambda role: -(parts[role].gpu_gib or 0.0)):
+    roles: list[Role] = sorted(parts, key=lambda role: -(parts[role].gpu_gib or 0.0))
+    for role in roles:
         least, n = parts[role].gpu_gib or 0.0, parts[role].gpus
         fitting = [gpu for gpu in rest if gpu.gib >= least][:n]
         if len(fitting) == n:
