@@ -201,11 +201,12 @@ def _load(data: bytes) -> Any:
 
 
 def _describe(problems: Sequence[Any]) -> str:
-    """What is wrong, in one line; of several, the first."""
-    first = problems[0]
+    """What is wrong, in one line; of several a key that is misspelt, else the first."""
+    unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
+    first = (unknown or problems)[0]
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     place = [str(part) for part in first["loc"]]
-    if first["type"] == "extra_forbidden":
+    if unknown:
         return f"{_explain_unknown('key', '.'.join(place), _list_keys(place))}{more}"
     message = str(first["msg"]).removeprefix("Value error, ")
     return f"{'.'.join(place) or 'the recipe'}: {message}{more}"
