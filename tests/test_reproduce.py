@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
+import tarfile
+import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from rrvf.errors import DataError
-from rrvf.reproduce import list_recipes, read_recipe
+from rrvf.benchmarks import chartmimic_download
+from rrvf.errors import DataError, SetupError
+from rrvf.options import ReproduceOptions
+from rrvf.reproduce import Job, list_recipes, read_recipe
+from rrvf.reproduce.data import fetch_data, find_data, list_ids
 from rrvf.tables.published import read_published
 from tests import fake_vllm
 from tests.chat_server import ChatServer, Reply, Request, answer, error, models
-from tests.runs import environment, lines_of, rrvf, rrvf_here, started, summary_of, wait_for
+from tests.runs import environment, lines_of, rrvf, rrvf_here, started, summary_of
 
 KEY = "sk-test-5f0e2b9c71d4"
 DEMO = Path(__file__).resolve().parents[1] / "rrvf" / "demo_data"
@@ -48,11 +56,11 @@ class Lab:
         self.env = environment(**self.more)
         self.judged: Counter[str] = Counter()
         self.played: Counter[str] = Counter()
-        self.says: Reply | None = None
+        self.told = ""
 
     def openai(self, request: Request) -> Reply:
         """A judge, or the policy of a row that is asked by API."""
-        said = self.says or self._say(request)
+        said = self._say(request)
         counts = self.judged if len(request.pictures) == 2 else self.played
         counts[fake_vllm.fingerprint(request.body)] += said.status == 200
         return said
@@ -109,6 +117,17 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     yield found
     for pid in found.living():
         os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, dict[str, Any]]:
+    """A row with two servers of our own, undisturbed."""
+    lab = Lab(tmp_path_factory.mktemp("calm"), 24, 80, 80, 80, 80)
+    with ChatServer(lab.openai) as server:
+        done = rrvf(*lab.words("rrvf-chartmimic", server), env=lab.env)
+    assert done.returncode == 0, done.stderr
+    lab.told = done.stdout
+    return lab, lab.row()
 
 
 @pytest.fixture
@@ -201,10 +220,15 @@ def test_a_recipe_from_its_data_to_its_row(
 ) -> None:
     if recipe.endswith("websight"):
         request.getfixturevalue("web_browser")
-    done = rrvf(*lab.words(recipe, openai), env=lab.env)
-    assert done.returncode == 0, done.stderr
+    if recipe == "rrvf-chartmimic":
+        lab, _ = request.getfixturevalue("loop")
+        told = lab.told
+    else:
+        done = rrvf(*lab.words(recipe, openai), env=lab.env)
+        assert done.returncode == 0, done.stderr
+        told = done.stdout
     row, benchmark = lab.row(), recipe.rpartition("-")[2]
-    assert (lab.out / "row.md").read_text() in done.stdout
+    assert (lab.out / "row.md").read_text() in told
     printed = {figure["key"]: figure for figure in row["figures"]}
     assert printed["gpt"]["here"] == pytest.approx(6.0 if benchmark == "plot2code" else 62.0)
     published = read_recipe(recipe).published_row()
@@ -228,19 +252,9 @@ def test_a_recipe_from_its_data_to_its_row(
     assert (lab.out / "judged" / "report.html").exists()
 
 
-@pytest.fixture(scope="module")
-def loop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, dict[str, Any]]:
-    """A row with two servers of our own, undisturbed."""
-    lab = Lab(tmp_path_factory.mktemp("calm"), 24, 80, 80, 80, 80)
-    with ChatServer(lab.openai) as server:
-        done = rrvf(*lab.words("rrvf-chartmimic", server), env=lab.env)
-    assert done.returncode == 0, done.stderr
-    return lab, lab.row()
-
-
 def test_servers_get_their_cards_and_no_key(loop: tuple[Lab, dict[str, Any]]) -> None:
     lab, _ = loop
-    policy, teacher = lab.starts()
+    policy, teacher = sorted(lab.starts(), key=lambda start: start["words"][5] != "RRVF-7B")
     assert (policy["cards"], teacher["cards"]) == ("0", "1,2,3,4"), "the large ones to the teacher"
     told = " ".join(policy["words"])
     assert told.startswith(f"serve {lab.checkpoint} --host 127.0.0.1 --served-model-name RRVF-7B")
@@ -273,7 +287,10 @@ def test_a_finished_row_is_read_again_without_anything(loop: tuple[Lab, dict[str
 def kill_when(lab: Lab, words: list[Any], condition: Any, number: int = signal.SIGKILL) -> Any:
     """Start the command and end it once something is true; returns what it said."""
     process = started(*words, cwd=lab.folder, **lab.more)
-    assert wait_for(lambda: condition() or process.poll() is not None)
+    deadline = time.monotonic() + 240
+    while not condition() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert condition(), process.communicate() if process.poll() is not None else "not in time"
     assert process.poll() is None, process.communicate()
     if number == signal.SIGKILL:
         os.killpg(process.pid, number)
@@ -283,7 +300,7 @@ def kill_when(lab: Lab, words: list[Any], condition: Any, number: int = signal.S
     return process.returncode, *told
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_killed_in_each_step_and_resumed_as_if_undisturbed(
     lab: Lab, openai: ChatServer, loop: tuple[Lab, dict[str, Any]]
 ) -> None:
@@ -325,7 +342,7 @@ def test_killed_in_each_step_and_resumed_as_if_undisturbed(
     assert row["protocol"] == calm["protocol"]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_ended_by_a_signal_no_server_stays(lab: Lab, openai: ChatServer, number: int) -> None:
     is_start = number == signal.SIGINT
@@ -355,7 +372,6 @@ def test_a_server_that_does_not_start_is_one_line(lab: Lab, openai: ChatServer) 
 @pytest.mark.timeout(300)
 def test_a_key_that_the_judge_refuses_loses_nothing(lab: Lab, openai: ChatServer) -> None:
     words = lab.words("gpt-4o-chartmimic", openai)
-    lab.says = None
     openai.replier = lambda request: (
         error(401, f"Incorrect API key provided: {KEY}")
         if len(request.pictures) == 2
@@ -426,7 +442,9 @@ def test_each_thing_that_is_missing_is_one_line(
     (lab.fake / "bin" / "vllm").unlink()
     assert lacking(lab, openai, "--judge", "likeness").startswith("vllm: no command of this name")
     own = (project / "results/recipes/gpt-4o-chartmimic.yaml").read_text()
-    (lab.folder / "own-chartmimic.yaml").write_text(own.replace("disk_gb: 4", "disk_gb: 9000000000"))
+    (lab.folder / "own-chartmimic.yaml").write_text(
+        own.replace("disk_gb: 4", "disk_gb: 9000000000")
+    )
     words = lab.words("gpt-4o-chartmimic", openai, "--judge", "likeness")
     words[1] = lab.folder / "own-chartmimic.yaml"
     openai.models = lambda: error(404)
@@ -493,3 +511,80 @@ def test_a_plan_tells_what_it_may_cost(lab: Lab) -> None:
     assert "1,000 questions, at most 1,000;" in policy
     assert "not checked" in told
     assert not out.exists()
+
+
+# ------------------------------------------------------------------------------------ data
+
+
+def job_of(recipe: str, out: Path) -> Job:
+    return Job(recipe, read_recipe(recipe), ReproduceOptions(), out)
+
+
+def test_chartmimic_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = tmp_path / "archive.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for n in range(3):
+            script = b"import matplotlib.pyplot as plt\n"
+            member = tarfile.TarInfo(f"direct_600/bar_{n}.py")
+            member.size = len(script)
+            tar.addfile(member, io.BytesIO(script))
+    fetched: list[str] = []
+
+    def fetch(name: str, revision: str) -> Path:
+        fetched.append(name)
+        return archive
+
+    monkeypatch.setattr(chartmimic_download, "_fetch", fetch)
+    job = job_of("gpt-4o-chartmimic", tmp_path / "row")
+    assert (find_data(job), list_ids(job)) == (None, None)
+    data = fetch_data(job)
+    assert fetch_data(job) == find_data(job) == data
+    assert len(fetched) == 1
+    assert list_ids(job) == ["bar_0", "bar_1", "bar_2"]
+
+
+class FakeHub:
+    """The hub's package: the first download breaks off after one file."""
+
+    def __init__(self) -> None:
+        self.n_downloads = 0
+
+    def HfApi(self) -> FakeHub:  # noqa: N802 - its name
+        return self
+
+    def dataset_info(self, name: str, **_: object) -> SimpleNamespace:
+        assert name == "TencentARC/Plot2Code"
+        return SimpleNamespace(sha="c0ffee")
+
+    def snapshot_download(self, name: str, *, local_dir: Path, **told: Any) -> None:
+        assert (told["repo_type"], told["revision"]) == ("dataset", "c0ffee")
+        self.n_downloads += 1
+        folder = Path(local_dir) / "data/python_matplotlib/test"
+        folder.mkdir(parents=True, exist_ok=True)
+        row = {"file_name": "a.png", "code": "import matplotlib"}
+        (folder / "metadata.jsonl").write_text(json.dumps(row) + "\n")
+        if self.n_downloads == 1:
+            raise ConnectionError("the line was cut")
+
+
+def test_plot2code_is_fetched_until_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = FakeHub()
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    job = job_of("gpt-4o-plot2code", tmp_path / "row")
+    with pytest.raises(SetupError, match=r"cannot fetch .*ConnectionError"):
+        fetch_data(job)
+    assert find_data(job) is None, "half of it is none of it"
+    data = fetch_data(job)
+    assert (fetch_data(job), hub.n_downloads) == (data, 2)
+    assert list_ids(job) == ["a"]
+
+
+def test_a_subset_is_looked_for_where_there_are_several(tmp_path: Path) -> None:
+    job = job_of("gpt-4o-chartmimic", tmp_path / "row")
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "root" / "v2" / "direct_600").mkdir(parents=True)
+    assert job.run_options(str(tmp_path / "flat")).subset is None
+    assert job.run_options(str(tmp_path / "root")).subset == "direct_600"
+    assert job.run_options(str(tmp_path / "root" / "v2")).subset == "direct_600"

@@ -57,7 +57,8 @@ def _estimate(job: Job, progress: Progress) -> Iterator[str]:
             (read, most_read, _ANSWER_TOKENS, most),
         )
         if "teacher" in job.models():
-            yield f"   teacher: at most {n_samples * (turns - 1):,} questions, on servers of yours"
+            n_calls = n_samples * (turns - 1)
+            yield f"   teacher: {n_calls:,} questions where each turn but the last has one call"
     if progress.judged:
         yield f"   judge: done, {progress.n_judged} results"
     else:
