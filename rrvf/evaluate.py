@@ -104,6 +104,7 @@ def score_predictions(
         folder = RunFolder(out, record, keys, unanswered_keys)
     with folder:
         results = dict(folder.results)
+        folder.note_refused(settings["protocol"])
         refused = _list_refused(scoring)
         try:
             yield from results.values()

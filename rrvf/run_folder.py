@@ -106,9 +106,12 @@ class RunFolder:
         for part in _PARTS:
             kept, now = old.get(f"protocol.{part}"), protocol.get(part)
             if isinstance(kept, dict) and isinstance(now, dict):
-                names = [name for name in REFUSED_PARTS if name in now]
-                rest = {name: kept[name] for name in kept if name not in REFUSED_PARTS}
-                new[f"protocol.{part}"] = {**rest, **{name: now[name] for name in names}}
+                entry = dict(cast("dict[str, Any]", kept))
+                for name in REFUSED_PARTS:
+                    entry.pop(name, None)
+                    if name in now:
+                        entry[name] = now[name]
+                new[f"protocol.{part}"] = entry
         if new != old:
             new["protocol.hash"] = protocol["hash"]
             write_atomically(file, (json.dumps(new, indent=2) + "\n").encode())

@@ -317,6 +317,11 @@ def test_rescored_it_is_remembered_and_the_runs_differ_in_setting(lab: Lab) -> N
     again = ("rescore", lab.folder / "without", "--out", lab.folder / "again")
     assert rrvf_here(*again, env=lab.env).returncode == 0
     assert summary_of(lab.folder / "again")["protocol"]["policy"]["left_out"] == ["seed"]
+    settings = lab.settings("again")
+    assert settings["protocol.policy"].pop("left_out") == ["seed"]
+    (lab.folder / "again" / "run.json").write_text(json.dumps(settings))
+    assert rrvf_here(*again, env=lab.env).returncode == 0, "known later, it is no other run"
+    assert lab.settings("again")["protocol.policy"]["left_out"] == ["seed"]
     first, second, third = read_runs([lab.folder / name for name in ("with", "without", "again")])
     assert differences(first.setting, second.setting) == [
         "requests to the policy not told there, without seed here"

@@ -31,6 +31,7 @@ from tests.chat_server import ChatServer, Reply, Request, answer, error, models
 from tests.runs import environment, lines_of, rrvf, rrvf_here, started, summary_of
 
 KEY = "sk-test-5f0e2b9c71d4"
+PASSWORD = "a-password-of-its-own"
 DEMO = Path(__file__).resolve().parents[1] / "rrvf" / "demo_data"
 DATA = {"chartmimic": "charts", "plot2code": "plots", "websight": "pages"}
 POLICIES = ("rrvf", "qwen2.5-vl-7b", "gpt-4o")
@@ -100,7 +101,8 @@ class Lab:
     def assert_no_key(self) -> None:
         files = [path for path in self.out.rglob("*") if path.is_file()]
         assert len(files) > 5
-        assert not [path for path in files if KEY.encode() in path.read_bytes()]
+        for secret in (KEY, PASSWORD):
+            assert not [path for path in files if secret.encode() in path.read_bytes()]
 
 
 def lives(pid: int) -> bool:
@@ -372,6 +374,8 @@ def test_a_server_that_does_not_start_is_one_line(lab: Lab, openai: ChatServer) 
 @pytest.mark.timeout(300)
 def test_a_key_that_the_judge_refuses_loses_nothing(lab: Lab, openai: ChatServer) -> None:
     words = lab.words("gpt-4o-chartmimic", openai)
+    place = words.index("--judge-base-url") + 1
+    words[place] = openai.url.replace("//", f"//somebody:{PASSWORD}@")
     openai.replier = lambda request: (
         error(401, f"Incorrect API key provided: {KEY}")
         if len(request.pictures) == 2
@@ -380,7 +384,7 @@ def test_a_key_that_the_judge_refuses_loses_nothing(lab: Lab, openai: ChatServer
     done = rrvf_here(*words, env=lab.env)
     assert done.returncode == 2
     assert "it takes the key in $OPENAI_API_KEY not for" in done.stderr.splitlines()[-1]
-    assert KEY not in done.stderr + done.stdout
+    assert not {KEY, PASSWORD} & set(re.findall(r"[\w-]+", done.stderr + done.stdout))
     assert sum(lab.played.values()) == N
     openai.replier = lab.openai
     done = rrvf_here(*words, env=lab.env)
@@ -456,6 +460,20 @@ def test_each_thing_that_is_missing_is_one_line(
     policy, judge = missing(rrvf_here(*words, env=lab.env))
     assert policy == "policy's key: gpt-4o-2024-11-20 is asked at OpenAI; set $OPENAI_API_KEY"
     assert judge.startswith("judge's key: ")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "flag"),
+    [
+        ("qwen2.5-vl-7b-chartmimic", "--teacher"),
+        ("gpt-4o-chartmimic", "--teacher-base-url"),
+        ("gpt-4o-chartmimic", "--checkpoint"),
+    ],
+)
+def test_what_a_recipe_has_no_use_for_is_one_line(tmp_path: Path, recipe: str, flag: str) -> None:
+    done = rrvf_here("reproduce", recipe, "--out", tmp_path / "row", flag, "http://127.0.0.1:9/v1")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert f"{flag} is of no use" in done.stderr
 
 
 def test_a_folder_of_another_recipe_or_policy_is_refused(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rrvf.reproduce.job import Job, Role
+from rrvf.reproduce.recipe import ModelPart
 
 _SECONDS = 30
 
@@ -44,12 +45,14 @@ def assign_gpus(job: Job) -> Mapping[Role, Sequence[str]]:
 
     Whoever needs the largest cards is given some first.
     """
-    parts = {role: part for role, part in job.models().items() if job.is_started_here(role)}
+    parts: dict[Role, ModelPart] = {
+        role: part for role, part in job.models().items() if job.is_started_here(role)
+    }
     rest = list(list_gpus() or ()) if parts else []
     assigned: dict[Role, Sequence[str]] = {}
-    roles: list[Role] = sorted(parts, key=lambda role: -(parts[role].gpu_gib or 0.0))
-    for role in roles:
-        least, n = parts[role].gpu_gib or 0.0, parts[role].gpus
+    by_size = sorted(parts.items(), key=lambda entry: -(entry[1].gpu_gib or 0.0))
+    for role, part in by_size:
+        least, n = part.gpu_gib or 0.0, part.gpus
         fitting = [gpu for gpu in rest if gpu.gib >= least][:n]
         if len(fitting) == n:
             assigned[role] = [gpu.index for gpu in fitting]

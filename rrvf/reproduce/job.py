@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from rrvf.checkpoints import checkpoint_key
+from rrvf.errors import UserError
 from rrvf.options import JudgeOptions, LoopOptions, ReproduceOptions, RunOptions
 from rrvf.reproduce.recipe import ModelPart, Recipe
 
@@ -25,12 +26,30 @@ class Job:
         recipe: What the row needs.
         options: What was told besides.
         out: Folder of everything that is kept.
+
+    Raises:
+        UserError: Something was told that the recipe has no use for.
     """
 
     name: str
     recipe: Recipe
     options: ReproduceOptions
     out: Path
+
+    def __post_init__(self) -> None:
+        options, policy = self.options, self.recipe.policy
+        if self.recipe.teacher is None:
+            for flag, value in (
+                ("--teacher", options.teacher),
+                ("--teacher-base-url", options.teacher_base_url),
+            ):
+                if value is not None:
+                    raise UserError(f"{flag} is of no use: {self.name} has no teacher")
+        if policy.server == "openai" and options.checkpoint and options.base_url is None:
+            raise UserError(
+                f"--checkpoint is of no use: {policy.model} is asked at OpenAI; name another "
+                "server by --base-url"
+            )
 
     @property
     def played(self) -> Path:

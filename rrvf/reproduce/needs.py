@@ -168,7 +168,7 @@ def _check_vllm(roles: Sequence[Role]) -> Need:
 def _check_url(role: str, url: str, model: str, key_variable: str) -> Need:
     """A server that is there has to answer, and to have the model, where it lists its models."""
     if find_spec("openai") is None:
-        return Need(f"{role}'s server", url)  # which is said once for all
+        return Need(f"{role}'s server", "not looked at")  # what is missing is said once for all
     try:
         names = list_models(url, model, key_variable)
     except SetupError as error:
