@@ -147,7 +147,7 @@ def _check_gpus(job: Job, roles: Sequence[Role]) -> Need:
     )
     if gpus is not None and set(assign_gpus(job)) >= set(roles):
         return Need("GPUs", f"{len(gpus)} here, wanted {wanted}")
-    here = "nvidia-smi tells of none"
+    here = "nvidia-smi tells of none" if gpus is None else "none is visible"
     if gpus:
         here = f"here {', '.join(f'{gpu.gib:.0f} GiB' for gpu in gpus)}"
     flags = " and ".join(_url_flag(role) for role in roles)
