@@ -386,9 +386,18 @@ def test_a_key_that_the_judge_refuses_loses_nothing(lab: Lab, openai: ChatServer
     assert "it takes the key in $OPENAI_API_KEY not for" in done.stderr.splitlines()[-1]
     assert not {KEY, PASSWORD} & set(re.findall(r"[\w-]+", done.stderr + done.stdout))
     assert sum(lab.played.values()) == N
-    openai.replier = lab.openai
+
+    def judge_by_new_name(request: Request) -> Reply:
+        told = "Unsupported parameter: 'max_tokens'"
+        is_old = "max_tokens" in request.body
+        return error(400, told, "unsupported_parameter") if is_old else lab.openai(request)
+
+    openai.replier = judge_by_new_name
     done = rrvf_here(*words, env=lab.env)
     assert done.returncode == 0, done.stderr
+    assert done.stderr.count("does not take max_tokens") == 1
+    assert lab.row()["protocol"]["requests to the judge"] == "by a new name max_tokens"
+    assert "requests to the policy" not in lab.row()["protocol"]
     assert sum(lab.played.values()) == N
     assert summary_of(lab.out / "judged")["metrics"]["gpt"] == pytest.approx(62.0)
     assert set(lines_of(lab.out / "played")) == set(lines_of(lab.out / "judged"))

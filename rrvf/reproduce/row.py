@@ -87,7 +87,7 @@ def _make_figure(column: Column, published: PublishedRow, run: Measured) -> Figu
         paper,
         here,
         None if interval is None else (interval.low, interval.high),
-        None if here is None or known is None else float(Decimal(repr(here)) - known),
+        None if here is None or known is None else float(Decimal(repr(float(here))) - known),
     )
 
 
@@ -100,13 +100,16 @@ def _list_protocol(job: Job, run: Measured) -> Iterator[tuple[str, str]]:
     yield "turns", run.card["turns"]
     if prompt := teacher.get("prompt_sha256"):
         yield "teacher's prompt", f"ours, SHA-256 {str(prompt)[:12]}"
-    yield "policy's prompt", f"ours, SHA-256 {str(loop.get('policy_prompt_sha256'))[:12]}"
+    system = f"ours, SHA-256 {str(loop.get('policy_prompt_sha256'))[:12]}"
+    yield "system message", "none" if job.is_direct else system
+    yield "question", "the samples' own where they have one, else ours"
     yield "decoding", _describe_decoding(policy, loop)
     for name in ("policy", "teacher", "judge"):
         if text := run.card.get(f"requests to the {name}"):
             yield f"requests to the {name}", text
     yield "judge", run.card["judge"]
-    yield "mode", run.card["mode"]
+    if "mode" in protocol:  # pages of WebSight have but one
+        yield "mode", run.card["mode"]
     yield "drawn by", run.card["drawn by"]
     if job.options.limit is not None:
         yield "limit", f"the first {job.options.limit} samples alone"
