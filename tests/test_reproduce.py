@@ -371,6 +371,17 @@ def test_a_server_that_does_not_start_is_one_line(lab: Lab, openai: ChatServer) 
     assert lab.living() == []
 
 
+def test_a_server_that_takes_too_long_is_one_line(lab: Lab, openai: ChatServer) -> None:
+    (lab.fake / "hold-start").touch()
+    words = lab.words("qwen2.5-vl-7b-chartmimic", openai, "--patience", 2)
+    done = rrvf_here(*words, env=lab.env)
+    assert (done.returncode, done.stdout) == (2, "")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("rrvf: the policy's vllm serve does not answer after 2 s; see ")
+    assert "raise --patience" in last
+    assert lab.living() == []
+
+
 @pytest.mark.timeout(300)
 def test_a_key_that_the_judge_refuses_loses_nothing(lab: Lab, openai: ChatServer) -> None:
     words = lab.words("gpt-4o-chartmimic", openai)
