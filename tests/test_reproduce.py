@@ -209,7 +209,7 @@ def test_an_unknown_recipe_is_one_line(tmp_path: Path, name: str, told: str) -> 
 
 # ------------------------------------------------------------------------------ end to end
 
-QUICK = ("rrvf-chartmimic", "qwen2.5-vl-7b-plot2code", "gpt-4o-websight")
+QUICK = ("rrvf-chartmimic", "qwen2.5-vl-7b-plot2code")
 EVERY = [
     pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in list_recipes()
 ]
