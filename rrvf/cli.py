@@ -23,6 +23,7 @@ from rrvf.options import (
     Confinement,
     JudgeOptions,
     LoopOptions,
+    ReproduceOptions,
     RewardOptions,
     RuleOptions,
     RunOptions,
@@ -307,6 +308,44 @@ def submit(
         typer.echo(_one_line(line))
     if results is not None and policy and name and made:
         typer.echo(f"entered: {enter(run, results, verdict, policy, name, made)}")
+
+
+@app.command()
+@expand_options
+def reproduce(
+    recipe: Annotated[
+        str, typer.Argument(help="Name of a recipe, as in rrvf-chartmimic, or a YAML file.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the row; one begun there goes on.")],
+    options: ReproduceOptions,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Tell what is needed and costs; start nothing.")
+    ] = False,
+) -> None:
+    """Do all that a row of the paper's tables needs, and print it beside the paper's.
+
+    Ends with status 3 where nothing at all could be scored.
+    """
+    from rrvf.reproduce import Job, MissingError, describe_plan, read_recipe
+    from rrvf.reproduce import reproduce as reproduce_row
+
+    job = Job(recipe, read_recipe(recipe), options, out)
+    if plan:
+        for line in describe_plan(job):
+            typer.echo(_one_line(line))
+        return
+    try:
+        with _stop_on_sigterm():
+            row, results = reproduce_row(job, _run, _tell)
+    except MissingError as error:
+        for line in error.lines:
+            typer.echo(f"rrvf: {_one_line(line)}", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt as stop:
+        typer.echo(f"stopped; what is done stands in {out}, the same command goes on", err=True)
+        raise typer.Exit(TERMINATED if isinstance(stop, _Termination) else INTERRUPTED) from None
+    typer.echo(row, nl=False)
+    _report(job.judged, results)
 
 
 @app.command()

@@ -20,7 +20,7 @@ from rrvf.errors import HarnessError, SetupError, boundary
 from rrvf.loop_effect import find_value_scorers, read_episodes, summarize_loop
 from rrvf.renderers.official_packages import name_missing_package
 from rrvf.repeats import summarize_repeats
-from rrvf.run_folder import RunFolder, to_json
+from rrvf.run_folder import RunFolder, read_refused, to_json
 from rrvf.scoring import Item, Outcome, item_key, make_unscored
 from rrvf.types import BenchmarkResult, SampleResult
 
@@ -95,6 +95,8 @@ def score_predictions(
     """
     keys = {item[0].id: _key(item, scoring) for item in items}
     unanswered_keys = {item[0].id: _unanswered_key(item, scoring) for item in items}
+    for part, chat in chats_in(scoring).items():
+        chat.leave_out(read_refused(out, part))
     settings = {"protocol": scoring.protocol(), "environment": scoring.environment()}
     identities, setup_error = _identify_chats(scoring)
     with boundary(f"opening {out}"):
@@ -102,6 +104,8 @@ def score_predictions(
         folder = RunFolder(out, record, keys, unanswered_keys)
     with folder:
         results = dict(folder.results)
+        folder.note_refused(settings["protocol"])
+        refused = _list_refused(scoring)
         try:
             yield from results.values()
             todo = [item for item in items if item[0].id not in results]
@@ -112,6 +116,7 @@ def score_predictions(
                 for outcome in outcomes:
                     with boundary("writing results"):
                         result = _write(outcome, folder)
+                        refused = _note_refused(scoring, folder, refused)
                     results[result.sample_id] = result
                     yield result
         finally:
@@ -151,6 +156,21 @@ def _identify_chats(scoring: Scoring) -> tuple[dict[str, Any], SetupError | None
         if chat.settings.since:
             identities["fresh"] = chat.settings.since
     return identities, setup_error
+
+
+def _list_refused(scoring: Scoring) -> dict[str, list[str]]:
+    """What each server did not take of the requests so far."""
+    return {part: chat.refused() for part, chat in chats_in(scoring).items()}
+
+
+def _note_refused(
+    scoring: Scoring, folder: RunFolder, known: dict[str, list[str]]
+) -> dict[str, list[str]]:
+    """Note it in the run as soon as it is another: a kill must not make it forget."""
+    refused = _list_refused(scoring)
+    if refused != known:
+        folder.note_refused(scoring.protocol())
+    return refused
 
 
 def _flatten(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -410,6 +410,52 @@ class RewardOptions:
     ] = False
 
 
+_servers = partial(Flag, panel="Servers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproduceOptions:
+    """What a recipe is told besides: where things are, and who is asked instead.
+
+    Attributes:
+        base_url: Of a server that has the policy; without it one is started, or OpenAI is asked.
+        judge: Another judge than the recipe's.
+    """
+
+    data: Annotated[str | None, Flag(help="Samples that are here, instead of fetching them.")] = (
+        None
+    )
+    limit: Annotated[int | None, Flag(least=1, help="Only the first N samples.")] = None
+    workers: Workers = 2
+    checkpoint: Annotated[
+        str | None,
+        _servers(help="Policy: a folder, a name on the hub, or its name at --base-url."),
+    ] = None
+    base_url: Annotated[str | None, _servers(help="Serves the policy; none is started.")] = None
+    key_variable: Annotated[str, _servers(name="key", help=_KEY)] = "OPENAI_API_KEY"
+    policy_max_cost: Annotated[float | None, _servers(help="USD it may cost.")] = None
+    teacher: Annotated[str | None, _servers(help="Another teacher, or its name at its URL.")] = None
+    teacher_base_url: Annotated[
+        str | None, _servers(help="Serves the teacher; none is started.")
+    ] = None
+    teacher_key_variable: Annotated[str, _servers(name="teacher-key", help=_KEY)] = "OPENAI_API_KEY"
+    patience: Annotated[
+        float, _servers(least=1, help="Seconds that a server may take to start.")
+    ] = 3600.0
+    concurrency: Annotated[int, _servers(least=1, help="Episodes that wait at a time.")] = 16
+    judge: Annotated[str | None, _judge(help="Another judge than the recipe's.")] = None
+    judge_base_url: Annotated[str | None, _judge(help=_SERVER)] = None
+    judge_key_variable: Annotated[str, _judge(name="judge-key", help=_KEY)] = "OPENAI_API_KEY"
+    judge_concurrency: Annotated[int, _judge(least=1, help="Questions at a time.")] = 16
+    max_cost: Annotated[float | None, _judge(help="USD the judge may cost.")] = None
+    chart_python: ChartPython = None
+    browser: Browser = None
+    clip_weights: Annotated[
+        str | None, Flag(variable="RRVF_CLIP_WEIGHTS", help="open_clip tag, or a local file.")
+    ] = None
+    confinement: Confinement = "auto"
+
+
 def refuse(options: JudgeOptions | RuleOptions, names: Sequence[str], why: str) -> None:
     """Refuse options that would be of no use.
 

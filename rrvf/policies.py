@@ -14,7 +14,7 @@ import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -99,6 +99,7 @@ class EndpointPolicy:
             "endpoint": self.chat.settings.endpoint_kind,
             "temperature": self.temperature,
             "parameters": dict(self.parameters),
+            **self.chat.describe_refused(),
         }
 
     def reply(
@@ -125,6 +126,8 @@ class EndpointPolicy:
             )
         except EmptyAnswerError as error:
             answer = error.answer
+        if "stop" in self.chat.refused():
+            answer = replace(answer, text=_cut(answer.text, stop) or answer.text)
         return to_completion(answer)
 
 

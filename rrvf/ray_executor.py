@@ -32,6 +32,7 @@ from typing import Any, TypeVar, cast
 
 from rrvf.bench import Bench, Scoring
 from rrvf.benchmarks import find_benchmark
+from rrvf.chat import REFUSED_PARTS
 from rrvf.episodes import LoopScoring
 from rrvf.errors import HarnessError, RrvfError, SetupError, UserError, boundary
 from rrvf.evaluate import score_item
@@ -363,7 +364,8 @@ def find_difference(local: object, remote: object, name: str = "") -> str | None
     """The first setting that differs, with both values; ``None`` where all are the same."""
     if isinstance(local, Mapping) and isinstance(remote, Mapping):
         ours, theirs = cast("Mapping[str, Any]", local), cast("Mapping[str, Any]", remote)
-        for key in {**ours, **theirs}:
+        # What servers did not take is found out where they are asked.
+        for key in (name for name in {**ours, **theirs} if name not in REFUSED_PARTS):
             text = find_difference(ours.get(key), theirs.get(key), f"{name}.{key}".lstrip("."))
             if text:
                 return text

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from rrvf.benchmarks.predictions import LOST, LostAnswer
+from rrvf.chat import REFUSED_PARTS
 from rrvf.errors import DataError, OtherRunError, UserError
 from rrvf.files import write_atomically
 from rrvf.types import (
@@ -79,7 +80,7 @@ class RunFolder:
     ) -> None:
         self.path = path
         self._keys, self._unanswered_keys = keys, unanswered_keys or {}
-        self._lock = _lock_folder(path)
+        self._lock = lock_folder(path)
         try:
             _check_settings(path, settings)
             self.results: dict[str, SampleResult] = self._take_up()
@@ -96,6 +97,24 @@ class RunFolder:
     def __exit__(self, *_: object) -> None:
         os.close(self._handle)
         os.close(self._lock)
+
+    def note_refused(self, protocol: Mapping[str, Any]) -> None:
+        """Note in the settings which parameters the servers turned out not to take."""
+        file = self.path / SETTINGS
+        old = json.loads(file.read_bytes())
+        new = dict(old)
+        for part in _PARTS:
+            kept, now = old.get(f"protocol.{part}"), protocol.get(part)
+            if isinstance(kept, dict) and isinstance(now, dict):
+                entry = dict(cast("dict[str, Any]", kept))
+                for name in REFUSED_PARTS:
+                    entry.pop(name, None)
+                    if name in now:
+                        entry[name] = now[name]
+                new[f"protocol.{part}"] = entry
+        if new != old:
+            new["protocol.hash"] = protocol["hash"]
+            write_atomically(file, (json.dumps(new, indent=2) + "\n").encode())
 
     def append(self, result: SampleResult) -> None:
         """Write one line, whole."""
@@ -140,7 +159,7 @@ class RunFolder:
         lines: dict[str, bytes] = {}
         results: dict[str, SampleResult] = {}
         for line, (result, key) in entries:
-            if result is not None and not _is_ours(result) and key == self._keys[result.sample_id]:
+            if result is not None and not is_ours(result) and key == self._keys[result.sample_id]:
                 lines[result.sample_id] = line
                 results[result.sample_id] = result
         clean = b"".join(line + b"\n" for line in lines.values())
@@ -165,7 +184,7 @@ class RunFolder:
             for result, key in entries
             if key != self._keys[result.sample_id]
             and key != self._unanswered_keys.get(result.sample_id)
-            and not _is_ours(result)
+            and not is_ours(result)
         ]
         if ids:
             raise DataError(
@@ -227,7 +246,7 @@ def _parse(line: bytes) -> tuple[SampleResult | None, object]:
         return None, None
 
 
-def _is_ours(result: SampleResult) -> bool:
+def is_ours(result: SampleResult) -> bool:
     """Whether the failure is ours: another try may give a value that is missing."""
     is_missing = any(score.value is None for score in result.scores.values())
     turns = result.episode.by_turn if result.episode is not None else None
@@ -235,7 +254,13 @@ def _is_ours(result: SampleResult) -> bool:
     return is_missing or result.status == "harness_error"
 
 
-def _lock_folder(path: Path) -> int:
+def lock_folder(path: Path) -> int:
+    """Make a folder, and keep other processes from writing there until the handle is closed.
+
+    Raises:
+        DataError: It cannot be written.
+        UserError: Another process has it.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
         handle = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
@@ -274,6 +299,20 @@ def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
         write_atomically(file, (json.dumps({**old, **facts}, indent=2) + "\n").encode())
 
 
+def read_refused(path: Path, part: str) -> list[str]:
+    """Parameters that a server of the run did not take so far, by their old names.
+
+    Args:
+        path: Of the run.
+        part: ``policy``, ``teacher`` or ``judge``.
+    """
+    try:
+        protocol = json.loads((path / SETTINGS).read_bytes())[f"protocol.{part}"]
+        return [str(name) for key in REFUSED_PARTS for name in protocol.get(key, ())]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return []
+
+
 def read_fresh_start(path: Path) -> float:
     """Since when a run with ``--fresh`` takes answers: its beginning, now for a new one.
 
@@ -310,7 +349,7 @@ def name_pictures(path: Path, pictures: Mapping[str, Mapping[str, str]]) -> None
     Raises:
         UserError: Another process writes there.
     """
-    lock = _lock_folder(path)
+    lock = lock_folder(path)
     try:
         lines = (path / RESULTS).read_bytes().split(b"\n")
         new_lines = [_add_pictures(line, pictures) for line in lines]
@@ -349,7 +388,7 @@ def _list_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[st
     names = [
         name
         for name in {**old_leaves, **new_leaves}
-        if not name.endswith(".hash") and not name.startswith(TOLD)
+        if _leaf(name) not in ("hash", *REFUSED_PARTS) and not name.startswith(TOLD)
     ]
     changed_names = [
         name

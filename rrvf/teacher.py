@@ -126,6 +126,7 @@ class ModelTeacher:
             "temperature": TEMPERATURE,
             "max_pixels": self.max_pixels,
             "max_tokens": self.max_tokens,
+            **self.chat.describe_refused(),
         }
 
     def comments(self, target: bytes, rendering: bytes) -> str:

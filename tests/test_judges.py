@@ -58,6 +58,9 @@ class ScriptedChat:
             raise answer
         return Answer(answer, "stop") if isinstance(answer, str) else answer
 
+    def describe_refused(self) -> dict[str, list[str]]:
+        return {}
+
 
 def model_judge(
     *answers: str | Answer | Exception, rubric: str = "chartmimic_judge", **options: Any

@@ -41,6 +41,9 @@ class ScriptedChat:
             raise self.says
         return Answer(self.says, "stop")
 
+    def describe_refused(self) -> dict[str, list[str]]:
+        return {}
+
 
 def teacher(says: str | Exception, language: Language = "python") -> tuple[Any, ScriptedChat]:
     chat: Any = ScriptedChat(says)

@@ -8,7 +8,7 @@ question alone.
 
 from __future__ import annotations
 
-from rrvf.chat.client import Chat, ChatSettings
+from rrvf.chat.client import REFUSED_PARTS, Chat, ChatSettings
 from rrvf.chat.cost import Estimate, Usage
 from rrvf.chat.identity import Identity
 from rrvf.chat.question import (
@@ -24,6 +24,7 @@ from rrvf.chat.question import (
 )
 
 __all__ = [
+    "REFUSED_PARTS",
     "Answer",
     "Chat",
     "ChatSettings",

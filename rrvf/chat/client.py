@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
 import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 
 from rrvf.chat import cache
 from rrvf.chat.cost import OUTPUT_TOKENS, PRICES, Estimate, Ledger, Usage, estimate_tokens
-from rrvf.chat.faults import Endpoint, Fault, classify_exception, classify_status
+from rrvf.chat.faults import REFUSABLE, Endpoint, Fault, classify_exception, classify_status
 from rrvf.chat.identity import (
     Identity,
     may_be_request_time,
@@ -40,6 +41,11 @@ from rrvf.chat.question import (
 )
 from rrvf.chat.wire import Reply, Wire
 from rrvf.errors import HarnessError, SetupError, UserError
+
+_log = logging.getLogger(__name__)
+
+REFUSED_PARTS = ("left_out", "renamed")
+"""Of a protocol: parameters that a server did not take, and those that it takes by a new name."""
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -113,6 +119,10 @@ class ChatSettings:
         )
 
 
+class _ParameterRefused(Exception):  # noqa: N818 - no error: the question is asked again
+    """The server does not take a parameter of the question; from now on it is not sent it."""
+
+
 class Chat:
     """A model behind an OpenAI-compatible server; every method may be called from any thread.
 
@@ -121,6 +131,9 @@ class Chat:
     of more than :data:`rrvf.chat.cache.MOST_ANSWERS`. It is filed under question and
     :class:`rrvf.chat.Identity`: under another address, or of a server that says otherwise of its
     model, the same question is asked anew.
+
+    A parameter that the server does not take (:data:`rrvf.chat.faults.REFUSABLE`) is not sent
+    again, or by its new name: :meth:`refused`. An answer is filed under what was sent.
 
     Args:
         settings: Whom to ask.
@@ -160,6 +173,7 @@ class Chat:
         self._identity_lock = threading.Lock()
         self._identity: Identity | None = None
         self._unique_name = secrets.token_hex(16)
+        self._refused: dict[str, None] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -216,6 +230,24 @@ class Chat:
     def usage(self) -> Usage:
         """What was asked and paid so far."""
         return self._ledger.usage()
+
+    def refused(self) -> list[str]:
+        """Parameters that the server did not take."""
+        with self._lock:
+            return sorted(self._refused)
+
+    def leave_out(self, names: Iterable[str]) -> None:
+        """Do not send parameters of which it is known that the server does not take them."""
+        with self._lock:
+            self._refused |= dict.fromkeys(name for name in names if name in REFUSABLE)
+
+    def describe_refused(self) -> dict[str, list[str]]:
+        """The same for the protocol of a run: what is left out, and what has another name."""
+        names = self.refused()
+        left_out = [n for n in names if (REFUSABLE[n] or n) in names]
+        renamed = [name for name in names if name not in left_out]
+        parts = zip(REFUSED_PARTS, (left_out, renamed), strict=True)
+        return {part: values for part, values in parts if values}
 
     def address(self) -> Identity:
         """Who answers, as far as the settings say it: nobody is asked."""
@@ -276,12 +308,58 @@ class Chat:
         body = request_body(self.settings.model, messages, parameters)
         self._ledger.count("questions")
         try:
-            self._check()
-            key = fingerprint(self._find_owner(), body, repeat)
-            return self._ask_once(key, lambda: self._find(key, body, messages, thoughts_count))
+            while True:
+                try:
+                    return self._ask_fitted(self._fit(body), messages, repeat, thoughts_count)
+                except _ParameterRefused:
+                    continue  # each time with one parameter less
         except BaseException:
             self._ledger.count("failures")
             raise
+
+    def _ask_fitted(
+        self, body: dict[str, Any], messages: Sequence[Message], repeat: int, thoughts_count: bool
+    ) -> Answer:
+        self._check()
+        key = fingerprint(self._find_owner(), body, repeat)
+        return self._ask_once(key, lambda: self._find(key, body, messages, thoughts_count))
+
+    def _fit(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """A request without what the server does not take."""
+        fitted = dict(body)
+        refused = self.refused()
+        for name, new_name in REFUSABLE.items():
+            if name in refused and name in fitted:
+                value = fitted.pop(name)
+                if new_name is not None and new_name not in refused:
+                    fitted[new_name] = value
+        return fitted
+
+    def _learn_refused(self, fault: Fault, body: Mapping[str, Any]) -> None:
+        """Take note of a parameter that was sent and is not taken, and say so once.
+
+        Raises:
+            _ParameterRefused: There is one; the question may be asked without it.
+        """
+        if fault.refused is None:
+            return
+        # The name to take instead may be all that is said.
+        olds = [old for old, new in REFUSABLE.items() if new == fault.refused]
+        name = next((name for name in (fault.refused, *olds) if name in body), None)
+        if name is None:
+            return
+        self._was_reached = True
+        with self._lock:
+            is_news = name not in self._refused
+            self._refused[name] = None
+        if is_news:
+            new_name = REFUSABLE[name]
+            how = "is left out" if new_name is None else f"goes by its new name, {new_name}"
+            _log.warning(
+                "%s does not take %s for %s: it %s from now on, and the run's protocol says so",
+                *(self._endpoint.name, name, self.settings.model, how),
+            )
+        raise _ParameterRefused
 
     def _find_owner(self) -> dict[str, Any]:
         """Under whom answers are kept; where that is not known, under a name that nobody has."""
@@ -387,6 +465,8 @@ class Chat:
             self._check()
             seconds = min(self.settings.timeout_seconds, deadline - time.monotonic())
             outcome = self._attempt(body, seconds)
+            if isinstance(outcome, Fault):
+                self._learn_refused(outcome, body)
             self._learn_from(outcome)
             if isinstance(outcome, Answer):
                 return outcome

@@ -30,6 +30,22 @@ _TOO_LONG = re.compile(
     r"|\btoken count\b.{0,80}?\bexceeds\b|\btokens?\b.{0,80}?\bmust (be|have) (<=|less than)",
     re.IGNORECASE | re.DOTALL,
 )
+REFUSABLE: Mapping[str, str | None] = {
+    "max_tokens": "max_completion_tokens",
+    "max_completion_tokens": None,
+    "stop": None,
+    "temperature": None,
+    "seed": None,
+}
+"""Parameters without which a question can be asked, and the name that some of them go by now."""
+
+_UNSUPPORTED = re.compile(
+    r"\bunsupported\b|\bnot (yet )?(supported|permitted|allowed)\b|\bdoes not support\b"
+    r"|\b(unrecognized|unknown|unexpected|extra)\b.{0,40}?\b(argument|parameter|field|input|key)",
+    re.IGNORECASE | re.DOTALL,
+)
+_NAMED = r"['\"`]{0}['\"`]|\A{0}\b|\b(?:argument|parameter|field|key)s?\b[^.]{{0,20}}?\b{0}\b"
+_REFUSING = frozenset({400, 422})
 _OF_THE_RUN = frozenset({"unsupported_parameter", "unsupported_value"})
 """Codes of a 400 that every question of the run would meet alike."""
 
@@ -43,6 +59,8 @@ class Fault:
         wait: Seconds that the server wants to be left alone.
         unreachable: No connection came about.
         too_long: The question is longer than the model's context.
+        refused: The parameter that the server does not take, one of :data:`REFUSABLE`: where it was
+            sent, the question may be asked again without it.
     """
 
     line: str
@@ -50,6 +68,7 @@ class Fault:
     wait: float = 0.0
     unreachable: bool = False
     too_long: bool = False
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +129,19 @@ def classify_status(
     status: int, headers: Mapping[str, str], body: bytes, endpoint: Endpoint
 ) -> Fault:
     """The fault behind an HTTP status that is none of success."""
-    code, message = _read_error(_parse(body))
+    parsed = _parse(body)
+    code, message = _read_error(parsed)
     line = f"HTTP {status}: {endpoint.quote(message)}" if message else f"HTTP {status}"
+    refused = None
+    if status in _REFUSING and not is_too_long(message, code):
+        refused = _find_refused(parsed, code, message)
     mend = _find_mend(status, code, message, endpoint)
     if mend is not None:
-        return Fault(f"{endpoint.name}: {mend} ({line})", "run")
+        return Fault(f"{endpoint.name}: {mend} ({line})", "run", refused=refused)
     if status in _WORTH_A_RETRY or status >= 500:
         return Fault(line, wait=retry_after(headers))
-    return Fault(line, "question", too_long=status == 413 or is_too_long(message, code))
+    too_long = status == 413 or is_too_long(message, code)
+    return Fault(line, "question", too_long=too_long, refused=refused)
 
 
 def is_too_long(message: str, code: str = "") -> bool:
@@ -142,6 +166,36 @@ def _find_mend(status: int, code: str, message: str, endpoint: Endpoint) -> str 
     if status == 400 and code in _OF_THE_RUN:
         return f"{endpoint.model!r} cannot be asked like this; choose another model"
     return None
+
+
+def _find_refused(body: object, code: str, message: str) -> str | None:
+    """The parameter that a refusal names as one that the server does not take.
+
+    A value that is merely too large, say, is no such thing: there the question has to change.
+    """
+    is_told = code in _OF_THE_RUN
+    if not is_told and _UNSUPPORTED.search(message) is None:
+        return None
+    named = _find_param(body)
+    if named is not None:
+        return named if named in REFUSABLE else None
+    # The name that stands first is meant; behind it may stand what to take instead. A refusal of
+    # what was asked may hold such a word as well, but not as a name.
+    pattern = r"\b{0}\b" if is_told else _NAMED
+    places = {name: re.search(pattern.format(name), message) for name in REFUSABLE}
+    found = {name: match.start() for name, match in places.items() if match is not None}
+    return min(found, key=lambda name: found[name], default=None)
+
+
+def _find_param(body: object) -> str | None:
+    """What OpenAI's ``param`` names, if it is there."""
+    if not isinstance(body, Mapping):
+        return None
+    parts = cast("Mapping[str, object]", body)
+    if isinstance(parts.get("error"), Mapping):
+        return _find_param(parts["error"])
+    param = parts.get("param")
+    return param if isinstance(param, str) and param else None
 
 
 def _parse(body: bytes) -> object:

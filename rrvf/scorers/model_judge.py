@@ -78,6 +78,7 @@ class ModelJudge:
             "temperature": TEMPERATURE,
             "max_pixels": self.max_pixels,
             "max_tokens": self.max_tokens,
+            **self.chat.describe_refused(),
         }
 
     def expected(self, n_pairs: int) -> str:

@@ -138,12 +138,12 @@ def _markdown(sheet: Sheet) -> str:
     lines = [f"#### {sheet.title}", "", markdown_line(["**Model**", *heads])]
     lines.append(markdown_line([":---", *[":---:"] * len(heads)]))
     lines += [markdown_line(_markdown_cells(row, len(heads))) for row in sheet.rows]
-    notes = [f"* {_markdown_text(note)}" for note in sheet.notes]
+    notes = [f"* {markdown_text(note)}" for note in sheet.notes]
     return "\n".join([*lines, "", *notes, ""])
 
 
 def _markdown_cells(row: Row, n: int) -> list[str]:
-    label = _markdown_text(row.label)
+    label = markdown_text(row.label)
     if row.kind == "heading":
         return [f"***{label}***", *[""] * n]
     if row.kind == "rule":
@@ -158,7 +158,7 @@ def _markdown_cell(cell: Cell) -> str:
     return text + (f" <sub>{_bounds(cell)}</sub>" if cell.interval else "")
 
 
-def _markdown_text(text: str) -> str:
+def markdown_text(text: str) -> str:
     """What could be taken for markup or end a cell is escaped, brackets and all."""
     text = "".join(c if c.isprintable() else " " for c in text)
     return re.sub(r"([\\`|<>]|^\*|(?<=\w)\*|__|(?<=\])\()", r"\\\1", text)

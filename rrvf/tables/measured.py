@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rrvf.bootstrap import Interval, Samples, figures, intervals
+from rrvf.chat import REFUSED_PARTS
 from rrvf.errors import DataError
 from rrvf.loop_effect import find_value_scorers, read_episode, summarize_loop
 from rrvf.report.columns import read_columns, title_of
@@ -203,6 +204,7 @@ def _setting(
     yield from ((n, json.dumps(v)) for n, v in protocol.items() if n not in _SEPARATE_PARTS)
     yield "judge", json.dumps(_gpt(protocol))
     yield "turns", _turns(protocol)
+    yield from _list_requests(protocol)
     yield "drawn by", _describe_renderer(environment)
     ids = "\0".join(sorted(samples.ids)) or str(folder)  # without results nobody knows which
     digest = hashlib.sha256(ids.encode("utf-8", "surrogatepass")).hexdigest()[:8]
@@ -220,6 +222,7 @@ def _card(summary: Json, protocol: Json, environment: Json, run: Run) -> Iterato
     yield "mode", str(protocol.get("mode", "as published"))
     yield "judge", _judge(protocol)
     yield "turns", _turns(protocol)
+    yield from _list_requests(protocol)
     yield "drawn by", _describe_renderer(environment)
     unscored = mapping(summary.get("n_unscored"))
     if texts := ", ".join(f"{name} {count}" for name, count in unscored.items() if count):
@@ -246,6 +249,19 @@ def _turns(protocol: Json) -> str:
         return "single turn"
     teacher = mapping(protocol.get("teacher")).get("teacher") or "none"
     return f"loop of at most {loop.get('max_turns')} turns, teacher {teacher}"
+
+
+def _list_requests(protocol: Json) -> Iterator[tuple[str, str]]:
+    """What servers did not take of the requests, by who was asked."""
+    for part in ("policy", "teacher", "judge"):
+        refused = mapping(protocol.get(part))
+        texts = [
+            f"{words} {', '.join(map(str, names))}"
+            for words, key in zip(("without", "by a new name"), REFUSED_PARTS, strict=True)
+            if (names := refused.get(key))
+        ]
+        if texts:
+            yield f"requests to the {part}", "; ".join(texts)
 
 
 def _describe_renderer(environment: Json) -> str:

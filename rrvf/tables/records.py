@@ -161,6 +161,11 @@ def _head() -> Iterator[str]:
     )
     yield ""
     yield (
+        "`recipes/*.yaml` say what a row of the paper needs; `rrvf reproduce` does it "
+        "([one command a row](../rrvf/REPRODUCE.md))."
+    )
+    yield ""
+    yield (
         "`rrvf tables` prints the tables, `--runs DIR...` sets measured runs below them, "
         "`--compare A B` compares two runs sample by sample."
     )
