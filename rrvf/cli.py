@@ -269,7 +269,9 @@ def rescore(
 def submit(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     out: Annotated[Path, typer.Option(help="Folder where it is scored again; it goes on there.")],
-    changes: Annotated[dict[str, Any], Some(RunOptions, ("data", "chart_python", "browser"))],
+    changes: Annotated[
+        dict[str, Any], Some(RunOptions, ("data", "chart_python", "browser", "clip_weights"))
+    ],
     results: Annotated[
         Path | None, typer.Option(help="The results folder; without it the run is only checked.")
     ] = None,
@@ -285,18 +287,25 @@ def submit(
     """
     from rrvf.rescore import open_rescored
     from rrvf.submission import AGAIN, compare, enter, read_submission
+    from rrvf.tables.records import require_new
 
     facts = (policy, name, made)
-    if results is not None and None in facts:
+    if results is not None and not all(facts):
         raise UserError("--results needs --policy, --name and --made, for the record of the run")
+    if "data" not in changes:
+        raise UserError("name the samples by --data: where the run says they are may be anything")
     _require_apart_from_run(out, run)
+    if results is not None:
+        _require_apart_from_run(results, run, "--results")
+        _require_apart_from_run(results, out, "--results")
+        require_new(results, run, policy or "", name or "")
     record, options = read_submission(run)
     changes |= {"workers": workers, "confinement": confinement, "pictures": "none"}
     options = replace(options, **changes)
     with open_rescored(record, options, out) as (items, scoring):
         _run(items, scoring, out, workers, options=options.to_json())
     verdict = compare(run, out)
-    differing = {difference.place for difference in verdict.differences}
+    differing = {difference.place for difference in verdict.differences} & record.ids()
     if differing:
         _tell(f"{len(differing)} differ, and are executed once more")
         with open_rescored(record, options, out / AGAIN) as (items, scoring):
@@ -423,10 +432,17 @@ def tables(
     out: Annotated[Path | None, typer.Option(help="A file instead of stdout.")] = None,
 ) -> None:
     """The paper's tables, and measured runs beside them."""
+    from rrvf.run_folder import RUN_FILES
     from rrvf.tables import render_comparison, render_others, render_tables
 
     if by is not None and not compare:
         raise UserError("--by groups the samples of a comparison; add --compare RUN RUN...")
+    if (others and (compare or runs)) or (compare and runs):
+        raise UserError("--others, --compare and --runs show different things; name one of them")
+    if form == "hub" and not runs:
+        raise UserError("--format hub writes runs; name them by --runs RUN...")
+    if out is not None and out.name in RUN_FILES and out.exists():
+        raise UserError(f"--out {out} is a file of a run; name another one")
     if others:
         text = render_others(benchmark, form)
     elif compare:
@@ -484,11 +500,12 @@ def _since(options: Options, out: Path, fresh: bool) -> Options:
     return replace(options, since=read_fresh_start(out) if fresh else 0.0)
 
 
-def _require_apart_from_run(out: Path, run: Path) -> None:
+def _require_apart_from_run(out: Path, run: Path, option: str = "--out") -> None:
     new_folder, old_folder = out.resolve(), run.resolve()
     if new_folder.is_relative_to(old_folder) or old_folder.is_relative_to(new_folder):
         raise UserError(
-            f"--out {out} and {run} lie in each other; the run stays as it is: name another --out"
+            f"{option} {out} and {run} lie in each other; the run stays as it is: name another "
+            f"{option}"
         )
 
 

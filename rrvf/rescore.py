@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from rrvf.agent import AgentSettings
 from rrvf.bench import Bench, Scoring
@@ -21,12 +21,12 @@ from rrvf.episodes import LoopScoring, Trajectories, item_key_of_episode
 from rrvf.errors import DataError, HarnessError
 from rrvf.policies import Policy
 from rrvf.repeats import repeat_items, repeat_number
-from rrvf.run_folder import SETTINGS, TOLD, read_results, read_summary
+from rrvf.run_folder import RESULTS, SETTINGS, TOLD, read_results, read_summary
 from rrvf.runs import RunOptions, open_run
 from rrvf.scoring import Item, item_key
 from rrvf.teacher import Teacher
 from rrvf.trajectories import Trajectory
-from rrvf.types import Sample, SampleResult
+from rrvf.types import Cleanup, Mode, Sample, SampleResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,36 @@ def read_run(folder: Path) -> Rescoring:
     }
     try:
         options = _read_options(settings)
+        _require_kinds(options)
         is_whole = all(isinstance(part, dict) for part in loop.values())
+        is_whole &= isinstance(benchmark, str) and ("loop" in loop) == ("policy" in loop)
         if not is_whole or not isinstance(settings.get("told.data", ""), str):
             raise TypeError("a part of it is of another kind")
     except (TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{folder / SETTINGS}: damaged ({error}); restore it") from error
+    for name, result in results.items():
+        if not isinstance(cast("object", result.completion), str | None):
+            raise DataError(f"{folder / RESULTS}: damaged (the answer of {name}); restore it")
     return Rescoring(folder, benchmark, options, loop, results, keys, _is_finished(folder))
+
+
+def _require_kinds(options: RunOptions) -> None:
+    """Refuse options of which a record says what no command could have been told.
+
+    Raises:
+        TypeError: There is one.
+    """
+    if not isinstance(cast("object", options.timeout), int | None) or (options.timeout or 1) < 1:
+        raise TypeError(f"timeout {options.timeout!r}")
+    names: object = options.scorers or ()
+    if not all(isinstance(name, str) for name in cast("tuple[object, ...]", names)):
+        raise TypeError(f"scorers {names!r}")
+    for name in ("subset", "task", "cleanup", "reference", "clip_model", "clip_weights"):
+        if not isinstance(value := getattr(options, name), str | None):
+            raise TypeError(f"{name} {value!r}")
+    for name, kind in (("mode", Mode), ("cleanup", Cleanup)):
+        if (value := getattr(options, name)) not in (None, *get_args(kind)):
+            raise TypeError(f"{name} {value!r}")
 
 
 def _is_finished(folder: Path) -> bool:

@@ -39,6 +39,7 @@ from rrvf.types import (
 RESULTS = "results.jsonl"
 SUMMARY = "summary.json"
 SETTINGS = "run.json"
+RUN_FILES = (RESULTS, SUMMARY, SETTINGS, "trajectories.jsonl")
 PICTURES = "renderings"
 ANSWERS = "answers"
 """Folder of what a policy behind a server said in this run."""

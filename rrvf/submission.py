@@ -12,7 +12,9 @@ enter as they are, marked as not checked.
 
 from __future__ import annotations
 
+import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,10 +23,10 @@ from typing import Any
 from rrvf.bootstrap import figures
 from rrvf.errors import DataError
 from rrvf.options import JudgeOptions, RunOptions
-from rrvf.report.values import count_of, mapping
+from rrvf.report.values import Json, count_of, mapping
 from rrvf.rescore import Rescoring
 from rrvf.rescore import read_run as read_record
-from rrvf.run_folder import read_summary
+from rrvf.run_folder import RESULTS, SETTINGS, read_summary
 from rrvf.scorers.likeness import NAME as LIKENESS
 from rrvf.tables.measured import Measured, read_runs
 from rrvf.tables.records import add_run
@@ -36,6 +38,8 @@ _PARTS = ("value", "precision", "recall", "f1")
 _ELSEWHERE = frozenset({"confinement", "runs_as"})
 """Parts of an environment that no score depends on."""
 
+_ENVIRONMENT = "environment."
+_MISSING = "missing"
 _ROUNDING = 1e-9
 _MOST_LISTED = 20
 
@@ -67,7 +71,7 @@ class Verdict:
         n_samples: Compared.
         environment: In what this machine's environment is another, a line each.
         differences: Without those that are chance.
-        chance: Samples whose scores differ from one execution to the next.
+        chance: What differs from one execution to the next here, too.
         unchecked: Scorers that were not asked again.
         metrics: The figures here.
     """
@@ -75,7 +79,7 @@ class Verdict:
     n_samples: int
     environment: tuple[str, ...]
     differences: tuple[Difference, ...]
-    chance: tuple[str, ...]
+    chance: tuple[Difference, ...]
     unchecked: tuple[str, ...]
     metrics: Mapping[str, float | None]
 
@@ -95,7 +99,7 @@ class Verdict:
 
     def describe(self) -> Iterator[str]:
         """For a person, a line each."""
-        ids = list(dict.fromkeys(difference.place for difference in self.differences))
+        ids = _places(self.differences)
         n_samples = count_of(self.n_samples, "sample")
         if not self.differences:
             yield f"{n_samples} scored again: every status and score is equal"
@@ -107,7 +111,7 @@ class Verdict:
         if self.environment:
             yield f"environment: {'; '.join(self.environment)}"
         if self.chance:
-            yield f"different from one execution to the next: {_join(self.chance)}"
+            yield f"different from one execution to the next: {_join(_places(self.chance))}"
         if self.unchecked:
             yield f"not asked again: {', '.join(self.unchecked)}"
 
@@ -116,24 +120,68 @@ class Verdict:
         return {
             "told": list(self.describe()),
             "differences": [str(difference) for difference in self.differences],
-            "metrics": dict(self.metrics) if self.differences else {},
+            "chance": [str(difference) for difference in self.chance],
+            "metrics": dict(self.metrics) if self.differences or self.chance else {},
         }
 
 
 def read_submission(run: Path) -> tuple[Rescoring, RunOptions]:
     """A finished run, and how it is scored again: as it was, without a judge that is asked.
 
+    What its record names is a stranger's: no interpreter, browser, file of weights and no code of
+    its own is taken from there.
+
     Raises:
-        DataError: It is none, it is unfinished, or its figures do not follow from its results.
+        DataError: It is none, it is unfinished or damaged, names code of its own, or its figures do
+            not follow from its results.
     """
     record = read_record(run)
+    for name in (record.benchmark, *(record.options.scorers or ())):
+        if ":" in name:
+            raise DataError(
+                f"{run}: its record names code of its own, {name}; runs by the project's own "
+                "benchmarks and scorers can be handed in"
+            )
     if not record.finished:
-        raise DataError(f"{run}: unfinished; run the same command again, then hand it in")
+        raise DataError(
+            f"{run}: unfinished or damaged; run the same command again, then hand it in"
+        )
+    _check_whole(run, record)
     check_figures(run)
     judge = mapping(mapping(read_summary(run).get("protocol")).get("judge"))
     is_embedded = judge.get("name") == LIKENESS
-    judge_options = JudgeOptions(model=LIKENESS) if is_embedded else JudgeOptions()
-    return record, replace(record.options, judge=judge_options)
+    return record, replace(
+        record.options,
+        judge=JudgeOptions(model=LIKENESS) if is_embedded else JudgeOptions(),
+        data=None,
+        chart_python=None,
+        browser=None,
+        clip_weights=None,
+    )
+
+
+def _check_whole(run: Path, record: Rescoring) -> None:
+    """Refuse a folder whose files do not belong together.
+
+    Raises:
+        DataError: Lines are torn or doubled, or record and summary are of different runs.
+    """
+    [measured] = read_runs([run])
+    if measured.run.notes:
+        raise DataError(f"{run}: {measured.run.notes[0].rstrip('.')}; restore it, then hand it in")
+    summary = mapping(measured.run.summary)
+    settings = mapping(json.loads((run / SETTINGS).read_bytes()))
+    told = {n: v for n, v in settings.items() if n.startswith(_ENVIRONMENT)}
+    environment = mapping(summary.get("environment"))
+    if not environment:
+        raise DataError(f"{run}: its summary does not say under which environment it was made")
+    changed = [n for n, v in told.items() if environment.get(n.removeprefix(_ENVIRONMENT)) != v]
+    if summary.get("benchmark") != record.benchmark or changed:
+        what = changed[0] if changed else "benchmark"
+        raise DataError(
+            f"{run}: refused, {what} is another in {SETTINGS} than in summary.json; score the "
+            "answers anew and hand that run in"
+        )
 
 
 def check_figures(run: Path) -> None:
@@ -143,6 +191,11 @@ def check_figures(run: Path) -> None:
         DataError: A figure is another than the mean of its scores.
     """
     [measured] = read_runs([run])
+    summary = mapping(measured.run.summary)
+    counts = dict(Counter(line.get("status") for line in measured.run.lines))
+    if summary.get("statuses") != counts:
+        told = Difference("summary.json", "statuses", summary.get("statuses"), counts)
+        raise DataError(f"{run}: refused, {told}, by {RESULTS}; score the answers anew")
     own_figures = figures(measured.columns, measured.samples)
     for key, value in own_figures.items():
         told = measured.metrics.get(key)
@@ -169,23 +222,24 @@ def compare(run: Path, rescored: Path, again: Path | None = None) -> Verdict:
         DataError: A folder holds no run.
     """
     first, second = read_runs([run, rescored])
-    differences = list(_compare_runs(first, second))
-    chance: list[str] = []
+    unchecked = _find_unchecked(first)
+    differences = list(_compare_runs(first, second, unchecked))
+    varying: set[tuple[str, str]] = set()
     if again is not None:
         [third] = read_runs([again])
         here, once_more = _by_id(second), _by_id(third)
-        chance = [
-            name
+        varying = {
+            (name, difference.what)
             for name, line in once_more.items()
-            if name in here and list(_compare_lines(here[name], line))
-        ]
-    scorers = [_scorers(measured) for measured in (first, second)]
+            for difference in _compare_lines(here[name], line, unchecked)
+        }
+    chance = [d for d in differences if (d.place, d.what) in varying]
     return Verdict(
         n_samples=len(first.run.lines),
         environment=tuple(_compare_environments(first, second)),
-        differences=tuple(d for d in differences if d.place not in chance),
+        differences=tuple(d for d in differences if d not in chance),
         chance=tuple(chance),
-        unchecked=tuple(name for name in scorers[0] if name not in scorers[1]),
+        unchecked=unchecked,
         metrics=second.metrics,
     )
 
@@ -206,36 +260,69 @@ def enter(run: Path, results: Path, verdict: Verdict, policy: str, name: str, or
 # ----------------------------------------------------------------------------------- comparing
 
 
-def _compare_runs(first: Measured, second: Measured) -> Iterator[Difference]:
+def _compare_runs(
+    first: Measured, second: Measured, unchecked: Sequence[str]
+) -> Iterator[Difference]:
     there, here = _by_id(first), _by_id(second)
     for name, line in there.items():
         if name not in here:
             yield Difference(name, "its result", "present", "missing")
         else:
-            yield from _compare_lines(line, here[name])
+            yield from _compare_lines(line, here[name], unchecked)
+    yield from _compare_summaries(mapping(first.run.summary), mapping(second.run.summary))
 
 
-def _by_id(measured: Measured) -> dict[str, Mapping[str, Any]]:
+def _compare_summaries(there: Json, here: Json) -> Iterator[Difference]:
+    """What was measured, and by which rules: who judged is not asked again."""
+    for name in ("kind", "columns"):
+        if there.get(name, here.get(name)) != here.get(name):
+            yield Difference("summary.json", name, there.get(name), here.get(name))
+    if ("repeats" in there) != ("repeats" in here):
+        yield Difference("summary.json", "repeats", there.get("repeats"), here.get("repeats"))
+    rules = [mapping(summary.get("protocol")) for summary in (there, here)]
+    for name in dict.fromkeys([*rules[0], *rules[1]]):
+        if name not in ("judge", "hash", "recorder") and rules[0].get(name) != rules[1].get(name):
+            values = rules[0].get(name), rules[1].get(name)
+            yield Difference("summary.json", f"protocol.{name}", *values)
+
+
+def _find_unchecked(run: Measured) -> tuple[str, ...]:
+    """The judge's score, if a judge was there that has to be asked."""
+    settings = mapping(json.loads((run.run.folder / SETTINGS).read_bytes()))
+    judge = mapping(settings.get("protocol.judge"))
+    name = judge.get("name")
+    return (name,) if isinstance(name, str) and name != LIKENESS else ()
+
+
+def _places(differences: Sequence[Difference]) -> list[str]:
+    return list(dict.fromkeys(difference.place for difference in differences))
+
+
+def _by_id(measured: Measured) -> dict[str, Json]:
     return {line["sample_id"]: line for line in measured.run.lines}
 
 
-def _compare_lines(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[Difference]:
-    """Statuses, code and every score that both have, of the answer and of each turn."""
+def _compare_lines(there: Json, here: Json, unchecked: Sequence[str]) -> Iterator[Difference]:
+    """Statuses, code and every score, of the answer and of each turn."""
     name = str(there["sample_id"])
     if there.get("status") != here.get("status"):
         yield Difference(name, "status", there.get("status"), here.get("status"))
     if "code" in there and there["code"] != here.get("code"):
         yield Difference(name, "code", "another than in its answer", "as in its answer")
-    yield from _compare_scores(name, "", there.get("scores"), here.get("scores"))
+    if mapping(there.get("tags")) != mapping(here.get("tags")):
+        yield Difference(name, "tags", there.get("tags"), here.get("tags"))
+    scores = there.get("scores"), here.get("scores")
+    yield from _compare_scores(name, "", *scores, unchecked)
     turns = [_turns(line) for line in (there, here)]
     if len(turns[0]) != len(turns[1]):
         yield Difference(name, "number of scored turns", len(turns[0]), len(turns[1]))
     for there_turn, here_turn in zip(*turns, strict=False):
         label = f"turn {there_turn.get('turn')}, "
-        if there_turn.get("status") != here_turn.get("status"):
-            statuses = there_turn.get("status"), here_turn.get("status")
+        statuses = there_turn.get("status"), here_turn.get("status")
+        if statuses[0] != statuses[1]:
             yield Difference(name, f"{label}status", *statuses)
-        yield from _compare_scores(name, label, there_turn.get("scores"), here_turn.get("scores"))
+        scores = there_turn.get("scores"), here_turn.get("scores")
+        yield from _compare_scores(name, label, *scores, unchecked)
 
 
 def _turns(line: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -243,31 +330,38 @@ def _turns(line: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return [mapping(turn) for turn in turns] if isinstance(turns, list) else []  # pyright: ignore[reportUnknownVariableType]
 
 
-def _compare_scores(name: str, label: str, there: object, here: object) -> Iterator[Difference]:
+def _compare_scores(
+    name: str, label: str, there: object, here: object, unchecked: Sequence[str]
+) -> Iterator[Difference]:
+    """Every part of every score that either has."""
     there_scores, here_scores = mapping(there), mapping(here)
-    for scorer in there_scores:
-        if scorer in here_scores:
-            parts = _parts(there_scores[scorer]), _parts(here_scores[scorer])
-            for part in parts[0]:
-                if parts[0][part] != parts[1].get(part):
-                    what = f"{label}{scorer}" + ("" if part == "value" else f", {part}")
-                    yield Difference(name, what, parts[0][part], parts[1].get(part))
+    for scorer in dict.fromkeys([*there_scores, *here_scores]):
+        if scorer in unchecked:
+            continue
+        parts = [_parts(scores.get(scorer)) for scores in (there_scores, here_scores)]
+        for part in dict.fromkeys([*parts[0], *parts[1]]):
+            values = parts[0].get(part, _MISSING), parts[1].get(part, _MISSING)
+            if values[0] != values[1]:
+                what = f"{label}{scorer}" + ("" if part == "value" else f", {part}")
+                yield Difference(name, what, *values)
 
 
 def _parts(score: object) -> dict[str, object]:
+    if score is None:
+        return {}
     if not isinstance(score, dict):
         return {"value": score}  # of a turn
     parts = mapping(score)  # pyright: ignore[reportUnknownArgumentType]
     return {part: parts[part] for part in _PARTS if part in parts}
 
 
-def _scorers(measured: Measured) -> list[str]:
-    return list(dict.fromkeys(n for line in measured.run.lines for n in mapping(line["scores"])))
-
-
 def _compare_environments(first: Measured, second: Measured) -> Iterator[str]:
-    environments = [mapping(mapping(m.run.summary).get("environment")) for m in (first, second)]
-    there, here = (dict(_flatten("", environment)) for environment in environments)
+    summaries = [mapping(measured.run.summary) for measured in (first, second)]
+    there, here = (
+        dict(_flatten("", mapping(summary.get("environment"))))
+        | {"recorder": mapping(summary.get("protocol")).get("recorder")}
+        for summary in summaries
+    )
     for name in dict.fromkeys([*there, *here]):
         if name.split(".")[0] not in _ELSEWHERE and there.get(name) != here.get(name):
             yield f"{name} {there.get(name, 'not told')} there, {here.get(name, 'not told')} here"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 from huggingface_hub import parse_eval_result_entries
 from typer.testing import CliRunner
 
 from rrvf import cli
+from rrvf.errors import UserError
 from tests.test_tables import GPT_4O, make_run
 
 
@@ -43,3 +45,27 @@ def test_a_hostile_name_stays_text(tmp_path: Path) -> None:
     entries = parse_eval_result_entries(yaml.safe_load(hub(run)))
     assert {entry.dataset_id for entry in entries} == {"ChartMimic/ChartMimic"}
     assert "evil" in str(entries[0].notes)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--others", "--compare", "a", "--compare", "b"], "name one of them"),
+        (["--compare", "a", "--compare", "b", "--runs", "a"], "name one of them"),
+        (["--format", "hub"], "name them by --runs"),
+        (["--others", "--format", "hub"], "name them by --runs"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(words: list[str], told: str) -> None:
+    done = CliRunner().invoke(cli.app, ["tables", *words])
+    assert isinstance(done.exception, UserError)
+    assert told in str(done.exception)
+
+
+def test_a_table_never_takes_the_place_of_a_run(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "mine", [1.0, 0.5])
+    before = (run / "results.jsonl").read_bytes()
+    words = ["tables", "--runs", str(run), "--out", str(run / "results.jsonl")]
+    done = CliRunner().invoke(cli.app, words)
+    assert isinstance(done.exception, UserError)
+    assert (run / "results.jsonl").read_bytes() == before

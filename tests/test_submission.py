@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ def raise_score(line: Line) -> None:
 
 
 def submit(work: Path, folder: Path | str, tmp_path: Path, *words: object) -> Any:
+    words = ("--data", "data", *words)
     return rrvf_here("submit", folder, "--out", tmp_path / "again", *words, cwd=work)
 
 
@@ -102,7 +104,10 @@ def test_an_honest_run_enters(work: Path, tmp_path: Path, name: str) -> None:
 def test_what_was_changed_is_refused_by_name(
     work: Path, tmp_path: Path, changed: Callable[..., Path], change: Any, told: str
 ) -> None:
-    done = submit(work, changed(change), tmp_path, "--results", tmp_path / "results", *RECORD)
+    folder = changed(change)
+    statuses = dict(Counter(line["status"] for line in lines_of(folder).values()))
+    set_summary(statuses=statuses)(folder)  # the table follows
+    done = submit(work, folder, tmp_path, "--results", tmp_path / "results", *RECORD)
     assert done.returncode == 2
     assert f"refused, it is not what its answers score under its own environment: {told}" in (
         done.stderr
@@ -149,7 +154,9 @@ def test_under_another_environment_the_row_carries_both(
 
     folder = changed(change)
     summary = json.loads((folder / "summary.json").read_text())
-    summary["environment"]["chart_versions"]["matplotlib"] = "3.5.0"
+    versions = summary["environment"]["chart_versions"] | {"matplotlib": "3.5.0"}
+    summary["environment"]["chart_versions"] = versions
+    change_json(folder / "run.json", lambda e: e.update({"environment.chart_versions": versions}))
     metrics = summary["metrics"]
     text = 100 * (1 + 0 + 0.3) / 3
     metrics["average"] += (text - metrics["text"]) / 4
@@ -190,5 +197,127 @@ def test_what_is_missing_is_one_line(work: Path, tmp_path: Path) -> None:
     text = (tmp_path / "torn" / "results.jsonl").read_text()
     (tmp_path / "torn" / "results.jsonl").write_text(text[: len(text) - 20])
     done = submit(work, tmp_path / "torn", tmp_path)
-    assert_one_line(done, "unfinished; run the same command again")
+    assert_one_line(done, "unfinished or damaged; run the same command again")
     assert_one_line(submit(work, "data", tmp_path), "no run of rrvf score or rrvf eval")
+
+
+def change_json(path: Path, change: Callable[[Line], object]) -> None:
+    entry = json.loads(path.read_text())
+    change(entry)
+    path.write_text(json.dumps(entry))
+
+
+def set_told(**told: object) -> Callable[[Path], object]:
+    """A record that says something else of what the run was told."""
+    entries = {f"told.{name}": value for name, value in told.items()}
+    return lambda folder: change_json(folder / "run.json", lambda entry: entry.update(entries))
+
+
+def drop_text(folder: Path) -> None:
+    """The scorer that gave nothing is gone, from settings and from lines."""
+    lines = lines_of(folder)
+    for line in lines.values():
+        line["scores"].pop("text")
+    (folder / "results.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines.values()))
+
+    def drop(entry: Line) -> None:
+        entry["metrics"] |= {"text": None, "average": None}
+
+    change_json(folder / "summary.json", drop)
+
+
+def set_summary(**parts: object) -> Callable[[Path], object]:
+    return lambda folder: change_json(folder / "summary.json", lambda entry: entry.update(parts))
+
+
+def set_protocol(**parts: object) -> Callable[[Path], object]:
+    def change(folder: Path) -> None:
+        change_json(folder / "summary.json", lambda entry: entry["protocol"].update(parts))
+
+    return change
+
+
+def double_line(folder: Path) -> None:
+    text = (folder / "results.jsonl").read_text()
+    (folder / "results.jsonl").write_text(text + text.splitlines(keepends=True)[0])
+
+
+def invent_tags(folder: Path) -> None:
+    lines = lines_of(folder)
+    lines["c"]["tags"]["category"] = "easy"
+    (folder / "results.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines.values()))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (drop_text, "text is missing there"),
+        (invent_tags, "tags is"),
+        (double_line, "repeated line"),
+        (set_summary(statuses={"ok": 300}), "statuses"),
+        (set_summary(benchmark="../../out"), "which has no place in the results"),
+        (set_summary(benchmark="plot2code"), "benchmark is another in run.json"),
+        (set_summary(environment={}), "does not say under which environment"),
+        (set_summary(environment={"chart_python": "3.9"}), "environment."),
+        (set_protocol(mode="fixed"), "protocol.mode is fixed there, official here"),
+        (set_protocol(policy={"policy": "gpt-9"}), "protocol.policy"),
+        (set_told(timeout="60"), "run.json: damaged"),
+        (set_told(scorers=[["text"]]), "run.json: damaged"),
+        (set_told(scorers=["mine:score"]), "names code of its own, mine:score"),
+    ],
+)
+def test_nothing_else_of_a_run_is_believed(
+    work: Path, tmp_path: Path, change: Callable[[Path], object], told: str
+) -> None:
+    folder = tmp_path / "handed in"
+    shutil.copytree(work / "s", folder)
+    change(folder)
+    done = submit(work, folder, tmp_path, "--results", tmp_path / "results", *RECORD)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_no_program_that_a_run_names_is_started(work: Path, tmp_path: Path) -> None:
+    folder, program, mark = tmp_path / "handed in", tmp_path / "python", tmp_path / "was here"
+    program.write_text(f"#!/bin/sh\ntouch '{mark}'\nexit 1\n")
+    program.chmod(0o755)
+    shutil.copytree(work / "s", folder)
+    set_told(chart_python=str(program), browser=str(program), data="/elsewhere")(folder)
+    done = submit(work, folder, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not mark.exists()
+    done = rrvf_here("submit", folder, "--out", tmp_path / "other", cwd=work)
+    assert_one_line(done, "name the samples by --data")
+
+
+def test_no_run_takes_the_place_of_another(work: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    assert submit(work, "s", tmp_path, "--results", results, *RECORD).returncode == 0
+    before = {p: p.read_bytes() for p in results.rglob("*") if p.is_file()}
+    done = submit(work, "s", tmp_path, "--results", results, "--policy", "ME!", *RECORD[2:])
+    assert_one_line(done, "chartmimic/me/one holds a run already", "--name")
+    assert {p: p.read_bytes() for p in results.rglob("*") if p.is_file()} == before
+    done = submit(work, "s", tmp_path, "--results", work / "s" / "in", *RECORD)
+    assert_one_line(done, "--results", "lie in each other")
+
+
+def test_chance_excuses_only_what_varies(work: Path, tmp_path: Path) -> None:
+    write_lines(tmp_path / "p.jsonl", [{"id": "a", "prediction": fenced(CHANCE)}])
+    run(work, "score", "chartmimic", "--data", "data", "--predictions", tmp_path / "p.jsonl",
+        "--limit", 1, out=str(tmp_path / "chance"))  # fmt: skip
+    lines = lines_of(tmp_path / "chance")
+    # "one" is not "one a", and no chance makes it so.
+    for part in ("value", "precision", "recall", "f1"):
+        lines["a"]["scores"]["text"][part] = 1.0
+    (tmp_path / "chance" / "results.jsonl").write_text(json.dumps(lines["a"]) + "\n")
+
+    def follow(entry: Line) -> None:
+        entry["metrics"]["average"] += (100 - entry["metrics"]["text"]) / 4
+        entry["metrics"]["text"] = 100.0
+
+    change_json(tmp_path / "chance" / "summary.json", follow)
+    done = submit(work, tmp_path / "chance", tmp_path)
+    assert done.returncode == 2
+    assert "a: text is 1.0 there, 0.0 here" in done.stderr

@@ -365,8 +365,15 @@
       h("tbody", {}, body)));
   }
 
+  // Where nothing is ranked, the card does not speak of ranks.
+  function placeName(row) {
+    const table = DATA.tables.find((one) => one.rows.includes(row));
+    const { ranked } = table.groups.find(({ name }) => name === row.group);
+    return ranked === null || ranked.length > 0 ? "ranked in" : "printed in";
+  }
+
   function facts(row) {
-    return h("dl", { class: "how" }, [["ranked in", row.group], ...row.facts].map(([name, text]) =>
+    return h("dl", { class: "how" }, [[placeName(row), row.group], ...row.facts].map(([name, text]) =>
       h("div", {}, h("dt", {}, isolate(capital(name))), h("dd", {}, isolate(text)))));
   }
 

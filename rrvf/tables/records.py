@@ -70,13 +70,31 @@ def add_run(
     record = read_run(run)
     if record.summary is None or record.summary.get("finished") is False:
         raise DataError(f"{run} is unfinished; run the same command again to finish it")
-    folder = results / str(record.summary["benchmark"]) / _folder_name(policy) / _folder_name(name)
+    folder = require_new(results, run, policy, name)
     lines = sorted((_scores_only(line) for line in record.lines), key=lambda x: x["sample_id"])
     config = {"policy": policy, "name": name, "made": origin, **(facts or {})}
     _write_json(folder / CONFIG, config)
     _write_json(folder / SUMMARY, record.summary)
     text = "".join(json.dumps(line) + "\n" for line in lines)
     write_atomically(folder / RESULTS, text.encode())
+    return folder
+
+
+def require_new(results: Path, run: Path, policy: str, name: str) -> Path:
+    """Where a run would lie.
+
+    Raises:
+        DataError: Another one lies there, or the run does not say of which benchmark it is.
+    """
+    benchmark = str(mapping(read_run(run).summary).get("benchmark", ""))
+    if not re.fullmatch(r"\w+", benchmark):
+        raise DataError(f"{run} is a run of {benchmark!r}, which has no place in the results")
+    for text in (policy, name):
+        if not text.isprintable():
+            raise DataError(f"{text!r} is no name; give one line of letters")
+    folder = results / benchmark / _folder_name(policy) / _folder_name(name)
+    if folder.exists():
+        raise DataError(f"{folder} holds a run already; give another --name, or remove that one")
     return folder
 
 
@@ -243,12 +261,17 @@ def _official(runs: Sequence[Measured], results: Path) -> Iterator[str]:
         config = mapping(json.loads((folder / CONFIG).read_bytes()))
         place = folder.relative_to(results).as_posix()
         yield ""
-        yield f"### {config['policy']}: [{place}]({place})"
+        yield f"### {_one_line(config['policy'])}: [{place}]({place})"
         yield ""
-        yield f"{config['made']}"
+        yield _one_line(config["made"])
         if (folder / OFFICIAL).is_file():
             yield ""
             yield from _beside_official(run, folder, mapping(config.get("official")))
+
+
+def _one_line(text: object) -> str:
+    """As a sentence of the page: neither markup of HTML nor lines of its own."""
+    return " ".join(str(text).split()).replace("<", r"\<")
 
 
 def _beside_official(run: Measured, folder: Path, record: Json) -> Iterator[str]:
