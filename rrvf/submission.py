@@ -222,7 +222,7 @@ def compare(run: Path, rescored: Path, again: Path | None = None) -> Verdict:
         DataError: A folder holds no run.
     """
     first, second = read_runs([run, rescored])
-    unchecked = _find_unchecked(first)
+    unchecked = _find_unchecked(first, second)
     differences = list(_compare_runs(first, second, unchecked))
     varying: set[tuple[str, str]] = set()
     if again is not None:
@@ -286,12 +286,12 @@ def _compare_summaries(there: Json, here: Json) -> Iterator[Difference]:
             yield Difference("summary.json", f"protocol.{name}", *values)
 
 
-def _find_unchecked(run: Measured) -> tuple[str, ...]:
+def _find_unchecked(first: Measured, second: Measured) -> tuple[str, ...]:
     """The judge's score, if a judge was there that has to be asked."""
-    settings = mapping(json.loads((run.run.folder / SETTINGS).read_bytes()))
-    judge = mapping(settings.get("protocol.judge"))
-    name = judge.get("name")
-    return (name,) if isinstance(name, str) and name != LIKENESS else ()
+    there, here = (mapping(measured.run.summary).get("protocol") for measured in (first, second))
+    name = mapping(mapping(there).get("judge")).get("name")
+    scorers = [*mapping(here).get("scorers", ()), LIKENESS]
+    return (name,) if isinstance(name, str) and name not in scorers else ()
 
 
 def _places(differences: Sequence[Difference]) -> list[str]:

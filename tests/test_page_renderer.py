@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import subprocess
@@ -591,8 +592,8 @@ TABLE = (
 )
 
 
-@pytest.fixture
-def busy() -> Iterator[None]:
+@contextlib.contextmanager
+def keep_busy() -> Iterator[None]:
     """A machine on which others use every processor six times over."""
     others = [
         subprocess.Popen([sys.executable, "-c", "while True: pass"])
@@ -606,9 +607,25 @@ def busy() -> Iterator[None]:
             other.wait()
 
 
-def test_what_others_use_is_not_the_time_of_a_page(chromium: Path, busy: None) -> None:
-    with PageRenderer(chromium, workers=1, limits=PageLimits(seconds=6)) as renderer:
-        found = renderer.render(TABLE)
+@pytest.fixture
+def busy() -> Iterator[None]:
+    with keep_busy():
+        yield
+
+
+def time_beside_others(chromium: Path, seconds: float) -> PageRendering:
+    """A page of a browser that is there already when the others begin."""
+    limits = PageLimits(seconds=seconds)
+    with PageRenderer(chromium, workers=1, limits=limits) as renderer:
+        renderer.render("<p>the browser is there</p>")
+        with keep_busy():
+            return renderer.render(TABLE)
+
+
+def test_what_others_use_is_not_the_time_of_a_page(chromium: Path) -> None:
+    # By the clock the page takes about seven times as long as its own work does.
+    by_the_clock = time_beside_others(chromium, 60).seconds
+    found = time_beside_others(chromium, by_the_clock / 2)
     assert (found.status, found.error) == ("ok", None)
 
 

@@ -237,6 +237,16 @@ def set_protocol(**parts: object) -> Callable[[Path], object]:
     return change
 
 
+def call_it_judged(folder: Path) -> None:
+    """A score of which the record says that a judge gave it."""
+    lines = lines_of(folder)
+    raise_score(lines["c"])
+    (folder / "results.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines.values()))
+    set_protocol(judge={"name": "color", "judge": "gpt-4o"})(folder)
+    judge = {"protocol.judge": {"name": "color", "judge": "gpt-4o"}}
+    change_json(folder / "run.json", lambda entry: entry.update(judge))
+
+
 def double_line(folder: Path) -> None:
     text = (folder / "results.jsonl").read_text()
     (folder / "results.jsonl").write_text(text + text.splitlines(keepends=True)[0])
