@@ -270,6 +270,7 @@ def invent_tags(folder: Path) -> None:
         (set_summary(environment={}), "does not say under which environment"),
         (set_summary(environment={"chart_python": "3.9"}), "environment."),
         (set_protocol(mode="fixed"), "protocol.mode is fixed there, official here"),
+        (call_it_judged, "c: color, recall is 0.123 there, 1.0 here"),
         (set_protocol(policy={"policy": "gpt-9"}), "protocol.policy"),
         (set_told(timeout="60"), "run.json: damaged"),
         (set_told(scorers=[["text"]]), "run.json: damaged"),
