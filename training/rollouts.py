@@ -125,6 +125,23 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """What all episodes of a sample begin with.
+
+    Attributes:
+        sample: What they are about.
+        target: Its picture, as PNG.
+        prompt: Tokens before the first completion; ``None`` where it cannot be asked about.
+        error: Why it cannot.
+    """
+
+    sample: Sample
+    target: bytes = b""
+    prompt: Tokens | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sampling:
     """Which episodes of a batch are played, and in what order.
 
@@ -285,7 +302,7 @@ class Rollouts:
     def _play_all(self, ids: Sequence[str], trainer: Any) -> list[Rollout]:
         """Episodes from their first word to their last; scores may still be under way."""
         with self._watchdog.phase("prompts", f"{len(ids)} samples"):
-            rollouts = list(self._pool.map(self._begin, ids, _repeats(ids)))
+            rollouts = self._begin_all(ids)
         for rollout in rollouts:
             self._score_if_over(rollout)
         with keep_awake(trainer.vllm_generation) if trainer.use_vllm else nullcontext():
@@ -352,22 +369,36 @@ class Rollouts:
 
     # ---------------------------------------------------------------------------- a turn
 
-    def _begin(self, sample_id: str, repeat: int) -> Rollout:
-        settings = self._world.settings
-        sample = Sample(sample_id)
+    def _begin_all(self, ids: Sequence[str]) -> list[Rollout]:
+        """An episode for each id; those of one sample share its picture and its prompt."""
+        names = list(dict.fromkeys(ids))
+        openings = dict(zip(names, self._pool.map(self._open, names), strict=True))
+        return list(self._pool.map(self._begin, map(openings.__getitem__, ids), _repeats(ids)))
+
+    def _open(self, sample_id: str) -> Opening:
+        sample, settings = Sample(sample_id), self._world.settings
         try:
             with boundary(f"preparing {sample_id}"):
                 sample = self._find(sample_id)
                 target = self._world.bench.target(sample)
-                episode = Episode(sample.id, sample.prompt, target, settings, repeat)
-                prompt = self._chat.prompt(episode.messages())
+                messages = Episode(sample.id, sample.prompt, target, settings).messages()
+                return Opening(sample, target, self._chat.prompt(messages))
         except (HarnessError, UserError) as error:
-            failure = Trajectory(sample.id, (), "harness_error", error=str(error), repeat=repeat)
+            return Opening(sample, error=str(error))
+
+    def _begin(self, opening: Opening, repeat: int) -> Rollout:
+        if opening.prompt is None:  # the next try may succeed
+            opening = self._open(opening.sample.id)
+        sample = opening.sample
+        if opening.prompt is None:
+            failure = Trajectory(sample.id, (), "harness_error", error=opening.error, repeat=repeat)
             # TRL needs a token; its mask keeps it out of the loss.
             rollout = Rollout(sample, self._filler.ids, failure=failure)
             rollout.add_tokens(Tokens([self._chat.end_token], self._filler.pictures))
             return rollout
-        return Rollout(sample, prompt.ids, episode, pictures=list(prompt.pictures))
+        settings, prompt = self._world.settings, opening.prompt
+        episode = Episode(sample.id, sample.prompt, opening.target, settings, repeat)
+        return Rollout(sample, list(prompt.ids), episode, pictures=list(prompt.pictures))
 
     def _slots(self, rollouts: Sequence[Rollout], trainer: Any) -> int:
         """How many conversations every rank generates for next; 0 where all are over.

@@ -18,8 +18,9 @@ from trl import GRPOConfig
 
 from rrvf.agent import NO_CALL_LEFT, STOP, AgentSettings, Episode, widen
 from rrvf.chat import Message, Picture
-from rrvf.errors import UserError
+from rrvf.errors import HarnessError, UserError
 from rrvf.policies import to_parts
+from rrvf.types import Sample
 from tests.chat_server import ChatServer
 from tests.chat_server import answer as says
 from tests.episodes import TARGET, answer, call
@@ -740,3 +741,46 @@ def test_a_run_that_cannot_learn_or_wait_does_not_start(
             GrpoArguments(model=str(tiny), **run),
             config,
         )
+
+
+# ------------------------------------------------------------------------------ how they begin
+
+
+def test_episodes_of_a_sample_share_its_prompt(
+    tmp_path: Path, tiny: Path, processor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts: list[Any] = []
+    make_prompt = ChatTokens.prompt
+
+    def count(self: ChatTokens, messages: Any) -> Any:
+        prompts.append(messages)
+        return make_prompt(self, messages)
+
+    model = ScriptedModel(lambda _, turn: TWO_TURNS[turn])
+    with trainer_for(tmp_path, tiny, processor, fake_world(), model) as trainer:
+        monkeypatch.setattr(ChatTokens, "prompt", count)
+        output = batch(trainer)
+    assert len(prompts) == 1
+    first, *others = output["prompt_ids"].tolist()
+    assert all(prompt == first for prompt in others)
+
+
+def test_a_prompt_that_fails_once_costs_one_episode_at_most(
+    tmp_path: Path, tiny: Path, processor: Any
+) -> None:
+    n_asked = 0
+
+    def find(name: str) -> Sample:
+        nonlocal n_asked
+        n_asked += 1
+        if n_asked == 1:
+            raise HarnessError("the disk is slow")
+        return sample(name)
+
+    model = ScriptedModel(lambda _, turn: TWO_TURNS[turn])
+    with trainer_for(tmp_path, tiny, processor, fake_world(), model) as trainer:
+        trainer.model.train()
+        rollouts = Rollouts(fake_world(), ChatTokens(processor), Watchdog(tmp_path, 0), find, model)
+        found = rollouts.play(["s0"] * 4, trainer)
+        rollouts.close()
+    assert [entry.trajectory.failed for entry in found["rewarded"] or ()] == [False] * 4
