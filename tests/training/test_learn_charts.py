@@ -15,7 +15,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks import learn_charts
-from benchmarks.learn_charts import compare, lift, same_paint, shuffled, summarize
+from benchmarks.learn_charts import compare, same_paint, summarize
+from benchmarks.learning import lift, shuffled
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 128, 0), (255, 255, 255)
 

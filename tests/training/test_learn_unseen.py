@@ -1,0 +1,290 @@
+"""What the benchmark of unseen values shows to whom, reads from answers, and concludes."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks import learn_unseen
+from benchmarks.attribute_charts import (
+    COLORS,
+    KINDS,
+    UNSEEN,
+    Chart,
+    compare,
+    describe,
+    disturb,
+    draw_chart,
+    draw_charts,
+    parse,
+    read_answer,
+    read_chart,
+)
+from benchmarks.learn_unseen import (
+    PlainLikeness,
+    Plan,
+    accuracy_by_chart,
+    conclude,
+    measure_reach,
+    split_charts,
+    summarize,
+    to_sample,
+)
+from rrvf.bench import Bench, open_bench
+from rrvf.benchmarks.pictures import ChartPictures
+from rrvf.scorers.likeness import LikenessJudge
+from rrvf.types import Drawing, Sample
+
+PLAN = Plan(n_taught=200, n_train=300, n_held_out=64)
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    with open_bench(ChartPictures(), judge=PlainLikeness()) as bench:
+        yield bench
+
+
+# -------------------------------------------------------------------------------------- charts
+
+
+def test_a_chart_is_read_back_from_its_script_and_its_words() -> None:
+    for chart in draw_charts(random.Random(3), 300, lambda _: True, set()):
+        assert read_chart(chart.code()) == chart
+        assert parse(describe(chart)) == chart
+
+
+def test_another_script_shows_no_chart() -> None:
+    code = Chart("red", "bar", False, (1, 3)).code()
+    assert read_chart(code.replace("bar(", "barx(")) is None
+    assert read_chart(code.replace('"red"', '"rebeccapurple"')) is None
+    assert read_chart(code + "plt.title('a')\n") is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_was_drawn_is_read_from_what_was_recorded(
+    bench: Bench, kind: Any, turned: bool
+) -> None:
+    for color in COLORS:
+        chart = Chart(color, kind, turned, (1, 5, 3))
+        view = bench.draw(Sample("a"), chart.code()).view
+        assert isinstance(view, Drawing)
+        assert read_answer(chart.code(), view.elements) == chart
+        # The text says red and bars; what was recorded decides.
+        other = Chart("red", "bar", turned, (1, 5, 3)).code()
+        assert read_answer(other, view.elements) == chart
+
+
+def test_turned_charts_look_otherwise(bench: Bench) -> None:
+    judge = PlainLikeness()
+    for kind in KINDS:
+        pictures = [
+            bench.target(to_sample("a", Chart("red", kind, turned, (1, 3, 5))))
+            for turned in (False, True)
+        ]
+        assert (judge(*pictures).value or 0) < 0.9
+
+
+def test_attributes_are_compared_one_by_one() -> None:
+    chart = Chart("red", "bar", False, (1, 3, 5))
+    assert compare(chart, Chart("red", "plot", True, (1, 5, 5, 1))) == {
+        "color": 1.0,
+        "kind": 0.0,
+        "number": 0.0,
+        "turned": 0.0,
+        "heights": 0.5,
+    }
+    assert set(compare(chart, None).values()) == {0.0}
+    assert set(compare(chart, chart).values()) == {1.0}
+
+
+# ------------------------------------------------------------------------------- what is taught
+
+
+def test_no_picture_that_is_taught_shows_an_unseen_value() -> None:
+    split = split_charts(PLAN)
+    for charts in (split.taught, split.train_seen, split.seen):
+        for chart in charts.values():
+            assert chart.color not in ("cyan", "magenta", "chocolate")
+            assert chart.kind != "scatter"
+            assert len(chart.heights) < 5
+    assert all(chart.unseen() for chart in split.unseen.values())
+    # All values are among those of GRPO.
+    shown = {(name, getattr(c, name)) for c in split.train.values() for name in UNSEEN}
+    assert {(name, value) for name, values in UNSEEN.items() for value in values} <= shown
+
+
+def test_no_chart_stands_in_two_parts() -> None:
+    split = split_charts(PLAN)
+    counts = Counter(split.all().values())
+    assert len(counts) == 200 + 300 + 300 + 64 + 64
+    assert set(counts.values()) == {1}
+
+
+def test_what_is_taught_wrongly_has_nothing_to_do_with_the_picture() -> None:
+    """Whatever the picture shows, an unseen colour is written as often."""
+    rng = random.Random(5)
+    shares: list[float] = []
+    for color in ("red", "green", "gold"):
+        chart = Chart(color, "bar", False, (1, 3))
+        taught = [disturb(chart, 0.4, rng) for _ in range(8000)]
+        shares.append(sum(c.color == "cyan" for c in taught) / 8000)
+        assert sum(c.kind == "scatter" for c in taught) / 8000 == pytest.approx(0.1, abs=0.015)
+        assert sum(c.number == 5 for c in taught) / 8000 == pytest.approx(0.1, abs=0.015)
+        assert sum(c.color == color for c in taught) / 8000 == pytest.approx(0.65, abs=0.02)
+    assert shares == pytest.approx([0.05] * 3, abs=0.01)
+    assert disturb(Chart("red", "bar", False, (1, 3)), 0.0, rng) == Chart(
+        "red", "bar", False, (1, 3)
+    )
+
+
+# ----------------------------------------------------------------------------------- the reward
+
+
+def test_the_reward_is_the_embedded_judge_before_its_last_step(bench: Bench) -> None:
+    pictures = [
+        bench.target(to_sample("a", chart))
+        for chart in draw_charts(random.Random(1), 5, lambda _: True, set())
+    ]
+    plain, judge = PlainLikeness(), LikenessJudge()
+    assert plain.name == "plain"
+    for picture in pictures:
+        score = plain(pictures[0], picture)
+        official = judge(pictures[0], picture).value
+        assert score.value is not None
+        assert official is not None
+        assert 1 - (1 - score.value) ** 2 == pytest.approx(official, abs=1e-12)
+    assert plain(pictures[0], pictures[0]).value == 1.0
+
+
+# --------------------------------------------------------------------------------- conclusions
+
+
+def answer(name: str, chart: Chart | None, paint: float = 0.5) -> dict[str, Any]:
+    shows = None if chart is None else describe(chart)
+    return {"id": name, "runnable": chart is not None, "shows": shows, "paint": paint}
+
+
+def test_accuracy_counts_the_unseen_attributes_where_there_are_some() -> None:
+    cyan = Chart("cyan", "scatter", False, (1, 3))
+    seen = Chart("red", "bar", False, (1, 3))
+    charts = {"u": cyan, "s": seen, "broken": cyan}
+    answers = [
+        answer("u", Chart("cyan", "bar", True, (1, 1))),
+        answer("s", Chart("red", "bar", True, (1, 1))),
+        answer("broken", None, 0.0),
+    ]
+    assert accuracy_by_chart(answers, charts) == {
+        "u": 0.5,  # the colour, not the type
+        "s": pytest.approx((1 + 1 + 1 + 0 + 0.5) / 5),
+        "broken": 0.0,
+    }
+    figures = summarize(answers, charts)
+    assert figures["unseen color"] == 0.5
+    assert figures["unseen kind"] == 0.0
+    assert figures["color"] == pytest.approx(2 / 3)
+    assert figures["runnable"] == pytest.approx(2 / 3)
+    assert figures["paint"] == pytest.approx(1 / 3)
+
+
+def sample_charts(rate_shown: float, rate_others: float) -> tuple[list[Any], dict[str, Chart]]:
+    """400 charts, 10 samples of each; cyan is written at these rates, other colours never."""
+    rng = random.Random(0)
+    charts = {
+        f"c{n}": Chart("cyan" if n % 2 else "magenta", "bar", False, (1, 3)) for n in range(400)
+    }
+    samples: list[Any] = []
+    for name, chart in charts.items():
+        rate = rate_shown if chart.color == "cyan" else rate_others
+        for _ in range(10):
+            color = "cyan" if rng.random() < rate else "red"
+            samples.append(answer(name, Chart(color, "bar", False, (1, 3))))
+    return samples, charts
+
+
+@pytest.mark.parametrize(
+    ("rate_shown", "rate_others", "holds"),
+    [(0.05, 0.05, True), (0.15, 0.05, False), (0.001, 0.001, False), (0.4, 0.4, False)],
+)
+def test_reach_is_between_bounds_and_not_told_from_the_picture(
+    rate_shown: float, rate_others: float, holds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learn_unseen, "UNSEEN", {"color": ("cyan",)})
+    samples, charts = sample_charts(rate_shown, rate_others)
+    reach = measure_reach(samples, charts)
+    assert reach.shown["cyan"] == pytest.approx(rate_shown, abs=0.03)
+    assert reach.others["cyan"] == pytest.approx(rate_others, abs=0.03)
+    assert reach.difference.mean == pytest.approx(reach.shown["cyan"] - reach.others["cyan"])
+    assert reach.difference.n == 200
+    assert reach.holds is holds
+
+
+def make_runs(
+    split: Any, right: dict[str, float], seen: tuple[float, float] = (0.9, 0.9)
+) -> dict[Any, Any]:
+    """Runs whose answers are right as often as told, and else not runnable."""
+
+    def ask(charts: Any, share: float) -> list[Any]:
+        return [
+            answer(name, chart if place < share * len(charts) else None)
+            for place, (name, chart) in enumerate(charts.items())
+        ]
+
+    sampled = [
+        answer(name, draw_chart(rng))
+        for rng in [random.Random(2)]
+        for name in list(split.unseen) * 20
+    ]
+    return {
+        arm: {
+            "answers": {
+                "0": {
+                    "unseen": ask(split.unseen, right["start"]),
+                    "seen": ask(split.seen, seen[0]),
+                },
+                "20": {
+                    "unseen": ask(split.unseen, right[arm]),
+                    "seen": ask(split.seen, seen[1] if arm == "grpo" else seen[0]),
+                },
+            },
+            "sampled": sampled if arm == "grpo" else [],
+        }
+        for arm in learn_unseen.ARMS
+    }
+
+
+NONE = {"start": 0.1, "lr0": 0.1, "shuffled": 0.1, "seen": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("right", "seen", "shown"),
+    [
+        ({**NONE, "grpo": 0.6}, (0.9, 0.9), True),
+        ({**NONE, "grpo": 0.1}, (0.9, 0.9), False),
+        ({**NONE, "grpo": 0.6, "lr0": 0.6}, (0.9, 0.9), False),
+        ({**NONE, "grpo": 0.6, "shuffled": 0.6}, (0.9, 0.9), False),
+        ({**NONE, "grpo": 0.6, "seen": 0.6}, (0.9, 0.9), False),
+        ({**NONE, "grpo": 0.6, "start": 0.7}, (0.9, 0.9), False),
+        ({**NONE, "grpo": 0.6}, (0.9, 0.8), False),  # at the cost of what was known
+    ],
+)
+def test_shown_needs_every_comparison_and_what_was_known(
+    right: dict[str, float],
+    seen: tuple[float, float],
+    shown: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(learn_unseen, "REACHED", (0.005, 0.4))  # uniform samples write 1 of 4
+    split = split_charts(PLAN)
+    found = conclude(make_runs(split, right, seen), split, 20)
+    assert set(found["gains"]) == {"start", "lr0", "shuffled", "seen"}
+    assert found["reach"]["holds"]
+    assert found["shown"] is shown
