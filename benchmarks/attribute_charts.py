@@ -11,7 +11,7 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from rrvf.types import Elements
 
@@ -98,19 +98,35 @@ class Chart:
         return f"{HEAD}{values}{MIDDLE}{self.kind}{end}{COLOR}{self.color}{TAIL}"
 
 
-def draw_chart(rng: random.Random) -> Chart:
-    """A chart, each attribute with equal chances and apart from the others."""
-    heights = [rng.choice(HEIGHTS) for _ in range(rng.choice(NUMBERS))]
-    return Chart(rng.choice(COLORS), rng.choice(KINDS), rng.random() < 0.5, tuple(heights))
+def draw_chart(rng: random.Random, unseen_share: float | None = None) -> Chart:
+    """A chart, each attribute drawn apart from the others.
+
+    Args:
+        rng: Of the draw.
+        unseen_share: The chance of colour, type and length to be unseen; ``None`` gives each of
+            all values the same chance.
+    """
+
+    def choose(name: Attribute, values: Sequence[Any]) -> Any:
+        if unseen_share is None:
+            return rng.choice(values)
+        is_unseen = rng.random() < unseen_share
+        return rng.choice([value for value in values if (value in UNSEEN[name]) == is_unseen])
+
+    heights = tuple(rng.choice(HEIGHTS) for _ in range(choose("number", NUMBERS)))
+    return Chart(choose("color", COLORS), choose("kind", KINDS), rng.random() < 0.5, heights)
 
 
 def draw_charts(
-    rng: random.Random, number: int, accept: Callable[[Chart], bool], taken: set[Chart]
+    number: int,
+    draw: Callable[[], Chart],
+    accept: Callable[[Chart], bool],
+    taken: set[Chart],
 ) -> list[Chart]:
     """Different charts that ``accept`` takes; they are added to those that are ``taken``."""
     charts: list[Chart] = []
     while len(charts) < number:
-        chart = draw_chart(rng)
+        chart = draw()
         if accept(chart) and chart not in taken:
             taken.add(chart)
             charts.append(chart)

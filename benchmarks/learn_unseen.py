@@ -65,6 +65,7 @@ from benchmarks.attribute_charts import (
     compare,
     describe,
     disturb,
+    draw_chart,
     draw_charts,
     list_tokens,
     parse,
@@ -120,7 +121,8 @@ class Plan(Training):
     n_held_out: int = 256
     n_reach: int = 8
     faithful_steps: int = 600
-    disturbed: float = 0.4
+    disturbed: float = 0.5
+    unseen_share: float = 0.6
     sft_steps: int = 800
     steps: int = 100
     batch: int = 256
@@ -159,8 +161,10 @@ def split_charts(plan: Plan) -> Split:
     """The same for all seeds."""
     rng, taken = random.Random("charts"), set[Chart]()
 
-    def draw(name: str, number: int, accept: Callable[[Chart], bool]) -> Charts:
-        charts = draw_charts(rng, number, accept, taken)
+    def draw(
+        name: str, number: int, accept: Callable[[Chart], bool], share: float | None = None
+    ) -> Charts:
+        charts = draw_charts(number, lambda: draw_chart(rng, share), accept, taken)
         return {f"{name}-{place}": chart for place, chart in enumerate(charts)}
 
     return Split(
@@ -168,7 +172,7 @@ def split_charts(plan: Plan) -> Split:
         unseen=draw("unseen", plan.n_held_out, lambda chart: bool(chart.unseen())),
         taught=draw("taught", plan.n_taught, lambda chart: not chart.unseen()),
         train_seen=draw("train-seen", plan.n_train, lambda chart: not chart.unseen()),
-        train=draw("train", plan.n_train, lambda chart: True),
+        train=draw("train", plan.n_train, lambda chart: True, plan.unseen_share),
     )
 
 

@@ -56,7 +56,8 @@ def bench() -> Iterator[Bench]:
 
 
 def test_a_chart_is_read_back_from_its_script_and_its_words() -> None:
-    for chart in draw_charts(random.Random(3), 300, lambda _: True, set()):
+    rng = random.Random(3)
+    for chart in draw_charts(300, lambda: draw_chart(rng), lambda _: True, set()):
         assert read_chart(chart.code()) == chart
         assert parse(describe(chart)) == chart
 
@@ -122,6 +123,17 @@ def test_no_picture_that_is_taught_shows_an_unseen_value() -> None:
     assert {(name, value) for name, values in UNSEEN.items() for value in values} <= shown
 
 
+def test_unseen_values_are_drawn_as_often_as_told() -> None:
+    rng = random.Random(4)
+    charts = [draw_chart(rng, 0.6) for _ in range(6000)]
+    for name in ("color", "kind", "number"):
+        share = sum(name in chart.unseen() for chart in charts) / 6000
+        assert share == pytest.approx(0.6, abs=0.03)
+    evenly = [draw_chart(rng) for _ in range(6000)]
+    assert sum("color" in c.unseen() for c in evenly) / 6000 == pytest.approx(3 / 8, abs=0.03)
+    assert sum("kind" in c.unseen() for c in evenly) / 6000 == pytest.approx(1 / 4, abs=0.03)
+
+
 def test_no_chart_stands_in_two_parts() -> None:
     split = split_charts(PLAN)
     counts = Counter(split.all().values())
@@ -150,10 +162,8 @@ def test_what_is_taught_wrongly_has_nothing_to_do_with_the_picture() -> None:
 
 
 def test_the_reward_is_the_embedded_judge_before_its_last_step(bench: Bench) -> None:
-    pictures = [
-        bench.target(to_sample("a", chart))
-        for chart in draw_charts(random.Random(1), 5, lambda _: True, set())
-    ]
+    rng = random.Random(1)
+    pictures = [bench.target(to_sample("a", draw_chart(rng))) for _ in range(5)]
     plain, judge = PlainLikeness(), LikenessJudge()
     assert plain.name == "plain"
     for picture in pictures:
