@@ -38,7 +38,17 @@ Lesson = tuple[Tokens, list[int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """Model, SFT and GRPO; what a benchmark fixes before its runs."""
+    """Model, SFT and GRPO; what a benchmark fixes before its runs.
+
+    Attributes:
+        width, layers, vision_width, vision_layers: Of the model.
+        sft_steps, sft_batch, sft_rate: Of SFT.
+        steps, batch, group: Of GRPO; a batch counts answers.
+        rate, warmup: Learning rate, and the steps until it is reached.
+        beta: Weight of the divergence from the start.
+        temperature, max_tokens: Of sampling.
+        every: Steps between two looks at what is held out.
+    """
 
     width: int = 128
     layers: int = 2
@@ -51,6 +61,7 @@ class Training:
     batch: int = 64
     group: int = 8
     rate: float = 2e-4
+    beta: float = 0.0
     warmup: int = 5
     temperature: float = 0.7
     max_tokens: int = 24
@@ -311,6 +322,7 @@ def _grpo_arguments(plan: Training, arm: Arm, out: Path, processor: Any) -> Any:
         max_completion_length=plan.max_tokens,
         max_steps=plan.steps,
         learning_rate=arm.rate,
+        beta=plan.beta,
         lr_scheduler_type="constant_with_warmup",
         warmup_steps=plan.warmup,
         weight_decay=0.0,
