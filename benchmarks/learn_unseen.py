@@ -4,24 +4,26 @@
 and ``judge``). A (seed, arm) that is done is not run again. It prints the page that it writes to
 ``DIR/README.md``, beside ``learn_unseen.json``, ``curves`` and ``examples`` (SVG and PNG).
 
-The protocol. Pilots use the seed 99; nothing here changes once a run of another seed has begun.
+The protocol; a draft as long as pilots, with the seed 99, look for its settings. Nothing here
+changes once a run of another seed has begun.
 
 * **Charts** (``attribute_charts.py``). 84 x 84 pixels; colour of eight, type of four, two to five
   values in three steps, standing or lying. **Unseen values**: three colours, one type, the longest
   series. Held out: 256 charts with seen values only, 256 with an unseen value at least. GRPO has
-  2,048 others of all values, SFT 1,024 others of seen values. No chart stands in two parts.
+  2,048 others of all values, where each of colour, type and length is unseen with a chance of 0.6;
+  SFT 1,024 others of seen values. No chart stands in two parts.
 * **Model.** A Qwen2.5-VL of 1.2 million random parameters. What scripts have in common is a token
   for each stretch; so is each type and colour. Values are single bytes.
 * **SFT** shows pictures of seen values only. 600 batches of 32 with faithful answers, then 200 in
-  which each of colour, type, length and direction is replaced, with a chance of 0.4, by a value
+  which each of colour, type, length and direction is replaced, with a chance of 0.5, by a value
   drawn from all values, whatever the picture shows. This is how tokens of unseen values can be
   written at all; it tells nothing of what they look like. There is no blank picture.
 * **Reach**, before GRPO: 8 samples for each of the 256 unseen charts, at the temperature of
   training. Each unseen value is written in 0.5 to 20 % of samples, for charts that show it and for
   the others, and no more often for those: the 95 % interval of the difference, paired by chart and
   taken over all unseen values together, includes 0.
-* **GRPO.** The project's own trainer, rollouts and rewarder; one turn; batches of 16 charts with 16
-  answers each. The reward is the mean of ``likeness`` before its last step, less 0.2 for an answer
+* **GRPO.** The project's own trainer, rollouts and rewarder; one turn; 100 batches of 16 charts with
+  16 answers each, and a tenth of the divergence from the start. The reward is the mean of ``likeness`` before its last step, less 0.2 for an answer
   that does not run. It sees pictures only: the rendering and the chart.
 * **Controls**, from the same start: learning rate 0; the rewards of a batch in a random order; and
   GRPO on 2,048 charts of seen values only.
@@ -127,7 +129,8 @@ class Plan(Training):
     steps: int = 100
     batch: int = 256
     group: int = 16
-    rate: float = 3e-4
+    rate: float = 1e-4
+    beta: float = 0.1
     temperature: float = 1.0
     every: int = 20
 
@@ -262,7 +265,7 @@ def train_arm(
     import torch
 
     answers: dict[int, dict[Part, list[Answer]]] = {}
-    sampled: list[Answer] = []
+    sampled: dict[int, list[Answer]] = {}
     held_out = {"seen": split.seen, "unseen": split.unseen}
 
     def answer(
@@ -272,10 +275,13 @@ def train_arm(
         return [to_answer(episode, world.bench) for episode in episodes]
 
     def ask(step: int, trainer: Any, rollouts: Rollouts) -> None:
-        if step == 0 and arm == "grpo":
-            ids = list(split.unseen) * plan.n_reach
+        if arm == "grpo":
+            ids = list(split.unseen) * (plan.n_reach if step == 0 else 1)
             with torch.random.fork_rng(devices=[]):  # the controls have the same random numbers
-                sampled.extend(answer(trainer, rollouts, ids, greedy=False))
+                sampled[step] = answer(trainer, rollouts, ids, greedy=False)
+            reach = measure_reach(sampled[step], split.unseen)
+            gain = format_lift(asdict(reach.difference))
+            say(f"seed {seed} {arm} step {step}, unseen values where shown, points: {gain}")
         answers[step] = {
             part: answer(trainer, rollouts, list(charts), greedy=True)
             for part, charts in held_out.items()
@@ -392,7 +398,7 @@ def conclude(runs: Mapping[Arm, Mapping[str, Any]], split: Split, step: int) -> 
     end = values("grpo", step, "unseen")
     gains = {name: lift(end, reference) for name, reference in references.items()}
     kept = lift(values("grpo", step, "seen"), values("grpo", 0, "seen"))
-    reach = measure_reach(runs["grpo"]["sampled"], split.unseen)
+    reach = measure_reach(runs["grpo"]["sampled"]["0"], split.unseen)
     assert kept is not None
     is_shown = all(gain is not None and gain.is_shown for gain in gains.values())
     return {

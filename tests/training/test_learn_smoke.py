@@ -74,7 +74,11 @@ def test_the_machinery_runs_and_nothing_moves_without_a_learning_rate(tmp_path: 
         assert [len(run["answers"]["4"][part]) for part in ("seen", "unseen")] == [40, 40]
         assert run["answers"]["0"] == runs["lr0"]["answers"]["0"]
     assert runs["lr0"]["answers"]["4"] == runs["lr0"]["answers"]["0"]
-    assert len(runs["grpo"]["sampled"]) == 40
+    assert {s: len(entries) for s, entries in runs["grpo"]["sampled"].items()} == {
+        "0": 40,
+        "2": 40,
+        "4": 40,
+    }
     # The first batch is the same with and without a rate; what is sampled after it is not.
     curves = [[point["reward"] for point in runs[arm]["training"]] for arm in ("grpo", "lr0")]
     assert curves[0][0] == curves[1][0]

@@ -265,7 +265,7 @@ def make_runs(
                     "seen": ask(split.seen, seen[1] if arm == "grpo" else seen[0]),
                 },
             },
-            "sampled": sampled if arm == "grpo" else [],
+            "sampled": {"0": sampled} if arm == "grpo" else {},
         }
         for arm in learn_unseen.ARMS
     }
