@@ -22,9 +22,10 @@ changes once a run of another seed has begun.
   training. Each unseen value is written in 0.5 to 20 % of samples, for charts that show it and for
   the others, and no more often for those: the 95 % interval of the difference, paired by chart and
   taken over all unseen values together, includes 0.
-* **GRPO.** The project's own trainer, rollouts and rewarder; one turn; 100 batches of 16 charts with
-  16 answers each, and a tenth of the divergence from the start. The reward is the mean of ``likeness`` before its last step, less 0.2 for an answer
-  that does not run. It sees pictures only: the rendering and the chart.
+* **GRPO.** The project's own trainer, rollouts and rewarder; one turn; 100 batches of 16 charts
+  with 16 answers each; the divergence from the start has a weight of 0.1. The reward is the mean of
+  ``likeness`` before its last step, less 0.2 for an answer that does not run. It sees pictures
+  only: the rendering and the chart.
 * **Controls**, from the same start: learning rate 0; the rewards of a batch in a random order; and
   GRPO on 2,048 charts of seen values only.
 * **Measured** on greedy answers to the held-out charts: of charts with unseen values the share of
