@@ -29,6 +29,7 @@ PLAN = {
     "steps": 4,
     "every": 2,
     "warmup": 1,
+    "rate": 1e-3,
 }
 
 
