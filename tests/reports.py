@@ -237,6 +237,13 @@ class Seen:
 
 Open = Callable[..., Seen]
 
+RENDER_ALL = """
+const sheet = new CSSStyleSheet();
+sheet.replaceSync(".card { content-visibility: visible !important; }");
+document.adoptedStyleSheets = [sheet];
+"""
+"""A card that the browser skips has no inner text, and when it does so is up to the browser."""
+
 
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Open]:
@@ -246,6 +253,7 @@ def open_page(browser: Any) -> Iterator[Open]:
     def open_it(path: Path, fragment: str = "", **options: Any) -> Seen:
         context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
         contexts.append(context)
+        context.add_init_script(RENDER_ALL)
         seen = Seen(context.new_page())
         opened.append(seen)
         seen.page.set_default_timeout(15_000)
