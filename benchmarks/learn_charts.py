@@ -40,12 +40,10 @@ are drawn through the PDF that ChartMimic's scorer saves, these charts straight 
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import re
 import sys
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -395,30 +393,17 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    parser.add_argument("--plan", type=json.loads, default={}, help="changes, as JSON; for pilots")
-    options = parser.parse_args()
+    options = learning.read_options(__doc__, SEEDS, ARMS)
     plan = Plan(**options.plan)
     require_plan(options.out, plan)
-
-    import torch
-
-    torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", category=FutureWarning)  # of TRL's use of transformers
     split = charts(plan)
     with open_bench(ChartPictures(), judge=LikenessJudge()) as bench:
         world = make_world(plan, bench)
-        for seed in options.seeds:
-            folder = options.out / f"seed-{seed}"
-            start_of(plan, seed, folder / "start", world, split.train)
-            for arm in options.arms:
-                if not (folder / f"{arm}.json").is_file():
-                    write(folder / f"{arm}.json", train_arm(plan, arm, seed, folder, world, split))
+        learning.run_missing(
+            options,
+            lambda seed, folder: start_of(plan, seed, folder, world, split.train),
+            lambda arm, seed, folder: train_arm(plan, arm, seed, folder, world, split),
+        )
     results = report(plan, options.out, options.seeds)
     if results is not None:
         write(options.out / "learn_charts.json", results)

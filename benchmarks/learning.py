@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import random
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -422,6 +424,45 @@ def lift(
     draws = np.random.default_rng(0).integers(0, len(common), (n_draws, len(common)))
     low, high = np.quantile(differences[draws].mean(axis=1), (0.025, 0.975))
     return Lift(len(common), float(differences.mean()), float(low), float(high))
+
+
+# ------------------------------------------------------------------------------------ command
+
+
+def read_options(description: str, seeds: Sequence[int], arms: Sequence[str]) -> argparse.Namespace:
+    """The command line of a learning benchmark: ``out``, ``seeds``, ``arms``, ``plan``."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(seeds))
+    parser.add_argument("--arms", nargs="+", choices=arms, default=list(arms))
+    parser.add_argument("--plan", type=json.loads, default={}, help="changes, as JSON; for pilots")
+    return parser.parse_args()
+
+
+def run_missing(
+    options: argparse.Namespace,
+    prepare_start: Callable[[int, Path], None],
+    train_arm: Callable[[Any, int, Path], object],
+) -> None:
+    """Every (seed, arm) that has no file yet.
+
+    Args:
+        options: Of :func:`read_options`.
+        prepare_start: Makes the start of a seed in a folder.
+        train_arm: Runs an arm of a seed in the seed's folder; its result is written as JSON.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", category=FutureWarning)  # of TRL's use of transformers
+    for seed in options.seeds:
+        folder = options.out / f"seed-{seed}"
+        prepare_start(seed, folder / "start")
+        for arm in options.arms:
+            if not (folder / f"{arm}.json").is_file():
+                write(folder / f"{arm}.json", train_arm(arm, seed, folder))
 
 
 # -------------------------------------------------------------------------------------- files

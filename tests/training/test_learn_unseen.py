@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks import learn_unseen
+from benchmarks import unseen_measures
 from benchmarks.attribute_charts import (
     COLORS,
     KINDS,
@@ -28,13 +28,12 @@ from benchmarks.attribute_charts import (
     read_answer,
     read_chart,
 )
-from benchmarks.learn_unseen import (
-    PlainLikeness,
-    Plan,
+from benchmarks.learn_unseen import PlainLikeness, Plan, split_charts
+from benchmarks.unseen_measures import (
+    ARMS,
     accuracy_by_chart,
     conclude,
     measure_reach,
-    split_charts,
     summarize,
     to_sample,
 )
@@ -227,7 +226,7 @@ def sample_charts(rate_shown: float, rate_others: float) -> tuple[list[Any], dic
 def test_reach_is_between_bounds_and_not_told_from_the_picture(
     rate_shown: float, rate_others: float, holds: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(learn_unseen, "UNSEEN", {"color": ("cyan",)})
+    monkeypatch.setattr(unseen_measures, "UNSEEN", {"color": ("cyan",)})
     samples, charts = sample_charts(rate_shown, rate_others)
     reach = measure_reach(samples, charts)
     assert reach.shown["cyan"] == pytest.approx(rate_shown, abs=0.03)
@@ -267,7 +266,7 @@ def make_runs(
             },
             "sampled": {"0": sampled} if arm == "grpo" else {},
         }
-        for arm in learn_unseen.ARMS
+        for arm in ARMS
     }
 
 
@@ -292,7 +291,7 @@ def test_shown_needs_every_comparison_and_what_was_known(
     shown: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(learn_unseen, "REACHED", (0.005, 0.4))  # uniform samples write 1 of 4
+    monkeypatch.setattr(unseen_measures, "REACHED", (0.005, 0.4))  # uniform samples write 1 of 4
     split = split_charts(PLAN)
     found = conclude(make_runs(split, right, seen), split, 20)
     assert set(found["gains"]) == {"start", "lr0", "shuffled", "seen"}
