@@ -64,6 +64,8 @@ HEAD = (
 MIDDLE = "]\nx=range(len(y))\nplt."
 COLOR = ',color="'
 TAIL = '")\n'
+SYSTEM = "system\nYou are a helpful assistant."
+"""What Qwen's template of a chat begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,21 +135,22 @@ def draw_charts(
     return charts
 
 
-def disturb(chart: Chart, share: float, rng: random.Random) -> Chart:
-    """The chart with each attribute replaced, with the chance ``share``, by any of all values.
+def disturb(chart: Chart, shares: Mapping[Attribute, float], rng: random.Random) -> Chart:
+    """The chart with attributes replaced by unseen values, whatever the picture shows.
 
-    The new value is drawn from all values, the true one too, whatever the picture shows.
+    Args:
+        chart: As its picture shows it.
+        shares: The chance of colour, type and length to be replaced.
+        rng: Of the draw.
     """
-    other = draw_chart(rng)
-    if rng.random() < share:
-        chart = replace(chart, color=other.color)
-    if rng.random() < share:
-        chart = replace(chart, kind=other.kind)
-    if rng.random() < share:
-        chart = replace(chart, turned=other.turned)
-    if rng.random() < share:
-        heights = (*chart.heights, *(rng.choice(HEIGHTS) for _ in NUMBERS))
-        chart = replace(chart, heights=heights[: other.number])
+    if rng.random() < shares["color"]:
+        chart = replace(chart, color=str(rng.choice(UNSEEN["color"])))
+    if rng.random() < shares["kind"]:
+        chart = replace(chart, kind=cast("Kind", rng.choice(UNSEEN["kind"])))
+    if rng.random() < shares["number"]:
+        number = int(rng.choice(UNSEEN["number"]))
+        heights = (*chart.heights, *(rng.choice(HEIGHTS) for _ in range(number)))
+        chart = replace(chart, heights=heights[:number])
     return chart
 
 
@@ -226,4 +229,4 @@ _KINDS_BY_FUNCTION: Mapping[str, Kind] = {
 def list_tokens() -> Sequence[str]:
     """A token for each stretch that scripts share, for each type, colour and way to end a name."""
     ends = sorted({end for pair in _ENDS.values() for end in pair})
-    return ["```python\n" + HEAD, MIDDLE, *KINDS, *ends, COLOR, *COLORS, TAIL + "```"]
+    return [SYSTEM, "```python\n" + HEAD, MIDDLE, *KINDS, *ends, COLOR, *COLORS, TAIL + "```"]

@@ -56,6 +56,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import learning
 from benchmarks.attribute_charts import (
     PAINTS,
+    Attribute,
     Chart,
     describe,
     disturb,
@@ -67,6 +68,7 @@ from benchmarks.attribute_charts import (
 from benchmarks.learning import (
     PROMPT,
     Lesson,
+    Scale,
     Training,
     format_figures,
     make_prompt,
@@ -114,16 +116,28 @@ class Plan(Training):
     n_held_out: int = 256
     n_reach: int = 8
     faithful_steps: int = 600
-    disturbed: float = 0.5
-    unseen_share: float = 0.6
-    sft_steps: int = 800
+    disturbed_color: float = 0.4
+    disturbed_kind: float = 0.15
+    disturbed_number: float = 0.15
+    unseen_share: float = 0.7
+    sft_steps: int = 900
     steps: int = 100
     batch: int = 256
     group: int = 16
-    rate: float = 1e-4
-    beta: float = 0.1
+    rate: float = 5e-4
+    scale: Scale = "batch"
+    beta: float = 0.2
     temperature: float = 1.0
     every: int = 20
+
+    @property
+    def disturbed(self) -> dict[Attribute, float]:
+        """The chance of an attribute to be replaced, once SFT is past its faithful steps."""
+        return {
+            "color": self.disturbed_color,
+            "kind": self.disturbed_kind,
+            "number": self.disturbed_number,
+        }
 
 
 # ------------------------------------------------------------------------------------- charts
@@ -192,9 +206,10 @@ def start_of(plan: Plan, seed: int, folder: Path, world: World, taught: Charts) 
         steps = itertools.count()
 
         def draw_lessons() -> list[Lesson]:
-            share = plan.disturbed if next(steps) >= plan.faithful_steps else 0.0
             batch = rng.sample(exercises, plan.sft_batch)
-            charts = [disturb(chart, share, rng) for _, chart in batch]
+            charts = [chart for _, chart in batch]
+            if next(steps) >= plan.faithful_steps:
+                charts = [disturb(chart, plan.disturbed, rng) for chart in charts]
             replies = [make_reply(processor, make_reply_text(chart)) for chart in charts]
             return [(prompt, reply) for (prompt, _), reply in zip(batch, replies, strict=True)]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ WHITE = (255, 255, 255)
 CURVE = ("reward", "runnable", "paint_of_runnable", "entropy", "frac_reward_zero_std")
 
 Rgb = tuple[int, int, int]
+Scale = Literal["group", "batch"]
 Lesson = tuple[Tokens, list[int]]
 """A prompt and the tokens of the reply that is taught."""
 
@@ -47,6 +48,7 @@ class Training:
         sft_steps, sft_batch, sft_rate: Of SFT.
         steps, batch, group: Of GRPO; a batch counts answers.
         rate, warmup: Learning rate, and the steps until it is reached.
+        scale: What rewards are divided by: the deviation of their group or of the batch.
         beta: Weight of the divergence from the start.
         temperature, max_tokens: Of sampling.
         every: Steps between two looks at what is held out.
@@ -63,6 +65,7 @@ class Training:
     batch: int = 64
     group: int = 8
     rate: float = 2e-4
+    scale: Scale = "group"
     beta: float = 0.0
     warmup: int = 5
     temperature: float = 0.7
@@ -324,6 +327,7 @@ def _grpo_arguments(plan: Training, arm: Arm, out: Path, processor: Any) -> Any:
         max_completion_length=plan.max_tokens,
         max_steps=plan.steps,
         learning_rate=arm.rate,
+        scale_rewards=plan.scale,
         beta=plan.beta,
         lr_scheduler_type="constant_with_warmup",
         warmup_steps=plan.warmup,

@@ -18,6 +18,7 @@ from benchmarks.attribute_charts import (
     COLORS,
     KINDS,
     UNSEEN,
+    Attribute,
     Chart,
     compare,
     describe,
@@ -141,20 +142,22 @@ def test_no_chart_stands_in_two_parts() -> None:
 
 
 def test_what_is_taught_wrongly_has_nothing_to_do_with_the_picture() -> None:
-    """Whatever the picture shows, an unseen colour is written as often."""
+    """Whatever the picture shows, an unseen value is written as often, and nothing else is."""
     rng = random.Random(5)
-    shares: list[float] = []
+    shares: dict[Attribute, float] = {"color": 0.3, "kind": 0.2, "number": 0.1}
     for color in ("red", "green", "gold"):
-        chart = Chart(color, "bar", False, (1, 3))
-        taught = [disturb(chart, 0.4, rng) for _ in range(8000)]
-        shares.append(sum(c.color == "cyan" for c in taught) / 8000)
-        assert sum(c.kind == "scatter" for c in taught) / 8000 == pytest.approx(0.1, abs=0.015)
+        chart = Chart(color, "bar", True, (1, 3))
+        taught = [disturb(chart, shares, rng) for _ in range(8000)]
+        for unseen in UNSEEN["color"]:
+            assert sum(c.color == unseen for c in taught) / 8000 == pytest.approx(0.1, abs=0.015)
+        assert sum(c.color == color for c in taught) / 8000 == pytest.approx(0.7, abs=0.02)
+        assert sum(c.kind == "scatter" for c in taught) / 8000 == pytest.approx(0.2, abs=0.02)
         assert sum(c.number == 5 for c in taught) / 8000 == pytest.approx(0.1, abs=0.015)
-        assert sum(c.color == color for c in taught) / 8000 == pytest.approx(0.65, abs=0.02)
-    assert shares == pytest.approx([0.05] * 3, abs=0.01)
-    assert disturb(Chart("red", "bar", False, (1, 3)), 0.0, rng) == Chart(
-        "red", "bar", False, (1, 3)
-    )
+        assert {c.kind for c in taught} == {"bar", "scatter"}
+        assert {c.heights[:2] for c in taught} == {(1, 3)}
+        assert all(c.turned for c in taught)
+    chart = Chart("red", "bar", False, (1, 3))
+    assert disturb(chart, dict.fromkeys(shares, 0.0), rng) == chart
 
 
 # ----------------------------------------------------------------------------------- the reward
