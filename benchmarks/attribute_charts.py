@@ -25,8 +25,8 @@ HEIGHTS = (1, 3, 5)
 ATTRIBUTES: tuple[Attribute, ...] = ("color", "kind", "number", "turned", "heights")
 
 UNSEEN: Mapping[Attribute, tuple[str | int, ...]] = {
-    "color": ("cyan", "magenta", "chocolate"),
-    "kind": ("scatter",),
+    "color": ("gold", "cyan", "magenta"),
+    "kind": ("fill_between",),
     "number": (5,),
 }
 """Values that nothing shows or names faithfully before GRPO."""
@@ -100,19 +100,19 @@ class Chart:
         return f"{HEAD}{values}{MIDDLE}{self.kind}{end}{COLOR}{self.color}{TAIL}"
 
 
-def draw_chart(rng: random.Random, unseen_share: float | None = None) -> Chart:
+def draw_chart(rng: random.Random, shares: Mapping[Attribute, float] | None = None) -> Chart:
     """A chart, each attribute drawn apart from the others.
 
     Args:
         rng: Of the draw.
-        unseen_share: The chance of colour, type and length to be unseen; ``None`` gives each of
-            all values the same chance.
+        shares: The chance of colour, type and length to be unseen; ``None`` gives each of all
+            values the same chance.
     """
 
     def choose(name: Attribute, values: Sequence[Any]) -> Any:
-        if unseen_share is None:
+        if shares is None:
             return rng.choice(values)
-        is_unseen = rng.random() < unseen_share
+        is_unseen = rng.random() < shares[name]
         return rng.choice([value for value in values if (value in UNSEEN[name]) == is_unseen])
 
     heights = tuple(rng.choice(HEIGHTS) for _ in range(choose("number", NUMBERS)))

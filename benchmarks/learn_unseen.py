@@ -45,7 +45,7 @@ import itertools
 import json
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,6 +69,7 @@ from benchmarks.learning import (
     PROMPT,
     Lesson,
     Scale,
+    Schedule,
     Training,
     format_figures,
     make_prompt,
@@ -112,21 +113,25 @@ class Plan(Training):
     """What is run; fixed before the runs that count."""
 
     n_taught: int = 1024
-    n_train: int = 2048
+    n_train: int = 1024
     n_held_out: int = 256
     n_reach: int = 8
     faithful_steps: int = 600
-    disturbed_color: float = 0.4
-    disturbed_kind: float = 0.15
-    disturbed_number: float = 0.15
-    unseen_share: float = 0.7
+    disturbed_color: float = 0.5
+    disturbed_kind: float = 0.2
+    disturbed_number: float = 0.12
+    plain_share: float = 0.25
+    shown_color: float = 0.7
+    shown_kind: float = 0.6
+    shown_number: float = 0.35
     sft_steps: int = 900
-    steps: int = 100
+    steps: int = 120
     batch: int = 256
     group: int = 16
     rate: float = 5e-4
     scale: Scale = "batch"
-    beta: float = 0.2
+    schedule: Schedule = "linear"
+    beta: float = 0.3
     temperature: float = 1.0
     every: int = 20
 
@@ -139,6 +144,11 @@ class Plan(Training):
             "number": self.disturbed_number,
         }
 
+    @property
+    def shown(self) -> dict[Attribute, float]:
+        """The chance of an attribute to be unseen in charts of GRPO that are not plain."""
+        return {"color": self.shown_color, "kind": self.shown_kind, "number": self.shown_number}
+
 
 # ------------------------------------------------------------------------------------- charts
 
@@ -148,18 +158,24 @@ def split_charts(plan: Plan) -> Split:
     rng, taken = random.Random("charts"), set[Chart]()
 
     def draw(
-        name: str, number: int, accept: Callable[[Chart], bool], share: float | None = None
+        name: str, number: int, has: bool, shares: Mapping[Attribute, float] | None = None
     ) -> Charts:
-        charts = draw_charts(number, lambda: draw_chart(rng, share), accept, taken)
+        charts = draw_charts(
+            number,
+            lambda: draw_chart(rng, shares),
+            lambda chart: bool(chart.unseen()) == has,
+            taken,
+        )
         return {f"{name}-{place}": chart for place, chart in enumerate(charts)}
 
-    return Split(
-        seen=draw("seen", plan.n_held_out, lambda chart: not chart.unseen()),
-        unseen=draw("unseen", plan.n_held_out, lambda chart: bool(chart.unseen())),
-        taught=draw("taught", plan.n_taught, lambda chart: not chart.unseen()),
-        train_seen=draw("train-seen", plan.n_train, lambda chart: not chart.unseen()),
-        train=draw("train", plan.n_train, lambda chart: True, plan.unseen_share),
-    )
+    seen = draw("seen", plan.n_held_out, has=False)
+    unseen = draw("unseen", plan.n_held_out, has=True)
+    taught = draw("taught", plan.n_taught, has=False)
+    train_seen = draw("train-seen", plan.n_train, has=False)
+    n_plain = round(plan.plain_share * plan.n_train)
+    train = dict(itertools.islice(train_seen.items(), n_plain))
+    train |= draw("train", plan.n_train - n_plain, has=True, shares=plan.shown)
+    return Split(taught, train, train_seen, seen, unseen)
 
 
 # ------------------------------------------------------------------------------------- reward

@@ -35,6 +35,7 @@ CURVE = ("reward", "runnable", "paint_of_runnable", "entropy", "frac_reward_zero
 
 Rgb = tuple[int, int, int]
 Scale = Literal["group", "batch"]
+Schedule = Literal["constant_with_warmup", "linear"]
 Lesson = tuple[Tokens, list[int]]
 """A prompt and the tokens of the reply that is taught."""
 
@@ -48,6 +49,7 @@ class Training:
         sft_steps, sft_batch, sft_rate: Of SFT.
         steps, batch, group: Of GRPO; a batch counts answers.
         rate, warmup: Learning rate, and the steps until it is reached.
+        schedule: Of the rate afterwards; ``linear`` ends at 0.
         scale: What rewards are divided by: the deviation of their group or of the batch.
         beta: Weight of the divergence from the start.
         temperature, max_tokens: Of sampling.
@@ -68,6 +70,7 @@ class Training:
     scale: Scale = "group"
     beta: float = 0.0
     warmup: int = 5
+    schedule: Schedule = "constant_with_warmup"
     temperature: float = 0.7
     max_tokens: int = 24
     every: int = 10
@@ -329,7 +332,7 @@ def _grpo_arguments(plan: Training, arm: Arm, out: Path, processor: Any) -> Any:
         learning_rate=arm.rate,
         scale_rewards=plan.scale,
         beta=plan.beta,
-        lr_scheduler_type="constant_with_warmup",
+        lr_scheduler_type=plan.schedule,
         warmup_steps=plan.warmup,
         weight_decay=0.0,
         temperature=plan.temperature,

@@ -30,11 +30,11 @@ MOST_LOST = 0.02
 
 @dataclass(frozen=True)
 class Split:
-    """Charts by id; none stands in two parts.
+    """Charts by id; none stands in two parts, but for those that two runs of GRPO share.
 
     Attributes:
         taught: SFT shows them; seen values only.
-        train: GRPO shows them; of all values.
+        train: GRPO shows them; some with seen values only, which are of ``train_seen``.
         train_seen: The control shows them; seen values only.
         seen, unseen: Held out; with seen values only, and with an unseen one at least.
     """
