@@ -25,8 +25,8 @@ HEIGHTS = (1, 3, 5)
 ATTRIBUTES: tuple[Attribute, ...] = ("color", "kind", "number", "turned", "heights")
 
 UNSEEN: Mapping[Attribute, tuple[str | int, ...]] = {
-    "color": ("gold", "cyan", "magenta"),
-    "kind": ("fill_between",),
+    "color": ("cyan", "magenta", "chocolate"),
+    "kind": ("scatter",),
     "number": (5,),
 }
 """Values that nothing shows or names faithfully before GRPO."""
