@@ -207,7 +207,7 @@ def test_what_a_benchmark_lacks_is_one_line(parts: Path, name: str) -> None:
     ("name", "told"),
     [
         ("NoName", "lacks name, concurrency"),
-        ("Text", "the judge's score is named 'text', as a scorer is"),
+        ("Text", "the judge's score has the name of a scorer, 'text'; rename the judge"),
         ("Gpt", "names its score 'gpt', which is another's"),
     ],
 )

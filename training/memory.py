@@ -455,9 +455,7 @@ With gradient checkpointing and all weights trained.
     }
 
 ## LoRA of rank 64, GiB a GPU
-{plan.tokens:,} tokens with {
-        plan.pictures
-    } pictures. With ZeRO-3, the weights for vLLM are
+{plan.tokens:,} tokens with {plan.pictures} pictures. With ZeRO-3, the weights for vLLM are
 gathered layer by layer. Without vLLM, set `ds3_gather_for_generation: false`. Otherwise each GPU
 holds the whole model while it generates: 62 GiB more for 32B, 137 GiB more for 72B.
 

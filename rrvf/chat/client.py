@@ -1,4 +1,4 @@
-"""The client itself: who may ask when, what is tried again, and when to stop."""
+"""The client: which question is sent when, what is retried, and when to stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What questions cost: an estimate before, a count after, and a limit between."""
+"""The cost of questions: an estimate before, a count after, and a limit in between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What went wrong with a request, and how far it reaches."""
+"""What went wrong with a request, and whether it affects other requests too."""
 
 from __future__ import annotations
 

@@ -44,10 +44,10 @@ class Job:
                 ("--teacher-base-url", options.teacher_base_url),
             ):
                 if value is not None:
-                    raise UserError(f"{flag} is of no use: {self.name} has no teacher")
+                    raise UserError(f"{flag} has no effect: {self.name} has no teacher")
         if policy.server == "openai" and options.checkpoint and options.base_url is None:
             raise UserError(
-                f"--checkpoint is of no use: {policy.model} is asked at OpenAI; name another "
+                f"--checkpoint has no effect: {policy.model} is asked at OpenAI; name another "
                 "server by --base-url"
             )
 
