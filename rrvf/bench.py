@@ -165,7 +165,7 @@ class Bench:
         return compute_metrics(self.benchmark.columns, results)
 
     def lacks(self) -> Sequence[str]:
-        """What this machine lacks that would move scores, a line each that names the mend."""
+        """What is missing here and would change scores: one line each, with the fix."""
         reasons = {
             scorer.reason: None
             for scorer in self.scorers.values()

@@ -1,4 +1,4 @@
-"""Samples and answers in, results out: each as it is finished; a run can go on later."""
+"""Score samples and answers: each result is written when it is finished, and a run can resume."""
 
 from __future__ import annotations
 

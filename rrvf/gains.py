@@ -1,8 +1,8 @@
-"""What the turns of an episode gained: a reward for progress, and calls that brought something.
+"""The gains of an episode's turns: a reward for progress, and calls that improve the drawing.
 
-A policy that earns a reward for any call that renders learns to draw an empty plot. Where
-``tool_must_gain`` is on, a call counts only if its rendering is likelier the target than an empty
-one, and than the draft before it.
+A policy that earns a reward for any call that renders learns to draw an empty plot. With
+``tool_must_gain``, a call counts only if its rendering is closer to the target than an empty
+picture, and closer than the previous draft.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Policies: where completions come from.
+"""Policies: the sources of completions.
 
-An endpoint (vLLM, OpenAI and their like), a checkpoint in this process (transformers, vLLM), or a
-file of what was answered before. A policy is shown messages and nothing else of a sample; its id
-only serves to find recorded answers.
+A policy is an endpoint (vLLM, OpenAI and similar servers), a checkpoint in this process
+(transformers, vLLM), or a file of recorded answers. It sees messages and nothing else of a sample;
+the sample's id only selects recorded answers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The tool that a model is offered, and how its code is read from a call of it.
+"""The tool that a model is offered, and how the code is read from a call.
 
 The form is that of the RRVF paper (arXiv 2507.20766, overview figure): between ``<tool_call>`` and
-``</tool_call>`` stands JSON with the tool's ``name`` and its ``arguments``, here the code alone.
+``</tool_call>`` there is JSON with the tool's ``name`` and its ``arguments``, here only the code.
 """
 
 from __future__ import annotations

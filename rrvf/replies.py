@@ -1,16 +1,15 @@
-"""What a model wrote: thoughts, tool calls, the answer, and the code in it.
+"""A model's reply: thoughts, tool calls, the answer, and the code in it.
 
-Whoever scores a reply reads :func:`extract_spoken`: thoughts are cut off, and where the reply names
-its answer by the tag, that is what counts. Then the benchmark's own rule finds the code.
-ChartMimic's scorer must see what the official one sees, quirks included (:func:`prepare_official`,
-whose rule is that of VLMEvalKit's ``dataset/chartmimic.py``), or the code the model meant
-(:func:`prepare_fixed`). Plot2Code has a rule of its own (:func:`all_python_blocks`), and so have
-pages (:func:`rrvf.page_replies.extract_html`). The loop reads calls, too
-(:func:`parse_reply`).
+Scoring reads a reply with :func:`extract_spoken`, which cuts off thoughts. If the reply has an
+answer tag, only the tag's content counts. Then the benchmark's own rule finds the code.
+ChartMimic's official scorer has its quirks (:func:`prepare_official`, the rule of VLMEvalKit's
+``dataset/chartmimic.py``); :func:`prepare_fixed` finds the code that the model meant. Plot2Code has
+its own rule (:func:`all_python_blocks`), and so have pages
+(:func:`rrvf.page_replies.extract_html`). The loop also reads calls (:func:`parse_reply`).
 
-A completion is whatever a model emitted: no function here raises on any string, and each takes time
-linear in its length. A lone surrogate in a completion stays in the code; it cannot be written to a
-file as UTF-8, which makes the code one that does not run.
+A completion can be any text: no function here raises on any string, and each takes time linear in
+its length. A lone surrogate in a completion stays in the code. It cannot be written to a file as
+UTF-8, so that code does not run.
 """
 
 from __future__ import annotations

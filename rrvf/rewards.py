@@ -1,20 +1,19 @@
-"""The reward of an episode: the scores that evaluation gives it, weighted and added up.
+"""The reward of an episode: the scores of evaluation, weighted and added up.
 
 ``reward = w_v R_vision + w_f R_format + w_t R_tool``, the form of RRVF (arXiv 2507.20766). The
 paper does not publish weights or formulas. The defaults are those of DeepEyes, the framework it
-builds on: 0.8 for what the answer is worth, 0.2 for format (0 or -1), 1.2 for a successful tool
-call, given only where the answer is worth more than 0.5. Another reproduction names 0.2, 0.8, 1.0.
+builds on: 0.8 for the quality of the answer, 0.2 for the format (0 or -1), and 1.2 for a successful
+tool call, given only if the quality is above 0.5. Another reproduction names 0.2, 0.8, 1.0.
 
 * ``R_vision`` in [0, 1] is a weighted mean of scores of the final answer, by default a judge's.
-* ``R_format`` in [-1, 0] takes points off for a structure that is not the protocol's and for a
-  final code that does not run.
+* ``R_format`` in [-1, 0] is reduced if the format is wrong or the final code does not run.
 * ``R_tool`` in [0, 1] counts tool calls whose code rendered, up to a cap, behind a gate.
 
-Further terms may be added: functions of (result, trajectory), where the result tells what every
-turn was worth.
+More terms can be added as functions of (result, trajectory); the result has the scores of every
+turn.
 
-A score that could not be measured, through a fault of ours, makes the reward ``None``: the episode
-then takes no part in its group.
+If a score could not be measured through our fault, the reward is ``None``, and the episode is
+excluded from its group.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ class RewardSettings:
         numbers += [] if self.tool_gate is None else [self.tool_gate]
         if not all(map(math.isfinite, numbers)):
             raise UserError(
-                "a weight or gate of the reward is no finite number; give one, as in 0.5"
+                "a weight or gate of the reward is not a finite number; give one, as in 0.5"
             )
         if self.tool_cap < 1:
             raise UserError(f"the cap of tool calls must be at least 1, not {self.tool_cap}")
@@ -120,7 +119,7 @@ def read_mix(text: str) -> dict[str, float]:
         try:
             mix[name.strip()] = float(weight) if weight else 1.0
         except ValueError as error:
-            raise UserError(f"{part!r} is no score with its weight, as in text=0.5") from error
+            raise UserError(f"{part!r} is not a score with a weight, as in text=0.5") from error
     return mix
 
 

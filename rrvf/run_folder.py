@@ -1,10 +1,10 @@
-"""A run on disk: ``results.jsonl`` grows line by line, and an interrupted run goes on from there.
+"""A run on disk: ``results.jsonl`` grows line by line, and an interrupted run resumes from it.
 
-A line is written in one piece when its sample is finished. What a kill may leave behind is half a
-line at the end, which is dropped on the next start. A line counts as done unless the failure was
-ours. One that was made from another answer or reference (``key``) is another run's, and the folder
-is refused; only where nothing was answered, an answer is scored now. While there is work to do, no
-``summary.json`` of an earlier start is there to be mistaken for that of this one.
+A line is written at once when its sample is finished. A kill may leave half a line at the end,
+which the next start drops. A line counts as done unless the failure was ours. If a line was made
+from another answer or reference (``key``), it belongs to another run, and the folder is refused;
+only a sample that had no answer may get one now. While there is work to do, the ``summary.json`` of
+an earlier start is removed, so that it is not taken for the current one.
 """
 
 from __future__ import annotations
@@ -189,9 +189,8 @@ class RunFolder:
         ]
         if ids:
             raise DataError(
-                f"{self.path}: holds results of other answers; name another --out (of "
-                f"{len(ids)} samples the answer or the reference is another now, such as "
-                f"{ids[0]})"
+                f"{self.path}: holds results of other answers; name another --out (the answer or "
+                f"the reference of {len(ids)} samples has changed, such as {ids[0]})"
             )
 
 
@@ -232,7 +231,7 @@ def require_apart(out: Path, data: str | Path | None, predictions: Path | None =
             relation = "is" if out_path == data_path else "lies inside"
             raise UserError(
                 f"--out {out} {relation} {option} {path}, where the files of the run would be "
-                "taken for more of it; name another --out"
+                "read as part of it; name another --out"
             )
         if option == "--data" and data_path.is_relative_to(out_path):
             raise UserError(f"--data {path} lies inside --out {out}; name another --out")

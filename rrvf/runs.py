@@ -1,4 +1,4 @@
-"""From a user's options to the items and the scoring of one benchmark."""
+"""Open what the user's options name: the items and the scoring of one benchmark."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Teachers: who looks at the target and at a rendering, and says what differs.
+"""Teachers: models that compare the target with a rendering and describe the differences.
 
-A teacher is given two pictures and nothing else. It is not asked about code that did not render:
-the error says what there is to say. Nor about a blank picture.
+A teacher gets two pictures and nothing else. It is not asked about code that did not render,
+because the error says enough, nor about a blank picture.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class ModelTeacher:
         )
         comments = _HEAD.sub("", answer.text.rpartition("</think>")[2]).strip()
         if not comments:
-            raise HarnessError("the teacher thought and said nothing")
+            raise HarnessError("the teacher wrote thoughts but no comments")
         return comments[:_MOST_CHARS]
 
 

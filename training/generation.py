@@ -1,4 +1,4 @@
-"""One turn of generation for many conversations, by whatever the trainer generates with."""
+"""One turn of generation for many conversations, with the trainer's generator."""
 
 from __future__ import annotations
 

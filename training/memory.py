@@ -1,8 +1,8 @@
-"""What fits where: memory of training and serving Qwen2.5-VL, computed from its sizes.
+"""What fits on which GPU: memory of training and serving Qwen2.5-VL, computed from its sizes.
 
-``python -m training.memory`` prints ``training/MEMORY.md``. Nothing here was measured; each figure
-follows from a formula that stands with its source at the function that computes it. 1 GiB is
-2**30 bytes. Runtime, communication and fragmentation are one flat allowance, :data:`OVERHEAD`.
+``python -m training.memory`` prints ``training/MEMORY.md``. Nothing here was measured. Each figure
+follows from a formula, whose source is given at its function. 1 GiB is 2**30 bytes. Runtime,
+communication and fragmentation are one flat allowance, :data:`OVERHEAD`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a training run can be told beside TRL's own arguments; each is a key of the YAML file."""
+"""The settings of a training run besides TRL's own arguments; each is a key of the YAML file."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class GrpoArguments(RunArguments):
     parts: int = option("Of a batch, of which one generates while the others render.", 1)
     redraws: int = option("Times that groups without spread are drawn again, as in DAPO.", 0)
     shared_first_turn: bool = option(
-        "Episodes of a group share their first turn, and learn to mend it.", False
+        "Episodes of a group share their first turn, and learn to correct it.", False
     )
     rollouts_every: int = option("Steps between batches whose episodes are kept for reading.", 20)
     patience: float = option("Seconds without progress before every rank's state is told.", 600.0)

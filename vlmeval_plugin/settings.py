@@ -1,4 +1,4 @@
-"""Our own flags, kept in environment variables: they reach every process VLMEvalKit starts."""
+"""Our own flags, stored in environment variables, which every process of VLMEvalKit inherits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FLAGS: Mapping[str, str] = {
     "judge-name": "Your name for the judge: the same one, whatever its address.",
     "max-turns": "Turns of an episode of the ...-Loop models (5).",
     "workers": "Executions at the same time (2).",
-    "score-mode": "official, or fixed: with the listed bugs of the official scorer mended.",
+    "score-mode": "official, or fixed: with the listed bugs of the official scorer fixed.",
     "plot2code-data": "Folder with Plot2Code, instead of the hub.",
     "websight-data": "Folder or file with pages, instead of the hub.",
     "design2code-data": "Folder or file with Design2Code, instead of the hub.",

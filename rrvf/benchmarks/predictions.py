@@ -1,9 +1,9 @@
-"""Predictions: what a model answered, as files hold it, matched with the samples it answered.
+"""Predictions: a model's answers in files, matched with their samples.
 
-Formats: JSON lines with ``id`` and ``prediction``; the files of VLMEvalKit (xlsx, tsv, csv, json,
-pkl: columns ``index`` and ``prediction``); each of them packed as ``.gz``; and a folder of
-``<id>.py`` or ``<id>.html``. Whatever is wrong with a file is told in one line that names the file
-and the place in it.
+Formats: JSON lines with ``id`` and ``prediction``; VLMEvalKit's files (xlsx, tsv, csv, json, pkl:
+columns ``index`` and ``prediction``); any of them compressed as ``.gz``; and a folder of
+``<id>.py`` or ``<id>.html``. A faulty file gives a one-line message with the file and the place in
+it.
 """
 
 from __future__ import annotations

@@ -514,8 +514,8 @@ class Chat:
             return HarnessError(line)
         return self._stop(
             SetupError(
-                f"{line}, {GIVE_UP_AFTER} questions in a row; see to the server and run the same "
-                "command again to go on from here"
+                f"{line}, {GIVE_UP_AFTER} questions in a row; check the server and run the same "
+                "command again to resume"
             )
         )
 
@@ -594,10 +594,12 @@ def _endpoint(settings: ChatSettings) -> Endpoint:
     key = os.environ.get(settings.key_variable, "").strip() or None
     if key is None and settings.endpoint_kind == "openai":
         raise SetupError(
-            f"OpenAI wants a key: set the environment variable {settings.key_variable}"
+            f"OpenAI needs a key: set the environment variable {settings.key_variable}"
         )
     if key is not None and not (key.isascii() and key.isprintable()):
-        raise SetupError(f"${settings.key_variable} holds signs that no key has; set it anew")
+        raise SetupError(
+            f"${settings.key_variable} contains characters that a key cannot have; set it again"
+        )
     url = settings.base_url or OPENAI_URL
     return Endpoint(url, settings.model, settings.key_variable, key)
 

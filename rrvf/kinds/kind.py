@@ -1,4 +1,4 @@
-"""What every kind of drawing offers, and the one value that drawing gives."""
+"""The interface of every kind of drawing, and the one type that drawing returns."""
 
 from __future__ import annotations
 
@@ -171,5 +171,5 @@ class Kind(ABC):
         return ()
 
     def lacks(self) -> Sequence[str]:
-        """What this machine lacks that would move scores, a line each that names the mend."""
+        """What is missing here and would change scores: one line each, with the fix."""
         return ()

@@ -1,7 +1,7 @@
-"""The host's side of the chart renderer: starts the server, sends scripts, reads what they drew.
+"""The host's side of the chart renderer: start the server, send scripts, read the drawings.
 
-One :class:`ChartRenderer` is one server process; it may be used from many threads at once. What
-comes back from a script's process is parsed as data and checked, never executed or unpickled.
+One :class:`ChartRenderer` is one server process; it may be used from many threads at once. Output
+of a script's process is parsed as data and checked, never executed or unpickled.
 """
 
 from __future__ import annotations
@@ -299,7 +299,7 @@ class ChartRenderer:
             return fail(NOT_RUN, "code_error", f"longer than {MAX_CODE} characters")
         header, answer = self._require_server().ask(request, self._workers, self.limits)
         if header.get("crowded") and answer is not None and NO_THREAD in answer:
-            raise HarnessError("other programs of this user have used up its threads")
+            raise HarnessError("other programs of this user use all threads that it may have")
         if answer is not None and header.get("ended_by") is None:
             try:
                 return parse(header, answer)
@@ -317,7 +317,7 @@ class ChartRenderer:
             raise HarnessError("a process could not be confined")
         status, error = cause_of_death(header, self.limits)
         if status == "code_error" and header["ended_by"] is None and not self._empty_script_runs():
-            raise HarnessError(f"{error}; so does an empty script")
+            raise HarnessError(f"{error}; an empty script fails too")
         return status, error
 
     def _empty_script_runs(self) -> bool:
@@ -503,16 +503,14 @@ def check_level(level: str, choice: str) -> None:
     if choice == level or (choice == "auto" and level in ("namespaces", "landlock")):
         return
     if level == "none":
-        problem = (
-            "no confinement" if choice == "auto" else f"confinement {choice!r} is not to be had"
-        )
+        problem = "no confinement" if choice == "auto" else f"no confinement {choice!r}"
         raise SetupError(
-            f"{problem} on this machine; it needs Linux 5.13 or later with Landlock, "
+            f"{problem} is available on this machine; it needs Linux 5.13 or later with Landlock, "
             "see `rrvf doctor`"
         )
     raise SetupError(
-        f"only confinement {level!r} is to be had on this machine, which does not keep a "
-        f"stranger's code from reading your files; accept it with --confinement {level}"
+        f"this machine offers only confinement {level!r}, which lets untrusted code read your "
+        f"files; accept it with --confinement {level}"
     )
 
 

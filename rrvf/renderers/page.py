@@ -1,7 +1,8 @@
-"""The page renderer: HTML in, a full-page picture and the texts on it out, several at a time.
+"""The page renderer: from HTML to a full-page picture and its texts, several pages at a time.
 
-One :class:`PageRenderer` keeps one browser a worker; it may be used from many threads at once. A
-browser that hangs, crashes or grows too large is replaced, and the page that did it says so.
+One :class:`PageRenderer` keeps one browser per worker; it may be used from many threads at once. A
+browser that hangs, crashes or grows too large is replaced, and the page that caused it reports
+this.
 """
 
 from __future__ import annotations
@@ -161,7 +162,7 @@ class PageRenderer:
         if not confinement.suffices() and self._level not in ("seccomp", "rlimits"):
             raise SetupError(
                 "this machine allows the browser neither its own sandbox nor Landlock; to run "
-                "pages all the same, say --confinement rlimits"
+                "pages anyway, add --confinement rlimits"
             )
         environment = {
             "browser": f"{self._path.name} {process.browser.version}",

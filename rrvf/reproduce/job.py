@@ -1,4 +1,4 @@
-"""A recipe with what it was told: where things are, and the options of each step."""
+"""A recipe with the user's options: where things are, and the options of each step."""
 
 from __future__ import annotations
 

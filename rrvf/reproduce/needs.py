@@ -1,4 +1,4 @@
-"""What a row needs of this machine, looked at before anything is fetched, started or paid."""
+"""What a row needs on this machine; checked before anything is downloaded, started or paid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a row needs and is estimated to cost, before anything is started."""
+"""What a row needs and its estimated cost, before anything is started."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The steps of a row, each of which finds what an earlier start left of it.
+"""The steps of a row; each resumes from what an earlier start left.
 
-The policy plays first and nobody judges meanwhile; then its server ends, and the same answers are
-judged. So the GPUs are free while the judge is paid, and a judge that refuses a key costs nothing.
+The policy plays first, without a judge. Then its server stops, and the same answers are judged. So
+the GPUs are free while the judge works, and a judge that refuses a key costs nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Judges: who looks at two pictures and says how alike they are.
+"""Judges: they compare two pictures and score how similar they are.
 
-A judge is called with the reference first and the rendering second. Its score is called ``gpt``
-where a model of the user's choice judges, and by its own name where it is an embedded one, which
-never fills the GPT column.
+A judge is called with the reference first and the rendering second. The score of a model that the
+user chose is called ``gpt``. An embedded judge has its own name and never fills the GPT column.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What all scorers have in common: how one is found, called, and kept from harming the others.
+"""What all scorers have in common: lookup, calls, and isolation from each other's failures.
 
 A scorer is a pure function ``(target, rendering, *rules) -> Score`` of two renderings of one kind:
-drawings of charts (whose rules are a mode), figures, pages. Both have the status ``ok``.
+drawings of charts (whose rule is a mode), figures, or pages. Both have the status ``ok``.
 """
 
 from __future__ import annotations

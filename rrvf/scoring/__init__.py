@@ -1,4 +1,4 @@
-"""What scoring says and records: keys, judged pictures, remarks, failures of ours."""
+"""What scoring reports and records: keys, judged pictures, remarks, our own failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client of ``rrvf serve``, for trainers of every kind; it draws nothing itself.
+"""A client of ``rrvf serve``, for any trainer; it draws nothing itself.
 
 ::
 
@@ -8,8 +8,8 @@
             play.step(ask_model(play.messages))
         print(play.outcome["reward"]["total"])
 
-Whatever is lost on the way is sent again: a connection that broke, an answer that says to come
-again, an episode of a service that was started anew in the meantime.
+The client repeats whatever is lost: after a broken connection, after a response that asks to retry,
+and, for a service that was restarted meanwhile, the whole episode.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
-"""The ``results`` folder of the project: runs kept for good, and the page that lists them.
+"""The ``results`` folder of the project: kept runs, and the page that lists them.
 
 ::
 
     python -m rrvf.tables.records results    # writes results/README.md anew
 
-``rrvf submit`` enters a run. A kept run lies in ``results/<benchmark>/<policy>/<name>/``:
+``rrvf submit`` enters a run. A kept run is in ``results/<benchmark>/<policy>/<name>/``:
 
-* ``config.json``: who answered, how the run was made, and what came out when it was scored again;
+* ``config.json``: the policy, how the run was made, and the result of scoring it again;
 * ``summary.json``: as the run wrote it, with figures, protocol and environment;
-* ``results.jsonl``: scores, status and tags of each sample; no code, no answer, no picture;
-* ``official.jsonl``, where there is one: the official scorer's F1 of the same answers, a line a
-  sample; what made it stands in ``config.json`` under ``official``.
+* ``results.jsonl``: scores, status and tags of each sample; no code, answers or pictures;
+* ``official.jsonl``, if present: the official scorer's F1 of the same answers, one line per sample;
+  ``config.json`` describes its origin under ``official``.
 
-It is a run folder: ``rrvf tables --runs`` takes it.
+It is a run folder: ``rrvf tables --runs`` accepts it.
 """
 
 from __future__ import annotations

@@ -328,7 +328,7 @@ def test_a_run_is_not_gone_on_with_under_another_judge(tmp_path: Path) -> None:
         card = tmp_path / "run_card.json"
         for judge in ({"name": "pixel", "judge": "pixel", "width": 384}, None):
             card.write_text(json.dumps({"scoring": {"judge": judge}}))
-            with pytest.raises(UserError, match="would go on with likeness 1"):
+            with pytest.raises(UserError, match="would resume with likeness 1"):
                 check_judge(tmp_path, world)
         card.write_text(json.dumps({"scoring": world.bench.protocol()}))
         check_judge(tmp_path, world)

@@ -1,4 +1,4 @@
-"""What crosses OpenEnv's wire: an action, what is observed, and where an episode stands."""
+"""The messages of OpenEnv: an action, an observation, and the state of an episode."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""An environment behind OpenEnv's protocol: one session a connection, one bench for all of them.
+"""An environment behind OpenEnv's protocol: one session per connection, one bench for all.
 
-The routes are OpenEnv's own. In front of them stand the guard, the limits and the end that loses
-nothing of :mod:`rrvf.serving`.
+The routes are OpenEnv's own. The guard, the limits and the loss-free shutdown of
+:mod:`rrvf.serving` stand in front of them.
 """
 
 from __future__ import annotations

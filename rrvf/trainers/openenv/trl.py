@@ -1,9 +1,9 @@
 """Environments for TRL's ``GRPOTrainer(environment_factory=...)``, each a client of a service.
 
 The service is ``rrvf serve BENCHMARK --interface openenv --native-tools``. TRL calls the tool while
-it generates; each call is drawn there, and shown as the loop shows it. The reward is that of the
-whole conversation that TRL kept, played once more from its beginning: what was drawn before is
-remembered, so that nothing is drawn twice. Nothing here imports TRL.
+it generates; the service draws each call and shows it as the loop does. The reward is that of the
+whole conversation that TRL kept, played again from its beginning. Earlier drawings are cached, so
+nothing is drawn twice. This module does not import TRL.
 """
 
 from __future__ import annotations
