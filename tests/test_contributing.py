@@ -190,7 +190,7 @@ LACKS = {
     "Strings": "must load rrvf.types.Sample, not str",
     "Same": "more than one sample named 'a'",
     "Paths": "describe_data: TypeError",
-    "function": "is no subclass",
+    "function": "is not a subclass",
     "Gone": "cannot be imported",
 }
 OPTIONS = ("--data", "sketches", "--predictions", "answers.jsonl", "--out")

@@ -203,7 +203,7 @@ def test_data_and_world_that_do_not_fit_are_refused() -> None:
 
     with pytest.raises(UserError, match="no data: name a source"):
         open_data(DataArguments())
-    with pytest.raises(UserError, match="is no data of chartmimic"):
+    with pytest.raises(UserError, match="is not data of chartmimic"):
         open_data(DataArguments(data="synthetic:charts?n=4", held_out_data="synthetic:pages?n=4"))
     with (
         pytest.raises(UserError, match="max_rollout_tokens"),
