@@ -50,15 +50,16 @@ class RewardSettings:
 
     Attributes:
         vision: Score -> its weight in R_vision; weights need not add up to 1. ``gpt`` is the
-            judge's.
-        vision_weight, format_weight, tool_weight: Of the three parts.
-        structure_penalty: Taken off R_format where the structure is not the protocol's.
-        running_penalty: Taken off R_format where there is no final code that runs.
-        tool_gate: R_tool is 0 unless R_vision is larger; ``None`` for no gate.
+            judge's score.
+        vision_weight, format_weight, tool_weight: Weights of the three parts.
+        structure_penalty: Taken off R_format if the format is wrong.
+        running_penalty: Taken off R_format if no final code runs.
+        tool_gate: R_tool is 0 unless R_vision is larger than this; ``None`` for no gate.
         tool_cap: Successful calls that earn the whole of R_tool.
-        tool_must_gain: A call is successful only if its rendering is likelier the target than an
-            empty one and than the draft before it, see :mod:`rrvf.gains`; else if it rendered.
-        progress_weight: Of how much likelier the target the answer is than the first draft, see
+        tool_must_gain: A call is successful only if its rendering is closer to the target than an
+            empty picture and the previous draft, see :mod:`rrvf.gains`. Without it, every call that
+            renders is successful.
+        progress_weight: Weight of the gain in likeness from the first draft to the answer, see
             :func:`rrvf.gains.measure_progress`.
         terms: Further terms with their weights: ``my.module:function``, see :data:`Term`.
     """
@@ -108,10 +109,10 @@ def _to_plain(value: object) -> object:
 
 
 def read_mix(text: str) -> dict[str, float]:
-    """Scores and weights as written in a configuration: ``gpt``, or ``text=1, layout=0.5``.
+    """Scores and weights from a configuration: ``gpt``, or ``text=1, layout=0.5``.
 
     Raises:
-        UserError: It cannot be read.
+        UserError: The text cannot be read.
     """
     mix: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -124,7 +125,7 @@ def read_mix(text: str) -> dict[str, float]:
 
 
 def read_rewards(options: RewardOptions) -> RewardSettings:
-    """The settings that options spell out.
+    """The settings in the options.
 
     Raises:
         UserError: They cannot be read.
@@ -142,9 +143,10 @@ class Reward:
     """The reward of one episode and its parts.
 
     Attributes:
-        total: The weighted sum; ``None`` where a part could not be measured.
+        total: The weighted sum; ``None`` if a part could not be measured.
         vision, format, tool: The parts, before their weights.
-        reason: Why there is none.
+        reason: Why there is no reward.
+        terms: The further terms, before their weights.
     """
 
     total: float | None
@@ -165,7 +167,7 @@ class Reward:
 
 
 Term = Callable[[SampleResult, Trajectory], float | None]
-"""A term of one's own; ``result.episode.by_turn`` holds the scores of every turn."""
+"""A user's own term; ``result.episode.by_turn`` holds the scores of every turn."""
 
 
 def reward_of(
@@ -303,10 +305,10 @@ class Rewarded:
 
 @dataclass(frozen=True)
 class Rewarder:
-    """Scores episodes as evaluation does, and rewards them.
+    """Scores episodes as evaluation does, and computes their rewards.
 
     Attributes:
-        bench: How answers are scored; the same as ``rrvf eval`` uses.
+        bench: Scores answers; the same bench as in ``rrvf eval``.
         settings: Weights and gates.
 
     Raises:
@@ -316,7 +318,7 @@ class Rewarder:
     bench: Bench
     settings: RewardSettings = field(default_factory=RewardSettings)
     moved: RewardSettings | None = field(default=None, repr=False)
-    """Where settings stood behind a language; to go with the next release."""
+    """The old third argument; removed in the next release."""
 
     def __post_init__(self) -> None:
         if isinstance(self.settings, str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -339,7 +341,7 @@ class Rewarder:
                 f"{known_names}; name some of these, or have the others measured: a judge, "
                 "or setting: with_reference"
             )
-        _ = self.terms  # one that cannot be found is told before anything is played
+        _ = self.terms  # a missing one is reported before anything is played
 
     @functools.cached_property
     def terms(self) -> Mapping[str, Term]:
@@ -347,7 +349,7 @@ class Rewarder:
         return {name: find_object(name, "reward term") for name in self.settings.terms}
 
     def __call__(self, sample: Sample, trajectory: Trajectory) -> Rewarded:
-        """Score and reward one episode; a failure of ours is told in the reward, never raised.
+        """Score and reward one episode; the reward reports our failures, which are never raised.
 
         May be called from many threads at once.
         """
@@ -392,7 +394,7 @@ class Rewarder:
         return measure_progress(trajectory, self.bench.target(sample), final)
 
     def _add_turns(self, sample: Sample, trajectory: Trajectory, outcome: Outcome) -> Outcome:
-        """With what every turn was worth, where somebody looks at that."""
+        """Add the scores of every turn, if a term uses them."""
         if not self.terms:
             return outcome
         turns = score_turns(self.bench, sample, trajectory, outcome.result)

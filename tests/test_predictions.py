@@ -311,7 +311,7 @@ def test_a_pickle_runs_nothing(tmp_path: Path) -> None:
         (b"", "not a pickled table"),
         (b"PK\x03\x04", "not a pickled table"),
         (pickle.dumps({"a": "x"})[:-2], "not a pickled table"),
-        (pickle.dumps(3), "holds a int, no table"),
+        (pickle.dumps(3), "holds a int, not a table"),
         (pickle.dumps(["x"]), "row 1 is not a dictionary"),
         (pickle.dumps({}), "no predictions in it"),
         (pickle.dumps([{"index": 1, "answer": "x"}]), 'no "prediction" in it'),

@@ -59,24 +59,26 @@ IGNORED = -100
 
 @dataclass
 class SftArguments:
-    """What is learnt from: one of conversations, a recorded run, or the data's own code."""
+    """The training data: conversations, a recorded run, or the data's own code."""
 
     conversations: str | None = option(
         "JSONL or parquet file with conversations, or folder of parquet files.", None
     )
-    held_out_conversations: str | None = option("The same, for the loss on held-out ones.", None)
+    held_out_conversations: str | None = option(
+        "The same for the loss on held-out conversations.", None
+    )
     recorded: str | None = option("Folder of rrvf eval on the data: its good episodes.", None)
-    score: str | None = option("Which score makes an episode a good one, as in text.", None)
-    at_least: float = option("The score, 0 to 1, from which on it does.", 0.8)
+    score: str | None = option("Score that selects good episodes, as in text.", None)
+    at_least: float = option("Lowest such score of a good episode, 0 to 1.", 0.8)
     answer: Literal["tags", "block"] = option(
         "Reference code in the protocol's <answer>, or as a plain block to the plain prompt.",
         "tags",
     )
     max_turns: int = option(
-        "As in GRPO: the prompt tells how often the tool may be called.", LoopOptions.max_turns
+        "As in GRPO: the prompt says how often the tool may be called.", LoopOptions.max_turns
     )
     max_pixels: int = as_in_evaluation(LoopOptions, "max_pixels")
-    workers: int = option("Drawings at a time, where targets have to be drawn.", RunOptions.workers)
+    workers: int = option("Drawings at a time, if targets must be drawn.", RunOptions.workers)
     chart_python: str | None = as_in_evaluation(RunOptions, "chart_python")
     browser: str | None = as_in_evaluation(RunOptions, "browser")
     confinement: str | None = option("Level of confinement.", None)
@@ -88,8 +90,8 @@ class Example:
 
     Attributes:
         ids: Token ids.
-        labels: The same where the model wrote them, else ``IGNORED``.
-        messages: Where its pictures are, as PNG, until they are needed.
+        labels: The same for tokens of the model, otherwise ``IGNORED``.
+        messages: The messages, which hold the pictures as PNG until they are needed.
     """
 
     ids: list[int]
@@ -98,15 +100,15 @@ class Example:
 
 
 def as_example(chat: ChatTokens, conversation: Conversation, max_pixels: int) -> Example:
-    """A conversation as tokens, put together as a rollout is.
+    """A conversation as tokens, built like a rollout.
 
     Args:
         chat: The model's tokens.
-        conversation: Begins with what the model is told, ends with a reply.
+        conversation: It begins with a prompt and ends with a reply of the model.
         max_pixels: Larger pictures are scaled down to it.
 
     Raises:
-        DataError: It does not begin or end so, or has no picture.
+        DataError: It begins or ends otherwise, or has no picture.
     """
     messages = tuple(_scale_pictures(message, max_pixels) for message in conversation.messages)
     turns = [index for index, message in enumerate(messages) if message.role == "assistant"]

@@ -57,31 +57,31 @@ _LONGEST_PAUSE = 30.0
 _LIST_ATTEMPTS = 3
 _LIST_SECONDS = 10.0
 _NEXT_SECOND = 1.1
-"""Seconds after which a server that tells the time tells another one."""
+"""Seconds after which a server that reports the time reports a new one."""
 
 _NOT_IMPLEMENTED = 501
 
 _PRUNE_EVERY = 10_000
-"""Answers that are kept between two looks at how many there are."""
+"""Stored answers between two counts of the folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatSettings:
-    """Whom to ask, and how patiently.
+    """The server and model to ask, with limits.
 
     Attributes:
-        model: Its name at the server.
-        base_url: Of an OpenAI-compatible server, usually ending in ``/v1``; ``None`` is OpenAI.
-        key_variable: The environment variable that holds the key; the only place it is read from.
-        concurrency: Requests under way at a time.
-        attempts: For one question.
-        timeout_seconds: For one attempt.
-        deadline_seconds: For one question with all its attempts and pauses.
-        max_cost: USD; no question is asked that may go over it.
-        prices: Model -> USD per million tokens, input and output; goes before the built-in table.
-        name: By which its kept answers go instead of by address and server: the user's word that
-            whoever is asked under this name is the same.
-        since: Unix time; answers that were kept before are asked for again.
+        model: The model's name at the server.
+        base_url: An OpenAI-compatible server, usually ending in ``/v1``; ``None`` is OpenAI.
+        key_variable: The environment variable that holds the key, its only source.
+        concurrency: Requests at a time.
+        attempts: Limit of attempts for one question.
+        timeout_seconds: Limit for one attempt.
+        deadline_seconds: Limit for one question with all its attempts and pauses.
+        max_cost: USD; no question is asked that may exceed it.
+        prices: Model -> USD per million tokens, input and output; overrides the built-in table.
+        name: Cached answers belong to this name instead of address and server. The user guarantees
+            that it always means the same model.
+        since: Unix time; questions whose cached answers are older are asked again.
     """
 
     model: str
@@ -106,13 +106,13 @@ class ChatSettings:
         try:
             normalize_address(self.base_url or OPENAI_URL)
         except ValueError as error:
-            raise UserError(f"no base URL ({error}); give http://HOST:PORT/v1") from None
+            raise UserError(f"not a base URL ({error}); give http://HOST:PORT/v1") from None
         if self.name is not None and not self.name.strip():
             raise UserError(f"{self.model} has an empty name; give one, or leave it out")
 
     @property
     def endpoint_kind(self) -> Literal["openai", "compatible"]:
-        """Whose server it is, as the protocol of a run says it."""
+        """The kind of server, for the protocol of a run."""
         openai = urlsplit(OPENAI_URL).hostname
         return (
             "openai" if urlsplit(self.base_url or OPENAI_URL).hostname == openai else "compatible"
