@@ -182,7 +182,7 @@ def draw(sheet: Mapping[str, Any]) -> str:
 
 def main() -> None:
     """Write the picture."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Draw the architecture.")
     parser.add_argument("--source", type=Path, default=FOLDER / "architecture.toml")
     parser.add_argument("--out", type=Path, default=FOLDER / "architecture.svg")
     arguments = parser.parse_args()
