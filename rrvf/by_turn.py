@@ -124,7 +124,7 @@ def _drop_unmeasured(table: Mapping[str, float | None]) -> dict[str, float]:
 def score_turns(
     bench: Bench, sample: Sample, trajectory: Trajectory, final: SampleResult
 ) -> tuple[TurnScores, ...]:
-    """What each code of an episode is worth, by all scorers but a judge that is paid.
+    """The scores of each code of an episode, by all scorers except a paid judge.
 
     Args:
         bench: Where its answer was scored; code that comes again is not drawn again.

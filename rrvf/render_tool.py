@@ -25,7 +25,7 @@ class RenderTool:
     """The tool that renders code and compares it with the target.
 
     Attributes:
-        name: As the policy is told.
+        name: The tool's name for the policy.
         argument: That holds the code.
         language: Of the code.
         names: Further names that are understood.
@@ -39,7 +39,7 @@ class RenderTool:
     arguments: tuple[str, ...] = ("code",)
 
     def schema(self) -> dict[str, Any]:
-        """What an endpoint is told of it, for native calls."""
+        """The tool's schema for an endpoint, for native calls."""
         text = "Renders code and compares the rendering with the picture to reproduce."
         code = {"type": "string", "description": f"The complete {self.language} code."}
         parameters = {

@@ -42,7 +42,7 @@ SETTINGS = "run.json"
 RUN_FILES = (RESULTS, SUMMARY, SETTINGS, "trajectories.jsonl")
 PICTURES = "renderings"
 ANSWERS = "answers"
-"""Folder of what a policy behind a server said in this run."""
+"""Folder with the answers of a policy behind a server in this run."""
 
 TOLD = "told."
 """Begins the names of what the run was told beside what moves scores: where its samples are."""

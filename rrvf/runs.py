@@ -110,7 +110,7 @@ def open_run(name: str, options: RunOptions) -> Generator[OpenRun]:
 
     Args:
         name: Of the benchmark, or ``my.module:MyBenchmark``.
-        options: What the run was told.
+        options: The options of the run.
 
     Raises:
         UserError: An unknown benchmark, or data and predictions that cannot be used.

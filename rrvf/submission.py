@@ -188,7 +188,7 @@ def check_figures(run: Path) -> None:
     """Refuse a table that does not follow from the lines of its run.
 
     Raises:
-        DataError: A figure is another than the mean of its scores.
+        DataError: A figure differs from the mean of its scores.
     """
     [measured] = read_runs([run])
     summary = mapping(measured.run.summary)

@@ -61,7 +61,7 @@ class Teacher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What the policy is told about a rendering."""
+    """The text that the policy reads about a rendering."""
 
     text: str
     teacher: TeacherPart
@@ -69,9 +69,9 @@ class Feedback:
 
 
 def get_feedback(teacher: Teacher, target: bytes, rendering: bytes) -> Feedback:
-    """Have a rendering commented on.
+    """Ask the teacher to comment on a rendering.
 
-    Where the teacher fails, the episode goes on without its comments, and says so.
+    If the teacher fails, the episode continues without comments, and the text says so.
     """
     with boundary("looking at a rendering"):
         blank = is_blank(rendering)

@@ -95,7 +95,7 @@ def sampling(*, vllm: bool, stop: Sequence[str], banned_tokens: Sequence[int]) -
 def generate(
     trainer: Any, chat: ChatTokens, prompts: Sequence[Tokens], stop: Sequence[str]
 ) -> list[Generated]:
-    """Let the model go on with every conversation.
+    """Let the model continue every conversation.
 
     Every rank must call this equally often; with vLLM also with equally many conversations.
     """

@@ -102,7 +102,7 @@ def train_in(
     run: GrpoArguments,
     arguments: Any,
 ) -> None:
-    """Train in a world that stands; goes on from the last whole checkpoint.
+    """Train in an open world; resume from the last complete checkpoint.
 
     Raises:
         UserError: As :func:`train`.
@@ -374,7 +374,7 @@ def _find_start(out: Path, resume: bool) -> float:
 
 
 def check_judge(out: Path, world: World) -> None:
-    """Refuse to go on with a run whose rewards another judge has given.
+    """Refuse to resume a run that was rewarded by another judge.
 
     Raises:
         UserError: Its card names another one; says which.

@@ -39,12 +39,12 @@ class Activity:
 
 
 class Watchdog:
-    """Keeps the time of phases, and tells about ranks that are stuck.
+    """Measures the time of phases and reports ranks that hang.
 
     Args:
         folder: Shared by all ranks; a file a rank is written there.
         rank: This one.
-        patience: Seconds in one phase before it is told; again after each further stretch of it.
+        patience: Seconds in one phase before a report, and between further reports.
         take_peak: Bytes of the GPU's memory that were taken at most since the last call.
     """
 

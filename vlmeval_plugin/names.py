@@ -105,7 +105,7 @@ def find_own_benchmarks(arguments: HostArguments) -> list[str]:
 
 
 def refuse_unknown(arguments: HostArguments) -> None:
-    """Refuse a name that means one of ours and is none.
+    """Refuse a name that looks like one of ours but is unknown.
 
     Raises:
         UserError: Names the nearest ones.

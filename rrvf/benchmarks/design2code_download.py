@@ -69,7 +69,7 @@ def find_hub_folder(name: str) -> HubFolder | None:
 def fetch(hub: HubFolder) -> Path:
     """Bring the pages into the cache, unless they are there already.
 
-    Interrupted, it goes on where it stopped. ``HF_ENDPOINT`` names a mirror.
+    An interrupted download resumes. ``HF_ENDPOINT`` names a mirror.
 
     Returns:
         A folder as the authors have it.

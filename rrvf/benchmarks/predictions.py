@@ -101,7 +101,7 @@ def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, s
 
 
 class LostAnswer(str):
-    """Stands in place of an answer that could not be had; says why.
+    """Takes the place of a lost answer and says why it was lost.
 
     Only :func:`load_predictions` makes one. A model that writes the same words has answered.
     """

@@ -126,24 +126,24 @@ class _ParameterRefused(Exception):  # noqa: N818 - no error: the question is as
 class Chat:
     """A model behind an OpenAI-compatible server; every method may be called from any thread.
 
-    Answers are kept in ``folder``, one file each. An answer that is on its way when the process is
-    killed is paid and lost; any other is not asked for again, except an empty one, and the oldest
-    of more than :data:`rrvf.chat.cache.MOST_ANSWERS`. It is filed under question and
-    :class:`rrvf.chat.Identity`: under another address, or of a server that says otherwise of its
-    model, the same question is asked anew.
+    Answers are cached in ``folder``, one file each. An answer in transit when the process is killed
+    is paid for and lost. Every other answer is asked for only once, except empty ones and the
+    oldest beyond :data:`rrvf.chat.cache.MOST_ANSWERS`. The key is the question and
+    :class:`rrvf.chat.Identity`: at another address, or at a server that describes its model
+    differently, the same question is asked again.
 
-    A parameter that the server does not take (:data:`rrvf.chat.faults.REFUSABLE`) is not sent
-    again, or by its new name: :meth:`refused`. An answer is filed under what was sent.
+    A parameter that the server does not accept (:data:`rrvf.chat.faults.REFUSABLE`) is not sent
+    again, or is sent by its new name: :meth:`refused`. The key of an answer is what was sent.
 
     Args:
-        settings: Whom to ask.
-        folder: Where answers are kept; ``None`` keeps none. A judge and a teacher look at what
-            they are shown: their answers may serve several runs, from ``chat`` in the cache. A
-            policy's answers are what a run measures: they belong into that run's own folder.
-        sleep: Waits so many seconds between two attempts.
+        settings: The server and model to ask.
+        folder: The folder of cached answers; ``None`` for no cache. Answers of judges and teachers
+            may serve several runs, from ``chat`` in the cache. A policy's answers are what a run
+            measures, so they belong in that run's own folder.
+        sleep: Waits this many seconds between two attempts.
 
     Raises:
-        SetupError: No ``openai`` package, no key for OpenAI, or no price to hold ``max_cost`` by.
+        SetupError: There is no ``openai`` package, no key for OpenAI, or no price for ``max_cost``.
     """
 
     def __init__(
@@ -250,7 +250,7 @@ class Chat:
         return {part: values for part, values in parts if values}
 
     def address(self) -> Identity:
-        """Who answers, as far as the settings say it: nobody is asked."""
+        """The identity of the model as far as the settings give it; no server is asked."""
         address = self._endpoint.scrub(normalize_address(self._endpoint.url))
         return Identity(self.settings.name, address)
 

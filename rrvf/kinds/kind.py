@@ -55,7 +55,7 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RendererOptions:
-    """What a renderer can be told; each kind takes what concerns it.
+    """The options of a renderer; each kind uses those that concern it.
 
     Attributes:
         workers: Executions at the same time.

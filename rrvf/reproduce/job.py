@@ -24,11 +24,11 @@ class Job:
     Attributes:
         name: Of the recipe, as it was named.
         recipe: What the row needs.
-        options: What was told besides.
+        options: The user's options.
         out: Folder of everything that is kept.
 
     Raises:
-        UserError: Something was told that the recipe has no use for.
+        UserError: An option has no effect on this recipe.
     """
 
     name: str

@@ -47,7 +47,7 @@ class Need:
 
 
 def require(needs: Sequence[Need]) -> None:
-    """Refuse to begin where something is missing; all of it is told at once.
+    """Refuse to start if something is missing; the message lists everything at once.
 
     Raises:
         MissingError: Something is.

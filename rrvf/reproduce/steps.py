@@ -53,7 +53,7 @@ def reproduce(
     """Do what is left to do of a row.
 
     Args:
-        job: The recipe and what it was told.
+        job: The recipe with the user's options.
         score: Scores items, as every command does.
         tell: Shows a line.
 
@@ -61,7 +61,7 @@ def reproduce(
         The row beside the paper's, in Markdown, and the results behind it.
 
     Raises:
-        UserError: Something is missing, or a step cannot go on; what is done stands.
+        UserError: Something is missing, or a step cannot continue; finished work is kept.
     """
     require_apart(job.out, job.options.data)
     with _open_folder(job):

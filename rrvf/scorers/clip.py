@@ -50,7 +50,7 @@ INPAINT_RADIUS = 3
 
 @dataclass(frozen=True, slots=True)
 class ClipSettings:
-    """Which CLIP, and what failures are worth.
+    """The CLIP model, and the score of failures.
 
     Attributes:
         model: Name of an OpenCLIP model.

@@ -287,7 +287,7 @@ def reward(
     log_metric: Callable[[str, float], None] | None = None,
     **_: Any,
 ) -> list[float | None]:
-    """A reward function for TRL: what each conversation is worth, as evaluation scores it.
+    """A reward function for TRL: evaluation's reward of each conversation.
 
     Args:
         completions: Messages of each conversation after its prompt, as TRL keeps them.
@@ -296,7 +296,7 @@ def reward(
         log_metric: Takes a number for the trainer's log.
 
     Returns:
-        ``None`` where it could not be measured, through a fault of ours or of the service; TRL
+        ``None`` if it could not be measured through our fault or the service's; TRL
         leaves such a rollout out of its group.
     """
     tokens = completion_ids if completion_ids is not None else [()] * len(completions)
