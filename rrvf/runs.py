@@ -342,7 +342,7 @@ def list_costs(scoring: Scoring) -> Iterator[str]:
 def _describe_usage(part: str, usage: Usage) -> str:
     cost = "cost unknown" if usage.cost is None else f"${usage.cost:.2f}"
     return (
-        f"{part}: {usage.paid} answers paid, {usage.from_cache} kept from before, "
+        f"{part}: {usage.paid} answers paid, {usage.from_cache} from the cache, "
         f"{usage.failures} failed; {usage.input_tokens:,} tokens read, "
         f"{usage.output_tokens:,} written, {cost}"
     )

@@ -199,7 +199,7 @@ def test_ones_own_prompts_are_sent_and_recorded(tmp_path: Path, env: dict[str, s
     assert protocol["loop"]["policy_prompt_sha256"] == told
     assert protocol["teacher"]["prompt_sha256"] == sha256("", "What differs?")
     paid, commented, thoughts = done.stderr.splitlines()
-    assert paid.startswith("policy: 2 answers paid, 0 kept from before, 0 failed; 200 tokens read")
+    assert paid.startswith("policy: 2 answers paid, 0 from the cache, 0 failed; 200 tokens read")
     assert commented.startswith("teacher: 1 answers paid")
     assert "hold thoughts" in thoughts or "holds thoughts" in thoughts
 

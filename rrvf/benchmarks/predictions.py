@@ -60,8 +60,8 @@ def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, s
     """Read a file of predictions.
 
     Args:
-        path: A ``.jsonl``, ``.json``, ``.tsv``, ``.csv``, ``.xlsx`` or ``.pkl`` file, perhaps with
-            ``.gz`` behind it; or a folder of ``<id>.py`` or ``<id>.html``, each a whole answer.
+        path: A ``.jsonl``, ``.json``, ``.tsv``, ``.csv``, ``.xlsx`` or ``.pkl`` file, also with
+            ``.gz`` at the end; or a folder of ``<id>.py`` or ``<id>.html``, each a whole answer.
         id_column: The column or key that names the sample; by default ``id`` or ``index``, in JSON
             lines in this order, elsewhere in the other. A column ``img_fname`` goes before both,
             there: the sample is what the file is called without its ending.
@@ -205,8 +205,8 @@ def _read_file(path: Path) -> tuple[str, bytes]:
     kind = Path(path.stem if is_packed else path.name).suffix.lower()
     if kind not in _READERS:
         raise DataError(
-            f"{path}: unknown kind of file; predictions are one of {_join(_READERS)}, perhaps "
-            "with .gz behind it, or a folder of <id>.py or <id>.html"
+            f"{path}: unknown kind of file; predictions are one of {_join(_READERS)}, also "
+            "with .gz at the end, or a folder of <id>.py or <id>.html"
         )
     data = _unpack(path) if is_packed else path.read_bytes()
     return _find_kind(kind, data), data

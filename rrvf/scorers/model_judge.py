@@ -98,7 +98,7 @@ class ModelJudge:
         """Questions, tokens and cost so far."""
         usage = self.chat.usage()
         return (
-            f"judge: {usage.paid} answers paid, {usage.from_cache} kept from before, "
+            f"judge: {usage.paid} answers paid, {usage.from_cache} from the cache, "
             f"{usage.failures} failed; {usage.input_tokens:,} tokens read, "
             f"{usage.output_tokens:,} written, {_format_dollars(usage.cost)}"
         )
