@@ -378,7 +378,7 @@ def test_a_judge_that_is_not_named(said: dict[str, Any], flag: str) -> None:
 def test_mistakes_are_one_line(tmp_path: Path, env: dict[str, str]) -> None:
     teacher = ("--policy", "m", "--teacher-base-url", "http://x")
     assert_one_line(
-        rrvf_here(*command(tmp_path, 1, *teacher), env=env), "--teacher-base-url is of no"
+        rrvf_here(*command(tmp_path, 1, *teacher), env=env), "--teacher-base-url has no effect"
     )
     (tmp_path / "prompt.md").write_text("Draw.")
     prompt = ("--policy", "m", "--policy-prompt", tmp_path / "prompt.md")
