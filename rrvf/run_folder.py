@@ -59,11 +59,10 @@ class RunFolder:
     """The folder of one run, locked against a second process.
 
     Args:
-        path: Made if it does not exist.
-        settings: What moves scores; a folder begun with other settings is refused.
-        keys: Sample id -> key of what its line is made from.
-        unanswered_keys: Sample id -> key of its line where there was no answer, which may come
-            later.
+        path: The folder; it is created if missing.
+        settings: The settings that can change scores; a folder with other settings is refused.
+        keys: Sample id -> key of the answer and reference of its line.
+        unanswered_keys: Sample id -> key of its line without an answer, which may come later.
 
     Raises:
         OtherRunError: The folder holds a run with other settings.
@@ -100,7 +99,7 @@ class RunFolder:
         os.close(self._lock)
 
     def note_refused(self, protocol: Mapping[str, Any]) -> None:
-        """Note in the settings which parameters the servers turned out not to take."""
+        """Record in the settings which parameters the servers refused."""
         file = self.path / SETTINGS
         old = json.loads(file.read_bytes())
         new = dict(old)
@@ -118,7 +117,7 @@ class RunFolder:
             write_atomically(file, (json.dumps(new, indent=2) + "\n").encode())
 
     def append(self, result: SampleResult) -> None:
-        """Write one line, whole."""
+        """Write one complete line."""
         line = json.dumps({**to_json(result), "key": self._keys[result.sample_id]}) + "\n"
         size = os.fstat(self._handle).st_size
         n_bytes = os.write(self._handle, line.encode("ascii"))
@@ -195,7 +194,7 @@ class RunFolder:
 
 
 def ensure_token(path: Path) -> str:
-    """A name of this run that no other has, for what is kept of it elsewhere.
+    """The unique name of this run, for data of it that are kept elsewhere.
 
     Raises:
         DataError: It cannot be written.
@@ -212,12 +211,12 @@ def ensure_token(path: Path) -> str:
 
 
 def require_apart(out: Path, data: str | Path | None, predictions: Path | None = None) -> None:
-    """Refuse a run whose own files would become samples or answers, links followed.
+    """Refuse a run whose own files would be read as samples or answers; links are followed.
 
     Args:
-        out: Where the run is to be written.
-        data: The folder of samples; a file, or the name of a data set, is never in the way.
-        predictions: The folder of answers, where they are one.
+        out: The folder of the run.
+        data: The folder of samples; a file or the name of a data set is always fine.
+        predictions: The folder of answers, if they are in one.
 
     Raises:
         UserError: ``out`` is one of them or lies inside, or the data lie inside ``out``.
@@ -255,7 +254,7 @@ def is_ours(result: SampleResult) -> bool:
 
 
 def lock_folder(path: Path) -> int:
-    """Make a folder, and keep other processes from writing there until the handle is closed.
+    """Create a folder and lock it against other processes until the handle is closed.
 
     Raises:
         DataError: It cannot be written.
@@ -300,7 +299,7 @@ def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
 
 
 def read_refused(path: Path, part: str) -> list[str]:
-    """Parameters that a server of the run did not take so far, by their old names.
+    """Parameters that a server of the run has refused so far, by their old names.
 
     Args:
         path: Of the run.
@@ -314,7 +313,7 @@ def read_refused(path: Path, part: str) -> list[str]:
 
 
 def read_fresh_start(path: Path) -> float:
-    """Since when a run with ``--fresh`` takes answers: its beginning, now for a new one.
+    """The time from which a run with ``--fresh`` accepts cached answers: its start.
 
     Returns:
         Unix time.
@@ -340,7 +339,7 @@ def store_picture(path: Path, data: bytes) -> str:
 
 
 def name_pictures(path: Path, pictures: Mapping[str, Mapping[str, str]]) -> None:
-    """Write into the results of a run which pictures were drawn later; nothing else changes.
+    """Add pictures that were drawn later to the results of a run; nothing else changes.
 
     Args:
         path: Its folder.

@@ -38,15 +38,15 @@ class Teacher(Protocol):
 
     @property
     def is_model(self) -> bool:
-        """Whether a model looks; otherwise the policy has to, so it is shown the rendering."""
+        """Whether a model compares; otherwise the policy must, so it sees the rendering."""
         ...
 
     def protocol(self) -> Mapping[str, Any]:
-        """What moves its comments, for the record of a run."""
+        """The settings that can change its comments, for the record of a run."""
         ...
 
     def comments(self, target: bytes, rendering: bytes) -> str:
-        """What differs, a heading a line.
+        """The differences, one heading per line.
 
         Args:
             target: PNG of the picture to reproduce.

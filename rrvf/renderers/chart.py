@@ -84,8 +84,8 @@ class ChartScript:
 
     Attributes:
         official: The code as the official scorer prepares it.
-        fixed: The code as the mended rules prepare it, ``None`` where it is the same.
-        append_save: Whether the official last line, which saves the current figure, is added;
+        fixed: The code as the fixed rules prepare it; ``None`` if it is the same.
+        append_save: Whether the official last line, which saves the current figure, is added:
             true for a model's answer, false for a reference, which saves by itself.
     """
 
@@ -99,7 +99,7 @@ class ChartScript:
 
 
 class PictureOptions(NamedTuple):
-    """The pictures that are wanted of an execution, besides what it records."""
+    """The requested pictures of an execution, besides what it records."""
 
     judge: bool = False
     pdf: bool = False
@@ -122,11 +122,10 @@ class ChartRenderer:
     Args:
         python: Interpreter with the plotting packages; ``$RRVF_CHART_PYTHON``, else this one.
         workers: Executions at the same time.
-        limits: What one execution may use.
-        confinement: A level to use instead of the best one; ``$RRVF_CONFINEMENT``. Only this
-            makes anything below ``landlock`` acceptable.
-        memo_bytes: Bytes of renderings to keep, so that a script which comes again is not executed
-            again.
+        limits: Limits of one execution.
+        confinement: A level to use instead of the best one; ``$RRVF_CONFINEMENT``. A level below
+            ``landlock`` must be named here.
+        memo_bytes: Bytes of renderings to keep, so that a repeated script is not executed again.
 
     Raises:
         SetupError: The server cannot start, or confinement is too weak here.
@@ -204,13 +203,13 @@ class ChartRenderer:
         pdf: bool = False,
         pictures: Pictures = "all",
     ) -> Rendering:
-        """Draw a script under the rules of each of ``modes``; mostly that is one execution.
+        """Draw a script by the rules of each of ``modes``; one execution usually serves all.
 
         The same script is not executed again as long as its rendering is remembered.
 
         Args:
-            script: What to execute.
-            modes: Whose rules are asked for.
+            script: The script.
+            modes: The requested rules.
             judge: Also make the 350 dpi picture.
             pdf: Also return the PDF.
             pictures: Make the preview of every script, of one that fails, or of none.
@@ -324,10 +323,10 @@ class ChartRenderer:
         return self._require_server().ask({"code": ""}, self._workers, self.limits)[1] is not None
 
     def render_figure(self, code: str) -> FigureRendering:
-        """Execute a script as it stands and draw its current figure, as Plot2Code does.
+        """Execute an unchanged script and draw its current figure, as Plot2Code does.
 
-        The script may save and show what it likes. A figure that it closes is gone, and an all
-        white picture is none. Source: ``execute_generated_code.py`` and
+        The script may save and show anything. A closed figure is lost, and an all-white picture
+        counts as no picture. Source: ``execute_generated_code.py`` and
         ``eval/text_match_score.py`` of github.com/TencentARC/Plot2Code, but that the script starts
         without any names and runs as a module: there it runs inside a function.
 
@@ -344,7 +343,7 @@ class ChartRenderer:
     def render_reference(
         self, code: str, *, judge: bool = False, pictures: Pictures = "all"
     ) -> Rendering:
-        """Draw a reference script, or read what it drew from the cache.
+        """Draw a reference script, or read its drawing from the cache.
 
         Texts are recorded where a PDF is drawn. A script that draws none (it saves a PNG, or only
         shows its figure) is executed once more, prepared as an answer with the same code would be:
@@ -495,10 +494,10 @@ def chart_python(user_path: Path | None) -> Path:
 
 
 def check_level(level: str, choice: str) -> None:
-    """Refuse what is weaker than asked for, or than ``landlock`` where nobody asked.
+    """Refuse a weaker level than requested, or than ``landlock`` without a request.
 
     Raises:
-        SetupError: With the way out.
+        SetupError: The level is too weak; the message says what to do.
     """
     if choice == level or (choice == "auto" and level in ("namespaces", "landlock")):
         return
@@ -816,8 +815,8 @@ class _Server:
     ) -> tuple[dict[str, Any], bytes | None]:
         """Send one request and wait until its process has ended.
 
-        The request and the answer pass the server by, in descriptors: later scripts inherit the
-        server's memory.
+        Request and answer go directly to and from the child process, in descriptors, because later
+        scripts inherit the server's memory.
 
         Returns:
             How the process ended, and what it wrote after its token, ``None`` where that is

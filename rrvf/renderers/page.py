@@ -63,16 +63,16 @@ class PageRenderer:
     Args:
         browser_path: The browser; ``$RRVF_CHROMIUM``, else the first that is found.
         workers: Browsers, each with one page at a time.
-        limits: What one page may use.
+        limits: Limits of one page.
         javascript: Whether the pages' own scripts run, under the same deadline.
         reuse_pages: Show all documents in one page of each browser, instead of a fresh context
             each: faster; only without scripts.
         confinement: The highest level to use; ``$RRVF_CONFINEMENT``. Only naming one below
             ``landlock`` makes a browser acceptable that has neither Landlock nor its own sandbox.
-        memo_bytes: Bytes of renderings to keep: a page that comes again is not shown again.
+        memo_bytes: Bytes of renderings to keep, so that a repeated page is not shown again.
         mode: ``official`` shows pages and finds their texts as Design2Code's scorer does: scripts
             run, three pictures a page, each with the limit's seconds.
-        assets: Files that pages find beside them, by name; official pages find nothing else.
+        assets: Files that pages may request, by name; official pages get nothing else.
 
     Raises:
         SetupError: No browser, Playwright or parser, or confinement is too weak here.
@@ -184,7 +184,7 @@ class PageRenderer:
 
         Args:
             html: The page.
-            repair: The official rules may mend it first, as they mend answers.
+            repair: The official rules may repair it first, as they repair answers.
 
         Raises:
             HarnessError: The browser fails, and would fail on an empty page too.
