@@ -69,7 +69,7 @@ Browser = Annotated[
 Confinement = Annotated[Level, _CONFINEMENT]
 _SERVER = "Any OpenAI-compatible server; without it, OpenAI."
 _KEY = "Environment variable that holds the key."
-_NAME = "Your name for it: the same one, whatever its address."
+_NAME = "Name that identifies the model, whatever its address."
 _SERVED = ("base_url", "policy_name", "policy_max_cost", "native_tools")
 _UNUSED: Mapping[Source, Sequence[str]] = {
     "endpoint": ("batch_size", "device"),
@@ -126,7 +126,7 @@ class RunOptions:
         Flag(help="Comma-separated names or my.module:object.", parse=split_names),
     ] = None
     timeout: Annotated[
-        int | None, Flag(least=1, help="Seconds a rendering may take: 60 of CPU, 10 a page.")
+        int | None, Flag(least=1, help="Limit of a rendering in seconds: 60 of CPU, 10 for a page.")
     ] = None
     chart_python: ChartPython = None
     browser: Browser = None
@@ -135,7 +135,9 @@ class RunOptions:
         Flag(help="Compare pages with the HTML's rendering, or the image."),
     ] = "html"
     javascript: Annotated[bool, Flag(help="Let pages run their scripts.")] = False
-    reuse_pages: Annotated[bool, Flag(help="One page for all, not a context each.")] = False
+    reuse_pages: Annotated[bool, Flag(help="Show all in one page instead of a context each.")] = (
+        False
+    )
     clip_model: Annotated[str | None, Flag(help="open_clip model.")] = None
     clip_weights: Annotated[
         str | None, Flag(variable="RRVF_CLIP_WEIGHTS", help="open_clip tag, or a local file.")
@@ -194,7 +196,7 @@ class JudgeOptions:
     concurrency: Annotated[
         int, _judge(name="judge-concurrency", least=1, help="Questions at a time.")
     ] = 16
-    max_cost: Annotated[float | None, _judge(help="USD the judge may cost.")] = None
+    max_cost: Annotated[float | None, _judge(help="Cost limit of the judge in USD.")] = None
     key_variable: Annotated[str, _judge(name="judge-key", help=_KEY)] = "OPENAI_API_KEY"
     since: float = 0.0
 
@@ -252,14 +254,16 @@ class RuleOptions:
     tell_last_call: Annotated[
         bool, _loop(help="Tell the policy when no further call is possible.")
     ] = False
-    concurrency: Annotated[int, _loop(least=1, help="Episodes that wait at a time.")] = 16
+    concurrency: Annotated[
+        int, _loop(least=1, help="Episodes that wait for a model at a time.")
+    ] = 16
     teacher: Annotated[
-        str | None, _teacher(help="Model that comments; without it, renderings are shown.")
+        str | None, _teacher(help="Model that comments; without it, only renderings are shown.")
     ] = None
     teacher_base_url: Annotated[str | None, _teacher(help=_SERVER)] = None
     teacher_name: Annotated[str | None, _teacher(help=_NAME)] = None
     teacher_key_variable: Annotated[str, _teacher(name="teacher-key", help=_KEY)] = "OPENAI_API_KEY"
-    teacher_max_cost: Annotated[float | None, _teacher(help="USD it may cost.")] = None
+    teacher_max_cost: Annotated[float | None, _teacher(help="Cost limit in USD.")] = None
     teacher_prompt: Annotated[Path | None, _teacher(help="File with a prompt for the teacher.")] = (
         None
     )
@@ -297,7 +301,7 @@ class LoopOptions(RuleOptions):
     base_url: Annotated[str | None, _policy(help=_SERVER)] = None
     policy_name: Annotated[str | None, _policy(help=_NAME)] = None
     key_variable: Annotated[str, _policy(name="key", help=_KEY)] = "OPENAI_API_KEY"
-    policy_max_cost: Annotated[float | None, _policy(help="USD it may cost.")] = None
+    policy_max_cost: Annotated[float | None, _policy(help="Cost limit in USD.")] = None
     batch_size: Annotated[
         int | None, _policy(least=1, help="Conversations that a checkpoint continues at a time.")
     ] = None
@@ -444,7 +448,7 @@ class ReproduceOptions:
         None
     )
     key_variable: Annotated[str, _servers(name="key", help=_KEY)] = "OPENAI_API_KEY"
-    policy_max_cost: Annotated[float | None, _servers(help="USD it may cost.")] = None
+    policy_max_cost: Annotated[float | None, _servers(help="Cost limit in USD.")] = None
     teacher: Annotated[str | None, _servers(help="Another teacher, or its name at its URL.")] = None
     teacher_base_url: Annotated[
         str | None, _servers(help="Server with the teacher; none is started.")
@@ -453,12 +457,14 @@ class ReproduceOptions:
     patience: Annotated[
         float, _servers(least=1, help="Seconds that a server may take to start.")
     ] = 3600.0
-    concurrency: Annotated[int, _servers(least=1, help="Episodes that wait at a time.")] = 16
+    concurrency: Annotated[
+        int, _servers(least=1, help="Episodes that wait for a model at a time.")
+    ] = 16
     judge: Annotated[str | None, _judge(help="Another judge than the recipe's.")] = None
     judge_base_url: Annotated[str | None, _judge(help=_SERVER)] = None
     judge_key_variable: Annotated[str, _judge(name="judge-key", help=_KEY)] = "OPENAI_API_KEY"
     judge_concurrency: Annotated[int, _judge(least=1, help="Questions at a time.")] = 16
-    max_cost: Annotated[float | None, _judge(help="USD the judge may cost.")] = None
+    max_cost: Annotated[float | None, _judge(help="Cost limit of the judge in USD.")] = None
     chart_python: ChartPython = None
     browser: Browser = None
     clip_weights: Annotated[
