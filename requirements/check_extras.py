@@ -38,7 +38,7 @@ def find_sets(root: Path) -> dict[Extras, str]:
         text = path.read_text(encoding="utf-8")
         sets = [
             frozenset(part.strip() for part in names.split(","))
-            for names in re.findall(r"rrvf\[([a-z, -]+)\]", text)
+            for names in re.findall(r"(?:rrvf|'\.)\[([a-z, -]+)\]", text)
         ]
         whole_page = frozenset[str]().union(*sets) - ALONE
         for extras in [*sets, *([whole_page] if whole_page else [])]:

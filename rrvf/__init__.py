@@ -1,6 +1,6 @@
 """Score and train models that turn images of charts and web pages back into code.
 
-What the commands do, for programs with a model of their own::
+Programs with their own model use the same parts as the commands::
 
     from rrvf import RewardOptions, RunOptions, open_environment, to_wire
 
@@ -12,7 +12,7 @@ What the commands do, for programs with a model of their own::
             play.step(ask_model(to_wire(play.messages())))
         print(play.rewarded().reward.total)
 
-:func:`open_bench` is the part of it that draws and scores; :class:`Episode` the loop alone.
+:func:`open_bench` only draws and scores. :class:`Episode` is only the loop.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rrvf.trajectories import Completion
     from rrvf.types import Sample
 
-    # At run time __getattr__ gives it: it depends on who has been imported.
+    # At run time __getattr__ returns it: it depends on the imported packages.
     __all__ = [
         "AgentSettings",
         "Bench",
@@ -61,11 +61,11 @@ _MODULES = {
 }
 
 _PLUGINS = {"verifiers.v1": ("trainers.verifiers", ("RrvfEnv", "RrvfHarness", "RrvfTaskset"))}
-"""Package -> a module, and what of it the package looks for by this module's ``__all__``."""
+"""Package -> a module and its names, which the package finds by this module's ``__all__``."""
 
 
 def __getattr__(name: str) -> Any:
-    """What is asked for is imported then: the command line stays quick."""
+    """Import a name when it is first used, so that the command line starts quickly."""
     if name == "__all__":
         return _list_names()
     for module, names in (*_MODULES.items(), *_PLUGINS.values()):
@@ -75,7 +75,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _list_names() -> list[str]:
-    """The API, and the classes of a plugin only beside the package that it is for."""
+    """The API; the classes of a plugin only if the package that they are for is imported."""
     own = [name for names in _MODULES.values() for name in names]
     plugins = [names for package, (_, names) in _PLUGINS.items() if package in sys.modules]
     return sorted(own) + [name for names in plugins for name in names]

@@ -1,8 +1,8 @@
-"""The loop: a policy writes code, sees what it draws and what differs, and at last answers.
+"""The loop: a policy writes code, sees its rendering and the differences, and finally answers.
 
-:class:`Episode` is the protocol as a state machine: what the policy is shown next, what its
-completion asks for, when it is over. It draws nothing and asks nobody. :func:`run_episode` drives
-one episode; training drives many side by side, turn by turn::
+:class:`Episode` is the protocol as a state machine. It knows what to show the policy next, what a
+completion asks for, and when the episode is over. It draws nothing and asks no model.
+:func:`run_episode` drives one episode; training drives many in parallel, turn by turn::
 
     episode = Episode(sample.id, sample.prompt, target, settings)
     while episode.stop_reason is None:
@@ -10,17 +10,17 @@ one episode; training drives many side by side, turn by turn::
         if episode.stop_reason is None:
             episode.observe([respond(request, ...) for request in requests])
 
-What a completion means:
+The meaning of a completion:
 
-* An ``<answer>`` ends the episode; calls beside it are not run. So does, without any call, a fenced
-  block of code outside tags, which is how a model answers that does not know the protocol.
-* Otherwise every ``<tool_call>``, or every native call of an endpoint, is run in its order, and
-  answered by one ``<tool_response>``. A call that cannot be run is answered by what is wrong with
-  it, and the episode goes on.
-* Neither of these ends the episode with ``no_action``; where the length limit cut it off, with
-  ``token_budget``, as does a conversation that has outgrown the model's context.
-* A closing tag that a stop string cut off is restored. Thoughts that were never closed end where a
-  call or an answer begins.
+* An ``<answer>`` ends the episode; calls beside it are not run. Without a call, a fenced block of
+  code outside tags also ends it: models that do not know the protocol answer in this form.
+* Otherwise every ``<tool_call>``, or every native call of an endpoint, is run in order. Each is
+  answered by one ``<tool_response>``. If a call cannot be run, the response says why, and the
+  episode continues.
+* A completion with neither ends the episode with ``no_action``. If the length limit cut it off,
+  the reason is ``token_budget``, as for a conversation that exceeds the model's context.
+* A closing tag that a stop string cut off is restored. Thoughts that were never closed end at the
+  next call or answer.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ from rrvf.types import Language, Sample
 from rrvf.written_calls import ToolCall
 
 STOP = ("</tool_call>", "</answer>")
-"""Where generation ends."""
+"""Strings that end generation."""
 
 NO_CALL_LEFT = "No call is left. Give your final answer now."
 
@@ -81,24 +81,24 @@ class AgentSettings:
     """The rules of an episode.
 
     Attributes:
-        tool: What may be called.
-        prompt: System message, its places not yet filled in; user text for a sample without any.
-        max_turns: Completions an episode. With 1 there is no tool and no system message, and the
-            reply as it stands is the answer.
-        max_calls: Calls a turn that are run.
-        turn_tokens: Tokens a completion.
+        tool: The tool that the policy may call.
+        prompt: The system message, with its placeholders; the user text for a sample without one.
+        max_turns: Completions per episode. With 1 there is no tool and no system message, and the
+            whole reply is the answer.
+        max_calls: Calls per turn that are run.
+        turn_tokens: Tokens per completion.
         max_tokens: Tokens that the policy may write in an episode; ``None`` for no limit.
-        max_seconds: Wall time after which no further turn is begun. It counts waiting for the
-            policy, too, so that results with a limit depend on the machine; ``None`` for none.
-        unanswered: What is scored without an answer: ``nothing``, as in the paper's protocol,
-            where only an answer counts; or ``last_rendered``, the last code that rendered.
-        attach_rendering: Show the policy its rendering beside the comments. It is always shown
-            where no comments came.
-        native_calls: The policy is offered the tool by its endpoint, not in words.
-        tell_last_call: Say, after the last call that an episode has room for, that no call is left,
-            so that it is answered rather than cut off.
-        max_pixels: A larger picture is scaled down to it before the policy sees it. Qwen2.5-VL
-            makes at most 2,675 tokens of the default, so that an episode fits into 32,768.
+        max_seconds: Wall time after which no further turn starts; ``None`` for no limit. Waiting
+            for the policy counts too, so results with a limit depend on the machine.
+        unanswered: What is scored without an answer. ``nothing`` follows the paper's protocol: only
+            an answer counts. ``last_rendered`` scores the last code that rendered.
+        attach_rendering: Show the policy its rendering beside the comments. Without comments, the
+            rendering is always shown.
+        native_calls: The endpoint offers the tool to the policy, instead of the system message.
+        tell_last_call: After the last call that an episode has room for, say that no call is left,
+            so that the policy answers before it is cut off.
+        max_pixels: A larger picture is scaled down to this size before the policy sees it.
+            Qwen2.5-VL makes at most 2,675 tokens of the default, so an episode fits into 32,768.
     """
 
     tool: RenderTool
@@ -122,7 +122,7 @@ class AgentSettings:
 
     @classmethod
     def of(cls, language: Language, **changes: Any) -> AgentSettings:
-        """Those for charts (``python``) or pages (``html``)."""
+        """The settings for charts (``python``) or pages (``html``)."""
         charts = language == "python"
         tool = CHART_TOOL if charts else PAGE_TOOL
         prompt = shipped_prompt("chart_policy" if charts else "web_policy")
@@ -130,7 +130,7 @@ class AgentSettings:
         return cls(**settings)
 
     def protocol(self) -> Mapping[str, Any]:
-        """What moves results, for the record of a run."""
+        """The settings that can change results, for the record of a run."""
         return {
             "tool": f"{self.tool.name}({self.tool.argument})",
             "policy_prompt_sha256": self.prompt.sha256,
@@ -143,7 +143,7 @@ class AgentSettings:
             "attach_rendering": self.attach_rendering,
             "native_calls": self.native_calls,
             "policy_max_pixels": self.max_pixels,
-            # Left out where it is off: runs recorded before it was there go on.
+            # Left out when off, so that runs recorded before the option existed resume.
             **({"tell_last_call": True} if self.tell_last_call else {}),
         }
 
@@ -163,13 +163,13 @@ class AgentSettings:
 
 
 class Canvas(Protocol):
-    """Where the code of a call is drawn, as a bench does: as it would be scored."""
+    """Draws the code of a call exactly as it would be scored; a bench is one."""
 
     def target(self, sample: Sample) -> bytes:
         """The picture to reproduce, as PNG.
 
         Raises:
-            HarnessError: There is none.
+            HarnessError: There is no picture.
         """
         ...
 
@@ -187,8 +187,8 @@ class ToolRequest:
     """Code that the policy wants rendered.
 
     Attributes:
-        code: As it stands.
-        comment: Somebody will read what the teacher says: it is not the last turn.
+        code: The code, unchanged.
+        comment: Ask the teacher for comments; false in the last turn, where nobody reads them.
     """
 
     code: str
@@ -200,12 +200,13 @@ class Episode:
     """One episode's state; belongs to one thread at a time.
 
     Attributes:
-        sample_id: Of the sample.
-        prompt: Its own instruction; empty for that of the settings.
-        target: PNG of the picture to reproduce. The reference's code never comes here.
+        sample_id: The id of the sample.
+        prompt: The sample's own instruction; if empty, the settings' prompt is used.
+        target: PNG of the picture to reproduce. An episode never sees the reference's code.
         settings: The rules.
-        repeat: Which of several episodes of the sample it is.
-        stop_reason: ``None`` while it goes on.
+        repeat: The number of this episode among several of the same sample.
+        stop_reason: Why the episode ended; ``None`` while it is under way.
+        error: What failed, if the episode ended by a failure.
     """
 
     sample_id: str
@@ -229,16 +230,16 @@ class Episode:
         self._messages.append(Message("user", (text, self._to_picture(self.target))))
 
     def messages(self) -> list[Message]:
-        """What the policy is shown next."""
+        """The messages to show the policy next."""
         return list(self._messages)
 
     @property
     def turns(self) -> tuple[Turn, ...]:
-        """Those that the policy has had."""
+        """The turns so far."""
         return tuple(self._turns)
 
     def tokens_left(self) -> int:
-        """How long the next completion may be."""
+        """The largest number of tokens for the next completion."""
         limit = self.settings.max_tokens
         turn_limit = self.settings.turn_tokens
         return turn_limit if limit is None else min(turn_limit, limit - self._count_tokens())
@@ -249,8 +250,8 @@ class Episode:
         """Read a completion.
 
         Returns:
-            What to render; :meth:`observe` must be told of each, even if there is none, unless the
-            episode is over now.
+            The code to render. Unless the episode is now over, :meth:`observe` must be called with
+            one observation for each request, even if the list is empty.
         """
         if self.stop_reason is not None:
             raise ValueError("the episode is over")
@@ -282,9 +283,9 @@ class Episode:
         return []
 
     def _find_answer(self, reply: Reply, calls: Sequence[ToolCall], speech: str) -> str | None:
-        """The text that is the answer; ``None`` where there is none."""
+        """The text of the answer; ``None`` without an answer."""
         if self._is_single() and speech.strip():
-            # Without a tool, whatever was written is meant as the answer.
+            # Without a tool, the whole text is the answer.
             return speech if reply.answer is None else reply.answer
         if reply.answer is not None or calls:
             return reply.answer
@@ -306,7 +307,7 @@ class Episode:
         return [ToolRequest(code, comment) for code in self._requests if isinstance(code, str)]
 
     def _read_call(self, number: int, call: ToolCall) -> str | Observation:
-        """The code to render, or why there is none."""
+        """The code to render, or an observation that says why there is none."""
         limit = self.settings.max_calls
         if number >= limit:
             return Observation("no_code", f"not run: at most {limit} calls a turn")
@@ -314,10 +315,10 @@ class Episode:
         return Observation("no_code", problem[:_MOST_ERROR]) if code is None else code
 
     def observe(self, observations: Sequence[Observation]) -> None:
-        """Tell the policy what came of its calls.
+        """Show the policy the results of its calls.
 
         Args:
-            observations: One for each request, in their order.
+            observations: One for each request, in the same order.
         """
         if len(observations) != sum(isinstance(code, str) for code in self._requests):
             raise ValueError("one observation a request is needed")
@@ -333,7 +334,7 @@ class Episode:
             self.say_no_call_is_left()
 
     def _has_no_call_left(self) -> bool:
-        """Whether another call would be the end, as far as the rules themselves tell."""
+        """Whether the rules leave no room for another call."""
         if len(self._turns) >= self.settings.max_turns - 1:
             return True
         if self.settings.max_tokens is None:
@@ -342,9 +343,9 @@ class Episode:
         return self.settings.max_tokens - self._count_tokens() < longest + self.settings.turn_tokens
 
     def say_no_call_is_left(self) -> None:
-        """Have the next completion answer: another call would end the episode without an answer.
+        """Ask for the answer: another call would end the episode without one.
 
-        Whoever counts tokens that this class does not see, as training does, calls it.
+        Training calls this too, because it counts tokens that this class does not see.
         """
         if self._is_told:
             return
@@ -385,14 +386,14 @@ class Episode:
     # -------------------------------------------------------------------------- the end
 
     def end(self, reason: StopReason, error: str | None = None) -> None:
-        """The episode is over."""
+        """End the episode."""
         self.stop_reason, self.error = reason, error
 
     def trajectory(self, seconds: float = 0.0) -> Trajectory:
         """The finished episode.
 
         Raises:
-            ValueError: It is not over.
+            ValueError: The episode is not over.
         """
         if self.stop_reason is None:
             raise ValueError("the episode is not over")
@@ -430,13 +431,13 @@ def run_episode(
     settings: AgentSettings,
     repeat: int = 0,
 ) -> Trajectory:
-    """Drive one episode from its first question to its end.
+    """Play one episode from its first message to its end.
 
-    A failure of the policy's endpoint, of the renderer or of the reference ends it, and is told in
-    the trajectory. A teacher's does not.
+    A failure of the policy's endpoint, of the renderer or of the reference ends the episode and is
+    recorded in the trajectory. A failure of the teacher does not end it.
 
     Raises:
-        UserError: Nothing can be asked or drawn any more; every other episode meets the same.
+        UserError: No model can be asked or nothing can be drawn; other episodes would fail too.
     """
     start = time.monotonic()
     try:

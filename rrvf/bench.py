@@ -1,7 +1,7 @@
-"""The bench: one benchmark, its renderer, its scorers and a judge; where answers become results.
+"""The bench: one benchmark, its renderer, its scorers and a judge; it turns answers into results.
 
-Evaluation, the loop and training all work on one: what a policy is shown of its code, what a judge
-is shown and what is scored are one rule, one picture, one execution.
+Evaluation, the loop and training all use one bench. What the policy sees of its code, what a judge
+sees and what is scored come from one rule, one picture and one execution.
 """
 
 from __future__ import annotations
@@ -46,68 +46,68 @@ TOLERANCE = 1e-12
 
 
 class Scoring(Protocol):
-    """How answers are scored: a :class:`Bench`, or the loop in front of one."""
+    """Scores answers: a :class:`Bench`, or the loop in front of one."""
 
     @property
     def benchmark(self) -> Benchmark:
-        """Whose answers."""
+        """The benchmark of the answers."""
         ...
 
     @property
     def judge(self) -> Judge | None:
-        """Who looks at the pictures, if anybody does."""
+        """The judge of the pictures, if there is one."""
         ...
 
     def names(self) -> tuple[str, ...]:
-        """Every score that a result has."""
+        """The names of all scores of a result."""
         ...
 
     def protocol(self) -> dict[str, Any]:
-        """What moves scores, with a hash over it."""
+        """The settings that can change scores, with their hash."""
         ...
 
     def environment(self) -> dict[str, Any]:
-        """Versions of everything that can move a score, and the level of confinement."""
+        """Versions of everything that can change a score, and the level of confinement."""
         ...
 
     def score(self, item: Item) -> Outcome:
         """Draw one answer and its reference, and compare them.
 
         Raises:
-            HarnessError: It could not be done, through no fault of the model.
+            HarnessError: Scoring failed, through no fault of the model.
         """
         ...
 
     def metrics(self, results: Sequence[SampleResult]) -> dict[str, float | None]:
-        """The figures of the table."""
+        """The values of the table."""
         ...
 
     def lacks(self) -> Sequence[str]:
-        """What this machine lacks that would move scores, a line each that names the mend."""
+        """What is missing here and would change scores: one line each, with the fix."""
         ...
 
     def count_waiting(self) -> int:
-        """How many items may wait for somebody's answer at the same time."""
+        """How many items may wait for a model's answer at the same time."""
         ...
 
     def close(self) -> None:
-        """End what is under way."""
+        """End all work in progress."""
         ...
 
 
 @dataclass(frozen=True)
 class Bench:
-    """A benchmark with all that scoring takes; may be used from many threads at once.
+    """A benchmark with everything that scores it; may be used from many threads at once.
 
     Attributes:
-        benchmark: How answers are read and counted.
-        kind: How they are drawn, with its renderer.
-        scorers: By name, from :func:`find_bench_scorers`; ``execution`` alone by default.
-        judge: Who looks at the pictures as well, if anybody does.
+        benchmark: Reads and counts answers.
+        kind: Draws answers, with its renderer.
+        scorers: By name, from :func:`find_bench_scorers`; only ``execution`` by default.
+        judge: A judge of the pictures, if there is one.
         clip: Model, weights and conventions of the CLIP scorers.
-        data: Where the samples are from, for the protocol; ``None`` where that moves nothing.
-        pictures: Of which samples a result comes with its pictures.
-        drawer: Who draws, where the kind does not do it itself.
+        data: The origin of the samples, for the protocol; ``None`` if it cannot change scores.
+        pictures: The samples whose results include pictures.
+        drawer: Draws instead of the kind, if given.
     """
 
     benchmark: Benchmark
@@ -125,7 +125,7 @@ class Bench:
 
     @property
     def language(self) -> Language:
-        """What answers are written in."""
+        """The language of the answers."""
         return self.kind.language
 
     def names(self) -> tuple[str, ...]:
@@ -165,7 +165,7 @@ class Bench:
         return compute_metrics(self.benchmark.columns, results)
 
     def lacks(self) -> Sequence[str]:
-        """What this machine lacks that would move scores, a line each that names the mend."""
+        """What is missing here and would change scores: one line each, with the fix."""
         reasons = {
             scorer.reason: None
             for scorer in self.scorers.values()
@@ -174,7 +174,7 @@ class Bench:
         return (*self.kind.lacks(), *(f"CLIP will not be scored: {reason}" for reason in reasons))
 
     def count_waiting(self) -> int:
-        """Those that the judge is asked about."""
+        """The number of questions to the judge at a time."""
         return 0 if self.judge is None else self.judge.concurrency
 
     def close(self) -> None:
@@ -184,10 +184,10 @@ class Bench:
     # -------------------------------------------------------------------- what a policy sees
 
     def target(self, sample: Sample) -> bytes:
-        """The picture to reproduce, as PNG: the data set's own, else the reference's rendering.
+        """The picture to reproduce, as PNG: the data set's own, or else the reference's rendering.
 
         Raises:
-            HarnessError: There is none.
+            HarnessError: There is no picture.
         """
         png = read_png(sample.image)
         if png is not None:
@@ -200,7 +200,9 @@ class Bench:
         return rendering.png
 
     def draw(self, sample: Sample, code: str) -> Drawn:
-        """Draw code for a sample as it would be scored; its reference at most completes it.
+        """Draw code for a sample exactly as it would be scored.
+
+        The reference is only used to complete the code of ``customized`` samples.
 
         Raises:
             HarnessError: The failure is ours.
@@ -252,7 +254,7 @@ class Bench:
         return Outcome(result, {name: png for name, png in pictures.items() if png})
 
     def _looks(self) -> bool:
-        """Whether a scorer or the judge looks at pictures."""
+        """Whether a scorer or the judge compares pictures."""
         return self.judge is not None or any(map(compares_pictures, self.scorers.values()))
 
     def _keeps(self, rendering: Drawn) -> bool:
@@ -284,7 +286,7 @@ class Bench:
     def _compare_otherwise(
         self, sample: Sample, target: Drawn, rendering: Drawn
     ) -> dict[str, Score]:
-        """By the other mode's rules, where this execution tells; a user's scorers know none."""
+        """By the other mode's rules, if this execution recorded them; without a user's scorers."""
         if target.other_view is None or rendering.other_view is None:
             return {}
         own_scorers = {
@@ -295,7 +297,7 @@ class Bench:
         return score_each(own_scorers, view, rendering.other_view, *rules)
 
     def _explain(self, error: str | None, sample: Sample, target: Drawn) -> str | None:
-        """What went wrong with the answer, then what is wrong with its reference."""
+        """The error of the answer, then the error of its reference."""
         if target.complete:
             return error
         verb = "drawn" if self.kind.medium == "chart" else "shown"
@@ -304,12 +306,12 @@ class Bench:
 
 
 def compares_pictures(scorer: Scorer) -> bool:
-    """Whether a scorer looks at the two pictures alone."""
+    """Whether a scorer compares only the two pictures."""
     return isinstance(scorer, ComparesPictures) and scorer.compares_pictures
 
 
 def _to_page(rendering: Drawn) -> PageRendering:
-    """The picture alone; the official rules know answers that run and leave none."""
+    """Only the picture; by the official rules an answer may run and leave none."""
     if rendering.status == "ok" and rendering.png is None:
         return PageRendering("code_error", rendering.error or NO_PICTURE)
     view = rendering.view
@@ -323,7 +325,7 @@ def _to_page(rendering: Drawn) -> PageRendering:
 def find_differences(
     scores: Mapping[str, Score], other_scores: Mapping[str, Score]
 ) -> dict[str, float]:
-    """Values of the other mode, where they are not those of the chosen one."""
+    """Values of the other mode, if they differ from those of the chosen mode."""
     values: dict[str, float] = {}
     for name, score in ((name, scores[name]) for name in other_scores):
         value = other_scores[name].value
@@ -338,10 +340,10 @@ def find_differences(
 def find_bench_scorers(
     kind: type[Kind] | Kind, names: Sequence[str], settings: ClipSettings
 ) -> dict[str, Scorer]:
-    """Scorers by name or dotted path, in the order given; CLIP looks at pictures of every kind.
+    """Scorers by name or dotted path, in the given order; CLIP compares pictures of every kind.
 
     Raises:
-        UserError: An unknown name; with the nearest known one.
+        UserError: A name is unknown; the message names the nearest known one.
     """
     views = tuple(VIEWS) if kind.medium == "page" else ("clip",)
     clip_scorers_by_name = clip_scorers([name for name in names if name in views], settings)
@@ -360,19 +362,19 @@ def open_bench(
     data: str | None = None,
     pictures: Pictures = "all",
 ) -> Generator[Bench]:
-    """The bench of a benchmark, its renderer running as long as the context lasts.
+    """Open the bench of a benchmark; its renderer stops when the context ends.
 
     Args:
-        benchmark: Whose answers are scored, or its name.
-        options: Of the renderer.
-        scorers: Names or dotted paths; ``None`` for the benchmark's own.
-        judge: Who looks at the pictures as well.
+        benchmark: The benchmark or its name.
+        options: Options of the renderer.
+        scorers: Names or dotted paths; ``None`` for the benchmark's own scorers.
+        judge: A judge of the pictures.
         clip: Model, weights and conventions of the CLIP scorers.
-        data: What the user named, for the protocol.
-        pictures: Of which samples a result comes with its pictures.
+        data: The data that the user named, for the protocol.
+        pictures: The samples whose results include pictures.
 
     Raises:
-        UserError: A scorer that is not known, or something that this machine lacks.
+        UserError: A scorer is unknown, or something is missing on this machine.
     """
     if scorers is not None and not scorers:
         raise UserError("no scorers named; leave --scorers out for those of the benchmark")
@@ -381,7 +383,9 @@ def open_bench(
     options, clip = options or RendererOptions(), clip or ClipSettings()
     kind = KINDS[benchmark.kind]
     if judge is not None and judge.name in (benchmark.scorers if scorers is None else scorers):
-        raise UserError(f"the judge's score is named {judge.name!r}, as a scorer is; rename it")
+        raise UserError(
+            f"the judge's score has the name of a scorer, {judge.name!r}; rename the judge"
+        )
     by_name = find_bench_scorers(kind, benchmark.scorers if scorers is None else scorers, clip)
     if benchmark.images_only:
         _require_picture_scorers(by_name)
@@ -399,25 +403,25 @@ def open_bench(
 
 
 def _require_picture_scorers(scorers: Mapping[str, Scorer]) -> None:
-    """Refuse scorers that need the code of references, where only pictures are known.
+    """Refuse scorers that need the code of references, because only pictures are known.
 
     Raises:
-        UserError: There is one.
+        UserError: There is such a scorer.
     """
     for name, scorer in scorers.items():
         if name != "execution" and not compares_pictures(scorer):
             raise UserError(
-                f"{name} compares with the reference's code, and here only pictures are known; "
+                f"{name} compares with the reference's code, but only pictures are known here; "
                 "name execution, clip, or a scorer with compares_pictures = True "
                 "(in training: setting: with_reference)"
             )
 
 
 def _describe(benchmark: Benchmark, data: str | None) -> Mapping[str, Any] | None:
-    """Where samples are from, as the protocol takes it.
+    """The origin of the samples, for the protocol.
 
     Raises:
-        UserError: It is nothing that JSON can hold.
+        UserError: It cannot be written as JSON.
     """
     try:
         description = benchmark.describe_data(data)

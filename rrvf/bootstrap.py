@@ -1,8 +1,8 @@
-"""How far a run's figures would move with other samples: the bootstrap over samples.
+"""Confidence intervals of a run's figures: the bootstrap over samples.
 
-A resample draws as many samples as there are, with replacement, and is written as how often it
-holds each sample; a column of the table is then a weighted mean. The interval lies between the
-percentiles of the column's resampled values (Efron's percentile method).
+A resample draws as many samples as there are, with replacement. It is stored as the number of
+times that it contains each sample, so a column of the table becomes a weighted mean. The interval
+lies between percentiles of the column's resampled values (Efron's percentile method).
 """
 
 from __future__ import annotations

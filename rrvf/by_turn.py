@@ -1,17 +1,17 @@
-"""What a run's episodes were, and how good the code was after each turn.
+"""The episodes of a run, and how good the code was after each turn.
 
-Means by turn number alone mislead: the episodes that reach a late turn are others than those that
-end early. So every turn has two means:
+Means by turn number alone mislead, because the episodes that reach a late turn differ from those
+that end early. Therefore every turn has two means:
 
-* ``metrics``: over the episodes with code in that turn; ``n`` says how many these are.
-* ``carried``: over all ``n_carried`` episodes, each with the last code it had shown by then. One
-  that stopped keeps its last scores, one without any code yet counts as 0. An episode whose first
-  code could not be scored through our fault is left out of that score at every turn, as is one that
-  shows no code and whose result could not be scored; where later code could not, the score before
-  it stands.
+* ``metrics``: the mean over the ``n`` episodes with code in that turn.
+* ``carried``: the mean over all ``n_carried`` episodes, carrying the last score forward. An episode
+  that has ended keeps its last scores; one without code so far counts as 0. If an episode's first
+  code could not be scored through our fault, it is left out of that score at every turn. The same
+  holds for an episode without code whose result could not be scored. If later code could not be
+  scored, the previous score remains.
 
-Both are computed by the benchmark's own rule for its table. What a turn shows is the code of its
-last call, or the answer.
+Both use the benchmark's own rule for its table. The code of a turn is that of its last call, or the
+answer.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _drop_unmeasured(table: Mapping[str, float | None]) -> dict[str, float]:
 def score_turns(
     bench: Bench, sample: Sample, trajectory: Trajectory, final: SampleResult
 ) -> tuple[TurnScores, ...]:
-    """What each code of an episode is worth, by all scorers but a judge that is paid.
+    """The scores of each code of an episode, by all scorers except a paid judge.
 
     Args:
         bench: Where its answer was scored; code that comes again is not drawn again.

@@ -1,4 +1,4 @@
-"""Checkpoints known by what is in them: a folder of the same name may hold others tomorrow."""
+"""Checkpoints identified by their content, because a folder's content may change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text of a page, whatever its encoding: one reader for data, predictions and single files."""
+"""The text of a page in any encoding: one reader for data, predictions and single files."""
 
 from __future__ import annotations
 

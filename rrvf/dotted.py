@@ -1,4 +1,4 @@
-"""Objects of the user's own, named ``my.module:object``."""
+"""A user's own objects, named ``my.module:object``."""
 
 from __future__ import annotations
 

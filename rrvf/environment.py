@@ -1,8 +1,8 @@
-"""An environment: all that episodes of one benchmark are played, scored and rewarded with.
+"""An environment: everything needed to play, score and reward episodes of one benchmark.
 
-Programs that bring a policy of their own, trainers above all, use one: in this process, or behind
-``rrvf serve``. Its parts are those of evaluation and of training: one loop, one bench, one reward.
-:mod:`rrvf` shows the ten lines.
+It is for programs with their own policy, above all trainers, in the same process or behind
+``rrvf serve``. It uses the same loop, bench and reward as evaluation and training. The docstring of
+:mod:`rrvf` has an example of ten lines.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from rrvf.types import Sample
 
 @dataclass(frozen=True)
 class Environment:
-    """Where episodes are begun; may be used from many threads at once.
+    """Starts episodes; may be used from many threads at once.
 
     Attributes:
-        samples: By id.
-        rewarder: Scores and rewards episodes, on the bench where their code is drawn.
-        teacher: Who comments on renderings.
-        rules: Of an episode.
+        samples: The samples by id.
+        rewarder: Scores and rewards episodes, on the bench that draws their code.
+        teacher: Comments on renderings.
+        rules: The rules of an episode.
     """
 
     samples: Mapping[str, Sample]
@@ -48,16 +48,16 @@ class Environment:
 
     @property
     def bench(self) -> Bench:
-        """Where code is drawn and scored."""
+        """The bench that draws and scores code."""
         return self.rewarder.bench
 
     def with_drawer(self, drawer: Drawer) -> Environment:
-        """The same, but code is drawn by ``drawer``."""
+        """The same environment, but ``drawer`` draws the code."""
         rewarder = replace(self.rewarder, bench=replace(self.bench, drawer=drawer))
         return replace(self, rewarder=rewarder)
 
     def protocol(self) -> dict[str, Any]:
-        """What moves scores and rewards, with a hash over it."""
+        """The settings that can change scores and rewards, with their hash."""
         inner = {name: value for name, value in self.bench.protocol().items() if name != "hash"}
         parts = {
             "loop": dict(self.rules.protocol()),
@@ -70,20 +70,20 @@ class Environment:
         """A sample by id.
 
         Raises:
-            UserError: There is none.
+            UserError: There is no such sample.
         """
         if sample_id not in self.samples:
             raise UserError(f"no sample {sample_id!r} in {self.bench.benchmark.name}'s data")
         return self.samples[sample_id]
 
     def begin(self, sample_id: str, repeat: int = 0) -> Play:
-        """An episode of a sample, ready for its first completion.
+        """Start an episode of a sample; it is ready for its first completion.
 
-        Where its picture cannot be had, through a fault of ours, the episode is over at once.
+        If the target picture is missing through our fault, the episode is over at once.
 
         Args:
-            sample_id: Of the sample.
-            repeat: Which of several episodes of the sample it is.
+            sample_id: The id of the sample.
+            repeat: The number of this episode among several of the same sample.
 
         Raises:
             UserError: There is no such sample.
@@ -101,14 +101,14 @@ class Environment:
     def play(
         self, sample_id: str, completions: Sequence[Completion | str], repeat: int = 0
     ) -> Play:
-        """A finished episode whose completions are all known already, as far as it takes them.
+        """Play a whole episode from completions that are already known.
 
-        One that would go on has outgrown its tokens.
+        If they do not end the episode, it ends with ``token_budget``.
 
         Args:
-            sample_id: Of the sample.
-            completions: The policy's, turn by turn.
-            repeat: Which of several episodes of the sample it is.
+            sample_id: The id of the sample.
+            completions: The policy's completions, turn by turn; those after the end are ignored.
+            repeat: The number of this episode among several of the same sample.
 
         Raises:
             UserError: As :meth:`begin`.
@@ -123,13 +123,13 @@ class Environment:
         return play
 
     def observe(self, sample_id: str, code: str) -> Observation:
-        """What a call with some code is answered by, wherever in an episode it stands.
+        """The response to a tool call with some code, at any point of an episode.
 
-        For loops that are not ours and keep no episode; ours is :meth:`begin`.
+        It is for other loops, which keep no episode of ours. Our loop starts with :meth:`begin`.
 
         Raises:
             UserError: There is no such sample.
-            HarnessError: It cannot be drawn, through no fault of the code.
+            HarnessError: The code cannot be drawn, through no fault of its own.
         """
         sample = self.find_sample(sample_id)
         try:
@@ -141,7 +141,7 @@ class Environment:
             raise HarnessError(str(error)) from error
 
     def score(self, sample_id: str, completion: str | None) -> Outcome:
-        """Score one answer as ``rrvf score`` does; failures of ours are unscored, never raised.
+        """Score one answer as ``rrvf score`` does; our failures are unscored, never raised.
 
         Raises:
             UserError: There is no such sample.
@@ -149,7 +149,7 @@ class Environment:
         item = (self.find_sample(sample_id), completion)
         try:
             return score_item(item, self.bench)
-        except UserError as error:  # of this machine: it is no mistake in the answer
+        except UserError as error:  # it concerns this machine, not the answer
             return Outcome(make_unscored(item, self.bench.names(), HarnessError(str(error))))
 
 
@@ -158,9 +158,9 @@ class Play:
     """One episode under way; belongs to one thread at a time.
 
     Attributes:
-        environment: Where it is played.
-        sample: What it is about.
-        episode: Its state; where it could not begin, what became of it.
+        environment: The environment that plays it.
+        sample: Its sample.
+        episode: Its state, or a failed trajectory if it could not start.
     """
 
     environment: Environment
@@ -171,42 +171,42 @@ class Play:
 
     @property
     def stop_reason(self) -> StopReason | None:
-        """Why it ended; ``None`` while it goes on."""
+        """Why the episode ended; ``None`` while it is under way."""
         return self.episode.stop_reason
 
     @property
     def error(self) -> str | None:
-        """What failed, where it ended through a fault of ours or of the policy's server."""
+        """What failed, if the episode ended by our fault or the policy server's."""
         return self.episode.error
 
     @property
     def is_over(self) -> bool:
-        """Whether no further completion is taken."""
+        """Whether the episode has ended."""
         return self.stop_reason is not None
 
     @property
     def turns(self) -> tuple[Turn, ...]:
-        """What the policy wrote, and what came of it."""
+        """The turns so far: completions and their observations."""
         return self.episode.turns
 
     def messages(self) -> list[Message]:
-        """What the policy is shown next: the whole conversation."""
+        """The messages to show the policy next: the whole conversation."""
         return [] if isinstance(self.episode, Trajectory) else self.episode.messages()
 
     def tokens_left(self) -> int:
-        """How long the next completion may be."""
+        """The largest number of tokens for the next completion."""
         return 0 if isinstance(self.episode, Trajectory) else self.episode.tokens_left()
 
     def step(self, completion: Completion | str) -> list[Message]:
-        """Take the policy's next completion, and run what it asks for.
+        """Take the policy's next completion and run its tool calls.
 
-        Failures of ours end the episode, and are told in its reward.
+        Our failures end the episode, and its reward reports them.
 
         Args:
             completion: As generated, thoughts and tags included.
 
         Returns:
-            What the policy is shown of it, after its own words; nothing where the episode is over.
+            The messages that follow the completion; empty if the episode is over.
 
         Raises:
             ValueError: The episode is over.
@@ -218,7 +218,7 @@ class Play:
         try:
             with boundary(f"rendering for {self.sample.id}"):
                 self._answer(episode, completion)
-        except (HarnessError, UserError) as error:  # the renderer's, too: it is not the policy's
+        except (HarnessError, UserError) as error:  # also from the renderer: not the policy's fault
             episode.end("harness_error", str(error))
         limit = self.environment.rules.max_seconds
         if not self.is_over and limit is not None and time.monotonic() - self._begun >= limit:
@@ -238,11 +238,11 @@ class Play:
         return self.episode
 
     def end(self, reason: StopReason, error: str | None = None) -> None:
-        """End the episode where it stands: its policy will not go on.
+        """End the episode now, because its policy will not continue.
 
         Args:
-            reason: ``token_budget`` or ``time_budget`` where it could not; ``policy_error`` where
-                it failed, which leaves the episode without scores and reward.
+            reason: ``token_budget`` or ``time_budget`` if the policy reached a limit;
+                ``policy_error`` if it failed, which leaves the episode without scores and reward.
             error: What failed.
 
         Raises:
@@ -254,7 +254,7 @@ class Play:
         """The finished episode.
 
         Raises:
-            ValueError: It is not over.
+            ValueError: The episode is not over.
         """
         if isinstance(self.episode, Trajectory):
             return self.episode
@@ -264,7 +264,7 @@ class Play:
         """Scores and reward of the finished episode; computed once.
 
         Raises:
-            ValueError: It is not over.
+            ValueError: The episode is not over.
         """
         if self._rewarded is None:
             self._rewarded = self.environment.rewarder(self.sample, self.trajectory())
@@ -278,19 +278,19 @@ def open_environment(
     rules: RuleOptions | None = None,
     reward: RewardOptions | None = None,
 ) -> Generator[Environment]:
-    """An environment; renderers and connections last as long as the context.
+    """Open an environment; its renderers and connections close with the context.
 
     Args:
         benchmark: A name, or ``my.module:MyBenchmark``.
-        run: Data, scorers, renderers, judge.
-        rules: Of an episode, and who comments.
+        run: Data, scorers, renderers and judge.
+        rules: The rules of an episode, and the teacher.
         reward: How scores become a reward.
 
     Raises:
-        UserError: Something is missing, or does not fit together.
+        UserError: Something is missing, or options contradict each other.
     """
     if run.data is None:
-        raise UserError("no data are named: RunOptions(data=...), a folder, a file or a name")
+        raise UserError("no data are named; give RunOptions(data=...) a folder, a file or a name")
     rules, settings = rules or RuleOptions(), read_rewards(reward or RewardOptions())
     definition = find_benchmark(benchmark)
     run = replace(run, scorers=_choose_scorers(definition, run, settings.vision))
@@ -306,6 +306,6 @@ def open_environment(
 def _choose_scorers(
     benchmark: Benchmark, run: RunOptions, vision: Mapping[str, float]
 ) -> tuple[str, ...]:
-    """Those that the user named, else the benchmark's; and what the reward names besides."""
+    """The user's scorers or else the benchmark's, and those that only the reward names."""
     extra_scorers = (name for name in vision if name == "clip" or ":" in name)
     return tuple(dict.fromkeys((*(run.scorers or benchmark.scorers), *extra_scorers)))

@@ -1,7 +1,7 @@
-"""Scoring with the loop in front: an episode gives the answer, which is then scored as any other.
+"""Scoring with the loop in front: an episode gives the answer, which is scored like any other.
 
-``trajectories.jsonl`` grows line by line beside ``results.jsonl``. An episode that is there is not
-played again; where its sample was not scored before an interruption, scoring goes on from it.
+``trajectories.jsonl`` grows line by line beside ``results.jsonl``. A recorded episode is not played
+again. If an interruption left its sample unscored, scoring resumes from the recording.
 """
 
 from __future__ import annotations

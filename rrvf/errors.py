@@ -1,16 +1,16 @@
-"""One exception tree, and one place that says whose fault a failure is.
+"""The exceptions of the package, and the one place that decides whose fault a failure is.
 
 ::
 
     RrvfError
-    ├── UserError        a mistake the reader can mend; the message is one line that names the mend
+    ├── UserError        a mistake the reader can fix; the message is one line that says how
     │   ├── DataError    a dataset, predictions file or configuration that cannot be used
-    │   │   └── OtherRunError  a folder of a run with other settings; has a line for each of them
-    │   └── SetupError   something this machine lacks: a package, a browser, a confinement level
-    └── HarnessError     our own failure: the sample becomes unscored, never zero
+    │   │   └── OtherRunError  a folder of a run with other settings; one line for each of them
+    │   └── SetupError   something is missing here: a package, a browser, a confinement level
+    └── HarnessError     our own failure: the sample is unscored, never zero
 
-Failures of the model's code are no exceptions: they are the ``status`` of a rendering.
-:class:`TooLargeError` never gets further than to where that status is given.
+A failure of the model's code is not an exception: it is the ``status`` of a rendering.
+:class:`TooLargeError` is caught where that status is set.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from contextlib import contextmanager
 
 
 class RrvfError(Exception):
-    """Base of everything this package raises on purpose."""
+    """Base class of everything that this package raises on purpose."""
 
 
 class UserError(RrvfError):
-    """A mistake its reader can mend; printed as one line, without a traceback."""
+    """A mistake that the user can fix; printed as one line, without a traceback."""
 
 
 class DataError(UserError):
@@ -33,7 +33,7 @@ class DataError(UserError):
 
 
 class OtherRunError(DataError):
-    """A folder that holds a run with other settings.
+    """The folder holds a run with other settings.
 
     Attributes:
         head: What is wrong, in one line.
@@ -50,24 +50,24 @@ class SetupError(UserError):
 
 
 class HarnessError(RrvfError):
-    """Our own failure: whoever was being scored is unscored, not zero."""
+    """Our own failure: the sample is unscored, not zero."""
 
 
 class TooLargeError(ValueError):
-    """What a stranger's code made is larger than is looked at; the message says what and how."""
+    """The output of untrusted code is too large to be read; the message says how large."""
 
 
 @contextmanager
 def boundary(activity: str) -> Generator[None]:
-    """Turn an unexpected failure inside into a :class:`HarnessError` that says what was under way.
+    """Turn an unexpected failure inside into a :class:`HarnessError` that names the activity.
 
-    A full disk is the exception: every later sample would fail alike, so it stops the run.
+    A full disk is the exception: every later sample would fail too, so it stops the run.
 
     Args:
         activity: What the code inside does, as in ``"scoring bar_4"``.
 
     Raises:
-        UserError: On "no space left", and whatever user error the code inside raised.
+        UserError: On "no space left", and every user error that the code inside raises.
         HarnessError: On everything else.
     """
     try:
@@ -78,7 +78,7 @@ def boundary(activity: str) -> Generator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(
                 f"no space left while {activity}; free some space and run the same command again "
-                "to go on from here"
+                "to resume"
             ) from error
         raise HarnessError(f"{activity}: {type(error).__name__}: {error}") from error
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Samples and answers in, results out: each as it is finished; a run can go on later."""
+"""Score samples and answers: each result is written when it is finished, and a run can resume."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rrvf.types import BenchmarkResult, SampleResult
 
 
 def score_item(item: Item, scoring: Scoring) -> Outcome:
-    """Draw one answer and its reference, and compare them; our own failures become unscored."""
+    """Draw one answer and its reference and compare them; our own failures give unscored."""
     try:
         with boundary(f"scoring {item[0].id}"):
             if reason := explain_loss(item[1]):
@@ -49,18 +49,18 @@ def _name_modules(outcome: Outcome) -> Outcome:
 
 
 class Executor(Protocol):
-    """Where items are scored."""
+    """Scores many items, on this machine or elsewhere."""
 
     def __call__(self, items: Sequence[Item], scoring: Scoring, workers: int) -> Generator[Outcome]:
-        """One outcome an item, as they are finished; what is under way ends with the generator.
+        """Yield one outcome per item when it is finished; work stops with the generator.
 
         Args:
-            items: What to score.
-            scoring: How, as this process would.
+            items: The items to score.
+            scoring: The scoring of this process, which others must match.
             workers: Executions at the same time.
 
         Raises:
-            UserError: Nothing can be scored there, or no longer.
+            UserError: Nothing can be scored there, or not any more.
         """
         ...
 
@@ -73,21 +73,21 @@ def score_predictions(
     executor: Executor | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Generator[SampleResult]:
-    """Score every item, writing as it goes; items that the folder already holds come first.
+    """Score every item and write each result at once; results already in the folder come first.
 
-    Only this process writes, wherever items are scored: by ``executor``, else in threads here.
+    Items are scored by ``executor``, or else in threads here. Only this process writes.
 
-    However it ends, ``summary.json`` then tells what there is. A caller that may leave early closes
-    the generator (:func:`contextlib.closing`): what is under way then ends with the renderer, which
-    is of no use afterwards.
+    ``summary.json`` describes the results, however the run ends. A caller that may leave early
+    closes the generator (:func:`contextlib.closing`). This stops work in progress and the renderer,
+    which cannot be used afterwards.
 
     Args:
-        items: What to score.
-        scoring: How.
+        items: The items to score.
+        scoring: Scores them.
         out: Folder of the run.
         workers: Executions at the same time.
-        executor: Where items are scored.
-        options: What the run was told, for who scores it again; plain JSON.
+        executor: Scores items elsewhere.
+        options: The run's options, for a later scoring; plain JSON.
 
     Raises:
         DataError: ``out`` holds another run, or cannot be written.

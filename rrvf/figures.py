@@ -1,7 +1,8 @@
-"""Figures of measured runs: by metric, by turn and by label, the loop, and why answers failed.
+"""Figures of measured runs: by metric, by turn and by label, the loop, and reasons for failures.
 
-Colours are Okabe and Ito's, which people with any common colour blindness tell apart; every series
-also has a marker or a hatch of its own. SVG and PNG; the same runs give the same files.
+The colours are those of Okabe and Ito, which people with any common colour blindness can tell
+apart. Every series also has its own marker or hatch. The output is SVG and PNG; the same runs give
+the same files.
 """
 
 from __future__ import annotations

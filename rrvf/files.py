@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and files that a table may name."""
+"""Files that are either complete or absent, and file names that are safe in a table."""
 
 from __future__ import annotations
 

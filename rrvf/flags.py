@@ -1,8 +1,7 @@
 """Typer's options, made from :mod:`rrvf.options`.
 
 A command takes a whole class of options as one argument; :func:`expand_options` shows Typer a flag
-for each of its fields. What imports the library is left to the commands, so that ``--help`` is
-instant.
+for each field. Commands import the library only when they run, so ``--help`` starts quickly.
 """
 
 from __future__ import annotations

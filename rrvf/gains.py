@@ -1,8 +1,8 @@
-"""What the turns of an episode gained: a reward for progress, and calls that brought something.
+"""The gains of an episode's turns: a reward for progress, and calls that improve the drawing.
 
-A policy that earns a reward for any call that renders learns to draw an empty plot. Where
-``tool_must_gain`` is on, a call counts only if its rendering is likelier the target than an empty
-one, and than the draft before it.
+A policy that earns a reward for any call that renders learns to draw an empty plot. With
+``tool_must_gain``, a call counts only if its rendering is closer to the target than an empty
+picture, and closer than the previous draft.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EMPTY_CODE: dict[Language, str] = {
 
 
 def measure_progress(trajectory: Trajectory, target: bytes, final: bytes | None) -> float:
-    """How much likelier the target the answer is than the first draft that rendered: -1 to 1.
+    """The gain in likeness from the first draft that rendered to the answer, from -1 to 1.
 
     Drafts that did not render do not count, so that a broken one is no way to progress.
 
@@ -53,7 +53,7 @@ def _list_renderings(trajectory: Trajectory) -> list[bytes]:
 
 
 def count_gaining_calls(trajectory: Trajectory, target: bytes, empty: bytes | None) -> int:
-    """Calls whose rendering is likelier the target than an empty one and than the last draft.
+    """Count calls whose rendering is closer to the target than nothing and the last draft.
 
     Args:
         trajectory: The episode, with its renderings.

@@ -1,12 +1,12 @@
-"""Whether the loop helps: what an episode's turns changed, from its record alone.
+"""Does the loop help? What the turns of an episode changed, from its record alone.
 
-A *draft* is the code of a tool call that was scored; a *state* is a draft or the answer. The value
-of a state is the mean of its scores in points, 0 to 100; a state one of whose scores could not be
-measured has none, and is left out wherever its value counts. Failed code has the value 0.
+A *draft* is the scored code of a tool call; a *state* is a draft or the answer. The value of a
+state is the mean of its scores in points, 0 to 100. If one of its scores could not be measured, the
+state has no value and is left out. Failed code has the value 0.
 
-Every measure is a sum over episodes divided by another one, so that long episodes weigh as much as
-they are long. Its interval is the bootstrap's over samples: all episodes of a sample are drawn
-together. Nothing is executed.
+Every measure is one sum over episodes divided by another, so long episodes have more weight. Its
+interval is a bootstrap over samples: all episodes of a sample are drawn together. Nothing is
+executed.
 """
 
 from __future__ import annotations
@@ -527,7 +527,7 @@ def describe_loop(loop: Mapping[str, Any]) -> Iterator[str]:
     shares = {
         "same_code": "same code again",
         "same_picture": "same picture again",
-        "recovery": "failed drafts mended",
+        "recovery": "failed drafts fixed",
         "breakage": "running drafts broken",
         "collapsed": "episodes collapsed",
     }

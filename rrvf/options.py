@@ -1,8 +1,8 @@
-"""What a run can be told: every option once, with its default, its help and its flag.
+"""The options of a run: each is defined once, with its default, its help and its flag.
 
-The command line (:mod:`rrvf.flags`) makes its flags from these classes; training's settings and the
-VLMEvalKit plugin take their defaults from them. A field without a :class:`Flag` is for the library
-alone. Nothing here imports the library, so that ``--help`` is instant.
+The command line (:mod:`rrvf.flags`) makes its flags from these classes. Training's settings and the
+VLMEvalKit plugin take their defaults from them. A field without a :class:`Flag` is only for the
+library. This module imports nothing from the library, so ``--help`` starts quickly.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Unanswered = Literal["nothing", "last_rendered"]
 Level = Literal["auto", "namespaces", "landlock", "seccomp", "rlimits"]
 
 ANSWER_SUFFIXES = (".jsonl", ".json", ".xlsx", ".tsv", ".csv", ".pkl", ".gz")
-"""Of files of answers; what ends so and is not there is no model's name."""
+"""Suffixes of files with answers. A missing file with such a name is not taken for a model."""
 
 MAX_PIXELS = 2048 * 1024
 """Larger pictures are scaled down before a policy sees them, in evaluation and in training."""
@@ -31,16 +31,16 @@ MAX_PIXELS = 2048 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Flag:
-    """How a field is given on the command line.
+    """The command-line flag of a field.
 
     Attributes:
         help: One line.
-        panel: Heading under which ``--help`` lists it.
-        name: Of the flag, where it is not the field's.
-        least: Smallest number that it takes.
-        most: Largest.
-        variable: Environment variable that stands in for it.
-        parse: Makes the field's value of the text that was typed.
+        panel: The heading in ``--help``.
+        name: The flag's name, if it is not the field's.
+        least: The smallest allowed number.
+        most: The largest allowed number.
+        variable: An environment variable with the same effect.
+        parse: Converts the typed text to the field's value.
     """
 
     help: str
@@ -69,11 +69,11 @@ Browser = Annotated[
 Confinement = Annotated[Level, _CONFINEMENT]
 _SERVER = "Any OpenAI-compatible server; without it, OpenAI."
 _KEY = "Environment variable that holds the key."
-_NAME = "Your name for it: the same one, whatever its address."
+_NAME = "Name that identifies the model, whatever its address."
 _SERVED = ("base_url", "policy_name", "policy_max_cost", "native_tools")
 _UNUSED: Mapping[Source, Sequence[str]] = {
     "endpoint": ("batch_size", "device"),
-    # Which episodes share a batch is left to chance, and with it what a seed would give.
+    # Which episodes share a batch is random, so a seed would not fix the result.
     "transformers": (*_SERVED, "seed"),
     "vllm": (*_SERVED, "device"),
     "recorded": (*_SERVED, "batch_size", "device", "top_p", "seed"),
@@ -82,7 +82,7 @@ _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def flag_of(name: str) -> str:
-    """A field's name as that of a flag, without its dashes."""
+    """The name of a field's flag, without the leading dashes."""
     return name.replace("_", "-")
 
 
@@ -97,15 +97,14 @@ def find_flags(options: type) -> Mapping[str, Flag]:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What is scored and how; ``None`` stands for the benchmark's own default.
+    """What is scored and how; ``None`` means the benchmark's own default.
 
     Attributes:
-        data: Dataset folder, file or name; without it there are no samples, as for a node of a
-            cluster, which is sent its own.
-        predictions: File or folder of answers; without it no sample has one yet.
-        judge: Who judges.
-        recorded: Ids that a recording answers: each must be a sample's.
-        assets: Files of the data set that pages find beside them, where a node is sent them.
+        data: Dataset folder, file or name. A cluster's node has none; it receives its samples.
+        predictions: File or folder of answers; without it no sample has an answer yet.
+        judge: The judge.
+        recorded: Ids in a recording; each must be the id of a sample.
+        assets: Files of the data set that pages may request, if they are sent to a node.
     """
 
     data: Annotated[str | None, Flag(help="Dataset folder or file, or its name.")]
@@ -117,7 +116,7 @@ class RunOptions:
     limit: Annotated[int | None, Flag(least=1, help="Only the first N samples.")] = None
     workers: Workers = 2
     mode: Annotated[
-        Mode | None, Flag(help="Official scores, or with bugs mended; WebSight has fixed ones.")
+        Mode | None, Flag(help="Official scores, or with bugs fixed; WebSight is always fixed.")
     ] = None
     cleanup: Annotated[
         Cleanup | None, Flag(help="How a page is found in a reply: own rule, or Design2Code's.")
@@ -127,7 +126,7 @@ class RunOptions:
         Flag(help="Comma-separated names or my.module:object.", parse=split_names),
     ] = None
     timeout: Annotated[
-        int | None, Flag(least=1, help="Seconds a rendering may take: 60 of CPU, 10 a page.")
+        int | None, Flag(least=1, help="Limit of a rendering in seconds: 60 of CPU, 10 for a page.")
     ] = None
     chart_python: ChartPython = None
     browser: Browser = None
@@ -136,7 +135,9 @@ class RunOptions:
         Flag(help="Compare pages with the HTML's rendering, or the image."),
     ] = "html"
     javascript: Annotated[bool, Flag(help="Let pages run their scripts.")] = False
-    reuse_pages: Annotated[bool, Flag(help="One page for all, not a context each.")] = False
+    reuse_pages: Annotated[bool, Flag(help="Show all in one page instead of a context each.")] = (
+        False
+    )
     clip_model: Annotated[str | None, Flag(help="open_clip model.")] = None
     clip_weights: Annotated[
         str | None, Flag(variable="RRVF_CLIP_WEIGHTS", help="open_clip tag, or a local file.")
@@ -153,7 +154,7 @@ class RunOptions:
     assets: Mapping[str, bytes] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """What else may be asked of the same samples: all but answers, judge and this machine."""
+        """The options that a later scoring reuses: all but answers, judge and this machine's."""
         left_out = ("predictions", "judge", "recorded", "assets", "workers", "confinement")
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         if self.data is not None and Path(self.data).exists():
@@ -166,13 +167,13 @@ _judge = partial(Flag, panel="Judge")
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeOptions:
-    """Who judges.
+    """The judge.
 
     Attributes:
-        model: Name at the server; ``likeness`` for the embedded judge; or, where no ``base_url``
-            is given, ``my.module:MyJudge``, a class. ``None`` for no judge, and then nothing else
-            may be said of one.
-        since: Unix time; answers that were kept before are asked for again.
+        model: The model's name at the server; ``likeness`` for the embedded judge; or, without a
+            ``base_url``, the class ``my.module:MyJudge``. With ``None`` there is no judge, and
+            no other option of a judge is allowed.
+        since: Unix time; questions whose cached answers are older are asked again.
     """
 
     model: Annotated[
@@ -184,18 +185,18 @@ class JudgeOptions:
     base_url: Annotated[str | None, _judge(name="judge-base-url", help=_SERVER)] = None
     name: Annotated[str | None, _judge(name="judge-name", help=_NAME)] = None
     rubric: Annotated[
-        str | None, _judge(name="judge-rubric", help="Another than the benchmark's.")
+        str | None, _judge(name="judge-rubric", help="Rubric instead of the benchmark's.")
     ] = None
     prompt: Annotated[
-        Path | None, _judge(name="judge-prompt", help="Text for the rubric's own.")
+        Path | None, _judge(name="judge-prompt", help="File with a prompt for the rubric.")
     ] = None
     repeats: Annotated[
-        int, _judge(name="judge-repeats", least=1, help="Answers a pair; gives a mean.")
+        int, _judge(name="judge-repeats", least=1, help="Answers per pair; their mean counts.")
     ] = 1
     concurrency: Annotated[
         int, _judge(name="judge-concurrency", least=1, help="Questions at a time.")
     ] = 16
-    max_cost: Annotated[float | None, _judge(help="USD the judge may cost.")] = None
+    max_cost: Annotated[float | None, _judge(help="Cost limit of the judge in USD.")] = None
     key_variable: Annotated[str, _judge(name="judge-key", help=_KEY)] = "OPENAI_API_KEY"
     since: float = 0.0
 
@@ -213,53 +214,59 @@ _teacher = partial(Flag, panel="Teacher")
 
 @dataclass(frozen=True, kw_only=True)
 class RuleOptions:
-    """By which rules episodes are played, and who comments.
+    """The rules of an episode, and its teacher.
 
     Attributes:
-        policy_prompt: A file whose system message is told instead of ours; with a user part, that
-            is asked where a sample has no instruction of its own.
-        tool_name, tool_argument: Both or neither.
+        policy_prompt: A file whose system message replaces ours. If it has a user part, samples
+            without their own instruction use it.
+        tool_name, tool_argument: Give both or neither.
         teacher: ``None`` for no teacher.
-        since: Unix time; answers that were kept before are asked for again.
+        since: Unix time; questions whose cached answers are older are asked again.
     """
 
-    max_tokens: Annotated[int, _policy(least=1, help="Tokens a completion.")] = 4096
+    max_tokens: Annotated[int, _policy(least=1, help="Tokens per completion.")] = 4096
     policy_prompt: Annotated[
         Path | None, _policy(help="Your system message, below '# System'.")
     ] = None
-    native_tools: Annotated[bool, _policy(help="Offer the tool by the server, not in words.")] = (
-        False
-    )
-    max_turns: Annotated[int, _loop(least=1, help="Completions an episode.")] = 5
+    native_tools: Annotated[
+        bool, _policy(help="Offer the tool through the server's interface.")
+    ] = False
+    max_turns: Annotated[int, _loop(least=1, help="Completions per episode.")] = 5
     max_episode_tokens: Annotated[
         int | None, _loop(least=1, help="Tokens the policy may write in an episode.")
     ] = None
     max_seconds: Annotated[
-        float | None, _loop(help="After which an episode begins no further turn.")
+        float | None, _loop(help="Time after which an episode starts no further turn.")
     ] = None
-    tool_name: Annotated[str | None, _loop(help="Of the tool, not the paper's.")] = None
-    tool_argument: Annotated[str | None, _loop(help="That holds the code.")] = None
+    tool_name: Annotated[str | None, _loop(help="Name of the tool instead of the paper's.")] = None
+    tool_argument: Annotated[
+        str | None, _loop(help="Name of the argument that holds the code.")
+    ] = None
     attach_rendering: Annotated[
         bool, _loop(help="Show the policy its renderings beside the comments.")
     ] = True
     max_pixels: Annotated[
         int, _loop(least=1, help="Larger pictures are scaled down for the policy.")
     ] = MAX_PIXELS
-    unanswered: Annotated[
-        Unanswered, _loop(help="What is scored of an episode without an answer.")
-    ] = "nothing"
+    unanswered: Annotated[Unanswered, _loop(help="What is scored if an episode has no answer.")] = (
+        "nothing"
+    )
     tell_last_call: Annotated[
-        bool, _loop(help="Say after the last call that there is room for that none is left.")
+        bool, _loop(help="Tell the policy when no further call is possible.")
     ] = False
-    concurrency: Annotated[int, _loop(least=1, help="Episodes that wait at a time.")] = 16
+    concurrency: Annotated[
+        int, _loop(least=1, help="Episodes that wait for a model at a time.")
+    ] = 16
     teacher: Annotated[
-        str | None, _teacher(help="Model that comments; without it, renderings are shown.")
+        str | None, _teacher(help="Model that comments; without it, only renderings are shown.")
     ] = None
     teacher_base_url: Annotated[str | None, _teacher(help=_SERVER)] = None
     teacher_name: Annotated[str | None, _teacher(help=_NAME)] = None
     teacher_key_variable: Annotated[str, _teacher(name="teacher-key", help=_KEY)] = "OPENAI_API_KEY"
-    teacher_max_cost: Annotated[float | None, _teacher(help="USD it may cost.")] = None
-    teacher_prompt: Annotated[Path | None, _teacher(help="Text to ask instead.")] = None
+    teacher_max_cost: Annotated[float | None, _teacher(help="Cost limit in USD.")] = None
+    teacher_prompt: Annotated[Path | None, _teacher(help="File with a prompt for the teacher.")] = (
+        None
+    )
     since: float = 0.0
 
     def __post_init__(self) -> None:
@@ -270,16 +277,18 @@ class RuleOptions:
             raise UserError("--tool-name and --tool-argument go together; give both")
         for name in (self.tool_name, self.tool_argument):
             if name is not None and not _TOOL_NAME.fullmatch(name):
-                raise UserError(f"{name!r} names no tool or argument; use letters, digits, _ and -")
+                raise UserError(
+                    f"{name!r} cannot name a tool or argument; use letters, digits, _ and -"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoopOptions(RuleOptions):
-    """Who plays episodes, and by which rules.
+    """The policy that plays episodes, and their rules.
 
     Attributes:
-        backend: ``None`` finds out: a server for a name or with ``base_url``, transformers for a
-            folder with a checkpoint.
+        backend: If ``None``, it is inferred: a server for a name or with ``base_url``,
+            transformers for a folder with a checkpoint.
     """
 
     policy: Annotated[
@@ -287,39 +296,41 @@ class LoopOptions(RuleOptions):
     ]
     backend: Annotated[
         Backend | None,
-        _policy(help="A server, or a checkpoint in this process; found out if not named."),
+        _policy(help="A server, or a checkpoint in this process; inferred if left out."),
     ] = None
     base_url: Annotated[str | None, _policy(help=_SERVER)] = None
     policy_name: Annotated[str | None, _policy(help=_NAME)] = None
     key_variable: Annotated[str, _policy(name="key", help=_KEY)] = "OPENAI_API_KEY"
-    policy_max_cost: Annotated[float | None, _policy(help="USD it may cost.")] = None
+    policy_max_cost: Annotated[float | None, _policy(help="Cost limit in USD.")] = None
     batch_size: Annotated[
-        int | None, _policy(least=1, help="Conversations that a checkpoint goes on at a time.")
+        int | None, _policy(least=1, help="Conversations that a checkpoint continues at a time.")
     ] = None
     device: Annotated[str | None, _policy(help="For transformers: cpu, cuda.")] = None
-    repeats: Annotated[int, _policy(least=1, help="Episodes a sample; needs a temperature.")] = 1
-    temperature: Annotated[float, _policy(least=0, help="0 for the likeliest words.")] = 0.0
+    repeats: Annotated[int, _policy(least=1, help="Episodes per sample; needs a temperature.")] = 1
+    temperature: Annotated[float, _policy(least=0, help="0 always picks the likeliest token.")] = (
+        0.0
+    )
     top_p: Annotated[float | None, _policy(least=0, most=1, help="Nucleus sampling.")] = None
-    seed: Annotated[int | None, _policy(help="Of sampling, where a server takes it.")] = None
+    seed: Annotated[int | None, _policy(help="Seed of sampling, if the server accepts one.")] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         source = self.source()
         if self.repeats > 1 and source == "recorded":
-            raise UserError("--repeats is of no use with recorded answers")
+            raise UserError("--repeats has no effect with recorded answers; leave it out")
         if self.repeats > 1 and self.temperature == 0:
             raise UserError(
-                "--repeats asks for different episodes of a sample, and at temperature 0 there are "
-                "none; name a --temperature"
+                "--repeats needs different episodes of a sample, but at temperature 0 they are all "
+                "equal; set --temperature"
             )
         backend = "with recorded answers" if source == "recorded" else f"with --backend {source}"
         refuse(self, _UNUSED[source], backend)
 
     def source(self) -> Source:
-        """Where completions come from: the backend that was named, or the one that fits.
+        """The source of completions: the named backend, or the one that fits the policy.
 
         Raises:
-            UserError: None does.
+            UserError: No backend fits.
         """
         path = Path(self.policy)
         if path.is_file():
@@ -337,11 +348,11 @@ class LoopOptions(RuleOptions):
                 f"{path}: no such file or folder; name answers, a checkpoint or a model"
             )
         if not self.policy.strip():
-            raise UserError("--policy names no model")
+            raise UserError("--policy is empty; name a model, a checkpoint or a file of answers")
         return "endpoint"
 
     def sampling(self) -> dict[str, Any]:
-        """What is said of sampling besides the temperature."""
+        """The parameters of sampling besides the temperature."""
         parameters = {"top_p": self.top_p, "seed": self.seed}
         return {name: value for name, value in parameters.items() if value is not None}
 
@@ -351,7 +362,7 @@ _service = partial(Flag, panel="Service")
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceOptions:
-    """Where a service listens, and how much it takes on."""
+    """The address and the limits of a service."""
 
     interface: Annotated[
         Literal["http", "openenv"], _service(help="Our own, or OpenEnv's (rrvf[openenv]).")
@@ -365,10 +376,10 @@ class ServiceOptions:
     ] = None
     max_episodes: Annotated[int, _service(least=1, help="Episodes under way at a time.")] = 1024
     max_requests: Annotated[
-        int, _service(least=1, help="Requests at work or waiting; more are sent away.")
+        int, _service(least=1, help="Requests in work or waiting; further ones are refused.")
     ] = 1280
     idle_seconds: Annotated[
-        float, _service(least=1, help="After which an episode that nobody goes on with is dropped.")
+        float, _service(least=1, help="An episode without requests for this long is dropped.")
     ] = 3600.0
 
 
@@ -377,7 +388,7 @@ _reward = partial(Flag, panel="Reward")
 
 @dataclass(frozen=True, kw_only=True)
 class RewardOptions:
-    """What an episode earns; see :mod:`rrvf.rewards`."""
+    """The reward of an episode; see :mod:`rrvf.rewards`."""
 
     reward_vision: Annotated[
         str, _reward(help="Scores with weights, as in gpt, or text=1, layout=1.")
@@ -385,27 +396,29 @@ class RewardOptions:
     reward_terms: Annotated[
         str, _reward(help="Terms of your own with weights, as in my.module:progress=0.3.")
     ] = ""
-    vision_weight: Annotated[float, _reward(help="Of R_vision.")] = 0.8
-    format_weight: Annotated[float, _reward(help="Of R_format.")] = 0.2
-    tool_weight: Annotated[float, _reward(help="Of R_tool.")] = 1.2
+    vision_weight: Annotated[float, _reward(help="Weight of R_vision.")] = 0.8
+    format_weight: Annotated[float, _reward(help="Weight of R_format.")] = 0.2
+    tool_weight: Annotated[float, _reward(help="Weight of R_tool.")] = 1.2
     structure_penalty: Annotated[
-        float, _reward(help="Off R_format for a structure not the protocol's.")
+        float, _reward(help="Taken off R_format if the structure is wrong.")
     ] = 1.0
-    running_penalty: Annotated[float, _reward(help="Off R_format where no final code runs.")] = 1.0
+    running_penalty: Annotated[
+        float, _reward(help="Taken off R_format if the final code fails.")
+    ] = 1.0
     tool_gate: Annotated[
-        float | None, _reward(help="R_tool needs an R_vision above; null for no gate.")
+        float | None, _reward(help="R_tool needs an R_vision above this; null for no gate.")
     ] = 0.5
     tool_cap: Annotated[
         int, _reward(least=1, help="Successful calls that earn the whole of R_tool.")
     ] = 1
     progress_weight: Annotated[
-        float, _reward(help="Of how much likelier the target the answer is than the first draft.")
+        float, _reward(help="Weight of the gain in likeness from first draft to answer.")
     ] = 0.0
     tool_must_gain: Annotated[
         bool,
         _reward(
-            help="A successful call draws what is likelier the target than nothing and the last "
-            "draft."
+            help="A call is successful only if it is closer to the target than an empty picture "
+            "and the last draft."
         ),
     ] = False
 
@@ -415,11 +428,11 @@ _servers = partial(Flag, panel="Servers")
 
 @dataclass(frozen=True, kw_only=True)
 class ReproduceOptions:
-    """What a recipe is told besides: where things are, and who is asked instead.
+    """Options of a recipe: the places of data and models, and replacements for its models.
 
     Attributes:
-        base_url: Of a server that has the policy; without it one is started, or OpenAI is asked.
-        judge: Another judge than the recipe's.
+        base_url: A server with the policy; without it one is started, or OpenAI is asked.
+        judge: A judge instead of the recipe's.
     """
 
     data: Annotated[str | None, Flag(help="Samples that are here, instead of fetching them.")] = (
@@ -431,23 +444,27 @@ class ReproduceOptions:
         str | None,
         _servers(help="Policy: a folder, a name on the hub, or its name at --base-url."),
     ] = None
-    base_url: Annotated[str | None, _servers(help="Serves the policy; none is started.")] = None
+    base_url: Annotated[str | None, _servers(help="Server with the policy; none is started.")] = (
+        None
+    )
     key_variable: Annotated[str, _servers(name="key", help=_KEY)] = "OPENAI_API_KEY"
-    policy_max_cost: Annotated[float | None, _servers(help="USD it may cost.")] = None
+    policy_max_cost: Annotated[float | None, _servers(help="Cost limit in USD.")] = None
     teacher: Annotated[str | None, _servers(help="Another teacher, or its name at its URL.")] = None
     teacher_base_url: Annotated[
-        str | None, _servers(help="Serves the teacher; none is started.")
+        str | None, _servers(help="Server with the teacher; none is started.")
     ] = None
     teacher_key_variable: Annotated[str, _servers(name="teacher-key", help=_KEY)] = "OPENAI_API_KEY"
     patience: Annotated[
         float, _servers(least=1, help="Seconds that a server may take to start.")
     ] = 3600.0
-    concurrency: Annotated[int, _servers(least=1, help="Episodes that wait at a time.")] = 16
+    concurrency: Annotated[
+        int, _servers(least=1, help="Episodes that wait for a model at a time.")
+    ] = 16
     judge: Annotated[str | None, _judge(help="Another judge than the recipe's.")] = None
     judge_base_url: Annotated[str | None, _judge(help=_SERVER)] = None
     judge_key_variable: Annotated[str, _judge(name="judge-key", help=_KEY)] = "OPENAI_API_KEY"
     judge_concurrency: Annotated[int, _judge(least=1, help="Questions at a time.")] = 16
-    max_cost: Annotated[float | None, _judge(help="USD the judge may cost.")] = None
+    max_cost: Annotated[float | None, _judge(help="Cost limit of the judge in USD.")] = None
     chart_python: ChartPython = None
     browser: Browser = None
     clip_weights: Annotated[
@@ -457,13 +474,15 @@ class ReproduceOptions:
 
 
 def refuse(options: JudgeOptions | RuleOptions, names: Sequence[str], why: str) -> None:
-    """Refuse options that would be of no use.
+    """Refuse options that would have no effect.
 
     Raises:
-        UserError: One of them was given.
+        UserError: The user gave one of them.
     """
     flags = find_flags(type(options))
     for name in names:
         value = getattr(options, name)
         if value is not None and value is not False:
-            raise UserError(f"--{flags[name].name or flag_of(name)} is of no use {why}")
+            raise UserError(
+                f"--{flags[name].name or flag_of(name)} has no effect {why}; leave it out"
+            )

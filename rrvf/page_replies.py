@@ -1,4 +1,4 @@
-"""The page in a reply: which part of what a model wrote is the HTML that it meant."""
+"""The page in a reply: the part of a model's text that is its HTML."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Pictures as PNG, and what a PNG says of itself before anybody decodes it.
+"""Pictures as PNG, and what a PNG's header says before it is decoded.
 
-A picture that a stranger's code made may hold few bytes and very many pixels, and whoever decodes
-it pays for the pixels.
+A picture from untrusted code may have few bytes and very many pixels, and decoding it costs time
+and memory for every pixel.
 """
 
 from __future__ import annotations

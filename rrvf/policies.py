@@ -1,8 +1,8 @@
-"""Policies: where completions come from.
+"""Policies: the sources of completions.
 
-An endpoint (vLLM, OpenAI and their like), a checkpoint in this process (transformers, vLLM), or a
-file of what was answered before. A policy is shown messages and nothing else of a sample; its id
-only serves to find recorded answers.
+A policy is an endpoint (vLLM, OpenAI and similar servers), a checkpoint in this process
+(transformers, vLLM), or a file of recorded answers. It sees messages and nothing else of a sample;
+the sample's id only selects recorded answers.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _MOST_PICTURES = 32
 
 
 ALL_REASONING = (
-    "the server put the whole answer beside the content, as reasoning: its reasoning parser found "
-    "no end of the thoughts"
+    "the server returned the whole answer as reasoning, outside the content: its reasoning parser "
+    "found no end of the thoughts"
 )
-"""A note on a completion: a run of zeros is then the set-up's, not the model's."""
+"""A note on a completion: the configuration, not the model, then causes zeros."""
 
 
 class Policy(Protocol):
     """Continues a conversation; may be called from many threads at once."""
 
     def protocol(self) -> Mapping[str, Any]:
-        """What moves its completions, for the record of a run."""
+        """The settings that can change its completions, for the record of a run."""
         ...
 
     def reply(
@@ -58,15 +58,15 @@ class Policy(Protocol):
 
         Args:
             messages: The conversation so far; the last one is not the assistant's.
-            sample_id: Of the sample it is about.
-            repeat: Which of several episodes of the sample it is.
-            stop: Where generation ends; the completion may lack the string itself.
-            max_tokens: Its length at most.
+            sample_id: The id of the sample.
+            repeat: The number of this episode among several of the same sample.
+            stop: Strings that end generation; the completion may lack the string itself.
+            max_tokens: The largest length.
 
         Raises:
             TooLongError: The conversation does not fit into the model's context.
-            HarnessError: None this time.
-            UserError: There will not be any.
+            HarnessError: There is no completion this time.
+            UserError: There will never be a completion.
         """
         ...
 
@@ -79,11 +79,11 @@ class EndpointPolicy:
     """A model behind an OpenAI-compatible server.
 
     Attributes:
-        chat: The server and its model. Where it keeps answers, an episode that was interrupted is
-            not paid for again.
-        temperature: 0 for the likeliest words.
-        tools: Schemas of tools to offer natively; empty where the system message describes them.
-        parameters: Sent as they are, besides.
+        chat: The server and its model. If it caches answers, an interrupted episode is not paid
+            for again.
+        temperature: 0 always picks the likeliest token.
+        tools: Schemas of tools to offer natively; empty if the system message describes them.
+        parameters: Further parameters, sent unchanged.
     """
 
     chat: Chat
@@ -92,7 +92,7 @@ class EndpointPolicy:
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def protocol(self) -> Mapping[str, Any]:
-        """Model, and how it is asked."""
+        """The model, and how it is asked."""
         return {
             "policy": self.chat.settings.model,
             "backend": "endpoint",

@@ -1,4 +1,4 @@
-"""Syntax trees of text that somebody else wrote: whatever it is, nothing is raised and run."""
+"""Syntax trees of untrusted source text: nothing is executed, and no text raises an error."""
 
 from __future__ import annotations
 

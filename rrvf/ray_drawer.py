@@ -1,7 +1,7 @@
-"""Drawing on the nodes of a Ray cluster, for a service that scores here.
+"""Drawing on the nodes of a Ray cluster, for a service that scores in this process.
 
-What is drawn travels back whole, so that scores are computed by this process alone. Nodes have to
-draw as this machine would; see :mod:`rrvf.ray_executor`, whose slots these are.
+Complete drawings come back from the nodes, and only this process computes scores. Nodes must draw
+exactly as this machine does; the slots are those of :mod:`rrvf.ray_executor`.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class RayDrawer:
         node, setup = reply
         if difference := find_difference(self._setup, setup):
             raise SetupError(
-                f"the node {node} would draw otherwise than this machine ({difference}); give all "
+                f"the node {node} draws differently from this machine ({difference}); give all "
                 "nodes the same packages, fonts and confinement"
             )
         self._idle.put(actor)

@@ -1,16 +1,16 @@
-"""Scoring on the nodes of a Ray cluster: same files, same numbers as on this machine.
+"""Scoring on the nodes of a Ray cluster: the same files and numbers as on this machine.
 
-A :class:`Slot` is an actor: one execution at a time, with a renderer and connections of its own.
-This process hands out items, takes up what comes back and alone writes the run. A slot is used
-after it has shown that it scores as this process would: same protocol, same versions, same
-confinement. When one is lost, with its node or alone, its items go to others.
+A :class:`Slot` is an actor that executes one item at a time, with its own renderer and connections.
+This process hands out items, collects results and alone writes the run. A slot is used only after
+it has shown that it scores as this process does: same protocol, versions and confinement. When a
+slot is lost, alone or with its node, its items go to other slots.
 
-* Samples travel whole, pictures included; a node needs neither data nor predictions. What else an
-  option names (an interpreter, a browser, weights, a prompt, recorded answers) is looked for on
-  each node under the same path.
+* Samples travel complete, with their pictures, so a node needs neither data nor predictions. Other
+  paths in options (an interpreter, a browser, weights, a prompt, recorded answers) must exist on
+  each node.
 * Keys never travel: options hold names of environment variables, and a slot reads its node's own.
-* An item that was there three times when a slot ended is given up and left unscored; the third
-  time it is alone there, so that no other is taken for the guilty one.
+* An item that was running when a slot died three times is left unscored. The third time it runs
+  alone, so that no other item is blamed.
 """
 
 from __future__ import annotations
@@ -167,7 +167,9 @@ def build_executor(
                 "recorded answers; a checkpoint would be loaded once for each of the workers"
             )
     if any(cost is not None for cost in costs):
-        raise UserError("a limit of cost is kept by one process; leave it out with --executor ray")
+        raise UserError(
+            "a limit of cost works only in one process; leave it out with --executor ray"
+        )
     run = None if loop is None or out is None else ensure_token(out)
     assets = find_benchmark(benchmark).find_assets(options.data)
     arguments = (
@@ -504,7 +506,7 @@ class _Crew:
         difference = find_difference(self._expected, setup)
         if difference:
             raise SetupError(
-                f"the node {node} would score otherwise than this machine ({difference}); give all "
+                f"the node {node} scores differently from this machine ({difference}); give all "
                 "nodes the same packages, fonts and confinement"
             )
         member.is_open = True

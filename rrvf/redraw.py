@@ -1,4 +1,4 @@
-"""Pictures that a run left out, drawn later from the code that it holds."""
+"""Draw the pictures that a run left out, from the code that it recorded."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The tool that a model is offered, and how its code is read from a call of it.
+"""The tool that a model is offered, and how the code is read from a call.
 
 The form is that of the RRVF paper (arXiv 2507.20766, overview figure): between ``<tool_call>`` and
-``</tool_call>`` stands JSON with the tool's ``name`` and its ``arguments``, here the code alone.
+``</tool_call>`` there is JSON with the tool's ``name`` and its ``arguments``, here only the code.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class RenderTool:
     """The tool that renders code and compares it with the target.
 
     Attributes:
-        name: As the policy is told.
+        name: The tool's name for the policy.
         argument: That holds the code.
         language: Of the code.
         names: Further names that are understood.
@@ -39,7 +39,7 @@ class RenderTool:
     arguments: tuple[str, ...] = ("code",)
 
     def schema(self) -> dict[str, Any]:
-        """What an endpoint is told of it, for native calls."""
+        """The tool's schema for an endpoint, for native calls."""
         text = "Renders code and compares the rendering with the picture to reproduce."
         code = {"type": "string", "description": f"The complete {self.language} code."}
         parameters = {

@@ -1,6 +1,6 @@
-"""Several episodes of a sample: their mean, the best of them, and the chance that one succeeds.
+"""Several episodes of a sample: their mean, the best of them, and the chance of success.
 
-An episode that is one of several has the id ``SAMPLE#K`` and the tags ``sample`` and ``repeat``.
+An episode among several has the id ``SAMPLE#K`` and the tags ``sample`` and ``repeat``.
 """
 
 from __future__ import annotations

@@ -1,16 +1,15 @@
-"""What a model wrote: thoughts, tool calls, the answer, and the code in it.
+"""A model's reply: thoughts, tool calls, the answer, and the code in it.
 
-Whoever scores a reply reads :func:`extract_spoken`: thoughts are cut off, and where the reply names
-its answer by the tag, that is what counts. Then the benchmark's own rule finds the code.
-ChartMimic's scorer must see what the official one sees, quirks included (:func:`prepare_official`,
-whose rule is that of VLMEvalKit's ``dataset/chartmimic.py``), or the code the model meant
-(:func:`prepare_fixed`). Plot2Code has a rule of its own (:func:`all_python_blocks`), and so have
-pages (:func:`rrvf.page_replies.extract_html`). The loop reads calls, too
-(:func:`parse_reply`).
+Scoring reads a reply with :func:`extract_spoken`, which cuts off thoughts. If the reply has an
+answer tag, only the tag's content counts. Then the benchmark's own rule finds the code.
+ChartMimic's official scorer has its quirks (:func:`prepare_official`, the rule of VLMEvalKit's
+``dataset/chartmimic.py``); :func:`prepare_fixed` finds the code that the model meant. Plot2Code has
+its own rule (:func:`all_python_blocks`), and so have pages
+(:func:`rrvf.page_replies.extract_html`). The loop also reads calls (:func:`parse_reply`).
 
-A completion is whatever a model emitted: no function here raises on any string, and each takes time
-linear in its length. A lone surrogate in a completion stays in the code; it cannot be written to a
-file as UTF-8, which makes the code one that does not run.
+A completion can be any text: no function here raises on any string, and each takes time linear in
+its length. A lone surrogate in a completion stays in the code. It cannot be written to a file as
+UTF-8, so that code does not run.
 """
 
 from __future__ import annotations
@@ -85,13 +84,13 @@ np.random.seed(0)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A completion, taken apart.
+    """The parts of a completion.
 
     Attributes:
         think: The thoughts, stripped, several blocks joined by a line break; ``None`` without any.
         tool_calls: In the order they were written.
         answer: The last ``<answer>``, stripped; ``None`` without one.
-        text: What stands outside all of these, stripped.
+        text: The text outside all of these, stripped.
     """
 
     think: str | None = None
@@ -125,12 +124,12 @@ class _Parts:
 
 
 def parse_reply(completion: str) -> Reply:
-    """Take a tagged completion apart.
+    """Split a tagged completion into its parts.
 
-    Tags do not nest: whatever stands inside an element is that element's text. An element that is
-    never closed reaches to the end. A ``</think>`` without a ``<think>`` closes thoughts that the
-    chat template opened, so everything before it is thought. A call may stand between the tags of
-    Qwen2.5-Coder or Qwen3-Coder instead, or be all there is, see :mod:`rrvf.written_calls`.
+    Tags do not nest: everything inside an element is that element's text. An element that is never
+    closed reaches to the end. A ``</think>`` without a ``<think>`` closes thoughts that the chat
+    template opened, so everything before it is thought. A call may also use the tags of
+    Qwen2.5-Coder or Qwen3-Coder, or be the whole text, see :mod:`rrvf.written_calls`.
 
     Args:
         completion: Any string.
@@ -256,7 +255,7 @@ def restore_closing_tag(text: str) -> str:
 
 
 def close_thought(text: str) -> str:
-    """Thoughts that were never closed end where a call or an answer begins."""
+    """Close open thoughts at the next call or answer."""
     start = _find_action_in_open_thought(text)
     return text if start is None else f"{text[:start]}</think>{text[start:]}"
 
@@ -284,12 +283,12 @@ def _find_open_tag(text: str, start: int = 0) -> re.Match[str] | None:
 
 
 def extract_spoken(completion: str, language: Language) -> str:
-    """What of a reply is scored, whatever the command: the answer, without any thoughts.
+    """The scored part of a reply, for every command: the answer without thoughts.
 
-    Thoughts are cut off first: what stands before the last ``</think>``, as VLMEvalKit does with
-    ``SPLIT_THINK``, and what follows a ``<think>`` that is never closed, up to the call or answer
-    that begins in it. Then the last ``<answer>`` counts, if there is one. A text without any of
-    these tags is returned as it stands, so that the official rules see what they always see.
+    Thoughts are cut off first: everything before the last ``</think>``, as VLMEvalKit does with
+    ``SPLIT_THINK``, and everything after a ``<think>`` that is never closed, up to the next call or
+    answer. Then the last ``<answer>`` counts, if there is one. A text without any of these tags is
+    returned unchanged, so the official rules see the same text as always.
 
     Args:
         completion: Any string.
@@ -341,10 +340,10 @@ def fence(code: str, language: Language) -> str:
 
 
 def as_scored(answer: str, language: Language) -> str:
-    """An answer as every benchmark reads it: a script stands in a block of its language.
+    """An answer in the form that every benchmark reads: a script in a block of its language.
 
-    An answer that has such a block is left as it is, to be read by the benchmark's own rule. So is
-    a page, which needs no block.
+    An answer with such a block is unchanged, and the benchmark's own rule reads it. A page is
+    unchanged too, because it needs no block.
     """
     _, opening, rest = answer.partition(f"```{language}")
     if (opening and "```" in rest) or not answer or language == "html":
@@ -358,7 +357,7 @@ def unfence(text: str, language: Language) -> str:
 
 
 def extract_code(completion: str, language: Language) -> str | None:
-    """Find the code a reply of our own agent ends with.
+    """Find the final code in a reply of our own loop.
 
     The answer counts first: its last fenced block of the language, else its last block of any
     kind, else all of it. Without an answer the text outside thoughts and tool calls is searched
@@ -366,7 +365,7 @@ def extract_code(completion: str, language: Language) -> str | None:
 
     Args:
         completion: Any string.
-        language: What the code should be written in.
+        language: The language of the code.
 
     Returns:
         The code, without the fence; ``None`` where there is none.
@@ -412,7 +411,7 @@ def _join_lines(lines: list[str]) -> str:
 
 
 def first_python_fence(text: str) -> str:
-    """The official rule: what stands between the first "```python" and the next "```".
+    """The official rule: the text between the first "```python" and the next "```".
 
     Args:
         text: Any string.
@@ -447,7 +446,7 @@ def clean_escapes(code: str) -> str:
     r"""The official rule: a doubly escaped character becomes the character itself.
 
     Two literal backslashes and one of ``n r t " ' b f v`` become the control character or quote,
-    four backslashes become one. This mends code that was escaped once too often, and breaks valid
+    four backslashes become one. This fixes code that was escaped once too often, and breaks valid
     code that writes ``\\vec`` in a label.
     """
     for escape, character in _ESCAPES:
@@ -479,20 +478,20 @@ def _find_python_code(completion: str) -> str:
 
 
 def before_saving(code: str) -> str:
-    """What stands before the first ``plt.savefig(`` or ``plt.show(``, found as officially."""
+    """The text before the first ``plt.savefig(`` or ``plt.show(``, by the official rule."""
     code = code.partition("plt.savefig(")[0]
     show = _SHOW.search(code)  # the official pattern leaves its dot unescaped
     return (code[: show.start()] if show else code).strip()
 
 
 def prepare_fixed(completion: str, data_block: str | None = None) -> str | None:
-    """The code the model meant: as :func:`prepare_official`, with two of its faults mended.
+    """The code that the model meant: as :func:`prepare_official`, with two of its bugs fixed.
 
-    Escapes are cleaned only where the code does not parse as it stands, and the code is cut only
-    before the first statement of the module itself that calls ``plt.savefig`` or ``plt.show``: not
-    at a comment, a string, inside a function, or inside a compound statement (``if``, ``with``).
-    Code that does not parse either way is prepared as officially. What parses is decided by the
-    grammar of the interpreter this runs in.
+    Escapes are cleaned only if the code does not parse unchanged. The code is cut only before the
+    first statement of the module itself that calls ``plt.savefig`` or ``plt.show``: not at a
+    comment, a string, inside a function, or inside a compound statement (``if``, ``with``). Code
+    that does not parse either way is prepared by the official rule. The grammar of the running
+    interpreter decides what parses.
 
     Args:
         completion: The model's raw reply.
@@ -561,7 +560,7 @@ def part_two(reference_code: str) -> str | None:
 
 
 def customized_preamble(reference_code: str) -> str | None:
-    """What is put before a customized answer: the usual imports, then the reference's data.
+    """The code before a customized answer: the usual imports, then the reference's data.
 
     Returns:
         Code; ``None`` where the reference has no part 2, which makes the sample unusable.

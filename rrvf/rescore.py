@@ -1,8 +1,8 @@
-"""A finished run scored again: by other scorers, another judge, in another mode.
+"""Score a finished run again: with other scorers, another judge, or in another mode.
 
-No model is asked for answers again. Answers come from ``results.jsonl``; where the loop was played,
-from ``trajectories.jsonl``, and the code of every turn is scored again, too. What the new run says
-of policy, loop and teacher is what the old one said.
+No model is asked for answers again. Answers come from ``results.jsonl``. If the loop was played,
+they come from ``trajectories.jsonl``, and the code of every turn is scored again. The new run keeps
+the old run's description of policy, loop and teacher.
 """
 
 from __future__ import annotations
@@ -220,8 +220,8 @@ def _require_same(run: Rescoring, samples: Mapping[str, Sample]) -> None:
     changed_ids = [name for name, key in keys.items() if key != run.keys.get(name, key)]
     if changed_ids:
         raise DataError(
-            f"{run.folder}: of {len(changed_ids)} samples the reference in this data, or the "
-            f"answer in the run, is another than was scored, such as {changed_ids[0]}; give the "
+            f"{run.folder}: for {len(changed_ids)} samples the reference in this data, or the "
+            f"answer in the run, differs from the scored one, such as {changed_ids[0]}; give the "
             "--data of that run"
         )
 

@@ -1,20 +1,19 @@
-"""The reward of an episode: the scores that evaluation gives it, weighted and added up.
+"""The reward of an episode: the scores of evaluation, weighted and added up.
 
 ``reward = w_v R_vision + w_f R_format + w_t R_tool``, the form of RRVF (arXiv 2507.20766). The
 paper does not publish weights or formulas. The defaults are those of DeepEyes, the framework it
-builds on: 0.8 for what the answer is worth, 0.2 for format (0 or -1), 1.2 for a successful tool
-call, given only where the answer is worth more than 0.5. Another reproduction names 0.2, 0.8, 1.0.
+builds on: 0.8 for the quality of the answer, 0.2 for the format (0 or -1), and 1.2 for a successful
+tool call, given only if the quality is above 0.5. Another reproduction names 0.2, 0.8, 1.0.
 
 * ``R_vision`` in [0, 1] is a weighted mean of scores of the final answer, by default a judge's.
-* ``R_format`` in [-1, 0] takes points off for a structure that is not the protocol's and for a
-  final code that does not run.
+* ``R_format`` in [-1, 0] is reduced if the format is wrong or the final code does not run.
 * ``R_tool`` in [0, 1] counts tool calls whose code rendered, up to a cap, behind a gate.
 
-Further terms may be added: functions of (result, trajectory), where the result tells what every
-turn was worth.
+More terms can be added as functions of (result, trajectory); the result has the scores of every
+turn.
 
-A score that could not be measured, through a fault of ours, makes the reward ``None``: the episode
-then takes no part in its group.
+If a score could not be measured through our fault, the reward is ``None``, and the episode is
+excluded from its group.
 """
 
 from __future__ import annotations
@@ -51,15 +50,16 @@ class RewardSettings:
 
     Attributes:
         vision: Score -> its weight in R_vision; weights need not add up to 1. ``gpt`` is the
-            judge's.
-        vision_weight, format_weight, tool_weight: Of the three parts.
-        structure_penalty: Taken off R_format where the structure is not the protocol's.
-        running_penalty: Taken off R_format where there is no final code that runs.
-        tool_gate: R_tool is 0 unless R_vision is larger; ``None`` for no gate.
+            judge's score.
+        vision_weight, format_weight, tool_weight: Weights of the three parts.
+        structure_penalty: Taken off R_format if the format is wrong.
+        running_penalty: Taken off R_format if no final code runs.
+        tool_gate: R_tool is 0 unless R_vision is larger than this; ``None`` for no gate.
         tool_cap: Successful calls that earn the whole of R_tool.
-        tool_must_gain: A call is successful only if its rendering is likelier the target than an
-            empty one and than the draft before it, see :mod:`rrvf.gains`; else if it rendered.
-        progress_weight: Of how much likelier the target the answer is than the first draft, see
+        tool_must_gain: A call is successful only if its rendering is closer to the target than an
+            empty picture and the previous draft, see :mod:`rrvf.gains`. Without it, every call that
+            renders is successful.
+        progress_weight: Weight of the gain in likeness from the first draft to the answer, see
             :func:`rrvf.gains.measure_progress`.
         terms: Further terms with their weights: ``my.module:function``, see :data:`Term`.
     """
@@ -84,7 +84,7 @@ class RewardSettings:
         numbers += [] if self.tool_gate is None else [self.tool_gate]
         if not all(map(math.isfinite, numbers)):
             raise UserError(
-                "a weight or gate of the reward is no finite number; give one, as in 0.5"
+                "a weight or gate of the reward is not a finite number; give one, as in 0.5"
             )
         if self.tool_cap < 1:
             raise UserError(f"the cap of tool calls must be at least 1, not {self.tool_cap}")
@@ -109,10 +109,10 @@ def _to_plain(value: object) -> object:
 
 
 def read_mix(text: str) -> dict[str, float]:
-    """Scores and weights as written in a configuration: ``gpt``, or ``text=1, layout=0.5``.
+    """Scores and weights from a configuration: ``gpt``, or ``text=1, layout=0.5``.
 
     Raises:
-        UserError: It cannot be read.
+        UserError: The text cannot be read.
     """
     mix: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -120,12 +120,12 @@ def read_mix(text: str) -> dict[str, float]:
         try:
             mix[name.strip()] = float(weight) if weight else 1.0
         except ValueError as error:
-            raise UserError(f"{part!r} is no score with its weight, as in text=0.5") from error
+            raise UserError(f"{part!r} is not a score with a weight, as in text=0.5") from error
     return mix
 
 
 def read_rewards(options: RewardOptions) -> RewardSettings:
-    """The settings that options spell out.
+    """The settings in the options.
 
     Raises:
         UserError: They cannot be read.
@@ -143,9 +143,10 @@ class Reward:
     """The reward of one episode and its parts.
 
     Attributes:
-        total: The weighted sum; ``None`` where a part could not be measured.
+        total: The weighted sum; ``None`` if a part could not be measured.
         vision, format, tool: The parts, before their weights.
-        reason: Why there is none.
+        reason: Why there is no reward.
+        terms: The further terms, before their weights.
     """
 
     total: float | None
@@ -166,7 +167,7 @@ class Reward:
 
 
 Term = Callable[[SampleResult, Trajectory], float | None]
-"""A term of one's own; ``result.episode.by_turn`` holds the scores of every turn."""
+"""A user's own term; ``result.episode.by_turn`` holds the scores of every turn."""
 
 
 def reward_of(
@@ -304,10 +305,10 @@ class Rewarded:
 
 @dataclass(frozen=True)
 class Rewarder:
-    """Scores episodes as evaluation does, and rewards them.
+    """Scores episodes as evaluation does, and computes their rewards.
 
     Attributes:
-        bench: How answers are scored; the same as ``rrvf eval`` uses.
+        bench: Scores answers; the same bench as in ``rrvf eval``.
         settings: Weights and gates.
 
     Raises:
@@ -317,7 +318,7 @@ class Rewarder:
     bench: Bench
     settings: RewardSettings = field(default_factory=RewardSettings)
     moved: RewardSettings | None = field(default=None, repr=False)
-    """Where settings stood behind a language; to go with the next release."""
+    """The old third argument; removed in the next release."""
 
     def __post_init__(self) -> None:
         if isinstance(self.settings, str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -340,7 +341,7 @@ class Rewarder:
                 f"{known_names}; name some of these, or have the others measured: a judge, "
                 "or setting: with_reference"
             )
-        _ = self.terms  # one that cannot be found is told before anything is played
+        _ = self.terms  # a missing one is reported before anything is played
 
     @functools.cached_property
     def terms(self) -> Mapping[str, Term]:
@@ -348,7 +349,7 @@ class Rewarder:
         return {name: find_object(name, "reward term") for name in self.settings.terms}
 
     def __call__(self, sample: Sample, trajectory: Trajectory) -> Rewarded:
-        """Score and reward one episode; a failure of ours is told in the reward, never raised.
+        """Score and reward one episode; the reward reports our failures, which are never raised.
 
         May be called from many threads at once.
         """
@@ -393,7 +394,7 @@ class Rewarder:
         return measure_progress(trajectory, self.bench.target(sample), final)
 
     def _add_turns(self, sample: Sample, trajectory: Trajectory, outcome: Outcome) -> Outcome:
-        """With what every turn was worth, where somebody looks at that."""
+        """Add the scores of every turn, if a term uses them."""
         if not self.terms:
             return outcome
         turns = score_turns(self.bench, sample, trajectory, outcome.result)

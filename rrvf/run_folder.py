@@ -1,10 +1,10 @@
-"""A run on disk: ``results.jsonl`` grows line by line, and an interrupted run goes on from there.
+"""A run on disk: ``results.jsonl`` grows line by line, and an interrupted run resumes from it.
 
-A line is written in one piece when its sample is finished. What a kill may leave behind is half a
-line at the end, which is dropped on the next start. A line counts as done unless the failure was
-ours. One that was made from another answer or reference (``key``) is another run's, and the folder
-is refused; only where nothing was answered, an answer is scored now. While there is work to do, no
-``summary.json`` of an earlier start is there to be mistaken for that of this one.
+A line is written at once when its sample is finished. A kill may leave half a line at the end,
+which the next start drops. A line counts as done unless the failure was ours. If a line was made
+from another answer or reference (``key``), it belongs to another run, and the folder is refused;
+only a sample that had no answer may get one now. While there is work to do, the ``summary.json`` of
+an earlier start is removed, so that it is not taken for the current one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SETTINGS = "run.json"
 RUN_FILES = (RESULTS, SUMMARY, SETTINGS, "trajectories.jsonl")
 PICTURES = "renderings"
 ANSWERS = "answers"
-"""Folder of what a policy behind a server said in this run."""
+"""Folder with the answers of a policy behind a server in this run."""
 
 TOLD = "told."
 """Begins the names of what the run was told beside what moves scores: where its samples are."""
@@ -59,11 +59,10 @@ class RunFolder:
     """The folder of one run, locked against a second process.
 
     Args:
-        path: Made if it does not exist.
-        settings: What moves scores; a folder begun with other settings is refused.
-        keys: Sample id -> key of what its line is made from.
-        unanswered_keys: Sample id -> key of its line where there was no answer, which may come
-            later.
+        path: The folder; it is created if missing.
+        settings: The settings that can change scores; a folder with other settings is refused.
+        keys: Sample id -> key of the answer and reference of its line.
+        unanswered_keys: Sample id -> key of its line without an answer, which may come later.
 
     Raises:
         OtherRunError: The folder holds a run with other settings.
@@ -100,7 +99,7 @@ class RunFolder:
         os.close(self._lock)
 
     def note_refused(self, protocol: Mapping[str, Any]) -> None:
-        """Note in the settings which parameters the servers turned out not to take."""
+        """Record in the settings which parameters the servers refused."""
         file = self.path / SETTINGS
         old = json.loads(file.read_bytes())
         new = dict(old)
@@ -118,7 +117,7 @@ class RunFolder:
             write_atomically(file, (json.dumps(new, indent=2) + "\n").encode())
 
     def append(self, result: SampleResult) -> None:
-        """Write one line, whole."""
+        """Write one complete line."""
         line = json.dumps({**to_json(result), "key": self._keys[result.sample_id]}) + "\n"
         size = os.fstat(self._handle).st_size
         n_bytes = os.write(self._handle, line.encode("ascii"))
@@ -189,14 +188,13 @@ class RunFolder:
         ]
         if ids:
             raise DataError(
-                f"{self.path}: holds results of other answers; name another --out (of "
-                f"{len(ids)} samples the answer or the reference is another now, such as "
-                f"{ids[0]})"
+                f"{self.path}: holds results of other answers; name another --out (the answer or "
+                f"the reference of {len(ids)} samples has changed, such as {ids[0]})"
             )
 
 
 def ensure_token(path: Path) -> str:
-    """A name of this run that no other has, for what is kept of it elsewhere.
+    """The unique name of this run, for data of it that are kept elsewhere.
 
     Raises:
         DataError: It cannot be written.
@@ -213,12 +211,12 @@ def ensure_token(path: Path) -> str:
 
 
 def require_apart(out: Path, data: str | Path | None, predictions: Path | None = None) -> None:
-    """Refuse a run whose own files would become samples or answers, links followed.
+    """Refuse a run whose own files would be read as samples or answers; links are followed.
 
     Args:
-        out: Where the run is to be written.
-        data: The folder of samples; a file, or the name of a data set, is never in the way.
-        predictions: The folder of answers, where they are one.
+        out: The folder of the run.
+        data: The folder of samples; a file or the name of a data set is always fine.
+        predictions: The folder of answers, if they are in one.
 
     Raises:
         UserError: ``out`` is one of them or lies inside, or the data lie inside ``out``.
@@ -232,7 +230,7 @@ def require_apart(out: Path, data: str | Path | None, predictions: Path | None =
             relation = "is" if out_path == data_path else "lies inside"
             raise UserError(
                 f"--out {out} {relation} {option} {path}, where the files of the run would be "
-                "taken for more of it; name another --out"
+                "read as part of it; name another --out"
             )
         if option == "--data" and data_path.is_relative_to(out_path):
             raise UserError(f"--data {path} lies inside --out {out}; name another --out")
@@ -256,7 +254,7 @@ def is_ours(result: SampleResult) -> bool:
 
 
 def lock_folder(path: Path) -> int:
-    """Make a folder, and keep other processes from writing there until the handle is closed.
+    """Create a folder and lock it against other processes until the handle is closed.
 
     Raises:
         DataError: It cannot be written.
@@ -301,7 +299,7 @@ def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
 
 
 def read_refused(path: Path, part: str) -> list[str]:
-    """Parameters that a server of the run did not take so far, by their old names.
+    """Parameters that a server of the run has refused so far, by their old names.
 
     Args:
         path: Of the run.
@@ -315,7 +313,7 @@ def read_refused(path: Path, part: str) -> list[str]:
 
 
 def read_fresh_start(path: Path) -> float:
-    """Since when a run with ``--fresh`` takes answers: its beginning, now for a new one.
+    """The time from which a run with ``--fresh`` accepts cached answers: its start.
 
     Returns:
         Unix time.
@@ -341,7 +339,7 @@ def store_picture(path: Path, data: bytes) -> str:
 
 
 def name_pictures(path: Path, pictures: Mapping[str, Mapping[str, str]]) -> None:
-    """Write into the results of a run which pictures were drawn later; nothing else changes.
+    """Add pictures that were drawn later to the results of a run; nothing else changes.
 
     Args:
         path: Its folder.

@@ -1,4 +1,4 @@
-"""From a user's options to the items and the scoring of one benchmark."""
+"""Open what the user's options name: the items and the scoring of one benchmark."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def open_run(name: str, options: RunOptions) -> Generator[OpenRun]:
 
     Args:
         name: Of the benchmark, or ``my.module:MyBenchmark``.
-        options: What the run was told.
+        options: The options of the run.
 
     Raises:
         UserError: An unknown benchmark, or data and predictions that cannot be used.
@@ -342,7 +342,7 @@ def list_costs(scoring: Scoring) -> Iterator[str]:
 def _describe_usage(part: str, usage: Usage) -> str:
     cost = "cost unknown" if usage.cost is None else f"${usage.cost:.2f}"
     return (
-        f"{part}: {usage.paid} answers paid, {usage.from_cache} kept from before, "
+        f"{part}: {usage.paid} answers paid, {usage.from_cache} from the cache, "
         f"{usage.failures} failed; {usage.input_tokens:,} tokens read, "
         f"{usage.output_tokens:,} written, {cost}"
     )

@@ -1,13 +1,13 @@
-"""A run that someone hands in: scored again before it enters the results folder.
+"""A run that is submitted: it is scored again before it enters the results folder.
 
-Its code runs once more, under the settings that its record names, and every status, score and
-figure is compared as it stands. Where this machine draws with what that run drew with, anything
-that differs is refused: either the record was changed, or the answers were. Where it draws with
-something else, what differs is listed, and the row carries both figures. A score that differs
-between two executions here is chance (a script that seeds no generator), and no reason to refuse.
+Its code runs once more under the recorded settings, and every status, score and figure is compared.
+If this machine draws with the same versions, any difference is refused: either the record or the
+answers were changed. If it draws with other versions, differences are listed, and the row carries
+both figures. A score that differs between two executions here is random (a script that seeds no
+generator) and no reason to refuse.
 
-A judge is not asked again, since another answer of the same judge may be another one: its scores
-enter as they are, marked as not checked.
+A judge is not asked again, because the same judge may answer differently. Its scores enter
+unchanged and are marked as not checked.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def check_figures(run: Path) -> None:
     """Refuse a table that does not follow from the lines of its run.
 
     Raises:
-        DataError: A figure is another than the mean of its scores.
+        DataError: A figure differs from the mean of its scores.
     """
     [measured] = read_runs([run])
     summary = mapping(measured.run.summary)

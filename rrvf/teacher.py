@@ -1,7 +1,7 @@
-"""Teachers: who looks at the target and at a rendering, and says what differs.
+"""Teachers: models that compare the target with a rendering and describe the differences.
 
-A teacher is given two pictures and nothing else. It is not asked about code that did not render:
-the error says what there is to say. Nor about a blank picture.
+A teacher gets two pictures and nothing else. It is not asked about code that did not render,
+because the error says enough, nor about a blank picture.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ class Teacher(Protocol):
 
     @property
     def is_model(self) -> bool:
-        """Whether a model looks; otherwise the policy has to, so it is shown the rendering."""
+        """Whether a model compares; otherwise the policy must, so it sees the rendering."""
         ...
 
     def protocol(self) -> Mapping[str, Any]:
-        """What moves its comments, for the record of a run."""
+        """The settings that can change its comments, for the record of a run."""
         ...
 
     def comments(self, target: bytes, rendering: bytes) -> str:
-        """What differs, a heading a line.
+        """The differences, one heading per line.
 
         Args:
             target: PNG of the picture to reproduce.
@@ -61,7 +61,7 @@ class Teacher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What the policy is told about a rendering."""
+    """The text that the policy reads about a rendering."""
 
     text: str
     teacher: TeacherPart
@@ -69,9 +69,9 @@ class Feedback:
 
 
 def get_feedback(teacher: Teacher, target: bytes, rendering: bytes) -> Feedback:
-    """Have a rendering commented on.
+    """Ask the teacher to comment on a rendering.
 
-    Where the teacher fails, the episode goes on without its comments, and says so.
+    If the teacher fails, the episode continues without comments, and the text says so.
     """
     with boundary("looking at a rendering"):
         blank = is_blank(rendering)
@@ -140,7 +140,7 @@ class ModelTeacher:
         )
         comments = _HEAD.sub("", answer.text.rpartition("</think>")[2]).strip()
         if not comments:
-            raise HarnessError("the teacher thought and said nothing")
+            raise HarnessError("the teacher wrote thoughts but no comments")
         return comments[:_MOST_CHARS]
 
 

@@ -1,6 +1,6 @@
-"""What an episode was: the model's turns, what it was shown after each, and why it stopped.
+"""The record of an episode: the model's turns, what it saw after each, and why the episode ended.
 
-A trajectory is a line of ``trajectories.jsonl``; its pictures lie beside it, named by content.
+A trajectory is a line of ``trajectories.jsonl``. Its pictures are in files named by their content.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a policy wrote in one turn.
+    """The text that a policy wrote in one turn.
 
     Attributes:
-        text: As generated, thoughts and tags included. Where a stop string cut off the closing
-            tag, a turn of a trajectory has it restored.
+        text: As generated, with thoughts and tags. In a trajectory, a closing tag that a stop
+            string cut off is restored.
         finish_reason: ``stop``, ``length``, ``tool_calls``, or the server's own word.
-        tool_calls: Those that an endpoint returned beside the text.
-        input_tokens, output_tokens: As counted; ``None`` where they were not.
-        cached: Nothing was generated for it this time.
-        note: What a reader must know of how it came; ``None`` for nothing.
+        tool_calls: Native calls that an endpoint returned beside the text.
+        input_tokens, output_tokens: Their numbers; ``None`` if they were not counted.
+        cached: The completion comes from the cache and was not generated this time.
+        note: A remark for the reader about its origin; ``None`` for none.
     """
 
     text: str
@@ -56,16 +56,16 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What came of one tool call.
+    """The result of one tool call.
 
     Attributes:
-        status: Of the rendering; ``no_code`` for a call that held none, or was not understood.
-        text: The comments, or what went wrong, without the tags around it.
-        code: What was rendered.
+        status: The status of the rendering; ``no_code`` for a call without readable code.
+        text: The comments or the error, without the surrounding tags.
+        code: The rendered code.
         picture: PNG of the rendering.
-        attached: The policy was shown the picture.
-        teacher: ``asked`` for comments; ``failed`` to give them; ``not_asked`` where there is
-            none, or where it had nothing to compare.
+        attached: The policy saw the picture.
+        teacher: ``asked`` for comments; ``failed`` to give them; ``not_asked`` if there is no
+            teacher or nothing to compare.
         seconds: Wall time of the rendering.
         teacher_seconds: Wall time of the teacher.
     """
@@ -82,16 +82,16 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One completion and what came of it.
+    """One completion and its results.
 
     Attributes:
         completion: What the policy wrote.
-        action: What it did: called, answered (then calls beside the answer were not run), neither.
-        thought: Its thoughts, ``None`` without any.
-        answer: The text taken as its answer.
-        observations: One for each call, in their order; none where a failure of ours came first.
-        malformed: What differs from the protocol's form in calls that were run all the same.
-        seconds: Wall time until the completion was there.
+        action: ``call``, ``answer`` (calls beside the answer were not run) or ``none``.
+        thought: The thoughts; ``None`` without any.
+        answer: The text taken as the answer.
+        observations: One for each call, in order; empty if a failure of ours came first.
+        malformed: How calls that were run differ from the protocol's form.
+        seconds: Wall time until the completion arrived.
     """
 
     completion: Completion
@@ -108,13 +108,13 @@ class Trajectory:
     """One episode.
 
     Attributes:
-        sample_id: Of the sample.
-        turns: In their order.
-        stop_reason: Why it ended.
-        completion: What is scored, as the benchmarks read replies; ``None`` for nothing.
-        error: What failed, where the failure was ours.
+        sample_id: The id of the sample.
+        turns: The turns in order.
+        stop_reason: Why the episode ended.
+        completion: The reply that is scored; ``None`` for nothing.
+        error: What failed, if the failure was ours.
         seconds: Wall time.
-        repeat: Which of several episodes of the same sample it is.
+        repeat: The number of this episode among several of the same sample.
     """
 
     sample_id: str
@@ -127,7 +127,7 @@ class Trajectory:
 
     @property
     def failed(self) -> bool:
-        """The failure was ours: to be left unscored, and tried again."""
+        """Whether the failure was ours: the episode is unscored and will be tried again."""
         return self.stop_reason in ("policy_error", "harness_error")
 
     @property
@@ -136,7 +136,7 @@ class Trajectory:
         return sum(turn.completion.output_tokens or 0 for turn in self.turns)
 
     def n_teacher(self, part: TeacherPart) -> int:
-        """Observations in which the teacher had this part."""
+        """The number of observations with this part of the teacher."""
         return sum(
             observation.teacher == part for turn in self.turns for observation in turn.observations
         )

@@ -1,8 +1,8 @@
 """The values that flow through the package, in the order they flow.
 
-A :class:`Sample` asks for code; a renderer turns code into a :class:`Rendering` with recorded
-:class:`Elements`; scorers compare two drawings and return a :class:`Score` each; one
-:class:`SampleResult` is a line of ``results.jsonl``; a :class:`BenchmarkResult` is
+A :class:`Sample` asks for code. A renderer turns code into a :class:`Rendering` with recorded
+:class:`Elements`. Each scorer compares two drawings and returns a :class:`Score`. A
+:class:`SampleResult` is a line of ``results.jsonl``, and a :class:`BenchmarkResult` is
 ``summary.json``.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Status = Literal["ok", "no_code", "code_error", "timeout", "out_of_memory", "harness_error"]
-"""What became of one sample. Everything but ``ok`` and ``harness_error`` is the model's fault."""
+"""The outcome of one sample. All but ``ok`` and ``harness_error`` are the model's fault."""
 
 STATUSES: tuple[Status, ...] = (
     "ok",
@@ -26,15 +26,15 @@ STATUSES: tuple[Status, ...] = (
 )
 
 Mode = Literal["official", "fixed"]
-"""``official`` repeats the official scorer, bugs included; ``fixed`` mends the listed ones."""
+"""``official`` repeats the official scorer, bugs included; ``fixed`` fixes the listed bugs."""
 
 Language = Literal["python", "html"]
 
 Cleanup = Literal["own", "official"]
-"""How code is found in a reply: by this project's rule, or by that of a benchmark's own scripts."""
+"""The rule that finds code in a reply: this project's, or the one of a benchmark's scripts."""
 
 Pictures = Literal["all", "failed", "none"]
-"""Of which samples the pictures are wanted, for a reader; whoever looks at one has it drawn."""
+"""The samples whose pictures are kept for a reader. A judge gets its pictures in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ class Sample:
 
     Attributes:
         id: Unique within the benchmark; the reference file's stem or the table's ``index``.
-        reference_code: The code that draws the target, ``None`` where only an image exists.
-        image: The dataset's own picture of the target, where the dataset ships one.
-        prompt: The instruction sent with the image; empty where the data holds none.
-        task: ``direct``; ``customized``: the answer is completed by the reference's data;
-            ``conditional``: the prompt describes the picture in words, too; ``text_augmented``: it
-            holds the texts of the page.
+        reference_code: The code that draws the target; ``None`` if only an image exists.
+        image: The dataset's own picture of the target, if there is one.
+        prompt: The instruction sent with the image; empty if the data have none.
+        task: ``direct``, or one of these. ``customized``: the reference's data complete the
+            answer. ``conditional``: the prompt also describes the picture in words.
+            ``text_augmented``: the prompt contains the texts of the page.
         tags: Free labels for grouping, e.g. ``{"category": "bar"}``.
     """
 
@@ -70,7 +70,7 @@ class Color:
 
 @dataclass(frozen=True, slots=True, order=True)
 class LayoutCell:
-    """Where one axes stands in its grid; zero-based, ends inclusive."""
+    """The place of one axes in its grid; zero-based, ends inclusive."""
 
     n_rows: int
     n_cols: int
@@ -82,13 +82,13 @@ class LayoutCell:
 
 @dataclass(frozen=True, slots=True)
 class Elements:
-    """What was drawn, as data; everything the four low-level scorers look at.
+    """What was drawn, as data: the input of the four low-level scorers.
 
     Attributes:
         texts: Every string drawn, in drawing order, repeats included.
-        chart_types: Drawing function -> number of calls that were not nested in another one.
+        chart_types: Drawing function -> number of calls that were not nested in another call.
         colors: Distinct (function, colour) pairs in the order they were first drawn.
-        layout: One cell for each axes that stands in a grid.
+        layout: One cell for each axes in a grid.
         n_axes: All axes of the current figure, in a grid or not.
     """
 
@@ -101,13 +101,13 @@ class Elements:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What one execution amounts to under one mode's rules.
+    """The outcome of one execution under the rules of one mode.
 
     Attributes:
         status: ``ok`` means that a picture came out.
         error: One line for a person, paths removed; ``None`` when nothing went wrong.
-        complete: The script ran to its end; under the official rules a picture can exist without.
-        elements: What was recorded; empty where the official recorder would have written no log.
+        complete: The script ran to its end. The official rules also accept a picture without it.
+        elements: What was recorded; empty if the official recorder would have written no log.
     """
 
     status: Status
@@ -122,13 +122,13 @@ class Rendering:
 
     Attributes:
         official: The outcome as the official scorer sees it.
-        fixed: The outcome with the listed bugs mended.
+        fixed: The outcome with the listed bugs fixed.
         seconds: Wall time of the execution.
         cpu_seconds: CPU time of the confined child.
         png: A preview picture.
         pdf: The PDF that ``savefig`` produced.
-        judge_png: The 350 dpi picture through the PDF, only when asked for.
-        without_texts: None were recorded since the script drew no PDF.
+        judge_png: The 350 dpi picture made from the PDF; only on request.
+        without_texts: No texts were recorded, because the script drew no PDF.
     """
 
     official: Drawing
@@ -151,9 +151,8 @@ class FigureText:
 
     Attributes:
         text: Stripped and in lower case, never empty.
-        position: Where the artist says it is once the figure has been drawn, in whatever
-            coordinates it uses (an axis label: pixels); ``None`` where that is no pair of finite
-            numbers (a date, a category).
+        position: As the artist reports it after drawing, in its own coordinates (an axis label:
+            pixels); ``None`` if it is not a pair of finite numbers (a date, a category).
     """
 
     text: str
@@ -162,15 +161,15 @@ class FigureText:
 
 @dataclass(frozen=True, slots=True)
 class FigureRendering:
-    """The outcome of executing a script as it stands and drawing its current figure.
+    """The outcome of executing an unchanged script and drawing its current figure.
 
     Attributes:
-        status: ``ok`` means that there is a picture, and that it is not all white.
+        status: ``ok`` means that there is a picture that is not all white.
         error: One line for a person, paths removed; ``None`` when nothing went wrong.
         seconds: Wall time of the execution.
         png: The picture, at the figure's own resolution.
-        texts: Every visible text, the figure's children before their own children's.
-        width_inches, height_inches: Size of the figure; 0 where there is none.
+        texts: Every visible text; those of the figure's children before those of grandchildren.
+        width_inches, height_inches: Size of the figure; 0 without a figure.
     """
 
     status: Status
@@ -184,10 +183,10 @@ class FigureRendering:
 
 @dataclass(frozen=True, slots=True)
 class TextBlock:
-    """The text of one node of a page, as it stands there.
+    """The text of one node of a page.
 
     Attributes:
-        text: As laid out, blanks collapsed.
+        text: As laid out, with blanks collapsed.
         x, y, width, height: The box around its lines, in CSS pixels from the page's upper left.
         color: ``#RRGGBB``, as computed by the browser; transparency dropped.
     """
@@ -210,11 +209,11 @@ class PageRendering:
         seconds: Wall time.
         png: The whole page as a PNG, one pixel a CSS pixel.
         width, height: Of the picture, in pixels.
-        clipped: The page is higher than the picture.
+        clipped: The page is taller than the picture.
         blocks: Visible texts, in the order of the document.
-        denied: Addresses that the page asked for and did not get, each once.
-        mode: By whose rules its texts were found.
-        remarks: Where the official rules see other texts than a reader, a line each.
+        denied: Addresses that the page requested and did not get, each once.
+        mode: The rules that found its texts.
+        remarks: A line for each place where the official rules find other texts than a reader sees.
     """
 
     status: Status
@@ -231,7 +230,7 @@ class PageRendering:
 
 
 class Code(str):
-    """A prediction that is code itself: whatever tags or fences it holds are its own."""
+    """A prediction that is already code: tags or fences in it are part of the code."""
 
     __slots__ = ()
 
@@ -241,8 +240,8 @@ class Score:
     """One value of one scorer for one sample.
 
     Attributes:
-        value: In [0, 1]; ``None`` means "could not be measured", which is never the model's fault.
-        details: ``precision``, ``recall``, ``f1`` and whatever explains the value to a reader.
+        value: In [0, 1]. ``None`` means "could not be measured", which is never the model's fault.
+        details: ``precision``, ``recall``, ``f1`` and anything that explains the value to a reader.
     """
 
     value: float | None
@@ -250,7 +249,7 @@ class Score:
 
     @classmethod
     def failed(cls, reason: str | None = None) -> Score:
-        """The model's failure: zero; with the reason where the sample's own error does not say it.
+        """The model's failure: zero, with the reason if the sample's own error does not give it.
 
         Args:
             reason: One line.
@@ -266,13 +265,13 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class TurnScores:
-    """What one piece of an episode's code is worth.
+    """The scores of one piece of code in an episode.
 
     Attributes:
         turn: From 1.
-        call: Which call of the turn, from 1; ``None`` for the answer.
+        call: The number of the call in its turn, from 1; ``None`` for the answer.
         status: Of its rendering.
-        scores: Scorer -> value in [0, 1]; ``None`` where it could not be measured.
+        scores: Scorer -> value in [0, 1]; ``None`` if it could not be measured.
     """
 
     turn: int
@@ -283,14 +282,13 @@ class TurnScores:
 
 @dataclass(frozen=True, slots=True)
 class EpisodeResult:
-    """How an answer came about.
+    """How the loop arrived at an answer.
 
     Attributes:
         stop_reason: Why the episode ended.
         n_turns: Completions.
         teacher: ``asked``, ``failed``, ``not_asked`` -> number of renderings.
-        by_turn: Calls that held code, and the answer, in their order; ``None`` where turns were
-            not scored.
+        by_turn: Calls with code, and the answer, in order; ``None`` if turns were not scored.
     """
 
     stop_reason: str
@@ -305,10 +303,10 @@ class SampleResult:
 
     Attributes:
         code: The code taken from the completion, as it was executed.
-        completion: The model's raw reply, ``None`` where none was found.
+        completion: The model's raw reply; ``None`` if there is none.
         pictures: ``reference`` and ``rendering`` -> file name below the run's ``renderings/``.
-        other_mode: Scorer -> F1 in the mode that was not asked for, only where the two differ.
-        episode: How the answer came about, where the loop was played.
+        other_mode: Scorer -> F1 in the mode that was not requested, only if the two differ.
+        episode: How the loop arrived at the answer, if it was played.
     """
 
     sample_id: str
@@ -331,10 +329,10 @@ class Column:
     Attributes:
         key: Its name in ``summary.json``.
         title: Its name for a person.
-        scorer: Whose values are averaged; empty for a mean of other columns.
-        over: ``all`` samples, failures counting as 0; or those whose answer ``ran``.
-        scale: What a value of 1 is in the table.
-        mean_of: Keys of the columns that this one is the mean of; it needs them all.
+        scorer: The scorer whose values are averaged; empty for a mean of other columns.
+        over: ``all`` samples, where failures count as 0; or samples whose answer ``ran``.
+        scale: The number that the table shows for a value of 1.
+        mean_of: Keys of the columns that this one averages; it needs all of them.
     """
 
     key: str
@@ -350,9 +348,9 @@ class BenchmarkResult:
     """The table of one run, as written to ``summary.json``.
 
     Attributes:
-        episodes: Counts and means by turn where the loop was played, see :mod:`rrvf.by_turn`.
-        repeats: Of several episodes a sample, see :mod:`rrvf.repeats`.
-        columns: Of the benchmark's table.
+        episodes: Counts and means by turn if the loop was played, see :mod:`rrvf.by_turn`.
+        repeats: Figures over several episodes of a sample, see :mod:`rrvf.repeats`.
+        columns: The columns of the benchmark's table.
         kind: How its answers are drawn.
     """
 

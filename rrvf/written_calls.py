@@ -1,10 +1,10 @@
 """Tool calls as models write them.
 
 The protocol's form is one JSON object with ``name`` and ``arguments``. Models of the Qwen family
-write others, too: real line breaks inside of JSON strings, a fence around the object, Python's
-quotes, a bracket too few at the end, arguments that are JSON in a string, the form of OpenAI's
-interface, several objects, or the tags of Qwen3-Coder (``<function=...><parameter=...>``). Such a
-call is read where it can mean one thing only, and says what was :attr:`~ToolCall.malformed`.
+also write other forms: real line breaks inside JSON strings, a fence around the object, Python's
+quotes, a missing bracket at the end, arguments as JSON in a string, OpenAI's format, several
+objects, or the tags of Qwen3-Coder (``<function=...><parameter=...>``). Such a call is read only if
+it has exactly one meaning, and :attr:`~ToolCall.malformed` says what was wrong.
 
 No function here raises on any string, and each takes time linear in its length.
 """

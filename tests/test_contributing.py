@@ -190,7 +190,7 @@ LACKS = {
     "Strings": "must load rrvf.types.Sample, not str",
     "Same": "more than one sample named 'a'",
     "Paths": "describe_data: TypeError",
-    "function": "is no subclass",
+    "function": "is not a subclass",
     "Gone": "cannot be imported",
 }
 OPTIONS = ("--data", "sketches", "--predictions", "answers.jsonl", "--out")
@@ -207,7 +207,7 @@ def test_what_a_benchmark_lacks_is_one_line(parts: Path, name: str) -> None:
     ("name", "told"),
     [
         ("NoName", "lacks name, concurrency"),
-        ("Text", "the judge's score is named 'text', as a scorer is"),
+        ("Text", "the judge's score has the name of a scorer, 'text'; rename the judge"),
         ("Gpt", "names its score 'gpt', which is another's"),
     ],
 )

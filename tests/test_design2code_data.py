@@ -146,7 +146,10 @@ def test_a_table(tmp_path: Path) -> None:
         ({"img_fname": ""}, 'row 2 has no "img_fname", which names the page; restore it'),
         ({"img_fname": "1.png", "html": ""}, 'row 2 has no "html", which holds the page'),
         ({"img_fname": "1.png", "html": " "}, "row 2: this page is empty"),
-        ({"img_fname": "1.png", "image": "x.png"}, 'row 2 names the image "x.png", no file in'),
+        (
+            {"img_fname": "1.png", "image": "x.png"},
+            'row 2 names the image "x.png", which is not in',
+        ),
     ],
 )
 def test_rows_that_cannot_be_used(tmp_path: Path, row: dict[str, str], message: str) -> None:

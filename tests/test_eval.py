@@ -199,7 +199,7 @@ def test_ones_own_prompts_are_sent_and_recorded(tmp_path: Path, env: dict[str, s
     assert protocol["loop"]["policy_prompt_sha256"] == told
     assert protocol["teacher"]["prompt_sha256"] == sha256("", "What differs?")
     paid, commented, thoughts = done.stderr.splitlines()
-    assert paid.startswith("policy: 2 answers paid, 0 kept from before, 0 failed; 200 tokens read")
+    assert paid.startswith("policy: 2 answers paid, 0 from the cache, 0 failed; 200 tokens read")
     assert commented.startswith("teacher: 1 answers paid")
     assert "hold thoughts" in thoughts or "holds thoughts" in thoughts
 
@@ -330,21 +330,30 @@ def test_where_completions_come_from(here: Path, said: dict[str, Any], source: s
     ("said", "part"),
     [
         ({"policy": "answers.jsonl", "backend": "endpoint"}, "leave --backend out"),
-        ({"policy": "answers.jsonl", "base_url": "http://x"}, "--base-url is of no use with rec"),
+        ({"policy": "answers.jsonl", "base_url": "http://x"}, "--base-url has no effect with rec"),
         ({"policy": "gone.jsonl"}, "gone.jsonl: no such file"),
         ({"policy": "./gone"}, "no such file"),
         ({"policy": "empty"}, "config.json is missing"),
-        ({"policy": " "}, "names no model"),
-        ({"policy": "model", "native_tools": True}, "--native-tools is of no use with --backend t"),
-        ({"policy": "model", "seed": 0}, "--seed is of no use"),
-        ({"policy": "m", "backend": "vllm", "device": "cpu"}, "--device is of no use"),
-        ({"policy": "m", "backend": "vllm", "base_url": "http://x"}, "--base-url is of no use"),
-        ({"policy": "m", "batch_size": 3}, "--batch-size is of no use with --backend endpoint"),
-        ({"policy": "m", "teacher_base_url": "http://x"}, "no use without --teacher MODEL"),
-        ({"policy": "m", "teacher_prompt": Path("x")}, "--teacher-prompt is of no use"),
+        ({"policy": " "}, "--policy is empty; name a model"),
+        (
+            {"policy": "model", "native_tools": True},
+            "--native-tools has no effect with --backend t",
+        ),
+        ({"policy": "model", "seed": 0}, "--seed has no effect"),
+        ({"policy": "m", "backend": "vllm", "device": "cpu"}, "--device has no effect"),
+        ({"policy": "m", "backend": "vllm", "base_url": "http://x"}, "--base-url has no effect"),
+        ({"policy": "m", "batch_size": 3}, "--batch-size has no effect with --backend endpoint"),
+        (
+            {"policy": "m", "teacher_base_url": "http://x"},
+            "--teacher-base-url has no effect without --teacher MODEL",
+        ),
+        ({"policy": "m", "teacher_prompt": Path("x")}, "--teacher-prompt has no effect"),
         ({"policy": "m", "tool_name": "draw"}, "give both"),
         ({"policy": "m", "tool_argument": "code"}, "give both"),
-        ({"policy": "m", "tool_name": "draw it", "tool_argument": "code"}, "'draw it' names no"),
+        (
+            {"policy": "m", "tool_name": "draw it", "tool_argument": "code"},
+            "'draw it' cannot name a tool",
+        ),
     ],
 )
 def test_what_does_not_go_together(here: Path, said: dict[str, Any], part: str) -> None:
@@ -362,14 +371,14 @@ def test_what_does_not_go_together(here: Path, said: dict[str, Any], part: str) 
     ],
 )
 def test_a_judge_that_is_not_named(said: dict[str, Any], flag: str) -> None:
-    with pytest.raises(UserError, match=f"^{flag} is of no use without --judge"):
+    with pytest.raises(UserError, match=f"^{flag} has no effect without --judge"):
         JudgeOptions(model=None, **said)
 
 
 def test_mistakes_are_one_line(tmp_path: Path, env: dict[str, str]) -> None:
     teacher = ("--policy", "m", "--teacher-base-url", "http://x")
     assert_one_line(
-        rrvf_here(*command(tmp_path, 1, *teacher), env=env), "--teacher-base-url is of no"
+        rrvf_here(*command(tmp_path, 1, *teacher), env=env), "--teacher-base-url has no effect"
     )
     (tmp_path / "prompt.md").write_text("Draw.")
     prompt = ("--policy", "m", "--policy-prompt", tmp_path / "prompt.md")

@@ -382,7 +382,7 @@ def test_no_space_left_is_one_line_and_nothing_is_spoilt(
     method = {"line": "append", "picture": "add_picture", "summary": "finish"}[failing]
     with monkeypatch.context() as patch:
         patch.setattr(f"rrvf.run_folder.RunFolder.{method}", full)
-        with pytest.raises(UserError, match=r"^no space left while writing .* to go on from here$"):
+        with pytest.raises(UserError, match=r"^no space left while writing .* to resume$"):
             run(tmp_path / "out", answers("a", "b"))
     after = lines_of(tmp_path / "out")
     assert after["a"] == before["a"]

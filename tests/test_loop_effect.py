@@ -373,7 +373,7 @@ def test_the_figures_bars_are_the_measures(tmp_path: Path) -> None:
 def test_lines_tell_the_measures() -> None:
     lines = list(describe_loop(summarize_loop(ALL)))
     assert lines[0].startswith("Loop: points by state: first 30.00 [")
-    assert "failed drafts mended 50.00" in lines[1]
+    assert "failed drafts fixed 50.00" in lines[1]
     assert lines[2].startswith("Loop: a point cost: tokens 6.67")
     nothing = list(describe_loop(summarize_loop([COPIES, COLLAPSES])))
     assert "tokens: nothing was gained" in nothing[2]

@@ -212,7 +212,7 @@ def test_a_whole_answer_in_the_channel_is_said_to_be_there(tmp_path: Path, turns
     (turn,) = episode["turns"]
     assert (episode["stop_reason"], turn["output_tokens"]) == ("no_action", 90)
     assert "reasoning parser" in turn["note"]
-    assert "1 of 1 replies: the server put the whole answer beside the content" in done.stderr
+    assert "1 of 1 replies: the server returned the whole answer as reasoning" in done.stderr
     assert values(result)["text"] == 0.0
 
 

@@ -458,7 +458,7 @@ def test_a_named_browser_must_be_one(machine: Path, kind: str) -> None:
         path.mkdir()
     elif kind == "no program":
         path.write_text("x")
-    with pytest.raises(SetupError, match="wish is no browser"):
+    with pytest.raises(SetupError, match="wish is not a browser"):
         browser.find_browser(path)
 
 

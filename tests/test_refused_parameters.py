@@ -303,7 +303,7 @@ def test_a_run_that_was_killed_before_it_noted_anything_pays_nothing_twice(lab: 
             (lab.folder / "run" / name).unlink()
         n_paid = lab.n_paid
         done = lab.play(server, "run")
-        assert "policy: 0 answers paid, 2 kept from before" in done.stderr
+        assert "policy: 0 answers paid, 2 from the cache" in done.stderr
         assert lab.n_paid == n_paid
         assert summary_of(lab.folder / "run")["protocol"] == protocol
         assert lab.settings("run")["protocol.policy"] == protocol["policy"]

@@ -135,7 +135,7 @@ def test_every_episode_is_asked_for_played_and_summed_up(
 def test_repeats_that_mean_nothing_are_refused(data: Path, tmp_path: Path) -> None:
     words = ("eval", "chartmimic", "--data", data, "--out", tmp_path / "out", "--repeats", 2)
     done = rrvf_here(*words, "--policy", "m", "--base-url", "http://127.0.0.1:1")
-    assert_one_line(done, "at temperature 0", "name a --temperature")
+    assert_one_line(done, "at temperature 0", "set --temperature")
     (tmp_path / "turns.jsonl").write_text('{"id": "a", "turns": ["x"]}\n')
     done = rrvf_here(*words, "--policy", tmp_path / "turns.jsonl")
-    assert_one_line(done, "--repeats is of no use with recorded answers")
+    assert_one_line(done, "--repeats has no effect with recorded answers")

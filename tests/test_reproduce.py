@@ -493,7 +493,7 @@ def test_each_thing_that_is_missing_is_one_line(
 def test_what_a_recipe_has_no_use_for_is_one_line(tmp_path: Path, recipe: str, flag: str) -> None:
     done = rrvf_here("reproduce", recipe, "--out", tmp_path / "row", flag, "http://127.0.0.1:9/v1")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert f"{flag} is of no use" in done.stderr
+    assert f"{flag} has no effect" in done.stderr
 
 
 def test_a_folder_of_another_recipe_or_policy_is_refused(

@@ -403,5 +403,5 @@ def test_the_way_of_before_works_for_a_release_and_warns() -> None:
     ],
 )
 def test_weights_are_finite(options: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match="no finite number"):
+    with pytest.raises(UserError, match="is not a finite number"):
         RewardSettings(**options)

@@ -119,7 +119,7 @@ def test_gpt_and_overall_fill_in(tmp_path: Path, env: dict[str, str]) -> None:
     before, after = done.stderr.splitlines()
     assert before.startswith("judge: at most 2 questions, one an item of them only where ")
     assert before.endswith("4,096 to write, cost unknown")
-    assert after.startswith("judge: 1 answers paid, 0 kept from before, 0 failed; 100 tokens read")
+    assert after.startswith("judge: 1 answers paid, 0 from the cache, 0 failed; 100 tokens read")
     [request] = server.requests
     reference, rendering = map(mean_color, request.pictures)
     assert reference[0] > reference[2] + 50, "the reference is shown first"
@@ -238,7 +238,7 @@ def test_a_killed_run_pays_nothing_twice(tmp_path: Path, env: dict[str, str]) ->
         n_paid = len(server.requests)
         again = rrvf_here(*command[:-5], tmp_path / "again", *with_judge(server), env=env)
         assert again.returncode == 0, again.stderr
-        assert "judge: 0 answers paid, 8 kept from before" in again.stderr
+        assert "judge: 0 answers paid, 8 from the cache" in again.stderr
         assert len(server.requests) == n_paid, "a second run is free"
     assert 8 <= n_paid <= 8 + 16, "only what was on its way when the process was killed"
 

@@ -245,7 +245,7 @@ def test_options_that_do_not_go_together(options: list[str], tmp_path: Path) -> 
 def test_a_browser_that_is_none(tmp_path: Path) -> None:
     data = write_data(tmp_path, {"a": page()}, {"a": fenced(page())})
     done = rrvf_here("score", "websight", *data, "--out", tmp_path / "out", "--browser", tmp_path)
-    assert_one_line(done, "is no browser", "RRVF_CHROMIUM")
+    assert_one_line(done, "is not a browser", "RRVF_CHROMIUM")
 
 
 def test_render_web_writes_the_whole_page(tmp_path: Path) -> None:

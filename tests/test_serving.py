@@ -313,7 +313,7 @@ def test_every_refusal_has_one_form(service: Served, client: EnvironmentClient) 
         reply = httpx.request(method, service.url + path)
         assert reply.status_code == status
         assert list(reply.json()) == ["error"]
-    with pytest.raises(UserError, match="no address of a service"):
+    with pytest.raises(UserError, match="is not an address of a service"):
         EnvironmentClient("127.0.0.1:8300")
 
 

@@ -121,7 +121,7 @@ def test_another_answer_under_the_old_scores_is_refused(
 ) -> None:
     folder = changed(lambda line: line.update(completion=fenced(plot("one c"))))
     done = submit(work, folder, tmp_path)
-    assert_one_line(done, "or the answer in the run, is another than was scored, such as c")
+    assert_one_line(done, "or the answer in the run, differs from the scored one, such as c")
 
 
 def test_a_better_table_over_the_old_lines_is_refused(work: Path, tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_unusable_pages_are_named(tmp_path: Path) -> None:
     fails(r"a\.html: not HTML but binary data", tmp_path)
     page.write_text(PAGE, encoding="utf-8")
     (tmp_path / "a.png").write_bytes(b"<svg/>")
-    fails(r"a\.png: no PNG, JPEG or WebP; remove it", tmp_path)
+    fails(r"a\.png: not a PNG, JPEG or WebP; remove it", tmp_path)
 
 
 @pytest.mark.parametrize("options", [{"limit": 0}, {"limit": -1}])
@@ -192,13 +192,13 @@ def test_base64_pictures_are_written_only_when_asked_for(
         ({"text": "<p>", "id": [1]}, '"id" that is neither'),
         ({"text": "<p>", "id": "0"}, 'more than one row with the id "0"'),
         ({"text": "<p>", "image": 5}, '"image" that is neither a path nor base64'),
-        ({"text": "<p>", "image": "gone.png"}, 'names the image "gone.png", no file in'),
-        ({"text": "<p>", "image": "../secret.png"}, "no file in"),
-        ({"text": "<p>", "image": "x" * 5000}, "no file in"),
-        ({"text": "<p>", "image": "a\0b"}, "no file in"),
-        ({"text": "<p>", "image": "a.jsonl"}, r"a\.jsonl: no PNG, JPEG or WebP"),
+        ({"text": "<p>", "image": "gone.png"}, 'names the image "gone.png", which is not in'),
+        ({"text": "<p>", "image": "../secret.png"}, "which is not in"),
+        ({"text": "<p>", "image": "x" * 5000}, "which is not in"),
+        ({"text": "<p>", "image": "a\0b"}, "which is not in"),
+        ({"text": "<p>", "image": "a.jsonl"}, r"a\.jsonl: not a PNG, JPEG or WebP"),
         ({"text": "<p>", "image": "iVBORw0KGgo!"}, "line 2: its image is not valid base64"),
-        ({"text": "<p>", "image": "data:image/png;base64,AAAA"}, "is no PNG, JPEG or WebP"),
+        ({"text": "<p>", "image": "data:image/png;base64,AAAA"}, "is not a PNG, JPEG or WebP"),
     ],
 )
 def test_bad_rows_are_named(tmp_path: Path, row: object, message: str) -> None:
@@ -269,7 +269,7 @@ def test_parquet_columns(tmp_path: Path) -> None:
     path = parquet(tmp_path / "c.parquet", [{"text": "<p>"}, {"text": None}])
     fails('row 1 has no "text"', path)
     path = parquet(tmp_path / "d.parquet", [hub_row(0, b"GIF89a")])
-    fails("row 0: its image is no PNG, JPEG or WebP", path, images=True)
+    fails("row 0: its image is not a PNG, JPEG or WebP", path, images=True)
     path = parquet(tmp_path / "e.parquet", [{"text": "<p>", "image": None}])
     assert load_samples(path, images=True)[0].image is None
 

@@ -186,7 +186,7 @@ def test_one_address_in_many_spellings(
 
 
 def test_an_address_that_is_none() -> None:
-    with pytest.raises(UserError, match="no base URL"):
+    with pytest.raises(UserError, match="not a base URL"):
         ChatSettings("m", base_url="http://127.0.0.1:port/v1")
 
 

@@ -1,8 +1,8 @@
-"""Conversations as tokens, token in, token out.
+"""Conversations as tokens; generated tokens are kept and never decoded and encoded again.
 
-What a model generated is never written out and read again: a rollout is the tokens of the prompt,
-then what was generated and what was observed in turns. The text around them comes from the chat
-template of the processor, so that an episode reads in training as it does in evaluation.
+A rollout is the tokens of the prompt, followed by generated and observed tokens in turns. The text
+around them comes from the processor's chat template, so an episode has the same form in training as
+in evaluation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checkpoints: one torn by a kill is passed over when a run goes on, a whole one is read whole."""
+"""Checkpoints: a resumed run skips one that a kill tore, and loads a complete one completely."""
 
 from __future__ import annotations
 

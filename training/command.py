@@ -1,4 +1,4 @@
-"""What the training commands share: how they begin, and how they tell a mistake."""
+"""What the training commands share: how they start, and how they report a mistake."""
 
 from __future__ import annotations
 

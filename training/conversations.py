@@ -1,7 +1,7 @@
-"""What supervised training learns from: whole conversations with pictures.
+"""The data of supervised training: whole conversations with pictures.
 
-They come from a file of somebody's (:func:`read_conversations`), from episodes that ``rrvf eval``
-recorded (:func:`recorded_conversations`), or are made of a picture and its code
+They come from a file (:func:`read_conversations`), from episodes that ``rrvf eval`` recorded
+(:func:`recorded_conversations`), or from pictures and their code
 (:func:`reference_conversation`).
 """
 
@@ -289,7 +289,7 @@ def _jsonl(path: Path) -> Iterator[_Row]:
             try:
                 row: object = json.loads(line.decode("utf-8-sig"))
             except (ValueError, RecursionError) as error:
-                raise DataError(f"{where} is not valid JSON in UTF-8; mend it") from error
+                raise DataError(f"{where} is not valid JSON in UTF-8; fix it") from error
             if not isinstance(row, dict):
                 raise DataError(f"{where} is not a JSON object; one object a line is needed")
             yield where, path.parent, cast("dict[str, object]", row)
@@ -348,7 +348,7 @@ def _turns(where: str, row: Mapping[str, object]) -> list[Mapping[str, object]]:
         elif isinstance(value, list) and all(isinstance(entry, dict) for entry in value):  # pyright: ignore[reportUnknownVariableType]
             turns += cast("list[dict[str, object]]", value)
         else:
-            raise DataError(f'{where}: "{name}" is no list of messages; mend or remove the row')
+            raise DataError(f'{where}: "{name}" is not a list of messages; fix or remove the row')
     return turns
 
 
@@ -360,7 +360,7 @@ def _read_turn(where: str, turn: Mapping[str, object]) -> _Turn:
     role = _ROLES.get(str(turn.get("role", turn.get("from"))))
     if role is None:
         roles = ", ".join(_ROLES)
-        raise DataError(f"{where}: a message without a role that is known ({roles}); mend it")
+        raise DataError(f"{where}: a message has none of the known roles ({roles}); fix it")
     if turn.get("tool_calls"):
         raise DataError(f"{where}: calls beside the text; write <tool_call>...</tool_call> in it")
     content = turn.get("content", turn.get("value"))
@@ -377,7 +377,7 @@ def _pieces(where: str, part: object) -> Iterator[str | None]:
             return
         part = fields.get("text")
     if not isinstance(part, str):
-        raise DataError(f"{where}: a message whose content is neither text nor picture; mend it")
+        raise DataError(f"{where}: the content of a message is neither text nor picture; fix it")
     for place, text in enumerate(_PLACE.split(part)):
         if place:
             yield None
@@ -431,14 +431,14 @@ def _image_bytes(where: str, folder: Path, value: object) -> bytes:
     if isinstance(value, bytes):
         return value
     if not isinstance(value, str):
-        raise DataError(f"{where}: its image is neither a path nor base64 nor bytes; mend it")
+        raise DataError(f"{where}: its image is neither a path nor base64 nor bytes; fix it")
     if start := _DATA_URL.match(value):
         try:
             return base64.b64decode(value[start.end() :], validate=True)
         except (binascii.Error, ValueError) as error:
-            raise DataError(f"{where}: its image is not valid base64; mend it") from error
+            raise DataError(f"{where}: its image is not valid base64; fix it") from error
     path = file_inside(folder, value)
     if path is not None:
         with suppress(OSError):
             return path.read_bytes()
-    raise DataError(f'{where}: no image "{value[:80]}" in {folder}; put it there or mend the row')
+    raise DataError(f'{where}: no image "{value[:80]}" in {folder}; put it there or fix the row')

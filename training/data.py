@@ -1,19 +1,20 @@
-"""What is trained on: samples from benchmarks' data, pictures of one's own, and the generator.
+"""Training data: samples from benchmarks' data, your own pictures, and generated samples.
 
-A source is named in one line, ``KIND:PLACE?OPTION=VALUE&...``:
+A source is one line, ``KIND:PLACE?OPTION=VALUE&...``:
 
 * ``synthetic:charts?level=1-3&n=1000&seed=0``, ``synthetic:pages?...``, ``synthetic:tiny?n=...``:
-  made up, levels rising from first to last, so that unshuffled they are a curriculum;
-* ``images:FOLDER?kind=charts`` (or ``pages``): every PNG and JPEG in it and below;
-* ``charts:FOLDER`` of ``<id>.py``, ``pages:PATH`` as WebSight's evaluation reads it: one's own;
+  generated, with levels rising from first to last, so that unshuffled they are a curriculum;
+* ``images:FOLDER?kind=charts`` (or ``pages``): every PNG and JPEG in the folder and below;
+* ``charts:FOLDER`` of ``<id>.py``, ``pages:PATH`` as WebSight's evaluation reads it: your own;
 * ``websight:hub?start=20000&stop=120000&n=5000&seed=0&version=v0.2``, or ``websight:PATH``;
 * ``chartmimic:PATH?subset=...``, ``plot2code:PATH?subset=...`` and ``design2code:PATH?task=...``
   (or ``design2code:hub``): these are test items;
-* ``my.module:MyBenchmark:PATH?subset=...&task=...``: a benchmark of one's own.
+* ``my.module:MyBenchmark:PATH?subset=...&task=...``: your own benchmark.
 
-All but ``synthetic`` and the hub take ``limit=N``. Test items are refused unless that is asked for,
-and the card says so. With the setting ``images_only``, which is the paper's (arXiv 2507.20766), a
-sample comes without its code; ``with_reference`` keeps it for scorers that need it.
+All except ``synthetic`` and the hub accept ``limit=N``. Test items are refused unless they are
+explicitly allowed, and the card records it. With the setting ``images_only``, which is the paper's
+(arXiv 2507.20766), a sample comes without its code; ``with_reference`` keeps the code for scorers
+that need it.
 """
 
 from __future__ import annotations
@@ -257,7 +258,7 @@ def load(
         allow_test_items: Train on what benchmarks test with.
 
     Raises:
-        DataError: On anything that cannot be used; one line that names the mend.
+        DataError: The data cannot be used; the message is one line with the fix.
         SetupError: A package or the network is missing.
     """
     source_spec = DataSpec.parse(spec)
@@ -476,7 +477,7 @@ def _read_bytes(path: Path, limit: int = -1) -> bytes:
         with path.open("rb") as file:
             return file.read(limit)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}; mend or remove it") from error
+        raise DataError(f"{path}: cannot be read: {error.strerror}; fix or remove it") from error
 
 
 def _open_synthetic(spec: DataSpec) -> _Opening:

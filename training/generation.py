@@ -1,4 +1,4 @@
-"""One turn of generation for many conversations, by whatever the trainer generates with."""
+"""One turn of generation for many conversations, with the trainer's generator."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def sampling(*, vllm: bool, stop: Sequence[str], banned_tokens: Sequence[int]) -
 def generate(
     trainer: Any, chat: ChatTokens, prompts: Sequence[Tokens], stop: Sequence[str]
 ) -> list[Generated]:
-    """Let the model go on with every conversation.
+    """Let the model continue every conversation.
 
     Every rank must call this equally often; with vLLM also with equally many conversations.
     """

@@ -1,7 +1,7 @@
 """GRPO with the benchmark's own scores as the reward.
 
 ``python -m training.grpo --config FILE``, alone or under ``accelerate launch``, ``torchrun`` or
-``deepspeed``. Keys of the file, and flags by the same names: :mod:`training.settings` and those of
+``deepspeed``. The keys of the file, which are also flags, are those of :mod:`training.settings` and
 ``trl.GRPOConfig``.
 """
 
@@ -102,7 +102,7 @@ def train_in(
     run: GrpoArguments,
     arguments: Any,
 ) -> None:
-    """Train in a world that stands; goes on from the last whole checkpoint.
+    """Train in an open world; resume from the last complete checkpoint.
 
     Raises:
         UserError: As :func:`train`.
@@ -173,7 +173,7 @@ def open_data(options: DataArguments) -> tuple[TrainingData, TrainingData | None
         # Measuring on test items is what they are for.
         held_out = load(options.held_out_data, setting=options.setting, allow_test_items=True)
         if held_out.benchmark != data.benchmark:
-            raise UserError(f"{options.held_out_data} is no data of {data.benchmark}")
+            raise UserError(f"{options.held_out_data} is not data of {data.benchmark}")
         parts = separate(data, held_out)
         return parts.train, parts.held_out, parts.card()
     if options.held_out == 0:
@@ -374,7 +374,7 @@ def _find_start(out: Path, resume: bool) -> float:
 
 
 def check_judge(out: Path, world: World) -> None:
-    """Refuse to go on with a run whose rewards another judge has given.
+    """Refuse to resume a run that was rewarded by another judge.
 
     Raises:
         UserError: Its card names another one; says which.
@@ -388,7 +388,7 @@ def check_judge(out: Path, world: World) -> None:
     names = [judge and judge.get("judge", judge["name"]) for judge in (old_judge, new_judge)]
     if names[0] != names[1]:
         raise UserError(
-            f"{out}: was trained with the judge {names[0]}, and would go on with {names[1]}; name "
+            f"{out}: was trained with the judge {names[0]}, and would resume with {names[1]}; name "
             "another output_dir"
         )
 

@@ -1,8 +1,8 @@
-"""What fits where: memory of training and serving Qwen2.5-VL, computed from its sizes.
+"""What fits on which GPU: memory of training and serving Qwen2.5-VL, computed from its sizes.
 
-``python -m training.memory`` prints ``training/MEMORY.md``. Nothing here was measured; each figure
-follows from a formula that stands with its source at the function that computes it. 1 GiB is
-2**30 bytes. Runtime, communication and fragmentation are one flat allowance, :data:`OVERHEAD`.
+``python -m training.memory`` prints ``training/MEMORY.md``. Nothing here was measured. Each figure
+follows from a formula, whose source is given at its function. 1 GiB is 2**30 bytes. Runtime,
+communication and fragmentation are one flat allowance, :data:`OVERHEAD`.
 """
 
 from __future__ import annotations
@@ -416,13 +416,13 @@ def page() -> str:
     return f"""\
 # Memory and cost
 
-Written by `python -m training.memory`; change that file, not this one. All of it is computed, none
-of it measured: a run's log has `memory_gib/*`, the peak of each phase, to compare with. Formulas
-and their sources stand in `training/memory.py`. GiB are 2**30 bytes; a card "of 80 GB" has
-{CARD:.0f} of them, and what fits on it is bold. Every total holds {OVERHEAD:.0f} GiB for the CUDA
-context, NCCL, DeepSpeed's buckets and fragmentation, which is an assumption. Pictures are of
-1024 x 1024 pixels, {picture_tokens():,} tokens each. A GPU works on one conversation at a time
-(`per_device_train_batch_size: 1`); twice as many need twice the activations.
+`python -m training.memory` writes this page; change that file, not this one. All figures are
+computed, not measured. Compare them with `memory_gib/*` in a run's log, the peak of each phase. The
+formulas and their sources are in `training/memory.py`. A GiB is 2**30 bytes. A GPU "of 80 GB" has
+{CARD:.0f} GiB; bold figures fit on it. Every total includes {OVERHEAD:.0f} GiB for the CUDA
+context, NCCL, DeepSpeed's buckets and fragmentation; this is an assumption. A picture has
+1024 x 1024 pixels, which are {picture_tokens():,} tokens. A GPU works on one conversation at a
+time (`per_device_train_batch_size: 1`); two conversations need twice the activations.
 
 ## The models
 {
@@ -440,12 +440,12 @@ context, NCCL, DeepSpeed's buckets and fragmentation, which is an assumption. Pi
     }
 
 ## Activations, GiB a conversation
-With gradient checkpointing, all weights trained.
+With gradient checkpointing and all weights trained.
 
 {table(["longest conversation", *MODELS], _activation_rows())}
 
 ## Full fine-tuning, GiB a GPU
-{plan.tokens:,} tokens with {plan.pictures} pictures; vLLM elsewhere. Bold fits.
+{plan.tokens:,} tokens with {plan.pictures} pictures; vLLM runs on other GPUs.
 
 {
         table(
@@ -455,23 +455,21 @@ With gradient checkpointing, all weights trained.
     }
 
 ## LoRA of rank 64, GiB a GPU
-{plan.tokens:,} tokens with {
-        plan.pictures
-    } pictures. Bold fits. With ZeRO-3 the weights for vLLM are
-put together layer by layer. Without vLLM set `ds3_gather_for_generation: false`, or each GPU holds
-the whole model while it generates: 62 GiB more for 32B, 137 GiB for 72B.
+{plan.tokens:,} tokens with {plan.pictures} pictures. With ZeRO-3, the weights for vLLM are
+gathered layer by layer. Without vLLM, set `ds3_gather_for_generation: false`. Otherwise each GPU
+holds the whole model while it generates: 62 GiB more for 32B, 137 GiB more for 72B.
 
 {table(["model", "1 GPU", "1 GPU, vLLM beside it with 0.4", "8 GPUs, ZeRO-3"], _adapter_rows())}
 
 ## Serving with vLLM
-How many conversations of 16,384 tokens the cache holds at once.
+The number of conversations of 16,384 tokens that the cache holds at once.
 
 {table(["model", "GPUs of a copy", "share of a GPU", "conversations"], _serving_rows())}
 
 ## The recipes, GiB a GPU
-Where vLLM sleeps during the update (grpo_paper_8gpu), the larger of activations and vLLM counts;
-elsewhere both do. A recipe keeps its last three checkpoints (`save_total_limit: 3`) and writes the
-next before it drops the oldest: room for four is needed on disk.
+If vLLM sleeps during the update (grpo_paper_8gpu), the larger of activations and vLLM counts.
+Otherwise both count. A recipe keeps its last three checkpoints (`save_total_limit: 3`) and writes
+the next one before it deletes the oldest, so the disk needs room for four.
 
 {
         table(
@@ -491,12 +489,12 @@ next before it drops the oldest: room for four is needed on disk.
 
 ## Cost
 GPU-hours are `steps x seconds of a step x GPUs held / 3600`. The GPUs of teacher and judge are held
-as long as those of the trainer. Seconds of a step depend on rollouts, teacher and judge: take them
-from the first steps of a run (`seconds/*` in its log), and then:
+as long as those of the trainer. The seconds of a step depend on rollouts, teacher and judge. Take
+them from the first steps of a run (`seconds/*` in its log) and run:
 
     python -m training.memory --steps 200 --seconds 400 --gpus 16
 
-which says {gpu_hours(200, 400, 16):.0f} GPU-hours. These are inputs, not claims.
+This prints {gpu_hours(200, 400, 16):.0f} GPU-hours. The numbers are an example, not a claim.
 """
 
 

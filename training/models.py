@@ -1,4 +1,4 @@
-"""The model in training and its processor."""
+"""The trained model and its processor."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def load_processor(run: RunArguments) -> Any:
     except (OSError, ValueError) as error:
         raise UserError(f"{run.model}: no processor to load: {_line(error)}") from error
     if not hasattr(processor, "image_processor"):
-        raise UserError(f"{run.model} is no vision-language model: its processor takes no pictures")
+        raise UserError(
+            f"{run.model} is not a vision-language model: its processor accepts no pictures"
+        )
     processor.tokenizer.padding_side = "left"  # answers are written to the right
     if not run.own_template:
         template = resources.files("rrvf") / "prompts" / "qwen_tools.jinja"

@@ -1,7 +1,7 @@
-"""A batch without the columns that are padding in all of its rows.
+"""Batches without the columns that are padding in all rows.
 
 TRL 1.16 pads every micro-batch to the longest of all rollouts of the rank, and the model computes
-each of these columns. What is cut here would be masked in the loss anyway.
+each of these columns. The removed columns would be masked in the loss anyway.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What is kept of a run beside its checkpoints: episodes, what it ran on, and its result elsewhere.
+"""What is kept of a run beside its checkpoints: episodes, its card, and its published result.
 
-Episodes are kept for reading: ``rollouts/step_N.jsonl`` with pictures beside.
+Episodes are kept for reading: ``rollouts/step_N.jsonl`` with pictures beside it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Rollouts: the episodes of a batch, played side by side by the loop of evaluation.
+"""Rollouts: the episodes of a batch, played in parallel by the loop of evaluation.
 
-A turn of all of them is one batch of generation; then everything they asked for is rendered and
-commented on in parallel. An episode that ends is scored at once, while the others go on.
+One turn of all episodes is one batch of generation. Then all requested code is rendered and
+commented on in parallel. An episode that ends is scored at once, while the others continue.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
 """Supervised training: the cold start before GRPO, and the baseline on reference code.
 
 ``python -m training.sft --config FILE``, alone or under ``accelerate launch``, ``torchrun`` or
-``deepspeed``. Keys of the file, and flags by the same names: :class:`SftArguments`,
-:class:`training.settings.DataArguments`, :class:`training.settings.RunArguments` and those of
+``deepspeed``. The keys of the file, which are also flags, are those of :class:`SftArguments`,
+:class:`training.settings.DataArguments`, :class:`training.settings.RunArguments` and
 ``trl.SFTConfig``.
 
-Conversations become tokens by :class:`training.chat_tokens.ChatTokens`, as rollouts and evaluations
-do: the prompt, then replies and what follows each of them. The loss is on the replies alone, with
-the token that ends each turn. A conversation longer than ``max_length`` is left out and counted,
-never cut.
+:class:`training.chat_tokens.ChatTokens` turns conversations into tokens, as in rollouts and
+evaluations: the prompt, then replies and what follows each of them. The loss covers only the
+replies, including the token that ends each turn. A conversation longer than ``max_length`` is
+skipped and counted, never cut.
 
 TRL's ``SFTTrainer`` is used for its loss, which never holds the logits of a whole conversation (for
-8,000 tokens of Qwen's vocabulary 5 GB in 32 bit), and for its care of LoRA under ZeRO-3. It gets
+8,000 tokens of Qwen's vocabulary 5 GB in 32 bit), and for its support of LoRA under ZeRO-3. It gets
 rows that only number the conversations, and a collator that makes the batches.
 """
 
@@ -59,24 +59,26 @@ IGNORED = -100
 
 @dataclass
 class SftArguments:
-    """What is learnt from: one of conversations, a recorded run, or the data's own code."""
+    """The training data: conversations, a recorded run, or the data's own code."""
 
     conversations: str | None = option(
         "JSONL or parquet file with conversations, or folder of parquet files.", None
     )
-    held_out_conversations: str | None = option("The same, for the loss on held-out ones.", None)
+    held_out_conversations: str | None = option(
+        "The same for the loss on held-out conversations.", None
+    )
     recorded: str | None = option("Folder of rrvf eval on the data: its good episodes.", None)
-    score: str | None = option("Which score makes an episode a good one, as in text.", None)
-    at_least: float = option("The score, 0 to 1, from which on it does.", 0.8)
+    score: str | None = option("Score that selects good episodes, as in text.", None)
+    at_least: float = option("Lowest such score of a good episode, 0 to 1.", 0.8)
     answer: Literal["tags", "block"] = option(
         "Reference code in the protocol's <answer>, or as a plain block to the plain prompt.",
         "tags",
     )
     max_turns: int = option(
-        "As in GRPO: the prompt tells how often the tool may be called.", LoopOptions.max_turns
+        "As in GRPO: the prompt says how often the tool may be called.", LoopOptions.max_turns
     )
     max_pixels: int = as_in_evaluation(LoopOptions, "max_pixels")
-    workers: int = option("Drawings at a time, where targets have to be drawn.", RunOptions.workers)
+    workers: int = option("Drawings at a time, if targets must be drawn.", RunOptions.workers)
     chart_python: str | None = as_in_evaluation(RunOptions, "chart_python")
     browser: str | None = as_in_evaluation(RunOptions, "browser")
     confinement: str | None = option("Level of confinement.", None)
@@ -88,8 +90,8 @@ class Example:
 
     Attributes:
         ids: Token ids.
-        labels: The same where the model wrote them, else ``IGNORED``.
-        messages: Where its pictures are, as PNG, until they are needed.
+        labels: The same for tokens of the model, otherwise ``IGNORED``.
+        messages: The messages, which hold the pictures as PNG until they are needed.
     """
 
     ids: list[int]
@@ -98,22 +100,22 @@ class Example:
 
 
 def as_example(chat: ChatTokens, conversation: Conversation, max_pixels: int) -> Example:
-    """A conversation as tokens, put together as a rollout is.
+    """A conversation as tokens, built like a rollout.
 
     Args:
         chat: The model's tokens.
-        conversation: Begins with what the model is told, ends with a reply.
+        conversation: It begins with a prompt and ends with a reply of the model.
         max_pixels: Larger pictures are scaled down to it.
 
     Raises:
-        DataError: It does not begin or end so, or has no picture.
+        DataError: It begins or ends otherwise, or has no picture.
     """
     messages = tuple(_scale_pictures(message, max_pixels) for message in conversation.messages)
     turns = [index for index, message in enumerate(messages) if message.role == "assistant"]
     if not turns or turns[0] == 0 or turns[-1] != len(messages) - 1:
         raise DataError(
             f"conversation {conversation.id}: it must begin with what the model is told and end "
-            "with what it answers; mend it or leave it out"
+            "with a reply of the model; fix it or leave it out"
         )
     if not any(isinstance(part, Picture) for message in messages for part in message.parts):
         # Under ZeRO-3 a rank that never asks the vision tower would leave the others waiting.
@@ -144,7 +146,9 @@ def _scale_pictures(message: Message, max_pixels: int) -> Message:
 def _reply(chat: ChatTokens, message: Message) -> list[int]:
     """What the model wrote; a special token in it is spelled out, as in every conversation."""
     if any(isinstance(part, Picture) for part in message.parts):
-        raise DataError("a picture in what the model wrote; it writes text alone: mend the data")
+        raise DataError(
+            "a reply of the model contains a picture, but it can only write text; fix the data"
+        )
     text = "".join(part["text"] for part in to_parts([message])[0]["content"])
     return list(chat.tokenizer.encode(text, add_special_tokens=False))
 
@@ -245,7 +249,7 @@ def find_conversations(
         return _from_files(data, sft, sft.conversations)
     if not data.data:
         raise UserError(
-            "nothing to learn from: name conversations: FILE, or data: SOURCE as in training.data"
+            "no training data: set conversations: FILE, or data: SOURCE as in training.data"
         )
     return _from_samples(data, sft)
 
@@ -277,7 +281,7 @@ def _read_recorded(
     data: DataArguments, sft: SftArguments, run: str
 ) -> tuple[list[Conversation], list[Conversation], dict[str, Any]]:
     if sft.score is None:
-        raise UserError("recorded needs the score that makes an episode a good one: score: text")
+        raise UserError("recorded needs the score that selects good episodes, as in score: text")
     allow = data.allow_test_items
     samples = load(data.data, setting="with_reference", allow_test_items=allow)
     with _bench(samples, sft) as bench:

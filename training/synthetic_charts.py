@@ -1,16 +1,16 @@
-"""Synthetic charts: matplotlib scripts made up from a seed, at five levels of difficulty.
+"""Synthetic charts: matplotlib scripts generated from a seed, at five levels of difficulty.
 
-The same seed and level give the same script, byte for byte, on any machine: only
-:class:`random.Random` is asked, and numbers are made without the machine's mathematical functions.
-What the levels mean:
+The same seed and level give the same script, byte for byte, on any machine: the only source of
+randomness is :class:`random.Random`, and numbers are made without the machine's mathematical
+functions. The levels:
 
 1. One series in one colour, a title.
 2. Labelled axes, more kinds, more points.
-3. Several series with a legend, colour maps, now and then a theme.
+3. Several series with a legend, colour maps, sometimes a theme.
 4. More series, more kinds (radar, stacked areas, twin axes), values and notes in the drawing.
 5. Two to four such panels in one figure.
 
-:func:`synthetic_tiny` is a family of its own: a few coloured bars without text in a picture of
+:func:`synthetic_tiny` is a separate family: a few coloured bars without text in a picture of
 84 x 84 pixels, by a script of 36 to 40 tokens of a small BPE in Qwen's form, for models
 of about a million parameters.
 """

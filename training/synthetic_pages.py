@@ -1,8 +1,8 @@
-"""Synthetic web pages: one HTML file made up from a seed, at five levels of difficulty.
+"""Synthetic web pages: one HTML file generated from a seed, at five levels of difficulty.
 
 The same seed and level give the same file, byte for byte, on any machine. Pages need no other
-file; pictures are named ``rick.jpg``, as WebSight's are, which the page renderer answers with an
-even grey. What the levels mean:
+file. Their pictures are named ``rick.jpg``, as in WebSight; the page renderer replaces them by an
+even grey. The levels:
 
 1. A header and one block of text.
 2. A menu, and one more block.

@@ -1,4 +1,4 @@
-"""The words of synthetic charts and pages; every text in them is made from these lists."""
+"""The words of synthetic charts and pages; all their texts are made from these lists."""
 
 from __future__ import annotations
 

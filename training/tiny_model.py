@@ -1,8 +1,8 @@
-"""A Qwen2.5-VL of a third of a million random parameters, built on the spot without any download.
+"""A Qwen2.5-VL with a third of a million random parameters, built without any download.
 
 ``python -m training.tiny_model OUT_DIR --seed 0`` writes a folder that ``AutoProcessor``,
-``AutoModelForImageTextToText`` and vLLM load like a released checkpoint, with tokenizer, picture
-preparation and chat template. It knows nothing; tests and live checks run the whole road with it.
+``AutoModelForImageTextToText`` and vLLM load like a released checkpoint, with tokenizer, image
+processor and chat template. It knows nothing; tests and live checks use it for complete runs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""TRL's GRPO trainer, with the pictures of every turn and without the episodes we failed.
+"""TRL's GRPO trainer, with every turn's pictures and without episodes that failed by our fault.
 
-Written for TRL 1.16, whose ``rollout_func`` forgets pictures that come up in a rollout: only those
-of the data set would reach the loss.
+Written for TRL 1.16, whose ``rollout_func`` loses pictures that appear during a rollout: only the
+pictures of the data set would reach the loss.
 """
 
 # TRL says nothing of most of its types.
@@ -208,7 +208,7 @@ class RrvfTrainer(GRPOTrainer):
             if self._n_lost_batches[rank] >= self._max_lost_batches:
                 raise UserError(
                     f"no reward could be measured in {self._n_lost_batches[rank]} batches in a row "
-                    f"by rank {rank}: {reason}; mend it and start the same command again to go on"
+                    f"by rank {rank}: {reason}; fix it and run the same command again to resume"
                 )
 
     # ------------------------------------------------------------------------------ the log

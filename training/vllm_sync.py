@@ -1,11 +1,11 @@
-"""What vLLM beside the trainer is given, and when it sleeps.
+"""The weights that vLLM beside the trainer receives, and when it sleeps.
 
-TRL 1.16 merges adapters into the model, gives vLLM its weights and takes the adapters out again.
-In 16 bit that does not give back what was there: each time the base moves by a rounding error, and
-what is trained is no longer the adapter on the checkpoint. It also gathers all weights of ZeRO-3 at
-once. Where vLLM sleeps between generations, each turn of an episode costs it all weights again. And
-TRL has vLLM forget what it has computed of texts, but not of pictures: one that comes up again
-would be seen by the vision tower of an earlier step.
+TRL 1.16 merges adapters into the model, sends the weights to vLLM and subtracts the adapters again.
+In 16 bit this does not restore the weights: each time the base changes by a rounding error, and the
+trained model is no longer the saved base plus the adapter. TRL also gathers all weights of ZeRO-3
+at once. If vLLM sleeps between generations, each turn of an episode sends all weights again. And
+TRL clears vLLM's cache of texts, but not of pictures: a repeated picture would be seen by the
+vision tower of an earlier step.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Who is doing what: seconds and memory by phase, and a warning when a rank is stuck in one.
+"""What each rank is doing: seconds and memory by phase, and a warning when a rank hangs.
 
-A hang of distributed training is silent: some ranks wait in a collective for one that never comes.
-Each rank writes the phase it is in into a small file; a rank that stays in one for long tells what
-all of them are doing, so that the one that waits for something else stands out.
+A hang of distributed training is silent: some ranks wait in a collective for a rank that never
+arrives. Each rank writes its current phase into a small file. If a rank hangs longer than
+``patience`` seconds, a message shows what each rank is waiting for, so the one that waits for
+something else is visible.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ class Activity:
 
 
 class Watchdog:
-    """Keeps the time of phases, and tells about ranks that are stuck.
+    """Measures the time of phases and reports ranks that hang.
 
     Args:
         folder: Shared by all ranks; a file a rank is written there.
         rank: This one.
-        patience: Seconds in one phase before it is told; again after each further stretch of it.
+        patience: Seconds in one phase before a report, and between further reports.
         take_peak: Bytes of the GPU's memory that were taken at most since the last call.
     """
 

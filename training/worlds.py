@@ -1,4 +1,4 @@
-"""From the settings of a run to the world its episodes are played in: the parts of evaluation."""
+"""From the settings of a run to the parts that play its episodes, which are those of evaluation."""
 
 from __future__ import annotations
 

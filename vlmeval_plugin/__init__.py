@@ -1,7 +1,8 @@
-"""Where this package's benchmarks and models meet VLMEvalKit; the only code that imports it.
+"""Connects our benchmarks and models to VLMEvalKit; the only code that imports it.
 
-``register()`` makes them known to VLMEvalKit in this process; ``python -m vlmeval_plugin ARGS...``
-is VLMEvalKit's own ``run.py`` after that. Importing this package does nothing.
+``register()`` adds them to VLMEvalKit in this process. ``python -m vlmeval_plugin ARGS...``
+registers them and starts VLMEvalKit's unmodified ``run.py``. Importing this package changes
+nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m vlmeval_plugin ARGS...``: VLMEvalKit's run.py, which knows our names."""
+"""``python -m vlmeval_plugin ARGS...``: VLMEvalKit's run.py with our names added."""
 
 from __future__ import annotations
 

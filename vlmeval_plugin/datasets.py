@@ -1,4 +1,4 @@
-"""The benchmarks as classes of VLMEvalKit. Importing this imports VLMEvalKit; ``register`` does."""
+"""The benchmarks as VLMEvalKit's classes. Importing this imports VLMEvalKit; ``register`` does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One prediction file of VLMEvalKit scored as ``rrvf score`` scores it."""
+"""Score one of VLMEvalKit's prediction files as ``rrvf score`` does."""
 
 from __future__ import annotations
 

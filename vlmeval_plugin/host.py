@@ -1,4 +1,4 @@
-"""VLMEvalKit itself: imported without what its import does to the process, and its ``run.py``."""
+"""VLMEvalKit itself: imported without the import's side effects, and its ``run.py``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def import_host(name: str = "vlmeval") -> Any:
     except ImportError as error:
         if error.name in ("vlmeval", name):
             raise SetupError(
-                "VLMEvalKit is not here: pip install 'rrvf[vlmeval]', or put a checkout of it on "
+                "VLMEvalKit is not installed: pip install 'rrvf[vlmeval]', or put a checkout on "
                 "PYTHONPATH"
             ) from error
         raise SetupError(f"VLMEvalKit cannot be imported: {error}") from error

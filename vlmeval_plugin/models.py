@@ -1,7 +1,8 @@
-"""RRVF's models as VLMEvalKit calls them: ``generate(message, dataset)``, one call a row.
+"""RRVF's models for VLMEvalKit: ``generate(message, dataset)``, one call per row.
 
-The single-turn names answer in one turn; those that end in ``-Loop`` render, are told what differs,
-and mend, all within that one call. Both are :func:`rrvf.agent.run_episode`.
+The plain names answer in one turn. The names with ``-Loop`` also see their renderings and the
+differences, and correct their code, all within that one call. Both use
+:func:`rrvf.agent.run_episode`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The data sets and models that run.py is asked for, and which of them are ours.
+"""The data sets and models named for run.py, and which of them are ours.
 
-VLMEvalKit skips a data set that it does not know, ends with status 0, and asks for a model that it
-does not know by a client of its own. A name that means one of ours is therefore checked first.
+VLMEvalKit skips an unknown data set and exits with status 0, and it uses its own client for an
+unknown model. So names that look like ours are checked first.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def find_own_benchmarks(arguments: HostArguments) -> list[str]:
 
 
 def refuse_unknown(arguments: HostArguments) -> None:
-    """Refuse a name that means one of ours and is none.
+    """Refuse a name that looks like one of ours but is unknown.
 
     Raises:
         UserError: Names the nearest ones.

@@ -1,4 +1,4 @@
-"""Making our benchmarks and models known to VLMEvalKit."""
+"""Adds our benchmarks and models to VLMEvalKit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our own flags, kept in environment variables: they reach every process VLMEvalKit starts."""
+"""Our own flags, stored in environment variables, which every process of VLMEvalKit inherits."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from rrvf.options import LoopOptions, RunOptions
 from rrvf.types import Mode
 
 _FLAGS: Mapping[str, str] = {
-    "policy-base-url": "OpenAI-compatible server of our models; --base-url goes before it.",
+    "policy-base-url": "OpenAI-compatible server of our models; --base-url has priority.",
     "policy-model": "Name of the model at that server, if it is not the checkpoint's.",
     "teacher": "Model that compares pictures for the ...-Loop models.",
     "teacher-base-url": "OpenAI-compatible server of the teacher.",
-    "teacher-name": "Your name for the teacher: the same one, whatever its address.",
-    "judge-name": "Your name for the judge: the same one, whatever its address.",
+    "teacher-name": "Name that identifies the teacher, whatever its address.",
+    "judge-name": "Name that identifies the judge, whatever its address.",
     "max-turns": "Turns of an episode of the ...-Loop models (5).",
     "workers": "Executions at the same time (2).",
-    "score-mode": "official, or fixed: with the listed bugs of the official scorer mended.",
+    "score-mode": "official, or fixed: with the listed bugs of the official scorer fixed.",
     "plot2code-data": "Folder with Plot2Code, instead of the hub.",
     "websight-data": "Folder or file with pages, instead of the hub.",
     "design2code-data": "Folder or file with Design2Code, instead of the hub.",
-    "benchmark-data": "What --data my.module:MyBenchmark, a benchmark of your own, reads.",
+    "benchmark-data": "Data for --data my.module:MyBenchmark, your own benchmark.",
     "trajectories": "Folder for the turns of our models, by default that of --work-dir.",
 }
 """Flag -> help. The variable is the flag in capitals after ``RRVF_``."""

@@ -1,8 +1,8 @@
-"""The benchmarks under the names that VLMEvalKit knows them by, and the tables it reads them from.
+"""The benchmarks under their names in VLMEvalKit, and the tables that it reads.
 
-A table lies in VLMEvalKit's data folder, ``$LMUData/<name>.tsv``, its pictures under
-``images/<name>``. It is made once from the benchmark's own samples; its MD5 and what it was made
-from stand beside it in ``<name>.md5``, and where one of them differs it is made anew.
+A table is in VLMEvalKit's data folder, ``$LMUData/<name>.tsv``, with its pictures under
+``images/<name>``. It is made once from the benchmark's own samples. Its MD5 and its origin are in
+``<name>.md5``; if one of them differs, the table is made again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The benchmarks by name, and how one of a user's own is found."""
+"""The benchmarks by name, and the lookup of a user's own benchmark."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""What a benchmark is: one class that says where its samples are and how answers to them count.
+"""The interface of a benchmark: one class that loads samples and says how answers count.
 
-Everything else is written once: how code is drawn and compared follows from the kind, tables and
-reports from the columns. A benchmark of one's own is a class anywhere, named ``my.module:MyClass``.
+Everything else is shared: the kind decides how code is drawn and compared, and the columns decide
+what tables and reports show. A benchmark of your own is a class in any module, named
+``my.module:MyClass``.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from rrvf.types import Cleanup, Column, Mode, Sample, SampleResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
-    """What of a data set is wanted.
+    """The requested part of a data set.
 
     Attributes:
-        subset: A part of it by name.
-        task: A kind of question.
-        limit: Only the first so many samples need to be read; more may be.
-        images: Pictures that stand within a table are needed, too.
+        subset: The name of a part.
+        task: The kind of question.
+        limit: Only this many samples need to be read from the start; more may be read.
+        images: Pictures inside a table are needed too.
     """
 
     subset: str | None = None
@@ -35,20 +36,20 @@ class LoadOptions:
 
 
 class Benchmark:
-    """A benchmark; subclasses say what is not as usual.
+    """A benchmark; subclasses override what differs from the defaults.
 
     Attributes:
-        name: As in ``rrvf score NAME``.
-        title: For a person.
+        name: The name in ``rrvf score NAME``.
+        title: The name for a reader.
         kind: How answers are drawn: ``chart``, ``figure`` or ``page``.
-        columns: Of the table, in their order.
-        scorers: Names or dotted paths, where the user names none.
-        rubric: What a judge is asked, where the user names no other.
-        mode: By whose rules it is scored, where the user says nothing.
-        seconds: A rendering may take; ``None`` for the kind's own.
-        images_only: Samples are pictures, of which no code is known.
-        cleanups: Rules that find the code in a reply, of which one may be chosen.
-        cleanup: The one that was.
+        columns: The columns of the table, in order.
+        scorers: Names or dotted paths of the default scorers.
+        rubric: The judge's default rubric.
+        mode: The default rules: ``official`` or ``fixed``.
+        seconds: Limit of a rendering; ``None`` for the kind's own.
+        images_only: Samples are pictures without known code.
+        cleanups: The available rules that find the code in a reply.
+        cleanup: The chosen rule.
     """
 
     name: ClassVar[str]
@@ -64,10 +65,10 @@ class Benchmark:
     cleanup: Cleanup = "own"
 
     def with_cleanup(self, name: Cleanup) -> Self:
-        """The same, which finds the code in a reply by another rule.
+        """The same benchmark with another rule that finds the code in a reply.
 
         Raises:
-            UserError: It knows no such rule.
+            UserError: The benchmark has no such rule.
         """
         if name not in self.cleanups:
             raise UserError(
@@ -79,58 +80,58 @@ class Benchmark:
         return benchmark
 
     def load(self, data: str, options: LoadOptions) -> Sequence[Sample]:
-        """The samples.
+        """Load the samples.
 
         Args:
-            data: What the user named: a folder, a file, or a name.
-            options: What of it is wanted.
+            data: The data that the user named: a folder, a file, or a name.
+            options: The requested part.
 
         Raises:
-            UserError: On anything that cannot be used; one line that names the mend.
+            UserError: The data cannot be used; the message is one line that says how to fix it.
         """
-        raise NotImplementedError(f"{type(self).__name__} must say how it is loaded")
+        raise NotImplementedError(f"{type(self).__name__} must define load()")
 
     def script(self, sample: Sample, completion: str | None) -> Script | None:
-        """The code that an answer amounts to, ready to run; ``None`` where it holds none.
+        """The code in an answer, ready to run; ``None`` if it has none.
 
         Args:
-            sample: Which the answer is to.
-            completion: The reply, or :class:`rrvf.types.Code`; ``None`` where there is no answer.
+            sample: The sample of the answer.
+            completion: The reply, or :class:`rrvf.types.Code`; ``None`` without an answer.
 
         Raises:
-            HarnessError: The sample does not allow to tell.
+            HarnessError: The sample lacks what is needed to read the answer.
         """
         return None if completion is None else KINDS[self.kind].read_script(completion)
 
     def adjust_target(self, sample: Sample, view: Any, *rules: Any) -> Any:
-        """What an answer is compared with, given the view of what the reference drew.
+        """Change what an answer is compared with.
 
         Args:
-            sample: The reference's.
-            view: As scorers take it.
-            rules: What scorers of the kind take besides: the mode of charts.
+            sample: The sample.
+            view: The reference's drawing as scorers receive it.
+            rules: Further arguments of the kind's scorers: the mode of charts.
         """
         return view
 
     def find_assets(self, data: str | None) -> Mapping[str, bytes]:
-        """Files of the data set that its pages may ask for, by name.
+        """Files of the data set that its pages may request, by name.
 
         Args:
-            data: What the user named.
+            data: The data that the user named.
         """
         return {}
 
     def describe_data(self, data: str | None) -> Mapping[str, Any] | None:
-        """Where the samples are from, for the protocol; ``None`` where that moves nothing."""
+        """The origin of the samples, for the protocol; ``None`` if it cannot change scores."""
         return None
 
 
 def compute_metrics(
     columns: Sequence[Column], results: Sequence[SampleResult]
 ) -> dict[str, float | None]:
-    """The figures of a table; ``None`` where nothing was measured.
+    """The values of a table; ``None`` if nothing was measured.
 
-    Scores that no column shows follow in percent, of an embedded judge or of the user's own.
+    Scores without a column follow in percent: those of an embedded judge or of the user's scorers.
     """
     table: dict[str, float | None] = {}
     for column in columns:
@@ -147,7 +148,7 @@ def compute_metrics(
 
 
 def mean_score(results: Sequence[SampleResult], scorer: str, scale: float = 100.0) -> float | None:
-    """Mean over the scored items, all failures counting as 0; ``None`` without any."""
+    """Mean over the scored items; failures count as 0; ``None`` without scored items."""
     values = [result.scores[scorer].value for result in results if scorer in result.scores]
     scored = [value for value in values if value is not None]
     percent = 100.0 * sum(scored) / len(scored) if scored else None

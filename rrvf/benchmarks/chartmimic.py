@@ -1,8 +1,8 @@
-"""ChartMimic: a picture of a chart in, the matplotlib script that draws it out (arXiv 2406.09961).
+"""ChartMimic: from a picture of a chart to the matplotlib script that draws it (arXiv 2406.09961).
 
-*Direct* samples ask for the chart in the picture; *customized* ones for its style on other data,
-which the prompt states and which is put before the answer
-(:func:`rrvf.replies.customized_preamble`). Version 1 of the data set has 500 samples of each kind,
+*Direct* samples ask for the chart in the picture. *Customized* samples ask for its style with other
+data, which the prompt gives and which are put before the answer
+(:func:`rrvf.replies.customized_preamble`). Version 1 of the data set has 500 samples of each task;
 version 2 has 600 ("testmini") and 1800 ("test").
 """
 
@@ -118,7 +118,7 @@ def load_samples(
         ``reference_name``, the script's stem, on which the official layout rule depends.
 
     Raises:
-        DataError: On anything that cannot be used; one line that names the mend.
+        DataError: The data cannot be used; the message is one line with the fix.
     """
     if task is not None and task not in TASKS:
         raise DataError(f'unknown task "{task}".{_suggest(task, TASKS)}')

@@ -1,8 +1,8 @@
-"""Get ChartMimic from the Hugging Face hub, and unpack it so that no path leaves its folder.
+"""Download ChartMimic from the Hugging Face hub and unpack it safely inside its folder.
 
-``python -m rrvf.benchmarks.chartmimic_download DIR`` leaves ``DIR/v2/direct_600/<id>.py`` and so
-on, the layout that VLMEvalKit expects under ``$LMUData/images/ChartMimic``. A download that was cut
-off goes on where it stopped; a folder appears under its name only when it is complete.
+``python -m rrvf.benchmarks.chartmimic_download DIR`` writes ``DIR/v2/direct_600/<id>.py`` and so
+on, the layout that VLMEvalKit expects under ``$LMUData/images/ChartMimic``. An interrupted download
+resumes. A folder gets its name only when it is complete.
 """
 
 from __future__ import annotations

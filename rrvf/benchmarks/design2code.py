@@ -1,8 +1,8 @@
-"""Design2Code: a screenshot of a real web page in, one HTML file out (arXiv 2403.03163).
+"""Design2Code: from a screenshot of a real web page to one HTML file (arXiv 2403.03163).
 
-484 pages from the web, 80 harder ones beside them; their pictures were replaced by one placeholder,
-``rick.jpg``. What is loaded: the authors' folder, VLMEvalKit's table, JSONL or parquet, or the data
-set from the hub (:mod:`rrvf.benchmarks.design2code_download`).
+The benchmark has 484 pages from the web, and 80 harder ones in a second set. One placeholder,
+``rick.jpg``, replaces their pictures. Accepted data: the authors' folder, VLMEvalKit's table, JSONL
+or parquet, or the data set from the hub (:mod:`rrvf.benchmarks.design2code_download`).
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def load_samples(
         the table that of ``img_fname``. The table's own question is the prompt of ``direct``.
 
     Raises:
-        DataError: On anything that cannot be used; one line that names the mend.
+        DataError: The data cannot be used; the message is one line with the fix.
         SetupError: A package or the network is missing.
     """
     _require_task(task)
@@ -182,7 +182,9 @@ def read_placeholder(data: Path) -> dict[str, bytes]:
     try:
         return {PLACEHOLDER: picture.read_bytes()}
     except OSError as error:
-        raise DataError(f"{picture}: cannot be read: {error.strerror}; mend it") from error
+        raise DataError(
+            f"{picture}: cannot be read: {error.strerror}; fix it or fetch it again"
+        ) from error
 
 
 def _require_task(task: str) -> None:

@@ -1,10 +1,10 @@
-"""Design2Code from the Hugging Face hub, fetched once and kept as the authors' folder.
+"""Design2Code from the Hugging Face hub, downloaded once and kept as the authors' folder.
 
 Two repositories hold the pages as files, ``<id>.html`` with ``<id>.png``, and the placeholder
-``rick.jpg`` beside them: SALT-NLP/Design2Code (484 pages) and SALT-NLP/Design2Code-HARD (80), both
-under ODC-By. (SALT-NLP/Design2Code-hf holds the 484 as parquet with ``image`` and ``text``, without
-their names; downloaded, it is read as any parquet file is.) The layout is taken from the hub's
-public pages; this package has not been run against the hub itself.
+``rick.jpg``: SALT-NLP/Design2Code (484 pages) and SALT-NLP/Design2Code-HARD (80), both under
+ODC-By. (SALT-NLP/Design2Code-hf holds the 484 as parquet with ``image`` and ``text``, without their
+names; a downloaded copy is read like any parquet file.) The layout follows the hub's public pages;
+this package has not been run against the hub itself.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def find_hub_folder(name: str) -> HubFolder | None:
 def fetch(hub: HubFolder) -> Path:
     """Bring the pages into the cache, unless they are there already.
 
-    Interrupted, it goes on where it stopped. ``HF_ENDPOINT`` names a mirror.
+    An interrupted download resumes. ``HF_ENDPOINT`` names a mirror.
 
     Returns:
         A folder as the authors have it.

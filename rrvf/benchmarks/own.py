@@ -1,4 +1,4 @@
-"""Benchmarks of a user's own: what they say is checked before anything is drawn."""
+"""A user's own benchmarks: their class and samples are checked before anything is drawn."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def open_own_benchmark(name: str) -> Benchmark:
     """
     own_class = find_object(name, "benchmark")
     if not isinstance(own_class, type) or not issubclass(own_class, Benchmark):
-        raise UserError(f"benchmark {name!r} is no subclass of rrvf.benchmarks.benchmark.Benchmark")
+        raise UserError(
+            f"benchmark {name!r} is not a subclass of rrvf.benchmarks.benchmark.Benchmark"
+        )
     for problem in _find_problems(own_class):
         raise UserError(f"benchmark {name!r} {problem}")
     attributes = {

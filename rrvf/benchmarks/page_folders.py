@@ -1,4 +1,4 @@
-"""Pages in files: folders of ``<id>.html``, JSONL and parquet, as benchmarks of pages have them."""
+"""Pages in files: folders of ``<id>.html``, JSONL and parquet, for benchmarks of pages."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def load_pages(
         row's ``id``, or the row's index from zero.
 
     Raises:
-        DataError: On anything that cannot be used; one line that names file and mend.
+        DataError: The data cannot be used; the message is one line with the file and the fix.
         SetupError: A package is missing.
     """
     source = find_kind(data, hint)
@@ -149,7 +149,7 @@ def _check_picture(picture: Path) -> Path:
     except OSError as error:
         raise DataError(f"{picture}: cannot be read: {error.strerror}") from error
     if suffix is None:
-        raise DataError(f"{picture}: no PNG, JPEG or WebP; remove it or replace it")
+        raise DataError(f"{picture}: not a PNG, JPEG or WebP; remove it or replace it")
     return picture
 
 
@@ -224,7 +224,9 @@ def find_image(folder: Path, location: str, value: object, keep: bool) -> Path |
         )
     picture = file_inside(folder, value)
     if picture is None:
-        raise DataError(f'{location} names the image "{value[:80]}", no file in {folder}; mend it')
+        raise DataError(
+            f'{location} names the image "{value[:80]}", which is not in {folder}; correct the name'
+        )
     return _check_picture(picture)
 
 
@@ -313,7 +315,9 @@ def keep_picture(data: bytes, place: str) -> Path:
     """
     suffix = picture_suffix(data)
     if suffix is None:
-        raise DataError(f"{place}: its image is no PNG, JPEG or WebP; leave it out or replace it")
+        raise DataError(
+            f"{place}: its image is not a PNG, JPEG or WebP; leave it out or replace it"
+        )
     digest = hashlib.sha256(data).hexdigest()
     # Slices of WebSight that were fetched before name their pictures from there.
     path = cache.folder() / "websight" / "images" / digest[:2] / f"{digest}{suffix}"

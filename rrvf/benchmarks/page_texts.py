@@ -1,8 +1,8 @@
-"""The texts of a page in the order of its source, for prompts that name them.
+"""The texts of a page in the order of its source, for prompts that list them.
 
-The rule is that of Design2Code's own scripts: declarations and comments go, so do styles; every
-string that is left counts, but those of scripts, blanks collapsed. Hidden texts and the page's
-title are among them. (``extract_text_from_html`` in Design2Code/prompting/gpt4v_utils.py, 7a575e4.)
+The rule is that of Design2Code's own scripts: declarations, comments and styles are removed, and
+every remaining string counts except scripts, with blanks collapsed. Hidden texts and the page's
+title are included. (``extract_text_from_html`` in Design2Code/prompting/gpt4v_utils.py, 7a575e4.)
 """
 
 from __future__ import annotations

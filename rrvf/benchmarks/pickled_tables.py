@@ -1,8 +1,7 @@
-"""Pickled tables, read without running anything.
+"""Pickled tables, read without executing anything in them.
 
-VLMEvalKit falls back to a pickle where a table cannot be written as it was asked for. A pickle is
-a program: here it may build what holds data - Python's containers, arrays of numpy, tables of
-pandas - and nothing else.
+VLMEvalKit writes a pickle if it cannot write a table in the requested format. A pickle is a
+program. Here it may only build data: Python's containers, numpy arrays and pandas tables.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ def read_pickled(path: Path, data: bytes) -> Iterator[tuple[str, Mapping[str, ob
     """
     for number, row in enumerate(_list_rows(path, _load(path, data)), start=1):
         if not isinstance(row, dict):
-            raise DataError(f"{path}: row {number} is no dictionary; save the table as .tsv")
+            raise DataError(f"{path}: row {number} is not a dictionary; save the table as .tsv")
         cells = cast("dict[object, object]", row)
         yield f"row {number}", {str(name): _to_python(value) for name, value in cells.items()}
 
@@ -105,7 +104,9 @@ def _list_rows(path: Path, value: object) -> list[object]:
         return cast("list[object]", value)
     if type(value).__module__ == "pandas.core.frame":
         return _to_records(path, value)
-    raise DataError(f"{path}: holds a {type(value).__name__}, no table; save it as .tsv or .jsonl")
+    raise DataError(
+        f"{path}: holds a {type(value).__name__}, not a table; save it as .tsv or .jsonl"
+    )
 
 
 def _to_records(path: Path, value: object) -> list[object]:

@@ -1,7 +1,6 @@
-"""Pictures of which nothing but the picture is known: the paper's setting for training.
+"""Pictures without known code: the paper's setting for training.
 
-An answer is drawn as ever; whether it runs is scored, and how alike the two pictures are is a
-judge's business, or CLIP's.
+Answers are drawn as usual. Whether they run is scored; a judge or CLIP compares the two pictures.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ def load_pictures(folder: Path) -> list[Sample]:
     """Every PNG and JPEG in a folder and below, named by its path from there.
 
     Raises:
-        DataError: There is none, or one that cannot be read; one line that names the mend.
+        DataError: A picture is missing or unreadable; the message is one line with the fix.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; name the folder that holds the pictures")
@@ -76,7 +75,7 @@ def load_pictures(folder: Path) -> list[Sample]:
         raise DataError(f"{folder}: no .png, .jpg or .jpeg in it or below; name another folder")
     for name in names:
         if picture_suffix(_read_head(folder / name)) is None:
-            raise DataError(f"{folder / name}: no PNG or JPEG; remove it or replace it")
+            raise DataError(f"{folder / name}: not a PNG or JPEG; remove it or replace it")
     return [Sample(name, image=folder / name) for name in names]
 
 
@@ -94,4 +93,4 @@ def _read_head(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(12)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}; mend or remove it") from error
+        raise DataError(f"{path}: cannot be read: {error.strerror}; fix or remove it") from error

@@ -1,8 +1,8 @@
-"""Plot2Code: a picture of a plot in, the script that draws it out (arXiv 2405.07990).
+"""Plot2Code: from a picture of a plot to the script that draws it (arXiv 2405.07990).
 
-Three configurations, of which the published tables show the first: ``python_matplotlib``, taken
-from matplotlib's gallery, ``python_plotly`` and ``r_plotly``. *Direct* samples ask for the plot in
-the picture alone, *conditional* ones describe it in words as well.
+The data set has three configurations: ``python_matplotlib``, taken from matplotlib's gallery,
+``python_plotly`` and ``r_plotly``. The published tables show the first. *Direct* samples show only
+the picture; *conditional* samples also describe it in words.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def load_samples(
         zero. Tags: ``subset``.
 
     Raises:
-        DataError: On anything that cannot be used; one line that names the mend.
+        DataError: The data cannot be used; the message is one line with the fix.
     """
     if subset is not None and subset not in SUBSET_SIZES:
         raise DataError(f'unknown subset "{subset}".{_suggest(subset, SUBSET_SIZES)}')

@@ -1,9 +1,9 @@
-"""Predictions: what a model answered, as files hold it, matched with the samples it answered.
+"""Predictions: a model's answers in files, matched with their samples.
 
-Formats: JSON lines with ``id`` and ``prediction``; the files of VLMEvalKit (xlsx, tsv, csv, json,
-pkl: columns ``index`` and ``prediction``); each of them packed as ``.gz``; and a folder of
-``<id>.py`` or ``<id>.html``. Whatever is wrong with a file is told in one line that names the file
-and the place in it.
+Formats: JSON lines with ``id`` and ``prediction``; VLMEvalKit's files (xlsx, tsv, csv, json, pkl:
+columns ``index`` and ``prediction``); any of them compressed as ``.gz``; and a folder of
+``<id>.py`` or ``<id>.html``. A faulty file gives a one-line message with the file and the place in
+it.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, s
     """Read a file of predictions.
 
     Args:
-        path: A ``.jsonl``, ``.json``, ``.tsv``, ``.csv``, ``.xlsx`` or ``.pkl`` file, perhaps with
-            ``.gz`` behind it; or a folder of ``<id>.py`` or ``<id>.html``, each a whole answer.
+        path: A ``.jsonl``, ``.json``, ``.tsv``, ``.csv``, ``.xlsx`` or ``.pkl`` file, also with
+            ``.gz`` at the end; or a folder of ``<id>.py`` or ``<id>.html``, each a whole answer.
         id_column: The column or key that names the sample; by default ``id`` or ``index``, in JSON
             lines in this order, elsewhere in the other. A column ``img_fname`` goes before both,
             there: the sample is what the file is called without its ending.
@@ -101,7 +101,7 @@ def load_predictions(path: Path, *, id_column: str | None = None) -> dict[str, s
 
 
 class LostAnswer(str):
-    """Stands in place of an answer that could not be had; says why.
+    """Takes the place of a lost answer and says why it was lost.
 
     Only :func:`load_predictions` makes one. A model that writes the same words has answered.
     """
@@ -205,8 +205,8 @@ def _read_file(path: Path) -> tuple[str, bytes]:
     kind = Path(path.stem if is_packed else path.name).suffix.lower()
     if kind not in _READERS:
         raise DataError(
-            f"{path}: unknown kind of file; predictions are one of {_join(_READERS)}, perhaps "
-            "with .gz behind it, or a folder of <id>.py or <id>.html"
+            f"{path}: unknown kind of file; predictions are one of {_join(_READERS)}, also "
+            "with .gz at the end, or a folder of <id>.py or <id>.html"
         )
     data = _unpack(path) if is_packed else path.read_bytes()
     return _find_kind(kind, data), data

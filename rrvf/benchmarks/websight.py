@@ -1,8 +1,8 @@
-"""WebSight: a picture of a web page in, one HTML file out (arXiv 2403.09029).
+"""WebSight: from a picture of a web page to one HTML file (arXiv 2403.09029).
 
-The target is the rendering of the reference HTML, by the same browser as the answer's; the data
-set's own picture can be used instead. What is loaded: a folder, JSONL or parquet file of one's own,
-or a slice of the data set itself (:mod:`rrvf.benchmarks.websight_download`).
+The target is the rendering of the reference HTML by the same browser that renders the answer. The
+data set's own picture can be used instead. Accepted data: your own folder, JSONL or parquet file,
+or a slice of the data set (:mod:`rrvf.benchmarks.websight_download`).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def load_samples(data: Path, *, images: bool = False, limit: int | None = None) 
         hub.
 
     Raises:
-        DataError: On anything that cannot be used; one line that names file and mend.
+        DataError: The data cannot be used; the message is one line with the file and the fix.
         SetupError: Where a package or the network is missing.
     """
     require_limit(limit)

@@ -1,10 +1,9 @@
-"""A slice of WebSight from the Hugging Face hub, fetched once and kept as a JSONL file.
+"""A slice of WebSight from the Hugging Face hub, downloaded once and kept as a JSONL file.
 
 The data set (HuggingFaceM4/WebSight, arXiv 2403.09029, CC-BY-4.0) has one split, ``train``, and two
 versions: v0.2 (1.92 million pages, HTML with Tailwind classes) and v0.1 (0.82 million, plain CSS).
-There is no public test split, and the paper this package follows names none. The default slice is
-the one that SWEET-RL (arXiv 2503.15478) tests on, rows 10,000 to 20,000 of v0.2; 1,000 of them are
-drawn.
+It has no public test split, and the RRVF paper names none. The default slice is the one that
+SWEET-RL (arXiv 2503.15478) tests on, rows 10,000 to 20,000 of v0.2; 1,000 of them are sampled.
 """
 
 from __future__ import annotations

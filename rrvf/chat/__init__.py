@@ -1,9 +1,9 @@
-"""One client for every model that is asked over the network: judges, teachers and policies.
+"""One client for every model behind a server: judges, teachers and policies.
 
 ``Chat(settings, folder).ask(messages)`` sends a question to an OpenAI-compatible server and returns
-its answer. What is worth a retry is retried; an answer that was paid for is kept on disk and never
-paid for again; a mistake in the set-up ends the run with one line, and a bad answer spoils its own
-question alone.
+the answer. Temporary failures are retried. Paid answers are kept on disk and never paid for again.
+A mistake in the configuration ends the run with a one-line message; a bad answer affects only its
+own question.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Answers on disk: what was paid for once is not paid for again.
+"""Answers on disk: an answer that was paid for once is not paid for again.
 
-One JSON file an answer, named by the question's fingerprint, written beside and renamed into place,
-so that several processes may share the folder. An entry that cannot be read counts as absent. Of
-very many the oldest go: a training run asks a judge some hundred thousand questions.
+Each answer is one JSON file, named by the question's fingerprint. It is written to a temporary file
+and renamed, so several processes may share the folder. An unreadable entry counts as absent. When
+there are too many entries, the oldest are deleted: a training run asks a judge some hundred
+thousand questions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The client itself: who may ask when, what is tried again, and when to stop."""
+"""The client: which question is sent when, what is retried, and when to stop."""
 
 from __future__ import annotations
 
@@ -57,31 +57,31 @@ _LONGEST_PAUSE = 30.0
 _LIST_ATTEMPTS = 3
 _LIST_SECONDS = 10.0
 _NEXT_SECOND = 1.1
-"""Seconds after which a server that tells the time tells another one."""
+"""Seconds after which a server that reports the time reports a new one."""
 
 _NOT_IMPLEMENTED = 501
 
 _PRUNE_EVERY = 10_000
-"""Answers that are kept between two looks at how many there are."""
+"""Stored answers between two counts of the folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatSettings:
-    """Whom to ask, and how patiently.
+    """The server and model to ask, with limits.
 
     Attributes:
-        model: Its name at the server.
-        base_url: Of an OpenAI-compatible server, usually ending in ``/v1``; ``None`` is OpenAI.
-        key_variable: The environment variable that holds the key; the only place it is read from.
-        concurrency: Requests under way at a time.
-        attempts: For one question.
-        timeout_seconds: For one attempt.
-        deadline_seconds: For one question with all its attempts and pauses.
-        max_cost: USD; no question is asked that may go over it.
-        prices: Model -> USD per million tokens, input and output; goes before the built-in table.
-        name: By which its kept answers go instead of by address and server: the user's word that
-            whoever is asked under this name is the same.
-        since: Unix time; answers that were kept before are asked for again.
+        model: The model's name at the server.
+        base_url: An OpenAI-compatible server, usually ending in ``/v1``; ``None`` is OpenAI.
+        key_variable: The environment variable that holds the key, its only source.
+        concurrency: Requests at a time.
+        attempts: Limit of attempts for one question.
+        timeout_seconds: Limit for one attempt.
+        deadline_seconds: Limit for one question with all its attempts and pauses.
+        max_cost: USD; no question is asked that may exceed it.
+        prices: Model -> USD per million tokens, input and output; overrides the built-in table.
+        name: Cached answers belong to this name instead of address and server. The user guarantees
+            that it always means the same model.
+        since: Unix time; questions whose cached answers are older are asked again.
     """
 
     model: str
@@ -106,13 +106,13 @@ class ChatSettings:
         try:
             normalize_address(self.base_url or OPENAI_URL)
         except ValueError as error:
-            raise UserError(f"no base URL ({error}); give http://HOST:PORT/v1") from None
+            raise UserError(f"not a base URL ({error}); give http://HOST:PORT/v1") from None
         if self.name is not None and not self.name.strip():
             raise UserError(f"{self.model} has an empty name; give one, or leave it out")
 
     @property
     def endpoint_kind(self) -> Literal["openai", "compatible"]:
-        """Whose server it is, as the protocol of a run says it."""
+        """The kind of server, for the protocol of a run."""
         openai = urlsplit(OPENAI_URL).hostname
         return (
             "openai" if urlsplit(self.base_url or OPENAI_URL).hostname == openai else "compatible"
@@ -126,24 +126,24 @@ class _ParameterRefused(Exception):  # noqa: N818 - no error: the question is as
 class Chat:
     """A model behind an OpenAI-compatible server; every method may be called from any thread.
 
-    Answers are kept in ``folder``, one file each. An answer that is on its way when the process is
-    killed is paid and lost; any other is not asked for again, except an empty one, and the oldest
-    of more than :data:`rrvf.chat.cache.MOST_ANSWERS`. It is filed under question and
-    :class:`rrvf.chat.Identity`: under another address, or of a server that says otherwise of its
-    model, the same question is asked anew.
+    Answers are cached in ``folder``, one file each. An answer in transit when the process is killed
+    is paid for and lost. Every other answer is asked for only once, except empty ones and the
+    oldest beyond :data:`rrvf.chat.cache.MOST_ANSWERS`. The key is the question and
+    :class:`rrvf.chat.Identity`: at another address, or at a server that describes its model
+    differently, the same question is asked again.
 
-    A parameter that the server does not take (:data:`rrvf.chat.faults.REFUSABLE`) is not sent
-    again, or by its new name: :meth:`refused`. An answer is filed under what was sent.
+    A parameter that the server does not accept (:data:`rrvf.chat.faults.REFUSABLE`) is not sent
+    again, or is sent by its new name: :meth:`refused`. The key of an answer is what was sent.
 
     Args:
-        settings: Whom to ask.
-        folder: Where answers are kept; ``None`` keeps none. A judge and a teacher look at what
-            they are shown: their answers may serve several runs, from ``chat`` in the cache. A
-            policy's answers are what a run measures: they belong into that run's own folder.
-        sleep: Waits so many seconds between two attempts.
+        settings: The server and model to ask.
+        folder: The folder of cached answers; ``None`` for no cache. Answers of judges and teachers
+            may serve several runs, from ``chat`` in the cache. A policy's answers are what a run
+            measures, so they belong in that run's own folder.
+        sleep: Waits this many seconds between two attempts.
 
     Raises:
-        SetupError: No ``openai`` package, no key for OpenAI, or no price to hold ``max_cost`` by.
+        SetupError: There is no ``openai`` package, no key for OpenAI, or no price for ``max_cost``.
     """
 
     def __init__(
@@ -250,7 +250,7 @@ class Chat:
         return {part: values for part, values in parts if values}
 
     def address(self) -> Identity:
-        """Who answers, as far as the settings say it: nobody is asked."""
+        """The identity of the model as far as the settings give it; no server is asked."""
         address = self._endpoint.scrub(normalize_address(self._endpoint.url))
         return Identity(self.settings.name, address)
 
@@ -514,8 +514,8 @@ class Chat:
             return HarnessError(line)
         return self._stop(
             SetupError(
-                f"{line}, {GIVE_UP_AFTER} questions in a row; see to the server and run the same "
-                "command again to go on from here"
+                f"{line}, {GIVE_UP_AFTER} questions in a row; check the server and run the same "
+                "command again to resume"
             )
         )
 
@@ -594,10 +594,12 @@ def _endpoint(settings: ChatSettings) -> Endpoint:
     key = os.environ.get(settings.key_variable, "").strip() or None
     if key is None and settings.endpoint_kind == "openai":
         raise SetupError(
-            f"OpenAI wants a key: set the environment variable {settings.key_variable}"
+            f"OpenAI needs a key: set the environment variable {settings.key_variable}"
         )
     if key is not None and not (key.isascii() and key.isprintable()):
-        raise SetupError(f"${settings.key_variable} holds signs that no key has; set it anew")
+        raise SetupError(
+            f"${settings.key_variable} contains characters that a key cannot have; set it again"
+        )
     url = settings.base_url or OPENAI_URL
     return Endpoint(url, settings.model, settings.key_variable, key)
 

@@ -1,4 +1,4 @@
-"""What questions cost: an estimate before, a count after, and a limit between."""
+"""The cost of questions: an estimate before, a count after, and a limit in between."""
 
 from __future__ import annotations
 
@@ -152,9 +152,9 @@ class Ledger:
             total = self._paid_cost + self._reserved_cost + (estimate.cost or 0.0)
             if self._max_cost is not None and total > self._max_cost:
                 raise UserError(
-                    f"the next question may bring the cost to ${total:.4f}, more than the "
+                    f"the next question may raise the cost to ${total:.4f}, more than the "
                     f"${self._max_cost:g} allowed (${self._paid_cost:.4f} spent); raise the limit "
-                    "(--max-cost and its like) and run the same command again to go on from here"
+                    "(--max-cost or its counterpart) and run the same command again to resume"
                 )
             self._reserved_cost += estimate.cost or 0.0
 

@@ -1,4 +1,4 @@
-"""What went wrong with a request, and how far it reaches."""
+"""What went wrong with a request, and whether it affects other requests too."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def is_too_long(message: str, code: str = "") -> bool:
 def _find_mend(status: int, code: str, message: str, endpoint: Endpoint) -> str | None:
     """What to do about a refusal that every question would meet; ``None`` if it is none."""
     if status == 402 or code == "insufficient_quota":
-        return "no credit left; top it up and run the same command again to go on from here"
+        return "no credit left; top it up and run the same command again to resume"
     if status in (401, 403):
         if endpoint.key is None:
             return f"it wants a key; set ${endpoint.key_variable}"

@@ -1,8 +1,8 @@
-"""Who answers: what a kept answer is filed under, so that it never stands for somebody else's.
+"""The identity of a model: cached answers belong to it and are never used for another model.
 
-A server that is asked under the same address may be another one than before: another checkpoint
-served on the same port under the same name. What its ``/models`` says of the model tells them
-apart, as far as it says anything.
+The same address may serve another model than before, for example another checkpoint on the same
+port under the same name. The server's ``/models`` tells them apart, as far as it describes the
+model.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is asked and what comes back, and the form that both have on the wire."""
+"""Questions and answers, and their form on the wire."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def fingerprint(identity: Mapping[str, Any], body: Mapping[str, Any], repeat: in
 
 
 def to_wire(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """Messages in the form of OpenAI's interface, which servers and chat templates take.
+    """Messages in OpenAI's format, which servers and chat templates accept.
 
     Pictures are PNG in ``data:`` addresses. Special tokens in texts are spelled out.
     """

@@ -1,4 +1,4 @@
-"""Requests to a server that may be slow, endless or hostile: bounded in time and in size."""
+"""Requests to a server that may be slow, endless or hostile; bounded in time and size."""
 
 from __future__ import annotations
 

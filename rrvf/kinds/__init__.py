@@ -1,4 +1,4 @@
-"""The kinds of what is drawn, each in one file: charts, figures, pages."""
+"""The kinds of drawings, one file each: charts, figures, pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Charts: a script that saves its figure, executed once and seen under both modes' rules."""
+"""Charts: a script that saves its figure; executed once and read by the rules of both modes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures: a script as it stands, whose current figure is drawn for it."""
+"""Figures: an unchanged script, whose current figure is drawn for it."""
 
 from __future__ import annotations
 

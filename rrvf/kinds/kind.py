@@ -1,4 +1,4 @@
-"""What every kind of drawing offers, and the one value that drawing gives."""
+"""The interface of every kind of drawing, and the one type that drawing returns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rrvf.scorers.scorer import Scorer, is_usable
 from rrvf.types import Language, Mode, Pictures, Sample, Status
 
 Script = str | ChartScript
-"""Code that is ready to run; a chart's may differ by mode."""
+"""Code that is ready to run; for charts it may differ by mode."""
 
 Reference = Literal["html", "image"]
 """What a page is compared with: the rendering of its code, or the data set's own picture."""
@@ -23,19 +23,19 @@ Reference = Literal["html", "image"]
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What became of some code, of whatever kind.
+    """The outcome of drawing some code, for every kind.
 
     Attributes:
-        status: ``ok`` where there is something to compare.
-        error: One line, paths removed; ``None`` where nothing went wrong.
-        png: The picture as a policy and a reader see it.
-        judge_png: The picture as a judge sees it; ``None`` where there is none to judge.
+        status: ``ok`` if there is something to compare.
+        error: One line, with paths removed; ``None`` if nothing went wrong.
+        png: The picture for policies and readers.
+        judge_png: The picture for a judge; ``None`` if there is nothing to judge.
         seconds: Wall time.
         view: What scorers compare: a ``Drawing``, ``FigureRendering`` or ``PageRendering``;
-            ``None`` where only a picture exists.
-        other_view: The same under the rules of the mode that was not asked for, where this
-            execution tells it.
-        texts: All that is written in it.
+            ``None`` if only a picture exists.
+        other_view: The same by the rules of the mode that was not requested, if this execution
+            recorded it.
+        texts: All texts in the drawing.
     """
 
     status: Status
@@ -55,21 +55,21 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RendererOptions:
-    """What a renderer can be told; each kind takes what concerns it.
+    """The options of a renderer; each kind uses those that concern it.
 
     Attributes:
         workers: Executions at the same time.
-        seconds: A rendering may take: of CPU for code, of wall time for pages; ``None`` for the
-            usual ones.
-        mode: By whose rules charts are drawn and pages are shown; ``None`` for the benchmark's own.
-        reference: Of pages.
-        judged: A model will judge the pictures: charts are then drawn through their PDF, too.
-        chart_python: Interpreter that draws charts.
-        browser: Chromium that shows pages.
+        seconds: Limit of a rendering: CPU time for code, wall time for pages; ``None`` for the
+            default.
+        mode: The rules for drawing charts and showing pages; ``None`` for the benchmark's own.
+        reference: What pages are compared with.
+        judged: A model will judge the pictures, so charts are also drawn through their PDF.
+        chart_python: The interpreter that draws charts.
+        browser: The Chromium that shows pages.
         javascript: Pages run their scripts; by the official rules they always do.
-        reuse_pages: One page for all, not a context each.
+        reuse_pages: Use one page for all instead of a context each.
         confinement: A level to use instead of the best one.
-        assets: Files that pages find beside them, by name; ``None`` for the data set's own.
+        assets: Files that pages may request, by name; ``None`` for the data set's own.
     """
 
     workers: int = 2
@@ -86,14 +86,14 @@ class RendererOptions:
 
 
 class Drawer(Protocol):
-    """Draws code, here or elsewhere, at once or in its turn."""
+    """Draws code, here or elsewhere, at once or when its turn comes."""
 
     def draw(self, script: Script, pictures: Pictures = "all") -> Drawn:
         """Execute code; see :meth:`Kind.draw`."""
         ...
 
     def draw_target(self, sample: Sample, pictures: Pictures = "all") -> Drawn:
-        """What answers to a sample are compared with; see :meth:`Kind.draw_target`."""
+        """Draw the target of a sample; see :meth:`Kind.draw_target`."""
         ...
 
 
@@ -103,7 +103,7 @@ class Kind(ABC):
     language: ClassVar[Language]
     medium: ClassVar[Medium]
     no_code: ClassVar[str]
-    """What is said of an answer that holds no code."""
+    """The error of an answer without code."""
 
     SCORERS: ClassVar[Mapping[str, Scorer]]
     """The scorers of its views, by name."""
@@ -112,13 +112,13 @@ class Kind(ABC):
     @abstractmethod
     @contextmanager
     def open(cls, options: RendererOptions) -> Generator[Kind]:
-        """The kind with its renderer, which runs as long as the context lasts."""
+        """Open the kind with its renderer, which stops when the context ends."""
         yield NotImplemented
 
     @staticmethod
     @abstractmethod
     def read_script(completion: str) -> Script | None:
-        """The code that a reply amounts to, as the kind's benchmarks usually read it."""
+        """The code in a reply, by the default rule of the kind's benchmarks."""
 
     @abstractmethod
     def draw(self, script: Script, pictures: Pictures = "all") -> Drawn:
@@ -126,50 +126,50 @@ class Kind(ABC):
 
         Args:
             script: The code.
-            pictures: Whether its picture is wanted, or wanted if it fails; where making it costs
-                nothing it comes anyway.
+            pictures: Whether the picture is needed always, only for failures, or never. If it
+                costs nothing, it is returned anyway.
         """
 
     @abstractmethod
     def draw_target(self, sample: Sample, pictures: Pictures = "all") -> Drawn:
-        """What answers to a sample are compared with.
+        """Draw what the answers to a sample are compared with.
 
         Args:
             sample: The sample.
             pictures: As for :meth:`draw`.
 
         Raises:
-            HarnessError: The sample has neither code nor a picture that would do.
+            HarnessError: The sample has neither code nor a usable picture.
         """
 
     @abstractmethod
     def fail(self, status: Status, error: str) -> Drawn:
-        """As if some code had come to this."""
+        """A drawing that failed with this status and error."""
 
     @abstractmethod
     def protocol(self) -> Mapping[str, Any]:
-        """What moves scores: rules, limits, and a hash of the renderer's source."""
+        """The settings that can change scores: rules, limits, a hash of the renderer's source."""
 
     @abstractmethod
     def environment(self) -> Mapping[str, Any]:
-        """Versions of everything that can move a score, and the level of confinement."""
+        """Versions of everything that can change a score, and the level of confinement."""
 
     @abstractmethod
     def close(self) -> None:
-        """End what is under way."""
+        """End all work in progress."""
 
     def code_of(self, script: Script) -> str:
         """A script's code, for a reader."""
         return script if isinstance(script, str) else script.official
 
     def rules(self) -> tuple[Any, ...]:
-        """What its scorers take besides two views."""
+        """The arguments of its scorers besides two views."""
         return ()
 
     def other_rules(self) -> tuple[Any, ...]:
-        """The same for the mode that was not asked for."""
+        """The same for the mode that was not requested."""
         return ()
 
     def lacks(self) -> Sequence[str]:
-        """What this machine lacks that would move scores, a line each that names the mend."""
+        """What is missing here and would change scores: one line each, with the fix."""
         return ()

@@ -1,4 +1,4 @@
-"""Pages: HTML shown by a browser."""
+"""Pages: HTML rendered by a browser."""
 
 from __future__ import annotations
 

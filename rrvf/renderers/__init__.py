@@ -1,1 +1,1 @@
-"""Renderers: code in, picture and recorded elements out, with the code confined."""
+"""Renderers: from code to a picture and recorded elements, with the code confined."""

@@ -1,4 +1,4 @@
-"""Find a Chromium and launch it confined, with the settings that make its pictures repeatable."""
+"""Find a Chromium and start it confined, with the settings that make its pictures repeatable."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def find_browser(user_path: Path | None = None) -> Path:
     if choice is not None:
         if not os.access(choice, os.X_OK) or not choice.is_file():
             raise SetupError(
-                f"{choice} is no browser; name a Chromium, or unset {BROWSER_VARIABLE}"
+                f"{choice} is not a browser; name a Chromium, or unset {BROWSER_VARIABLE}"
             )
         return choice.absolute()
     for path in (*_find_downloads(), *map(shutil.which, SYSTEM_NAMES)):

@@ -1,4 +1,4 @@
-"""Get a Chromium where there is none, and the stylesheet that pages ask a CDN for."""
+"""Install a missing Chromium, and the stylesheet that pages request from a CDN."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _provide_browser() -> str:
         if _succeeds(DOWNLOAD) or _install_from_system():
             return str(find_browser())
     raise SetupError(
-        "no Chromium could be had: Playwright cannot download one, and "
+        "Chromium could not be installed: Playwright cannot download one, and "
         + (f"apt-get cannot install {PACKAGE}" if _may_install() else "this is not root on Debian")
         + "; install chromium and name it by RRVF_CHROMIUM"
     )

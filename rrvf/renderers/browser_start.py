@@ -1,8 +1,8 @@
-"""Start the browser confined: a program of its own that becomes the browser.
+"""Start the browser confined: a program that confines itself and then becomes the browser.
 
-Playwright starts this in the browser's place, with the browser's arguments. It closes the network
-and the files as far as this machine lets it, gives up root's rights, writes down what it reached,
-and turns into the browser, which keeps the process id and the descriptors Playwright talks through.
+Playwright starts this program in place of the browser, with the browser's arguments. It closes the
+network and the files as far as this machine allows, gives up root's rights, writes down the level
+it reached, and executes the browser, which keeps the process id and Playwright's descriptors.
 """
 
 from __future__ import annotations

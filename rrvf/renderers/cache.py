@@ -1,7 +1,7 @@
-"""Renderings on disk, by content: a reference is drawn once on a machine.
+"""Renderings on disk, by content: a reference is drawn once per machine.
 
-One JSON file an entry, pictures in base64, written beside and renamed into place, so that a reader
-never sees half of one. An entry that cannot be read counts as absent.
+Each entry is one JSON file with pictures in base64. It is written to a temporary file and renamed,
+so a reader never sees half of it. An unreadable entry counts as absent.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The host's side of the chart renderer: starts the server, sends scripts, reads what they drew.
+"""The host's side of the chart renderer: start the server, send scripts, read the drawings.
 
-One :class:`ChartRenderer` is one server process; it may be used from many threads at once. What
-comes back from a script's process is parsed as data and checked, never executed or unpickled.
+One :class:`ChartRenderer` is one server process; it may be used from many threads at once. Output
+of a script's process is parsed as data and checked, never executed or unpickled.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ class ChartScript:
 
     Attributes:
         official: The code as the official scorer prepares it.
-        fixed: The code as the mended rules prepare it, ``None`` where it is the same.
-        append_save: Whether the official last line, which saves the current figure, is added;
+        fixed: The code as the fixed rules prepare it; ``None`` if it is the same.
+        append_save: Whether the official last line, which saves the current figure, is added:
             true for a model's answer, false for a reference, which saves by itself.
     """
 
@@ -99,7 +99,7 @@ class ChartScript:
 
 
 class PictureOptions(NamedTuple):
-    """The pictures that are wanted of an execution, besides what it records."""
+    """The requested pictures of an execution, besides what it records."""
 
     judge: bool = False
     pdf: bool = False
@@ -122,11 +122,10 @@ class ChartRenderer:
     Args:
         python: Interpreter with the plotting packages; ``$RRVF_CHART_PYTHON``, else this one.
         workers: Executions at the same time.
-        limits: What one execution may use.
-        confinement: A level to use instead of the best one; ``$RRVF_CONFINEMENT``. Only this
-            makes anything below ``landlock`` acceptable.
-        memo_bytes: Bytes of renderings to keep, so that a script which comes again is not executed
-            again.
+        limits: Limits of one execution.
+        confinement: A level to use instead of the best one; ``$RRVF_CONFINEMENT``. A level below
+            ``landlock`` must be named here.
+        memo_bytes: Bytes of renderings to keep, so that a repeated script is not executed again.
 
     Raises:
         SetupError: The server cannot start, or confinement is too weak here.
@@ -204,13 +203,13 @@ class ChartRenderer:
         pdf: bool = False,
         pictures: Pictures = "all",
     ) -> Rendering:
-        """Draw a script under the rules of each of ``modes``; mostly that is one execution.
+        """Draw a script by the rules of each of ``modes``; one execution usually serves all.
 
         The same script is not executed again as long as its rendering is remembered.
 
         Args:
-            script: What to execute.
-            modes: Whose rules are asked for.
+            script: The script.
+            modes: The requested rules.
             judge: Also make the 350 dpi picture.
             pdf: Also return the PDF.
             pictures: Make the preview of every script, of one that fails, or of none.
@@ -299,7 +298,7 @@ class ChartRenderer:
             return fail(NOT_RUN, "code_error", f"longer than {MAX_CODE} characters")
         header, answer = self._require_server().ask(request, self._workers, self.limits)
         if header.get("crowded") and answer is not None and NO_THREAD in answer:
-            raise HarnessError("other programs of this user have used up its threads")
+            raise HarnessError("other programs of this user use all threads that it may have")
         if answer is not None and header.get("ended_by") is None:
             try:
                 return parse(header, answer)
@@ -317,17 +316,17 @@ class ChartRenderer:
             raise HarnessError("a process could not be confined")
         status, error = cause_of_death(header, self.limits)
         if status == "code_error" and header["ended_by"] is None and not self._empty_script_runs():
-            raise HarnessError(f"{error}; so does an empty script")
+            raise HarnessError(f"{error}; an empty script fails too")
         return status, error
 
     def _empty_script_runs(self) -> bool:
         return self._require_server().ask({"code": ""}, self._workers, self.limits)[1] is not None
 
     def render_figure(self, code: str) -> FigureRendering:
-        """Execute a script as it stands and draw its current figure, as Plot2Code does.
+        """Execute an unchanged script and draw its current figure, as Plot2Code does.
 
-        The script may save and show what it likes. A figure that it closes is gone, and an all
-        white picture is none. Source: ``execute_generated_code.py`` and
+        The script may save and show anything. A closed figure is lost, and an all-white picture
+        counts as no picture. Source: ``execute_generated_code.py`` and
         ``eval/text_match_score.py`` of github.com/TencentARC/Plot2Code, but that the script starts
         without any names and runs as a module: there it runs inside a function.
 
@@ -344,7 +343,7 @@ class ChartRenderer:
     def render_reference(
         self, code: str, *, judge: bool = False, pictures: Pictures = "all"
     ) -> Rendering:
-        """Draw a reference script, or read what it drew from the cache.
+        """Draw a reference script, or read its drawing from the cache.
 
         Texts are recorded where a PDF is drawn. A script that draws none (it saves a PNG, or only
         shows its figure) is executed once more, prepared as an answer with the same code would be:
@@ -495,24 +494,22 @@ def chart_python(user_path: Path | None) -> Path:
 
 
 def check_level(level: str, choice: str) -> None:
-    """Refuse what is weaker than asked for, or than ``landlock`` where nobody asked.
+    """Refuse a weaker level than requested, or than ``landlock`` without a request.
 
     Raises:
-        SetupError: With the way out.
+        SetupError: The level is too weak; the message says what to do.
     """
     if choice == level or (choice == "auto" and level in ("namespaces", "landlock")):
         return
     if level == "none":
-        problem = (
-            "no confinement" if choice == "auto" else f"confinement {choice!r} is not to be had"
-        )
+        problem = "no confinement" if choice == "auto" else f"no confinement {choice!r}"
         raise SetupError(
-            f"{problem} on this machine; it needs Linux 5.13 or later with Landlock, "
+            f"{problem} is available on this machine; it needs Linux 5.13 or later with Landlock, "
             "see `rrvf doctor`"
         )
     raise SetupError(
-        f"only confinement {level!r} is to be had on this machine, which does not keep a "
-        f"stranger's code from reading your files; accept it with --confinement {level}"
+        f"this machine offers only confinement {level!r}, which lets untrusted code read your "
+        f"files; accept it with --confinement {level}"
     )
 
 
@@ -818,8 +815,8 @@ class _Server:
     ) -> tuple[dict[str, Any], bytes | None]:
         """Send one request and wait until its process has ended.
 
-        The request and the answer pass the server by, in descriptors: later scripts inherit the
-        server's memory.
+        Request and answer go directly to and from the child process, in descriptors, because later
+        scripts inherit the server's memory.
 
         Returns:
             How the process ended, and what it wrote after its token, ``None`` where that is

@@ -1,8 +1,8 @@
-"""Which scripts no font of this machine can write.
+"""Scripts (writing systems) for which this machine has no font.
 
-A character without a glyph is drawn as a box, and so is every other one: two pictures with
-different Chinese texts are the same picture then, for whoever compares pictures. Texts that are
-read from the drawing or the page are not touched by that.
+A character without a glyph is drawn as a box, like every other such character. Two pictures with
+different Chinese texts are then equal for any comparison of pictures. Texts that are read from the
+drawing or the page are not affected.
 """
 
 from __future__ import annotations

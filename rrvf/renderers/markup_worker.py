@@ -1,6 +1,6 @@
-"""A process that prepares markup: pages of strangers may keep a parser busy for hours.
+"""A process that prepares markup, because untrusted pages may keep a parser busy for hours.
 
-Asked in JSON, one line a page, and answered likewise; killed where it takes too long.
+Requests and answers are JSON, one line per page. The process is killed if it takes too long.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What was just drawn, kept in memory: the policy's eyes, the teacher, scores and rewards share it.
+"""Recent drawings in memory: policy, teacher, scores and rewards share one execution.
 
-One execution of a script serves everyone who asks for the same one within a run, at the same time
-or later. What may come out otherwise on another try - our failures, and those of a limit - is not
-kept. The oldest go when there are too many bytes.
+Within a run, everyone who asks for the same script gets the same execution, at the same time or
+later. Results that may differ on another try (our failures, and reached limits) are not kept. When
+there are too many bytes, the oldest drawings are dropped.
 """
 
 from __future__ import annotations

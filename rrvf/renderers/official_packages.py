@@ -1,7 +1,7 @@
-"""Packages that ChartMimic's own environment has, and that charts can be drawn without.
+"""Packages of ChartMimic's own environment that drawing charts does not need.
 
-A script that imports one which is missing here runs officially: the run says so, and what to
-install.
+A script that imports a missing one of these would run officially: the run reports it, and says what
+to install.
 """
 
 from __future__ import annotations

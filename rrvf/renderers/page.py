@@ -1,7 +1,8 @@
-"""The page renderer: HTML in, a full-page picture and the texts on it out, several at a time.
+"""The page renderer: from HTML to a full-page picture and its texts, several pages at a time.
 
-One :class:`PageRenderer` keeps one browser a worker; it may be used from many threads at once. A
-browser that hangs, crashes or grows too large is replaced, and the page that did it says so.
+One :class:`PageRenderer` keeps one browser per worker; it may be used from many threads at once. A
+browser that hangs, crashes or grows too large is replaced, and the page that caused it reports
+this.
 """
 
 from __future__ import annotations
@@ -62,16 +63,16 @@ class PageRenderer:
     Args:
         browser_path: The browser; ``$RRVF_CHROMIUM``, else the first that is found.
         workers: Browsers, each with one page at a time.
-        limits: What one page may use.
+        limits: Limits of one page.
         javascript: Whether the pages' own scripts run, under the same deadline.
         reuse_pages: Show all documents in one page of each browser, instead of a fresh context
             each: faster; only without scripts.
         confinement: The highest level to use; ``$RRVF_CONFINEMENT``. Only naming one below
             ``landlock`` makes a browser acceptable that has neither Landlock nor its own sandbox.
-        memo_bytes: Bytes of renderings to keep: a page that comes again is not shown again.
+        memo_bytes: Bytes of renderings to keep, so that a repeated page is not shown again.
         mode: ``official`` shows pages and finds their texts as Design2Code's scorer does: scripts
             run, three pictures a page, each with the limit's seconds.
-        assets: Files that pages find beside them, by name; official pages find nothing else.
+        assets: Files that pages may request, by name; official pages get nothing else.
 
     Raises:
         SetupError: No browser, Playwright or parser, or confinement is too weak here.
@@ -161,7 +162,7 @@ class PageRenderer:
         if not confinement.suffices() and self._level not in ("seccomp", "rlimits"):
             raise SetupError(
                 "this machine allows the browser neither its own sandbox nor Landlock; to run "
-                "pages all the same, say --confinement rlimits"
+                "pages anyway, add --confinement rlimits"
             )
         environment = {
             "browser": f"{self._path.name} {process.browser.version}",
@@ -183,7 +184,7 @@ class PageRenderer:
 
         Args:
             html: The page.
-            repair: The official rules may mend it first, as they mend answers.
+            repair: The official rules may repair it first, as they repair answers.
 
         Raises:
             HarnessError: The browser fails, and would fail on an empty page too.

@@ -1,4 +1,4 @@
-"""What a session is given to show: a page, and for the official rules its two recoloured copies."""
+"""What a session shows: a page, and for the official rules its two recoloured copies."""
 
 from __future__ import annotations
 

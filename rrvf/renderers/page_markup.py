@@ -1,14 +1,14 @@
 """What Design2Code does to a page's markup before a browser shows it.
 
-Its scorer finds the texts of a page by colour: every element that may hold text gets its own
-colour, the page is shown in two such sets of colours, and pixels that differ by just the distance
-of the two sets are text. An answer is mended first, a reference is not.
+Its scorer finds the texts of a page by colour. Every element that may hold text gets its own
+colour, the page is shown in two such sets of colours, and pixels that differ by exactly the
+distance of the two sets are text. An answer is repaired first, a reference is not.
 
 Source: Design2Code (https://github.com/NoviScl/Design2Code, commit 7a575e4,
 ``metrics/visual_score.py``, ``metrics/ocr_free_utils.py``, ``data_utils/dedup_post_gen.py``). The
-rules are theirs, accidents included, for trees as Beautiful Soup builds them from ``html.parser``.
-Where theirs would end a whole run this goes on: elements after the 4096th keep their colour, and a
-declaration of a colour without a value is passed over.
+rules are theirs, quirks included, for trees that Beautiful Soup builds with ``html.parser``. Where
+their code would end the whole run, this code continues: elements after the 4096th keep their
+colour, and a colour declaration without a value is skipped.
 """
 
 from __future__ import annotations

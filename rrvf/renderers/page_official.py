@@ -1,9 +1,10 @@
 """Pages as Design2Code's scorer shows them: three pictures each, texts found by their colours.
 
 Source: Design2Code (https://github.com/NoviScl/Design2Code, commit 7a575e4,
-``metrics/screenshot_single.py``): Playwright's usual window, scripts on, the whole page, animations
-at their end. Theirs starts a browser a picture and leaves the network on; here one browser shows
-all, each in a context of its own, and nothing is answered but the files of the data folder.
+``metrics/screenshot_single.py``): Playwright's default window, scripts on, the whole page,
+animations at their end. Their code starts a browser for each picture and leaves the network on.
+Here one browser shows all pages, each in its own context, and only files of the data folder are
+served.
 """
 
 from __future__ import annotations

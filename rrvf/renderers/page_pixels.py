@@ -1,4 +1,4 @@
-"""Which pixels of a page are text, by Design2Code's rule: three pictures -> its text blocks.
+"""The pixels of a page that are text, by Design2Code's rule: from three pictures to text blocks.
 
 Source: Design2Code (https://github.com/NoviScl/Design2Code, commit 7a575e4,
 ``metrics/ocr_free_utils.py``); the same blocks, found several hundred times faster.

@@ -1,4 +1,4 @@
-"""Where Design2Code's rules see other texts on a page than a reader does, for the report."""
+"""Where Design2Code's rules find other texts on a page than a reader sees, for the report."""
 
 from __future__ import annotations
 

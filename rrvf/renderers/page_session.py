@@ -1,4 +1,4 @@
-"""One browser and what it shows: load a page behind a closed door, let it settle, take it down."""
+"""One browser session: load a page without network, wait until it settles, close it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Chromium's ``DOMSnapshot`` of a page -> the texts that can be seen on it.
+"""From Chromium's ``DOMSnapshot`` of a page to the visible texts.
 
-The snapshot is taken by the browser itself, below anything that the page's own script can reach.
+The browser itself takes the snapshot, out of reach of the page's own scripts.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""Which texts of a page can be seen: those whose place changes when no text is painted.
+"""The visible texts of a page: those whose place changes when no text is painted.
 
-A text may be laid out and yet be no part of the picture: transparent, in the colour of what lies
-behind it, covered, cut off, one pixel high. There are more ways to do it than computed styles can
-tell, so the page is photographed twice, as it is and with its texts transparent. Whatever lies
-behind or above a text looks the same on both, so only texts make a difference. What counts in it
-are edges, as letters have them: a smear has none, and neither has the inside of a blot.
+A text may be laid out and still be invisible: transparent, in the colour of its background,
+covered, cut off, one pixel high. Computed styles cannot tell all of these cases apart, so the page
+is photographed twice, unchanged and with its texts transparent. Whatever is behind or above a text
+looks the same in both, so only texts make a difference. Only edges count in this difference,
+because letters have edges, while a smear or the inside of a blot has none.
 
-Where a text lies among others, the difference may be theirs. Then it is looked at by itself: hidden
-alone, while the others are shown.
+If a text lies among others, the difference may come from them. Such a text is checked alone: it is
+hidden while the others are shown.
 
-Texts are made transparent by a highlight and by a style sheet, which change paint alone: no layout
-moves, no transition starts, no attribute appears that a selector of the page could ask for, and
-none of its rules can know the highlight's name. It reaches into open shadow roots; texts in closed
+Texts are made transparent by a highlight and a style sheet, which change only paint: no layout
+moves, no transition starts, no attribute appears that a selector of the page could match, and no
+rule of the page can know the highlight's name. This reaches into open shadow roots; texts in closed
 ones are left out.
 """
 

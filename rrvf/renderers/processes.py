@@ -1,4 +1,4 @@
-"""What processes use, as ``/proc`` tells it: memory, children, and the time they had to wait."""
+"""What processes use, as reported by ``/proc``: memory, children, and waiting time."""
 
 from __future__ import annotations
 

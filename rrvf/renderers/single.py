@@ -1,4 +1,4 @@
-"""One file drawn once, for a person."""
+"""Draw one file, for a person."""
 
 from __future__ import annotations
 

@@ -1,15 +1,16 @@
-"""What a page gets of the things it asks for while the network is closed.
+"""What a page gets for its requests while the network is closed.
 
-Both sides of a comparison, the reference and the answer, are given the same:
+The reference and the answer get the same:
 
 * Stylesheets of Tailwind 1 and 2 from a public CDN: ``dist/tailwind.min.css`` of tailwindcss
-  2.2.19 (MIT), the last version that has one. WebSight v0.2 links to it. The file is fetched once,
-  by :func:`install_tailwind`, never while pages are drawn; until then such pages stay unstyled, and
-  :func:`tailwind_version` says so. Tailwind 3 and 4 come as a script (``cdn.tailwindcss.com``,
-  ``@tailwindcss/browser``), which is not answered: their pages stay unstyled.
-* Pictures: an even grey of the size that the address asks for, 300 x 200 pixels where it asks for
-  none (``rick.jpg`` of WebSight v0.1 and Design2Code among them).
-* Nothing else: no fonts, scripts, frames, data.
+  2.2.19 (MIT), the last version that has one. WebSight v0.2 links to it. The file is downloaded
+  once, by :func:`install_tailwind`, never while pages are drawn. Until then such pages stay
+  unstyled, and :func:`tailwind_version` reports it. Tailwind 3 and 4 are scripts
+  (``cdn.tailwindcss.com``, ``@tailwindcss/browser``), which are not served: their pages stay
+  unstyled.
+* Pictures: an even grey of the size in the address, or 300 x 200 pixels without a size
+  (``rick.jpg`` of WebSight v0.1 and Design2Code among them).
+* Nothing else: no fonts, scripts, frames or data.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""One row of the paper's tables by one command: data, servers, episodes, judge, and the row itself.
+"""One row of the paper's tables by one command: data, servers, episodes, judge, and the row.
 
-A *recipe* (:mod:`rrvf.reproduce.recipe`) says what a row needs. :func:`reproduce` goes through the
-steps; each finds in the folder what an earlier start left, so that the same command goes on.
+A *recipe* (:mod:`rrvf.reproduce.recipe`) says what a row needs. :func:`reproduce` runs the steps.
+Each step finds the results of an earlier start in the folder, so the same command resumes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Getting the samples of a recipe, each of which is fetched once into the folder of the row."""
+"""The samples of a recipe, downloaded once into the folder of the row."""
 
 from __future__ import annotations
 

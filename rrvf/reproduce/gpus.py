@@ -1,4 +1,4 @@
-"""The GPUs of this machine, and which server gets which."""
+"""The GPUs of this machine, and their assignment to servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recipe with what it was told: where things are, and the options of each step."""
+"""A recipe with the user's options: where things are, and the options of each step."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Job:
     Attributes:
         name: Of the recipe, as it was named.
         recipe: What the row needs.
-        options: What was told besides.
+        options: The user's options.
         out: Folder of everything that is kept.
 
     Raises:
-        UserError: Something was told that the recipe has no use for.
+        UserError: An option has no effect on this recipe.
     """
 
     name: str
@@ -44,10 +44,10 @@ class Job:
                 ("--teacher-base-url", options.teacher_base_url),
             ):
                 if value is not None:
-                    raise UserError(f"{flag} is of no use: {self.name} has no teacher")
+                    raise UserError(f"{flag} has no effect: {self.name} has no teacher")
         if policy.server == "openai" and options.checkpoint and options.base_url is None:
             raise UserError(
-                f"--checkpoint is of no use: {policy.model} is asked at OpenAI; name another "
+                f"--checkpoint has no effect: {policy.model} is asked at OpenAI; name another "
                 "server by --base-url"
             )
 

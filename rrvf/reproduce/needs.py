@@ -1,4 +1,4 @@
-"""What a row needs of this machine, looked at before anything is fetched, started or paid."""
+"""What a row needs on this machine; checked before anything is downloaded, started or paid."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Need:
 
 
 def require(needs: Sequence[Need]) -> None:
-    """Refuse to begin where something is missing; all of it is told at once.
+    """Refuse to start if something is missing; the message lists everything at once.
 
     Raises:
         MissingError: Something is.

@@ -1,4 +1,4 @@
-"""What a row needs and is estimated to cost, before anything is started."""
+"""What a row needs and its estimated cost, before anything is started."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _estimate(job: Job, progress: Progress) -> Iterator[str]:
     else:
         yield from _estimate_judge(job, n_samples)
     yield (
-        "   assumed: none kept from before; every picture "
+        "   assumed: no cached answers; every picture "
         f"{_SIDE} x {_SIDE} pixels; {_ANSWER_TOKENS} tokens an answer with code and "
         f"{_VERDICT_TOKENS} a judgement, at most the limits; one further question to the judge "
         f"for each of which it reads no figure at most; prices of {PRICES_DATE}, not checked"

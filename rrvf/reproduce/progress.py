@@ -1,4 +1,4 @@
-"""How far an earlier start came, as the files in the folder tell it."""
+"""The progress of an earlier start, read from the files in the folder."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def _require_same_policy(job: Job) -> None:
     name, identity = job.model_name("policy"), job.identity("policy")
     if old_name is not None and old_name != name:
         raise UserError(
-            f"{job.played}: was played by {old_name}, not {name}; name another --out, or say by "
-            "--checkpoint what was said at first"
+            f"{job.played}: was played by {old_name}, not {name}; name another --out, or give "
+            "the same --checkpoint as at first"
         )
     if None not in (old_identity, identity) and old_identity != identity:
         raise UserError(f"{job.played}: was played by another checkpoint; name another --out")

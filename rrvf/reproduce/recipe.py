@@ -1,6 +1,7 @@
 """Recipes: what a row of the paper's tables needs, as a YAML file.
 
-The project's own lie in ``results/recipes`` of the checkout and in ``rrvf/recipes`` of the wheel.
+The project's own recipes are in ``results/recipes`` of a checkout and in ``rrvf/recipes`` of a
+wheel.
 """
 
 from __future__ import annotations
@@ -159,7 +160,7 @@ def read_recipe(name: str) -> Recipe:
     """A recipe of the project by its name, or one of the user's own by its path.
 
     Raises:
-        DataError: There is none, or it cannot be used; one line that names the mend.
+        DataError: It is missing or cannot be used; the message is one line with the fix.
     """
     path = Path(name)
     if path.suffix not in _SUFFIXES and not path.is_file():

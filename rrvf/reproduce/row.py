@@ -1,4 +1,4 @@
-"""The row beside the paper's: every figure, how sure it is, and what was done otherwise."""
+"""The row beside the paper's: every figure, its uncertainty, and what was done differently."""
 
 from __future__ import annotations
 

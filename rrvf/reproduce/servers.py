@@ -1,7 +1,7 @@
-"""vLLM servers of a row: started as child processes, waited for, and always ended.
+"""vLLM servers of a row: started as child processes, awaited, and always stopped.
 
-Each notes in the row's folder who it is. A start that finds the note of a server which outlived its
-parent goes on with it where it serves the same, and ends it otherwise.
+Each server is noted in the row's folder. If a server outlived its parent, the next start uses it if
+it serves the same model, and stops it otherwise.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The steps of a row, each of which finds what an earlier start left of it.
+"""The steps of a row; each resumes from what an earlier start left.
 
-The policy plays first and nobody judges meanwhile; then its server ends, and the same answers are
-judged. So the GPUs are free while the judge is paid, and a judge that refuses a key costs nothing.
+The policy plays first, without a judge. Then its server stops, and the same answers are judged. So
+the GPUs are free while the judge works, and a judge that refuses a key costs nothing.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def reproduce(
     """Do what is left to do of a row.
 
     Args:
-        job: The recipe and what it was told.
+        job: The recipe with the user's options.
         score: Scores items, as every command does.
         tell: Shows a line.
 
@@ -61,7 +61,7 @@ def reproduce(
         The row beside the paper's, in Markdown, and the results behind it.
 
     Raises:
-        UserError: Something is missing, or a step cannot go on; what is done stands.
+        UserError: Something is missing, or a step cannot continue; finished work is kept.
     """
     require_apart(job.out, job.options.data)
     with _open_folder(job):

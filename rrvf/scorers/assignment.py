@@ -1,8 +1,8 @@
-"""The assignment problem, by scipy's solver.
+"""The assignment problem, solved by scipy.
 
-The solver is a compiled module of its own, and all that it needs is numpy. An import of
-``scipy.optimize`` executes some hundred other modules first, which takes longer than the colours of
-a thousand charts; so the file is loaded alone, and by its usual name where it lies elsewhere.
+The solver is a compiled module that needs only numpy. ``import scipy.optimize`` would execute some
+hundred other modules first, which takes longer than the colours of a thousand charts. So only the
+solver's file is loaded; if it is elsewhere, the usual import is used.
 """
 
 from __future__ import annotations

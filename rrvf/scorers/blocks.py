@@ -1,4 +1,4 @@
-"""Text blocks of a web page: are the same texts there, reading alike, in place and in colour.
+"""Text blocks of a web page: are the same texts there, with the same wording, place and colour?
 
 Four scorers share one matching of the reference's blocks with the page's:
 
@@ -8,19 +8,20 @@ Four scorers share one matching of the reference's blocks with the page's:
   shares of each page's width and height.
 * ``color``: mean of ``max(0, 1 - CIEDE2000 / 100)`` of the matched texts' colours.
 
-Source: Design2Code (https://github.com/NoviScl/Design2Code, ``metrics/visual_score.py``). Blocks
-come with the page, found by the rules of its mode: in ``official`` by comparing recoloured pictures
-as theirs does, in ``fixed`` from what the browser laid out. The matching follows the mode, too.
+Source: Design2Code (https://github.com/NoviScl/Design2Code, ``metrics/visual_score.py``). The
+page's renderer finds the blocks by the rules of its mode: in ``official`` it compares recoloured
+pictures, as their code does; in ``fixed`` it uses the browser's layout. The matching follows the
+mode too.
 
-``official`` gives their numbers. ``fixed`` differs in this:
+``official`` gives their numbers. ``fixed`` differs in two points:
 
-* Repeated texts are paired by place. Theirs pairs them crosswise where that gives the first or last
-  of them better neighbours.
-* Equal pages score 1, pages without any text included. Theirs says 0 for these.
+* Repeated texts are paired by place. Their code pairs them crosswise if that gives the first or
+  last of them better neighbours.
+* Equal pages score 1, even pages without any text. Their code gives 0 for these.
 
 In both modes only the first ``MAX_BLOCKS`` blocks and ``MAX_CHARACTERS`` characters of a page are
-compared; the blocks after them count as unmatched. With more than ``MAX_MERGED_BLOCKS`` blocks on a
-side none are merged, except those in the very same place.
+compared; the blocks after them count as unmatched. If a side has more than ``MAX_MERGED_BLOCKS``
+blocks, only blocks at exactly the same place are merged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Type: which drawing functions were called how often."""
+"""Type: which drawing functions were called, and how often."""
 
 from __future__ import annotations
 

@@ -3,13 +3,13 @@
 Two scorers share one model:
 
 * ``clip``: the full screenshots.
-* ``clip_design2code``: the texts painted over, then the page squeezed to a square, as Design2Code
-  does it (https://github.com/NoviScl/Design2Code, ``metrics/visual_score.py``). By the official
-  rules the boxes are the very ones that theirs paints over.
+* ``clip_design2code``: the texts painted over and the page scaled to a square, as Design2Code does
+  it (https://github.com/NoviScl/Design2Code, ``metrics/visual_score.py``). By the official rules
+  the boxes are exactly those that their code paints over.
 
 The default model is OpenAI's ViT-B/32, which OpenCLIP calls ``ViT-B-32-quickgelu``: its plain
 ``ViT-B-32`` has another activation function and gives other numbers. Computation is in float32 on
-any device, where OpenAI's package takes float16 on a GPU. Batches of different sizes move a cosine
+any device, while OpenAI's package uses float16 on a GPU. Batches of different sizes change a cosine
 by about 1e-7; with ``batch_size=1`` values repeat bit for bit.
 """
 
@@ -50,7 +50,7 @@ INPAINT_RADIUS = 3
 
 @dataclass(frozen=True, slots=True)
 class ClipSettings:
-    """Which CLIP, and what failures are worth.
+    """The CLIP model, and the score of failures.
 
     Attributes:
         model: Name of an OpenCLIP model.

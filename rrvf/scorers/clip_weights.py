@@ -1,8 +1,8 @@
-"""Weights of CLIP's image tower: found or fetched, and read without running anything in them.
+"""Weights of CLIP's image tower: found or downloaded, and read without executing anything.
 
 Three kinds of file are read: safetensors, a state dict that ``torch.save`` wrote (OpenCLIP's
-training checkpoints included), and OpenAI's archives (``ViT-B-32.pt``), which are TorchScript. Of
-the last only the tensors are taken; the program inside is never loaded.
+training checkpoints included), and OpenAI's archives (``ViT-B-32.pt``), which are TorchScript. From
+an archive only the tensors are taken; its program is never loaded.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Color: which colours were drawn, by drawing function.
+"""Color: which colours each drawing function used.
 
-Similarity of two colours is ``max(0, 1 - CIEDE2000 / 100)``; of two colour maps 1 where the names
-are equal; of a colour and a colour map 0. Within each function's colours the best one-to-one
-matching counts. Source: ChartMimic's color evaluator in VLMEvalKit, which tries every permutation;
-an optimal assignment has the same sum.
+The similarity of two colours is ``max(0, 1 - CIEDE2000 / 100)``. For two colour maps it is 1 if the
+names are equal, and for a colour and a colour map it is 0. Within each function's colours the best
+one-to-one matching counts. Source: ChartMimic's color evaluator in VLMEvalKit, which tries every
+permutation; an optimal assignment has the same sum.
 
 Formulas: sRGB to CIE XYZ (IEC 61966-2-1), XYZ to CIE L*a*b* (CIE 15), and CIEDE2000 as in Sharma,
 Wu, Dalal, "The CIEDE2000 Color-Difference Formula" (2005).

@@ -1,4 +1,4 @@
-"""Execution: did the code leave a picture?"""
+"""Execution: did the code give a picture?"""
 
 from __future__ import annotations
 

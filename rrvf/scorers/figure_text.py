@@ -1,9 +1,9 @@
-"""Plot2Code's text score: which visible texts stand in the same places.
+"""Plot2Code's text score: which visible texts are at the same places.
 
 Source: ``eval/text_match_score.py`` of github.com/TencentARC/Plot2Code. There, each text of the
-reference looks among the other figure's texts that are near it for the first with the least edit
-distance, and takes it only where that distance is 0: so it takes the first that is near and equal,
-and nothing else.
+reference looks among the nearby texts of the other figure for the first one with the least edit
+distance, and accepts it only if that distance is 0. So it accepts the first nearby text that is
+equal, and nothing else.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Judges: who looks at two pictures and says how alike they are.
+"""Judges: they compare two pictures and score how similar they are.
 
-A judge is called with the reference first and the rendering second. Its score is called ``gpt``
-where a model of the user's choice judges, and by its own name where it is an embedded one, which
-never fills the GPT column.
+A judge is called with the reference first and the rendering second. The score of a model that the
+user chose is called ``gpt``. An embedded judge has its own name and never fills the GPT column.
 """
 
 from __future__ import annotations
@@ -18,32 +17,32 @@ class Judge(Protocol):
 
     @property
     def name(self) -> str:
-        """Of its score: ``gpt``, or the judge's own."""
+        """The name of its score: ``gpt``, or the judge's own name."""
         ...
 
     @property
     def concurrency(self) -> int:
-        """How many calls at once it is good for."""
+        """The number of calls that it accepts at a time."""
         ...
 
     def protocol(self) -> Mapping[str, Any]:
-        """What moves its scores: model, kind of endpoint, rubric and its hash, repeats."""
+        """The settings that can change its scores: model, kind of endpoint, rubric, repeats."""
         ...
 
     def expected(self, n_pairs: int) -> str | None:
-        """One line on what so many pairs will take at most; ``None`` for a judge that is free."""
+        """One line on the maximum cost of this many pairs; ``None`` for a free judge."""
         ...
 
     def spent(self) -> str | None:
-        """One line on what was asked and paid so far; ``None`` for a judge that is free."""
+        """One line on the questions and costs so far; ``None`` for a free judge."""
         ...
 
     def __call__(self, reference: bytes, rendering: bytes) -> Score:
-        """How alike two PNGs are, in [0, 1].
+        """How similar two PNGs are, in [0, 1].
 
-        Unscored where no answer can be had; 0 where that is the rendering's doing.
+        The score is unscored if there is no answer, or 0 if the rendering caused this.
 
         Raises:
-            UserError: It cannot work at all (a wrong key, no server, an unknown model).
+            UserError: The judge cannot work at all (a wrong key, no server, an unknown model).
         """
         ...

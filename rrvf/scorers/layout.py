@@ -1,4 +1,4 @@
-"""Layout: where the axes stand in their grids."""
+"""Layout: the places of the axes in their grids."""
 
 from __future__ import annotations
 

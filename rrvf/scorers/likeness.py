@@ -1,26 +1,26 @@
-"""The embedded judge: how alike two pictures are, without a model and without a network.
+"""The embedded judge: how similar two pictures are, without a model or a network.
 
-Each picture is put on white, cut to what is not its background, and brought to one square, so that
-margins and resolution make no difference. What is left is compared by three shares, each twice what
-the two pictures have in common over the sum of both (Dice's coefficient):
+Each picture is put on white, cropped to what is not background, and scaled to one square, so
+margins and resolution make no difference. The results are compared by three measures. Each is
+Dice's coefficient: twice what the two pictures have in common, over the sum of both.
 
 * ``strokes``: how much of each direction is drawn in each cell of a 32 x 32 grid (histograms of
-  oriented gradients; Dalal and Triggs 2005). A gradient counts as far as its surroundings run the
+  oriented gradients; Dalal and Triggs 2005). A gradient has more weight if its surroundings run the
   same way (coherence of the structure tensor; Bigun and Granlund 1987), so dots are no strokes.
-* ``colors``: which colours are used, in Lab. Strong colours count for more than greys, and each by
-  the root of its area, so that a small marker has a say.
-* ``ink``: where something stands at all.
+* ``colors``: which colours are used, in Lab. Strong colours have more weight than greys, and each
+  colour counts by the root of its area, so a small marker matters too.
+* ``ink``: where anything is drawn.
 
-Two more factors touch few pictures: ``paper``, how near the backgrounds are, and ``shape``, the
-ratio of the proportions of what is drawn, where it is below ``FREE_SHAPE``.
+Two more factors affect few pictures: ``paper``, the similarity of the backgrounds, and ``shape``,
+the ratio of the proportions of what is drawn, if it is below ``FREE_SHAPE``.
 
-Their weighted mean is geometric, so that a picture which has one thing right and nothing else, as a
-blank one or noise, gets little: r = (strokes^2 colors ink)^(1/4) paper shape. The score is
-1 - (1 - r)^2, which has the same order and leaves small shifts near 1. Equal pictures get exactly
-1, blank against drawn 0, and exchanging the two changes nothing.
+The weighted mean is geometric, so a picture with only one thing right, such as a blank picture or
+noise, gets a low score: r = (strokes^2 colors ink)^(1/4) paper shape. The score is 1 - (1 - r)^2,
+which keeps the order and leaves small shifts near 1. Equal pictures get exactly 1, blank against
+drawn gets 0, and the order of the two pictures does not matter.
 
-What the order is worth is measured by ``benchmarks/likeness.py``. It knows nothing of what texts
-and numbers say; its figures are none of a model's.
+``benchmarks/likeness.py`` measures how good this ranking is. The judge does not read texts or
+numbers, and its scores are not those of a model.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Precision, recall and F1 of a number of matches."""
+"""Precision, recall and F1 from a number of matches."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """The judge that is a vision-language model behind an endpoint, asked by a rubric.
 
-One user message: the rubric's text, then the reference, then the rendering, both with detail
-``high``; at temperature 0. That is how ChartMimic's high-level score asks (VLMEvalKit). The order
-of the pictures is no matter of taste: exchanging them moves its score by 3 to 5 points of 100.
+It sends one user message: the rubric's text, the reference, then the rendering, both with detail
+``high``; at temperature 0. ChartMimic's high-level score asks this way (VLMEvalKit). The order of
+the pictures matters: exchanging them changes its score by 3 to 5 points of 100.
 
-A question may bring no figure: the judge refuses, is cut off, its answer is withheld or cannot be
-read. Whether that is the rendering's doing or ours is found out by one question more, by the same
-rubric: the reference beside itself. A judge that answers that one was stopped by the rendering,
-which scores 0; otherwise the pair is unscored. An outage is nobody's answer, and never a 0.
+A question may give no score: the judge refuses, is cut off, or its answer is withheld or
+unreadable. One more question with the same rubric finds out whether the rendering caused this: it
+compares the reference with itself. If the judge answers it, the rendering was the cause and scores
+0; otherwise the pair is unscored. An outage is never a 0.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class ModelJudge:
         """Questions, tokens and cost so far."""
         usage = self.chat.usage()
         return (
-            f"judge: {usage.paid} answers paid, {usage.from_cache} kept from before, "
+            f"judge: {usage.paid} answers paid, {usage.from_cache} from the cache, "
             f"{usage.failures} failed; {usage.input_tokens:,} tokens read, "
             f"{usage.output_tokens:,} written, {_format_dollars(usage.cost)}"
         )

@@ -1,6 +1,6 @@
 """Scorers of web pages, each ``(target, page) -> Score``.
 
-``PAGE_SCORERS`` names those that need nothing but the renderings; the CLIP ones hold a model
+``PAGE_SCORERS`` are those that need only the renderings; the CLIP scorers also hold a model
 (:mod:`rrvf.scorers.clip`).
 """
 

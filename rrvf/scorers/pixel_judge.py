@@ -1,4 +1,4 @@
-"""Where the embedded judge stood when it was called ``pixel``; to go with the next release."""
+"""The old place of the embedded judge, once called ``pixel``; removed in the next release."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""Rubrics: what a judging model is asked, and how its answer is read.
+"""Rubrics: the question to a judging model, and how its answer is read.
 
-The prompts lie in ``rrvf/prompts``: the project's own words around the criteria, points and forms
-of answer of each benchmark. A file of the user's replaces the words; the reading stays.
+The prompts are in ``rrvf/prompts``: this project's own wording of the criteria, points and answer
+formats of each benchmark. A user's file replaces the wording; the reading stays the same.
 
-Whatever cannot be read is ``None``, which becomes an unscored item. The official reading of
-ChartMimic's answers (VLMEvalKit) makes a 0 of them instead, and takes numbers above 100 or over
-another total (``Score: 18/20``) as they stand; here those are not read. Where both read a number
-from an answer in the asked form, it is the same one. The project's own rubrics ask for the verdict
-as the last line, and there the last line counts.
+An unreadable answer is ``None``, which gives an unscored item. The official reading of ChartMimic's
+answers (VLMEvalKit) gives 0 instead, and accepts numbers above 100 or over another total
+(``Score: 18/20``) unchanged; here those are not read. If both read a number from an answer in the
+requested format, it is the same number. The project's own rubrics ask for the verdict on the last
+line, and for them the last line counts.
 """
 
 from __future__ import annotations

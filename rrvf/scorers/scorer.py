@@ -1,7 +1,7 @@
-"""What all scorers have in common: how one is found, called, and kept from harming the others.
+"""What all scorers have in common: lookup, calls, and isolation from each other's failures.
 
 A scorer is a pure function ``(target, rendering, *rules) -> Score`` of two renderings of one kind:
-drawings of charts (whose rules are a mode), figures, pages. Both have the status ``ok``.
+drawings of charts (whose rule is a mode), figures, or pages. Both have the status ``ok``.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Scorer = Callable[..., Score]
 
 NEEDS_NO_TARGET = frozenset({"execution"})
 BROKEN = "the reference cannot be drawn"
-"""How the reason begins where a reference's failure leaves a score open."""
+"""The start of the reason if a score is missing because the reference failed."""
 
 
 class HasStatus(Protocol):
-    """What came of some code, of whatever kind."""
+    """The outcome of drawing some code, of any kind."""
 
     @property
     def status(self) -> Status:
@@ -40,7 +40,7 @@ class HasStatus(Protocol):
 
 @runtime_checkable
 class ScoresFailures(Protocol):
-    """A scorer with a rule of its own for what could not be rendered."""
+    """A scorer with its own rule for answers that could not be rendered."""
 
     def failed(self, target: Any) -> Score:
         """Score of a failure of the model's."""
@@ -49,14 +49,14 @@ class ScoresFailures(Protocol):
 
 @runtime_checkable
 class ComparesPictures(Protocol):
-    """A scorer that may say that it looks at the two pictures alone, whatever is drawn.
+    """A scorer that can declare that it compares only the two pictures, for every kind.
 
-    It is called with two :class:`rrvf.types.PageRendering` then.
+    It is then called with two :class:`rrvf.types.PageRendering`.
     """
 
     @property
     def compares_pictures(self) -> bool:
-        """It does."""
+        """Whether it compares only pictures."""
         ...
 
 
@@ -77,11 +77,11 @@ def find_scorers(names: Sequence[str], known_scorers: Mapping[str, Scorer]) -> d
     """Scorers by name or dotted path, in the order given.
 
     Args:
-        names: Those wanted.
-        known_scorers: Those of the benchmark; anything else is ``my.module:object``.
+        names: The requested scorers.
+        known_scorers: The benchmark's scorers; any other name is ``my.module:object``.
 
     Raises:
-        UserError: An unknown name; with the nearest known one.
+        UserError: A name is unknown; the message names the nearest known one.
     """
     return {
         name: known_scorers[name] if name in known_scorers else _find_elsewhere(name, known_scorers)
@@ -107,16 +107,15 @@ def score_each(
 ) -> dict[str, Score]:
     """Every requested score of one rendering.
 
-    0 is the model's failure, ``None`` ours. Whatever needs a target that does not exist is
-    unscored, whether the rendering failed or not; otherwise a rendering that failed scores 0, and
-    one that failed through our fault is unscored. So is what a scorer fails to measure; the others
-    stand.
+    0 is the model's failure, ``None`` is ours. A score that needs a missing target is unscored,
+    whether the rendering failed or not. Otherwise a failed rendering scores 0, and a rendering that
+    failed through our fault is unscored. If one scorer fails, only its own score is unscored.
 
     Args:
         scorers: By name, from :func:`find_scorers`.
         target: The reference's rendering; ``None`` or incomplete where it cannot be used.
-        rendering: Of the model's code.
-        rules: What these scorers take besides.
+        rendering: The rendering of the model's code.
+        rules: Further arguments of these scorers.
     """
     return {
         name: _score_with(name, scorer, target, rendering, rules)
@@ -145,7 +144,7 @@ def _score_with(
 
 
 def call_scorer(name: str, call: Callable[[], Score]) -> Score:
-    """What a scorer says; where it raises, or says what is no score, unscored with the reason.
+    """Call a scorer; if it raises or returns no valid score, the result is unscored.
 
     Args:
         name: Of the scorer, for the reason.

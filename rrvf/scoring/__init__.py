@@ -1,4 +1,4 @@
-"""What scoring says and records: keys, judged pictures, remarks, failures of ours."""
+"""What scoring reports and records: keys, judged pictures, remarks, our own failures."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from rrvf.scorers.scorer import BROKEN, call_scorer, no_target
 from rrvf.types import Sample, SampleResult, Score, Status
 
 Item = tuple[Sample, str | None]
-"""A sample and the model's answer to it, ``None`` where it gave none."""
+"""A sample and the model's answer to it; ``None`` without an answer."""
 
 NO_ANSWER = "no answer"
 NO_GLYPHS = "no_glyphs"
-"""Tag of an item that holds characters which no font can write here: the names of scripts."""
+"""Tag of an item with characters that no font here has: the names of their scripts."""
 NO_PICTURE = "the answer leaves no picture"
 
 
 def item_key(item: Item) -> str:
-    """Identifies what a result was made from."""
+    """A key of the answer and the reference of a result."""
     sample, completion = item
     return content_key(
         sample.reference_code or "", sample.task, "\0" if completion is None else completion
@@ -42,14 +42,14 @@ def content_key(*parts: str) -> str:
 
 
 def tell_thoughts(items: Iterable[Item]) -> str | None:
-    """A line on how many answers hold thoughts, which are no part of what is scored."""
+    """A line on how many answers hold thoughts, which are not scored."""
     return tell_n_thoughts(
         sum(bool(completion) and holds_thoughts(completion or "") for _, completion in items)
     )
 
 
 def tell_n_thoughts(number: int) -> str | None:
-    """The line on so many replies; ``None`` for none."""
+    """The line on this many replies; ``None`` for none."""
     subject = "1 reply holds" if number == 1 else f"{number} replies hold"
     return f"{subject} thoughts, which were cut off first" if number else None
 
@@ -74,17 +74,17 @@ def judge_pictures(
     rendering: bytes | None,
     reference_error: str | None = None,
 ) -> dict[str, Score]:
-    """The judge's score by its name; nothing without a judge.
+    """The judge's score by its name; empty without a judge.
 
     An item without a picture of its reference is unscored, whether its answer runs or not. An
-    answer that runs and leaves no picture, which the official rules know, scores 0.
+    answer that runs without leaving a picture, which the official rules allow, scores 0.
 
     Args:
-        judge: Who looks.
-        status: Of the answer; a failure of the model is not shown to the judge and scores 0.
-        reference: The target's picture as PNG, ``None`` where it cannot be had.
-        rendering: The answer's.
-        reference_error: What is wrong with the reference, where it is known.
+        judge: The judge.
+        status: The status of the answer; the model's failures are not judged and score 0.
+        reference: The target's picture as PNG; ``None`` if it is missing.
+        rendering: The answer's picture.
+        reference_error: The error of the reference, if it is known.
     """
     if judge is None:
         return {}
@@ -98,10 +98,10 @@ def judge_pictures(
 
 
 def tell_broken(results: Iterable[SampleResult]) -> str | None:
-    """One line on the references that cannot be drawn, with the commonest reason; if there are any.
+    """One line on references that cannot be drawn, with the commonest reason; or ``None``.
 
     Args:
-        results: Of a run.
+        results: The results of a run.
     """
     reasons = Counter(
         reason for result in results if (reason := find_reference_error(result)) is not None
@@ -112,11 +112,11 @@ def tell_broken(results: Iterable[SampleResult]) -> str | None:
     subject = "1 reference" if n_broken == 1 else f"{n_broken} references"
     reason = reasons.most_common(1)[0][0]
     ending = f": {'mostly: ' * (len(reasons) > 1)}{reason}" if reason else ""
-    return f"{subject} cannot be drawn, and what needs them is in no mean{ending}"
+    return f"{subject} cannot be drawn; scores that need them are left out of all means{ending}"
 
 
 def find_reference_error(result: SampleResult) -> str | None:
-    """What is wrong with a result's reference, empty where nobody knows; ``None`` if nothing is."""
+    """The error of a result's reference, empty if unknown; ``None`` without an error."""
     for score in result.scores.values():
         reason = score.details.get("reason")
         if score.value is None and isinstance(reason, str) and reason.startswith(BROKEN):
@@ -151,13 +151,13 @@ def tell_glyphs(tags: Iterable[Mapping[str, Any]]) -> str | None:
 
 
 def add_hash(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings and a hash over them."""
+    """Settings with their hash."""
     digest = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:16]
     return {**settings, "hash": digest}
 
 
 def host_environment() -> dict[str, Any]:
-    """This interpreter and what of it can move a score."""
+    """This interpreter and its versions that can change a score."""
     return {
         "host_versions": {name: version(name) for name in ("rrvf", "numpy", "scipy")},
         "host_python": platform.python_version(),
@@ -172,7 +172,7 @@ def version(name: str) -> str:
 
 
 def make_unscored(item: Item, names: Iterable[str], error: HarnessError) -> SampleResult:
-    """We failed: no number anywhere."""
+    """The result of our own failure: no score has a value."""
     sample, completion = item
     return SampleResult(
         sample.id,

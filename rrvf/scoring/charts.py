@@ -1,4 +1,4 @@
-"""Where the scoring of charts stood before there was a bench; to go with the next release."""
+"""The old place of the scoring of charts, before the bench; removed in the next release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service's HTTP: routes, and a guard in front of them that knows tokens and sizes."""
+"""The HTTP side of the service: routes, and a guard that checks tokens and sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client of ``rrvf serve``, for trainers of every kind; it draws nothing itself.
+"""A client of ``rrvf serve``, for any trainer; it draws nothing itself.
 
 ::
 
@@ -8,8 +8,8 @@
             play.step(ask_model(play.messages))
         print(play.outcome["reward"]["total"])
 
-Whatever is lost on the way is sent again: a connection that broke, an answer that says to come
-again, an episode of a service that was started anew in the meantime.
+The client repeats whatever is lost: after a broken connection, after a response that asks to retry,
+and, for a service that was restarted meanwhile, the whole episode.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ _CONNECT_SECONDS = 10.0
 
 
 class GoneError(HarnessError):
-    """The service knows no such episode, or no longer."""
+    """The service does not know this episode, or not any more."""
 
 
 class EnvironmentClient:
     """A connection to a service; may be used from many threads at once.
 
     Args:
-        base_url: Of the service, as in ``http://127.0.0.1:8300``.
-        token: Where the service needs one.
-        patience: Seconds to go on trying, where nobody answers or all are busy.
-        seconds: That an answer may take, a judge's and a teacher's included.
-        name: Whose drawings these are; several programs that share a name share its turns.
+        base_url: The address of the service, as in ``http://127.0.0.1:8300``.
+        token: The token, if the service needs one.
+        patience: Seconds to retry while the service does not answer or is busy.
+        seconds: Limit of one answer, including the judge's and the teacher's time.
+        name: The client's name; programs with the same name share one turn at drawing.
 
     Raises:
-        UserError: The address is none.
+        UserError: The address is not valid.
     """
 
     def __init__(
@@ -70,7 +70,9 @@ class EnvironmentClient:
         name: str | None = None,
     ) -> None:
         if not base_url.startswith(("http://", "https://")):
-            raise UserError(f"{base_url!r} is no address of a service, as in http://127.0.0.1:8300")
+            raise UserError(
+                f"{base_url!r} is not an address of a service, as in http://127.0.0.1:8300"
+            )
         headers = {CLIENT_HEADER: name or uuid.uuid4().hex}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
@@ -99,11 +101,11 @@ class EnvironmentClient:
         self._http.close()
 
     def read_health(self) -> View:
-        """What the service says of itself, ready or not."""
+        """The service's report on itself, ready or not."""
         return self._http.get("/health").json()
 
     def count(self, name: str) -> float:
-        """A figure of the service's metrics, over all its labels."""
+        """A value of the service's metrics, summed over all labels."""
         rows = self._http.get("/metrics").text.splitlines()
         return sum(float(row.split()[-1]) for row in rows if re.match(rf"{name}[ {{]", row))
 
@@ -117,11 +119,11 @@ class EnvironmentClient:
                 return ids
 
     def begin(self, sample: str, repeat: int = 0) -> RemotePlay:
-        """Begin an episode.
+        """Start an episode.
 
         Raises:
             UserError: There is no such sample, or the service refuses.
-            HarnessError: Nobody answers.
+            HarnessError: The service does not answer.
         """
         play = RemotePlay(self, sample, repeat)
         play.begin()
@@ -130,7 +132,7 @@ class EnvironmentClient:
     def reward(
         self, sample: str, completions: Sequence[Mapping[str, Any] | str], repeat: int = 0
     ) -> View:
-        """Reward and scores of an episode whose completions are all known.
+        """Reward and scores of an episode whose completions are all known already.
 
         Raises:
             UserError, HarnessError: As :meth:`begin`.
@@ -143,7 +145,7 @@ class EnvironmentClient:
         return self.request("POST", "/rewards", body)
 
     def observe(self, sample: str, code: str) -> View:
-        """What a call with some code is answered by, for loops that keep no episode.
+        """The response to a tool call with some code, for loops that keep no episode.
 
         Returns:
             ``status``, ``text``, and ``content``: the parts of a message, a picture among them.
@@ -195,11 +197,11 @@ class RemotePlay:
     """One episode at a service; belongs to one thread at a time.
 
     Attributes:
-        client: Whom to ask.
-        sample: What it is about.
-        repeat: Which of several episodes of the sample it is.
-        messages: The conversation so far, in OpenAI's form; the policy goes on with it.
-        view: What the service last said.
+        client: The client of the service.
+        sample: The id of the sample.
+        repeat: The number of this episode among several of the same sample.
+        messages: The conversation so far, in OpenAI's format; the policy continues it.
+        view: The service's last response.
     """
 
     client: EnvironmentClient
@@ -212,7 +214,7 @@ class RemotePlay:
 
     @property
     def is_over(self) -> bool:
-        """Whether no further completion is taken."""
+        """Whether the episode has ended."""
         return self.view["outcome"] is not None
 
     @property
@@ -220,14 +222,14 @@ class RemotePlay:
         """Reward and result.
 
         Raises:
-            ValueError: It is not over.
+            ValueError: The episode is not over.
         """
         if not self.is_over:
             raise ValueError("the episode is not over")
         return self.view["outcome"]
 
     def begin(self) -> None:
-        """Have the service begin it, under a new id."""
+        """Start the episode at the service, under a new id."""
         self._id = uuid.uuid4().hex
         body = {"sample": self.sample, "repeat": self.repeat}
         self.view = self.client.request("PUT", f"/episodes/{self._id}", body)
@@ -240,7 +242,7 @@ class RemotePlay:
             completion: Its text; or ``text``, ``finish_reason``, ``tool_calls``, ``output_tokens``.
 
         Returns:
-            What the service says of it.
+            The service's response.
 
         Raises:
             UserError, HarnessError: As :meth:`EnvironmentClient.begin`.
@@ -249,11 +251,11 @@ class RemotePlay:
         return self._send("", {"completion": wire}, to_message(wire))
 
     def end(self, reason: EndReason, error: str | None = None) -> View:
-        """End it: the policy cannot go on.
+        """End the episode, because the policy cannot continue.
 
         Args:
-            reason: Why.
-            error: What failed, where the policy did.
+            reason: The reason.
+            error: What failed, if the policy failed.
 
         Raises:
             UserError, HarnessError: As :meth:`EnvironmentClient.begin`.
@@ -277,7 +279,7 @@ class RemotePlay:
         return self.client.request("PUT", f"/episodes/{self._id}/turns/{turn}{suffix}", body)
 
     def _play_again(self) -> View:
-        """The service was started anew: the same completions lead to the same place."""
+        """After a restart of the service: send the same completions again."""
         known_messages = self.messages
         self.begin()
         self.messages = known_messages

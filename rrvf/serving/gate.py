@@ -1,4 +1,4 @@
-"""Who draws next: clients in turn, so that one with much to draw does not hold up the others."""
+"""The order of drawing: clients take turns, so a busy client does not block the others."""
 
 from __future__ import annotations
 

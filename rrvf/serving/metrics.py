@@ -1,4 +1,4 @@
-"""What a service tells Prometheus."""
+"""The metrics that a service reports to Prometheus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process behind ``rrvf serve``: a socket, a server, and an end that loses nothing."""
+"""The process behind ``rrvf serve``: a socket, a server, and a shutdown that loses nothing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The service without HTTP: episodes by id, work in threads, an end that loses nothing.
+"""The service without HTTP: episodes by id, work in threads, a shutdown that loses nothing.
 
-Requests may be sent twice. A client whose connection broke sends the same one again, and is given
-what the first one led to; an episode is never moved twice by one completion.
+Requests may be sent twice. A client whose connection broke sends the same request again and gets
+the result of the first one; one completion never moves an episode twice.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Conversations over WebSockets: how long they may be silent, and that none is cut off at work."""
+"""WebSocket conversations: how long they may be silent, and no cut-off during work."""
 
 from __future__ import annotations
 

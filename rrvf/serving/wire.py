@@ -1,4 +1,4 @@
-"""What crosses the wire: bodies of requests, and what they are answered with, all of it JSON."""
+"""The wire format: bodies of requests and responses, all JSON."""
 
 from __future__ import annotations
 

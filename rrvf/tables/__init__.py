@@ -1,4 +1,4 @@
-"""The paper's tables, and measured runs set beside them."""
+"""The paper's tables, with measured runs beside them."""
 
 from __future__ import annotations
 

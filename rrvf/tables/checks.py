@@ -1,7 +1,7 @@
-"""Whether the published figures agree with each other.
+"""Checks whether the published figures agree with each other.
 
 Nothing is corrected: a cell that does not follow from the others is listed with the difference.
-Rules (those of the tables themselves, see :func:`check`):
+The rules are those of the tables themselves, see :func:`check`:
 
 * ChartMimic: Overall = (mean of Text, Layout, Type and Color + GPT-4o score) / 2;
 * Plot2Code: Text and GPT-4o score over all items = those over the items that ran x exec rate;

@@ -1,8 +1,8 @@
-"""Where sources print several values of one figure of one model.
+"""Figures of one model for which sources print different values.
 
-They need not be wrong: versions, subsets, judges and matplotlib differ, and most sources do not say
-which they had. So values stand side by side, each with what its source states; none is the right
-one, and none is ranked.
+The values need not be wrong: versions, subsets, judges and matplotlib differ, and most sources do
+not say which they used. So the values are shown side by side, each with the conditions that its
+source states. None is taken as the right one, and none is ranked.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A table in Markdown, LaTeX, CSV or HTML, and runs as the hub's evaluation results.
 
-Names of runs come from outside: every format escapes them.
+Names of runs are untrusted: every format escapes them.
 """
 
 from __future__ import annotations

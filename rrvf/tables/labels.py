@@ -1,4 +1,4 @@
-"""Groups of samples by a tag of theirs, such as their category."""
+"""Groups of samples by one of their tags, such as the category."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """All published and kept rows on one page: ``leaderboard.html``.
 
-A row stands among those of its own protocol, and is ranked with them alone: a source of published
-figures is a protocol, and so is each setting of measured runs. Where sources give one figure of one
-model several values, these stand side by side. Names, settings and environments of
-runs are a stranger's: see :mod:`rrvf.report.page` for the way that they go.
+A row is shown with the rows of its own protocol and ranked only with them. A source of published
+figures is a protocol, and so is each setting of measured runs. If sources give different values for
+one figure of one model, the values are shown side by side. Names, settings and environments of runs
+are untrusted; :mod:`rrvf.report.page` describes how they are handled.
 """
 
 from __future__ import annotations

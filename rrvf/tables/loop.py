@@ -1,4 +1,4 @@
-"""Does the loop help: a table of the measures of :mod:`rrvf.loop_effect`, a row a run."""
+"""Does the loop help? A table of the measures of :mod:`rrvf.loop_effect`, one row per run."""
 
 from __future__ import annotations
 

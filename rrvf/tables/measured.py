@@ -1,4 +1,4 @@
-"""Measured runs as rows of a table: their figures, intervals, and the card that goes with them."""
+"""Measured runs as rows of a table: their figures, intervals, and the card of each run."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Runs on the same samples: what each gains over the others, and on which samples.
 
-Two runs at a time; differences are second minus first, over the samples that all the runs hold. The
-interval resamples samples, not runs: both runs keep their scores of a drawn sample, so that what
-makes a sample hard for both cancels out. P-values are those of :mod:`rrvf.tables.significance`; all
-of a comparison are one family.
+Two runs are compared at a time. Differences are second minus first, over the samples that all runs
+have. The interval resamples samples, not runs: both runs keep their scores of a drawn sample, so
+samples that are hard for both cancel out. P-values are those of :mod:`rrvf.tables.significance`;
+all p-values of a comparison are one family.
 """
 
 from __future__ import annotations

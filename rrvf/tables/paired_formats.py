@@ -1,6 +1,6 @@
 """A comparison of runs in Markdown, LaTeX, CSV or HTML.
 
-Names of runs, samples, labels and metrics come from outside: every format escapes them.
+Names of runs, samples, labels and metrics are untrusted: every format escapes them.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Figures that other systems' authors printed, cell by cell, with what is told of their making.
+"""Figures that authors of other systems printed, cell by cell, with the stated conditions.
 
-The files lie in ``results/published`` of the checkout and in ``rrvf/published_tables`` of the
-wheel: ``protocols.toml`` says of each table where it stands and what its source states,
-``<id>.csv`` holds its rows. Only what authors say of their own runs is here.
+The files are in ``results/published`` of a checkout and in ``rrvf/published_tables`` of a wheel.
+``protocols.toml`` names the source of each table and the conditions that it states; ``<id>.csv``
+has the rows. Only figures that authors print for their own runs are included.
 
-A figure is ranked inside its own protocol alone, and only where the source states which samples it
-was made of and, if a judge gave it, which judge: see :meth:`Protocol.is_ranked`.
+A figure is ranked only inside its own protocol, and only if the source states the samples and, for
+a judge's figure, the judge: see :meth:`Protocol.is_ranked`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What other systems' authors print, and where they contradict each other, for the leaderboard."""
+"""The printed figures of other systems, and their contradictions, for the leaderboard."""
 
 from __future__ import annotations
 

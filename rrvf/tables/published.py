@@ -1,6 +1,6 @@
-"""The published tables, as printed: every cell is the string of the RRVF README.
+"""The published tables as printed: every cell is the string in the RRVF README.
 
-The files lie in ``results/paper`` of the checkout and in ``rrvf/paper_tables`` of the wheel.
+The files are in ``results/paper`` of a checkout and in ``rrvf/paper_tables`` of a wheel.
 """
 
 from __future__ import annotations

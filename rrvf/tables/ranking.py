@@ -1,4 +1,4 @@
-"""Best and second best of some rows, column by column."""
+"""The best and second best of some rows, column by column."""
 
 from __future__ import annotations
 

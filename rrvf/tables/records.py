@@ -1,18 +1,18 @@
-"""The ``results`` folder of the project: runs kept for good, and the page that lists them.
+"""The ``results`` folder of the project: kept runs, and the page that lists them.
 
 ::
 
     python -m rrvf.tables.records results    # writes results/README.md anew
 
-``rrvf submit`` enters a run. A kept run lies in ``results/<benchmark>/<policy>/<name>/``:
+``rrvf submit`` enters a run. A kept run is in ``results/<benchmark>/<policy>/<name>/``:
 
-* ``config.json``: who answered, how the run was made, and what came out when it was scored again;
+* ``config.json``: the policy, how the run was made, and the result of scoring it again;
 * ``summary.json``: as the run wrote it, with figures, protocol and environment;
-* ``results.jsonl``: scores, status and tags of each sample; no code, no answer, no picture;
-* ``official.jsonl``, where there is one: the official scorer's F1 of the same answers, a line a
-  sample; what made it stands in ``config.json`` under ``official``.
+* ``results.jsonl``: scores, status and tags of each sample; no code, answers or pictures;
+* ``official.jsonl``, if present: the official scorer's F1 of the same answers, one line per sample;
+  ``config.json`` describes its origin under ``official``.
 
-It is a run folder: ``rrvf tables --runs`` takes it.
+It is a run folder: ``rrvf tables --runs`` accepts it.
 """
 
 from __future__ import annotations
@@ -155,36 +155,36 @@ def _write_json(path: Path, value: Mapping[str, object]) -> None:
 def _head() -> Iterator[str]:
     yield "# Results"
     yield ""
-    yield "Written by `python -m rrvf.tables.records results`; do not edit."
+    yield "`python -m rrvf.tables.records results` writes this page; do not edit it."
     yield ""
-    yield "Three kinds of numbers stand here, never mixed and never ranked together:"
+    yield "This folder has three kinds of numbers. They are never mixed or ranked together:"
     yield ""
     yield (
         "* `paper/*.csv`: every row of the three tables of the RRVF README (arXiv 2507.20766), "
-        "each cell as printed, with its source. `size_b` is the size in billions of parameters "
-        "that decides who is ranked; `printed_bold` and `printed_underline` are the marks of the "
-        "original, which are only compared with the computed ones."
+        "each cell as printed, with its source. `size_b` is the size in billions of parameters; "
+        "it decides which models are ranked. `printed_bold` and `printed_underline` are the marks "
+        "of the original; they are only compared with the computed marks."
     )
     yield (
-        "* `published/*.csv`: what the authors of other systems print of their own runs, each cell "
-        "as printed. `protocols.toml` says where, and what the source states of how it was made: "
-        "a figure is ranked inside its own table alone, and only where the source states on which "
-        "samples, and for a judge's figure by which judge. `models.toml` lists the spellings of "
-        "one model's name."
+        "* `published/*.csv`: the figures that authors of other systems print for their own runs, "
+        "each cell as printed. `protocols.toml` names the source and the conditions that it "
+        "states. A figure is ranked only inside its own table, and only if the source states the "
+        "samples and, for a judge's figure, the judge. `models.toml` lists the spellings of one "
+        "model's name."
     )
     yield (
-        "* `<benchmark>/<policy>/<run>/`: measured runs. `config.json` says how a run was made, "
-        "`summary.json` holds figures, protocol and environment, `results.jsonl` the scores of "
-        "each sample without code, answers or pictures."
+        "* `<benchmark>/<policy>/<run>/`: measured runs. `config.json` says how the run was made. "
+        "`summary.json` holds figures, protocol and environment. `results.jsonl` holds the scores "
+        "of each sample, without code, answers or pictures."
     )
     yield ""
     yield (
-        "`recipes/*.yaml` say what a row of the paper needs; `rrvf reproduce` does it "
+        "`recipes/*.yaml` describe what each row of the paper needs; `rrvf reproduce` runs them "
         "([one command a row](../rrvf/REPRODUCE.md))."
     )
     yield ""
     yield (
-        "`rrvf tables` prints the tables, `--runs DIR...` sets measured runs below them, "
+        "`rrvf tables` prints the tables. `--runs DIR...` adds measured runs below them, and "
         "`--compare A B` compares two runs sample by sample."
     )
     yield ""
@@ -194,9 +194,10 @@ def _checks() -> Iterator[str]:
     yield "## Do the published figures add up?"
     yield ""
     yield (
-        "Overall = (mean of the four + GPT) / 2; Plot2Code's columns = those of the answers that "
-        "ran x exec rate; exec rates = k of 600, k of 132; differences = row - row. Compared at "
-        "the printed places; nothing is corrected."
+        "These rules are checked: Overall = (mean of the four + GPT) / 2; a Plot2Code column = the "
+        "value over answers that ran x exec rate; an exec rate = k of 600 or k of 132; a "
+        "difference = row - row. Values are compared at the printed number of decimals, and no "
+        "value is corrected."
     )
     yield ""
     for table in map(read_published, BENCHMARKS):
@@ -235,11 +236,12 @@ def _others() -> Iterator[str]:
 
 
 def _conflicts() -> Iterator[str]:
-    yield "## Several values in print"
+    yield "## Figures printed with several values"
     yield ""
     yield (
-        "Figures of one model that sources print several values of, the widest apart first. None "
-        "is the right one; what the sources state of their making stands above."
+        "Several sources print different values for these figures of the same model. The largest "
+        "differences come first. No value is taken as the right one; the conditions that each "
+        "source states are above."
     )
     yield ""
     yield "| Benchmark | Model | Figure | Apart | Values |"

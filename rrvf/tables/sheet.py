@@ -1,8 +1,8 @@
-"""A table as it will be shown, whatever the format: published rows, then measured ones.
+"""A table before it is formatted: published rows, then measured rows.
 
-Published and measured rows never share a ranking: which items, prompts and versions the published
-figures were made with is not fully known. Among measured runs only those of one setting are ranked
-together; each setting is a group of its own.
+Published and measured rows never share a ranking, because the items, prompts and versions of the
+published figures are not fully known. Measured runs are ranked only within one setting; each
+setting is its own group.
 """
 
 from __future__ import annotations

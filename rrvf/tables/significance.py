@@ -1,10 +1,10 @@
-"""Whether two runs differ by more than chance: swaps of their outcomes, and Holm's correction.
+"""Do two runs differ by more than chance? Swaps of their outcomes, and Holm's correction.
 
-If it made no difference which of two runs answered, the outcomes of any sample could as well be
-the other way round. So they are swapped, sample by sample, and the figures computed anew: the
-p-value is the share of swaps whose difference is at least as large as the real one. This holds for
-every figure that is computed from outcomes, ratios included; for a mean over all samples it is the
-paired sign-flip test. Episodes of one sample are swapped together.
+If both runs answered equally well, the outcomes of any sample could be exchanged. So outcomes are
+swapped at random, sample by sample, and the figures are computed again. The p-value is the share of
+swaps whose difference is at least as large as the real one. This works for every figure that is
+computed from outcomes, ratios included; for a mean over all samples it is the paired sign-flip
+test. Episodes of one sample are swapped together.
 """
 
 from __future__ import annotations

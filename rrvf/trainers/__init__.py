@@ -1,1 +1,1 @@
-"""Interfaces to other people's trainers, each in a file or folder of its own."""
+"""Interfaces to other trainers, each in its own file or folder."""

@@ -1,12 +1,12 @@
 """RRVF as an environment of the package ``verifiers``, 0.4 or later.
 
-``vf-eval rrvf`` finds the three classes by the name of this package. :class:`RrvfTaskset` gives a
-task for each sample, and its tasks score episodes; :class:`RrvfHarness` plays our loop in this
-process, its model behind verifiers' interception server; :class:`RrvfEnv` holds what draws and
-scores open for as long as it serves. The manual is ``README.md`` in this folder.
+``vf-eval rrvf`` finds the three classes by the name of this package. :class:`RrvfTaskset` makes a
+task for each sample, and its tasks score episodes. :class:`RrvfHarness` plays our loop in this
+process, with its model behind verifiers' interception server. :class:`RrvfEnv` keeps renderers and
+scorers open as long as it serves. The manual is ``README.md`` in this folder.
 
-One environment of ours is opened for each setting and process, whatever the number of tasks: tasks
-find it by their setting, see :class:`OpenEnvironments`.
+Each setting and process opens one environment of ours, for any number of tasks. Tasks find it by
+their setting, see :class:`OpenEnvironments`.
 """
 
 from __future__ import annotations

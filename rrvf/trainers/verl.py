@@ -1,10 +1,10 @@
-"""verl: our tool, our reward and our data set for its agent loop, all by way of ``rrvf serve``.
+"""verl: our tool, our reward and our data set for its agent loop, through ``rrvf serve``.
 
-Nothing is drawn in verl's processes. A call of the tool is answered by the service, a finished
-conversation is sent there as a whole, and its reward is that of evaluation. Read for verl 0.9.
+verl's processes draw nothing. The service answers each call of the tool. A finished conversation is
+sent to the service, and its reward is that of evaluation. Written for verl 0.9.
 
 * :class:`RenderTool` is named in the tool configuration;
-* :class:`RenderAgentLoop` is verl's own loop that also keeps what the model wrote, turn by turn;
+* :class:`RenderAgentLoop` is verl's own loop that also keeps the model's text, turn by turn;
 * :func:`compute_score` is the custom reward function;
 * ``python -m rrvf.trainers.verl`` writes the data set.
 """

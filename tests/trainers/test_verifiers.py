@@ -713,7 +713,7 @@ def test_options_that_do_not_fit_are_told_in_one_line(tmp_path: Path) -> None:
     words = vf_words(tmp_path, tmp_path, "http://127.0.0.1:1", CHARTS)
     done = vf_eval([*words, "--env.taskset.judge-name", "x"], tmp_path)
     assert done.returncode != 0
-    assert "--judge-name is of no use without --judge MODEL" in done.stderr + done.stdout
+    assert "--judge-name has no effect without --judge MODEL" in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
 
 

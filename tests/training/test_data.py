@@ -295,7 +295,7 @@ def test_more_mistakes(tmp_path: Path, pictures: Path, scripts: Path) -> None:
     assert "available: limit" in refusal(f"pages:{tmp_path}?n=3").lower()
     assert "available: limit" in refusal(f"websight:{tmp_path}?n=3").lower()
     (pictures / "z.png").write_bytes(b"<svg></svg>")
-    assert "z.png: no PNG or JPEG" in refusal(f"images:{pictures}")
+    assert "z.png: not a PNG or JPEG" in refusal(f"images:{pictures}")
     (tmp_path / "empty").mkdir()
     assert "name another folder" in refusal(f"images:{tmp_path / 'empty'}")
 
@@ -529,10 +529,10 @@ DONE = {"role": "assistant", "content": "done"}
     [
         ({"question": "q", "answer": "a"}, "it has question, answer"),
         ({"prompt": "q"}, "prompt and completion; it has prompt"),
-        ({"messages": "hello"}, "no list of messages"),
+        ({"messages": "hello"}, "is not a list of messages"),
         ({"messages": [USER]}, "one of the assistant's at the end"),
         ({"messages": [DONE]}, "needs a user's message"),
-        ({"messages": [{"role": "critic", "content": "x"}, DONE]}, "without a role that is known"),
+        ({"messages": [{"role": "critic", "content": "x"}, DONE]}, "has none of the known roles"),
         ({"messages": [{"role": "user", "content": None}, DONE]}, "neither text nor picture"),
         ({"messages": [USER, {**DONE, "tool_calls": [{}]}]}, "write <tool_call>"),
         (

@@ -203,7 +203,7 @@ def test_data_and_world_that_do_not_fit_are_refused() -> None:
 
     with pytest.raises(UserError, match="no data: name a source"):
         open_data(DataArguments())
-    with pytest.raises(UserError, match="is no data of chartmimic"):
+    with pytest.raises(UserError, match="is not data of chartmimic"):
         open_data(DataArguments(data="synthetic:charts?n=4", held_out_data="synthetic:pages?n=4"))
     with (
         pytest.raises(UserError, match="max_rollout_tokens"),
@@ -328,7 +328,7 @@ def test_a_run_is_not_gone_on_with_under_another_judge(tmp_path: Path) -> None:
         card = tmp_path / "run_card.json"
         for judge in ({"name": "pixel", "judge": "pixel", "width": 384}, None):
             card.write_text(json.dumps({"scoring": {"judge": judge}}))
-            with pytest.raises(UserError, match="would go on with likeness 1"):
+            with pytest.raises(UserError, match="would resume with likeness 1"):
                 check_judge(tmp_path, world)
         card.write_text(json.dumps({"scoring": world.bench.protocol()}))
         check_judge(tmp_path, world)

@@ -359,7 +359,7 @@ def test_picture_and_code_of_scripts(chat: ChatTokens) -> None:
 
 
 def test_settings_that_do_not_fit_are_one_line(tiny: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nothing to learn from"):
+    with pytest.raises(UserError, match="no training data: set conversations"):
         run(tiny, tmp_path / "out", {})
     with pytest.raises(UserError, match="score"):
         sft.find_conversations(

@@ -1,8 +1,8 @@
 """Start the server: ``PYTHON __main__.py FD``.
 
-The package is loaded by its file, under a name of its own: no folder of the host is put on the
-import path, so a script cannot import the host's modules. What a fresh interpreter has imported by
-itself is noted before anything else is imported.
+The package is loaded from its file under its own name. No folder of the host is on the import path,
+so a script cannot import the host's modules. The modules that a fresh interpreter has already
+imported are noted before anything else is imported.
 """
 
 import sys

@@ -1,17 +1,18 @@
-"""What happens inside the fork: execute one script and tell what it drew.
+"""The work inside the fork: execute one script and report what it drew.
 
-Four flavours of execution:
+There are four kinds of execution:
 
 ``official``
     The whole script runs. At its first ``plt.savefig`` the figure is drawn with the script's own
-    arguments; then the ticks go, and it is drawn once more for the texts alone. Colours and layout
-    are read at the end. This yields all four logs that the official scorer makes in four runs.
+    arguments. Then the ticks are removed, and it is drawn again only for the texts. Colours and
+    layout are read at the end. This gives all four logs that the official scorer makes in four
+    runs.
 ``texts``
-    The copy with the official insertion, for the rare script where that is another program.
+    The copy with the official insertion, for the rare script whose copy is a different program.
 ``fixed``
     The script runs until it first saves or shows a figure; everything is read there.
 ``figure``
-    The whole script runs as it stands; then its current figure is drawn as a PNG and its texts are
+    The whole unchanged script runs. Then its current figure is drawn as a PNG and its texts are
     read, as Plot2Code does.
 """
 

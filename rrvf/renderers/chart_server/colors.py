@@ -1,7 +1,7 @@
 """How the colours of drawn objects are read, at the time of the call and again at the end.
 
 The rules are those of the official ChartMimic evaluator with matplotlib 3.9.4: which property of
-which object, what is taken for no colour, and where reading raises.
+which object is read, what counts as no colour, and where reading raises.
 """
 
 # The plotting packages ship partial types.

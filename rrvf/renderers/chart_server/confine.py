@@ -1,6 +1,7 @@
 """Confinement of one process: namespaces, Landlock, seccomp, resource limits, privileges.
 
-By ctypes on the C library alone: no package, no helper binary. Four levels, best first:
+It calls the C library through ctypes and needs no package or helper program. There are four levels,
+best first:
 
 =========== ==============================================================================
 namespaces  private network, mounts and IPC, a tmpfs of bounded size as the only writable
@@ -10,7 +11,7 @@ seccomp     a list of allowed system calls (no socket, no fork, no exec, no sign
 rlimits     memory, CPU time, file size and open files only
 =========== ==============================================================================
 
-Numbers of system calls and constants are from the Linux kernel's uapi headers.
+The numbers of system calls and the constants are from the Linux kernel's uapi headers.
 """
 
 from __future__ import annotations

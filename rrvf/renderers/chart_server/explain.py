@@ -1,4 +1,4 @@
-"""One line on why a script failed: what it raised, where, and what the confinement lacks."""
+"""One line on why a script failed: the error, its place, and what the confinement lacks."""
 
 from __future__ import annotations
 

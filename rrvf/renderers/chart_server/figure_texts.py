@@ -1,9 +1,9 @@
-"""What Plot2Code reads of a figure that has been drawn.
+"""The texts that Plot2Code reads from a drawn figure.
 
 The rule is that of the benchmark's ``eval/text_match_score.py`` (github.com/TencentARC/Plot2Code):
-the texts are read after the figure has been saved as a PNG, closed, and the defaults of matplotlib
-have been restored. The last matters where a script changes font sizes: how many ticks an axis has
-is worked out anew when they are asked for, so that labels that were drawn may not be read.
+the texts are read after the figure has been saved as a PNG and closed, and after matplotlib's
+defaults have been restored. The last step matters if a script changes font sizes: the number of
+ticks is computed again when the texts are read, so drawn labels may be missing.
 """
 
 # The plotting packages ship partial types.

@@ -1,7 +1,8 @@
-"""Which functions of the plotting packages are wrapped, and what each is noted as.
+"""The functions of the plotting packages that are wrapped, and the name recorded for each.
 
-Names are canonical instead of installation paths. Two functions share a name where their official
-names are equal: those are made of the file of a function's outermost decorator and its name.
+Names are canonical instead of installation paths. Two functions share a name if their official
+names are equal. An official name consists of the file of the outermost decorator and the function's
+name.
 """
 
 # The plotting packages ship partial types.

@@ -1,9 +1,9 @@
-"""What a script must leave alone, and putting back what it may have changed.
+"""What a script must not change, and how changes are undone.
 
-A script shares its process with the recorder. This module makes the cheap ways of lying fail:
-replacing ``savefig``, a getter, a recorder function, ``json`` or a builtin. It cannot keep out a
-program that searches the interpreter's memory; such a program can only claim to have drawn what it
-could as well have drawn, since no reference is within its reach.
+A script runs in the same process as the recorder. This module defeats the cheap ways to cheat:
+replacing ``savefig``, a getter, a recorder function, ``json`` or a builtin. It cannot stop a
+program that searches the interpreter's memory. Such a program can only report a chart that it was
+able to draw anyway, because it cannot reach any reference.
 """
 
 # The plotting packages ship partial types.

@@ -1,8 +1,8 @@
-"""The server's memory, before its forks share it.
+"""The server's memory, prepared before its forks share it.
 
-A fork that writes to a page of its parent's gets a copy of that page. What it allocates goes into
-the pieces that loading the packages has left free, a few bytes in each of many pages. So these are
-used up first; then what a fork allocates lies side by side, in pages that nobody has to copy.
+A fork that writes to a page of its parent's memory gets a copy of that page. New allocations of a
+fork would go into the gaps that loading the packages has left, a few bytes in each of many pages.
+So these gaps are filled first. Then a fork's allocations lie together, in pages that need no copy.
 """
 
 from __future__ import annotations

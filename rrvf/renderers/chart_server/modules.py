@@ -1,16 +1,16 @@
-"""What is loaded, and what of it a script may see: only what it has imported itself.
+"""The loaded modules, of which a script sees only those that it imports itself.
 
 The server imports the plotting packages once, for all its forks. A script must find an interpreter
-as if it had just been started: where ``seaborn`` has not been imported, its colour maps are not
-registered; where ``matplotlib.pyplot`` has not, ``matplotlib.use`` tries no backend. So while the
-packages are loaded, :class:`Shelf` notes for every module which others its execution imported, and
-what it changed in the registries of others. Then all of them are put away: out of
-``sys.modules``, off the packages they are attributes of, and their changes undone. An import by a
-script brings a module back with all of that, in the time it takes to set some names.
+as if it had just been started. For example, without an import of ``seaborn`` its colour maps are
+not registered, and without ``matplotlib.pyplot``, ``matplotlib.use`` tries no backend. Therefore
+:class:`Shelf` records, while the packages are loaded, which other modules each module's execution
+imported, and what it changed in the registries of others. Then all modules are put away: removed
+from ``sys.modules`` and from the packages that hold them as attributes, with their changes undone.
+An import by a script brings a module back with all of that, in the time it takes to set some names.
 
-This module is loaded before anything else, and imports nothing that a fresh interpreter lacks.
-It relies on the functions of ``importlib._bootstrap`` that every import of a module goes through
-which is not to be found in ``sys.modules``, those of C extensions included.
+This module is loaded before anything else and imports nothing that a fresh interpreter lacks. It
+relies on the functions of ``importlib._bootstrap`` that handle every import of a module that is not
+in ``sys.modules``, including imports by C extensions.
 """
 
 # Registries hold anything.

@@ -1,8 +1,8 @@
-"""The packages that scripts use, imported before the first fork and before what draws with them.
+"""The packages that scripts use, imported before the first fork; those without matplotlib first.
 
-While a module is executed, :mod:`.modules` looks again and again whether it has changed a registry,
-and matplotlib holds the large ones. So what does without matplotlib is imported before it: the
-outcome is the same, since a module sees only what it has imported itself.
+While a module is executed, :mod:`.modules` checks repeatedly whether it has changed a registry, and
+matplotlib's registries are large. So packages that do not need matplotlib are imported before it.
+The result is the same, because a module sees only what it has imported itself.
 """
 
 from __future__ import annotations

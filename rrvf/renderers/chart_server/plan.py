@@ -1,9 +1,9 @@
-"""Where the official scorer would cut into a script, found out before the script runs.
+"""The place where the official scorer would cut into a script, found before the script runs.
 
-The official text log comes from a copy of the script with four lines inserted, as text, before the
-first ``plt.savefig``: they take the ticks off every axes of the current figure. Where that place
-is a statement of its own, one execution can serve all logs, stopping there. Elsewhere the copy is
-another program, or none at all, and has to be treated as such.
+The official text log comes from a copy of the script. Four lines are inserted as text before the
+first ``plt.savefig``; they remove the ticks of every axes of the current figure. If that place is a
+statement, one execution can serve all logs by stopping there. Otherwise the copy is a different
+program, or no program at all, and is treated as such.
 """
 
 from __future__ import annotations

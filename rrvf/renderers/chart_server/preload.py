@@ -1,4 +1,4 @@
-"""What the server imports before it forks, and the objects its forks inherit."""
+"""The imports of the server before it forks, and the objects that its forks inherit."""
 
 # The plotting packages ship partial types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false

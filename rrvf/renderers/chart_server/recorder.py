@@ -1,13 +1,13 @@
-"""Wrappers around drawing functions that note what a script draws.
+"""Wrappers around drawing functions that record what a script draws.
 
-What is noted follows the official ChartMimic evaluators (VLMEvalKit's port, run with matplotlib
-3.9.4): which functions count for the chart type, which for the colour, that calls nested in a
-counted call do not count, and that each list has a nesting flag of its own which an exception
-leaves set for good. One execution serves all lists at once. Names are canonical instead of
-installation paths; two functions share a name where their official names are equal.
+The rules are those of the official ChartMimic evaluators (VLMEvalKit's port, run with matplotlib
+3.9.4): which functions count for the chart type and for the colour, and that calls nested in a
+counted call do not count. Each list has its own nesting flag, which an exception leaves set for
+good. One execution serves all lists. Names are canonical instead of installation paths; two
+functions share a name if their official names are equal.
 
-The colours of an object are read again when the script is done, since scripts recolour what they
-have drawn: only the last object of each (function, first colour) is asked.
+The colours of an object are read again when the script is done, because scripts recolour what they
+have drawn. Only the last object of each (function, first colour) is read again.
 """
 
 # The plotting packages ship partial types.

@@ -1,9 +1,9 @@
-"""The loop of the chart server: requests in, one confined fork an execution, answers out.
+"""The loop of the chart server: requests in, one confined fork per execution, answers out.
 
-One thread, one selector. The server runs no script itself: it has imported the plotting packages,
-and its forks inherit them. They inherit all of its memory, so nothing that a script must not see
-passes through it: host and child exchange scripts and answers through descriptors of their own,
-which the server only hands on.
+It has one thread and one selector. The server itself runs no script: it imports the plotting
+packages, and its forks inherit them. Forks inherit all of its memory, so the server's memory must
+never contain a script or an answer. Host and child exchange them directly, through descriptors that
+the server only passes on.
 """
 
 from __future__ import annotations

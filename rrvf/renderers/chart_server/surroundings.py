@@ -1,7 +1,7 @@
-"""What a script finds around it: a working folder, a home, ``/tmp``, shared memory, a name.
+"""The surroundings of a script: a working folder, a home, ``/tmp``, shared memory, a name.
 
-With namespaces, all of them lie on one tmpfs of the script's own, seen at the usual places.
-Without, they are folders on disk, found by ``HOME`` and ``TMPDIR`` alone.
+With namespaces, all of them are on the script's own tmpfs, at the usual places. Without namespaces,
+they are folders on disk, which only ``HOME`` and ``TMPDIR`` point to.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a script uses that no limit of the kernel's bounds: its files on disk, and some threads.
+"""What a script uses beyond the kernel's limits: its files on disk, and some threads.
 
-The server looks every now and then, and ends whoever has more than it may.
+The server checks this at intervals and stops a script that exceeds its share.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Framing on the socket between host and server, and on the pipe between child and server.
 
 A frame is a 4-byte big-endian length, a JSON object of that many bytes, then the blobs that the
-object's ``blobs`` key lists as ``[[name, length], ...]``, in that order. Nothing is ever executed
-or unpickled on the way.
+object's ``blobs`` key lists as ``[[name, length], ...]``, in that order. Nothing is executed or
+unpickled.
 """
 
 from __future__ import annotations

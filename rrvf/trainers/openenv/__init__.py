@@ -1,7 +1,8 @@
-"""OpenEnv: the environment as its users expect it, and as TRL's ``environment_factory`` takes it.
+"""OpenEnv: the environment for its users and for TRL's ``environment_factory``.
 
-``models`` are what crosses the wire, ``server`` answers (``rrvf serve BENCHMARK --interface
-openenv``), ``client`` asks, ``trl`` makes environments for TRL's ``GRPOTrainer`` of the client.
+``models`` are the messages on the wire, ``server`` answers (``rrvf serve BENCHMARK --interface
+openenv``), ``client`` asks, and ``trl`` makes environments for TRL's ``GRPOTrainer`` from the
+client.
 """
 
 from __future__ import annotations

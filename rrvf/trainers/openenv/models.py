@@ -1,4 +1,4 @@
-"""What crosses OpenEnv's wire: an action, what is observed, and where an episode stands."""
+"""The messages of OpenEnv: an action, an observation, and the state of an episode."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _State: Any = _types.State
 
 
 class RrvfAction(_Action):
-    """A completion of the policy; or why there is none; or all completions of an episode at once.
+    """A completion of the policy, the reason for none, or all completions of an episode.
 
     Attributes:
-        text: As generated, thoughts and tags included.
-        finish_reason: ``length`` where the completion was cut off.
-        tool_calls: Those that the policy's own server took out of the text.
-        output_tokens: As counted.
-        end: Why the policy does not go on, in place of a completion.
+        text: As generated, with thoughts and tags.
+        finish_reason: ``length`` if the completion was cut off.
+        tool_calls: Calls that the policy's own server took out of the text.
+        output_tokens: Their number.
+        end: Why the policy does not continue, in place of a completion.
         error: What failed, with ``end``.
-        completions: An episode whose completions are all known: it is played from its beginning,
-            whatever was done before. One that would go on has outgrown its tokens.
+        completions: All completions of an episode. It is played from its beginning, whatever was
+            done before. If they do not end it, it ends with ``token_budget``.
     """
 
     text: Text | None = None
@@ -45,26 +45,26 @@ class RrvfAction(_Action):
 
 
 class RrvfObservation(_Observation):
-    """What the policy is shown next; once the episode is over, what it was worth.
+    """What to show the policy next; at the end of the episode, its scores and reward.
 
-    ``done`` and ``reward`` are OpenEnv's. The reward is ``None`` while the episode goes on, and
-    where it could not be measured, through a fault of ours: ``reward_parts`` has the reason then.
+    ``done`` and ``reward`` are OpenEnv's. The reward is ``None`` while the episode is under way, or
+    if it could not be measured through our fault; then ``reward_parts`` has the reason.
 
     Attributes:
-        sample: Its id.
-        repeat: Which of several episodes of the sample it is.
-        messages: New ones, after the policy's own words, in the form of OpenAI's interface;
-            pictures are PNG in ``data:`` addresses.
-        turn: How many the policy has had.
-        max_tokens: How long the next completion may be.
-        stop: Where generation ends.
-        tools: Schemas to offer natively; none where the system message describes the tool.
-        malformed: What differed from the protocol's form in calls that were run all the same.
-        observations: What came of each call of the last completion, pictures left out.
+        sample: The id of the sample.
+        repeat: The number of this episode among several of the same sample.
+        messages: New messages after the policy's completion, in OpenAI's format; pictures are PNG
+            in ``data:`` addresses.
+        turn: The number of turns so far.
+        max_tokens: The largest number of tokens for the next completion.
+        stop: Strings that end generation.
+        tools: Schemas to offer natively; empty if the system message describes the tool.
+        malformed: How calls that were run differ from the protocol's form.
+        observations: The result of each call of the last completion, without pictures.
         stop_reason: Why the episode is over.
-        reward_parts: The reward's parts before their weights, and why there is none.
-        scores: Of the answer, by name; ``None`` for one that could not be measured.
-        result: The line that ``rrvf eval`` writes into ``results.jsonl``, but for the episode's.
+        reward_parts: The reward's parts before their weights, or why there is no reward.
+        scores: The scores of the answer by name; ``None`` for a score that could not be measured.
+        result: The line that ``rrvf eval`` writes into ``results.jsonl``, without the episode.
     """
 
     sample: str
@@ -83,16 +83,16 @@ class RrvfObservation(_Observation):
 
 
 class RrvfState(_State):
-    """Where a session stands; ``episode_id`` and ``step_count`` are OpenEnv's.
+    """The state of a session; ``episode_id`` and ``step_count`` are OpenEnv's.
 
     Attributes:
-        benchmark: Its name.
-        language: Of the code, ``python`` or ``html``.
-        n_samples: How many there are.
-        native_tools: The tool is offered as a schema, not in words.
-        sample: Of the episode; ``None`` before the first.
-        repeat: Which of several episodes of the sample it is.
-        stop_reason: Why it is over; ``None`` while it goes on.
+        benchmark: The name of the benchmark.
+        language: The language of the code, ``python`` or ``html``.
+        n_samples: The number of samples.
+        native_tools: The tool is offered as a schema instead of in the system message.
+        sample: The sample of the episode; ``None`` before the first episode.
+        repeat: The number of this episode among several of the same sample.
+        stop_reason: Why the episode is over; ``None`` while it is under way.
     """
 
     benchmark: str

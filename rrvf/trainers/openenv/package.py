@@ -1,4 +1,4 @@
-"""The package ``openenv`` itself, which is an extra."""
+"""The import of the package ``openenv``, which is an extra."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def import_openenv(name: str) -> Any:
         return importlib.import_module(f"openenv.core.{name}")
     except ImportError as error:
         raise SetupError(
-            f"OpenEnv is not here, or not whole: pip install 'rrvf[openenv]' ({error})"
+            f"OpenEnv is missing or incomplete: pip install 'rrvf[openenv]' ({error})"
         ) from error

@@ -1,7 +1,7 @@
-"""An environment behind OpenEnv's protocol: one session a connection, one bench for all of them.
+"""An environment behind OpenEnv's protocol: one session per connection, one bench for all.
 
-The routes are OpenEnv's own. In front of them stand the guard, the limits and the end that loses
-nothing of :mod:`rrvf.serving`.
+The routes are OpenEnv's own. The guard, the limits and the loss-free shutdown of
+:mod:`rrvf.serving` stand in front of them.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class RrvfEnvironment(_Environment):
             options: ``sample``, ``repeat``, ``index``, ``split``.
 
         Returns:
-            The conversation that the policy goes on with, the picture to reproduce in it.
+            The conversation for the policy to continue, with the picture to reproduce.
 
         Raises:
             UserError: There is no such sample or option.
@@ -188,10 +188,10 @@ class RrvfEnvironment(_Environment):
             timeout_s: Is not looked at: the limits of renderers, teacher and judge hold.
 
         Returns:
-            What the policy is shown of it, after its own words; or what the episode was worth.
+            The next messages for the policy; or, at the end, scores and reward.
 
         Raises:
-            UserError: No episode goes on, or the action says several things at once.
+            UserError: No episode is under way, or the action is ambiguous.
             ComeAgainError: The service ends.
         """
         play = self._require_play()
@@ -237,7 +237,7 @@ class RrvfEnvironment(_Environment):
 
     @property
     def state(self) -> RrvfState:
-        """Where the session stands."""
+        """The state of the session."""
         environment, play = self._environment, self._play
         return RrvfState(
             episode_id=self._episode_id,
@@ -350,7 +350,7 @@ def serve_openenv(
         environment: Where episodes are played.
         options: Where to listen, and how much to take on.
         workers: Drawings at the same time.
-        announce: Is told the address, once requests are taken.
+        announce: Called with the address when the service accepts requests.
 
     Raises:
         UserError: It cannot listen there.

@@ -1,9 +1,9 @@
 """Environments for TRL's ``GRPOTrainer(environment_factory=...)``, each a client of a service.
 
 The service is ``rrvf serve BENCHMARK --interface openenv --native-tools``. TRL calls the tool while
-it generates; each call is drawn there, and shown as the loop shows it. The reward is that of the
-whole conversation that TRL kept, played once more from its beginning: what was drawn before is
-remembered, so that nothing is drawn twice. Nothing here imports TRL.
+it generates; the service draws each call and shows it as the loop does. The reward is that of the
+whole conversation that TRL kept, played again from its beginning. Earlier drawings are cached, so
+nothing is drawn twice. This module does not import TRL.
 """
 
 from __future__ import annotations
@@ -287,7 +287,7 @@ def reward(
     log_metric: Callable[[str, float], None] | None = None,
     **_: Any,
 ) -> list[float | None]:
-    """A reward function for TRL: what each conversation is worth, as evaluation scores it.
+    """A reward function for TRL: evaluation's reward of each conversation.
 
     Args:
         completions: Messages of each conversation after its prompt, as TRL keeps them.
@@ -296,7 +296,7 @@ def reward(
         log_metric: Takes a number for the trainer's log.
 
     Returns:
-        ``None`` where it could not be measured, through a fault of ours or of the service; TRL
+        ``None`` if it could not be measured through our fault or the service's; TRL
         leaves such a rollout out of its group.
     """
     tokens = completion_ids if completion_ids is not None else [()] * len(completions)
