@@ -1,5 +1,6 @@
 // What a reader sees, as a fragment of the page's address, and back: "#run=NAME&item=ID", with
-// "&at=episode" for the item's episode. Anybody can write a fragment: it is read as texts that are looked for, and nothing else.
+// "&at=episode" for the item's episode. Anybody can write a fragment: it is read as texts that are
+// looked for, and nothing else.
 "use strict";
 const makeAddress = () => {
   const WAIT = 250; // browsers refuse an address that changes many times a second
