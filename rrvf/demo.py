@@ -180,8 +180,8 @@ def _describe_episodes(summaries: Sequence[Mapping[str, Any]]) -> str:
 
 def _next_command() -> str:
     """A command that runs as it is, in seconds: it scores the demo's plots again."""
-    beside = Path(sys.executable).with_name("rrvf")
-    program = [_show(beside)] if beside.is_file() else [_show(sys.executable), "-m", "rrvf"]
+    installed = Path(sys.prefix).resolve() / "bin" / "rrvf"
+    program = [_show(installed)] if installed.is_file() else [_show(sys.executable), "-m", "rrvf"]
     plots = _find_bundled("plots")
     options = {"--data": plots / "references", "--predictions": plots / "predictions.jsonl"}
     words = [text for name, path in options.items() for text in (name, _show(path))]
