@@ -103,7 +103,7 @@ def demo(
     confinement: Confinement = "auto",
 ) -> None:
     """Score small bundled sets of answers, print the tables, write OUT/report.html."""
-    from rrvf.demo import demo_runs, play_episode
+    from rrvf.demo import demo_runs, describe_end, play_episode
     from rrvf.report import write_report
 
     runs: list[Path] = []
@@ -120,6 +120,7 @@ def demo(
             if not runs:
                 raise
             typer.echo(f"{run.title} left out: {error}", err=True)
+    typer.echo(describe_end(runs))
     typer.echo(f"report: {write_report(runs, out)}")
 
 

@@ -1,12 +1,14 @@
-"""The bundled demo: a dozen charts and some pages, with answers in which every status occurs.
+"""The bundled demo: a dozen charts and some pages, with answers that show every kind of result.
 
-After them, one episode of a chart and one of a page go through the loop, renderers and all. What
-policy and teacher say in it was recorded; the teacher says it over HTTP.
+Then one episode of a chart and one of a page run through the real loop and its renderers. The words
+of the policy and the teacher were recorded; the teacher answers over HTTP.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +31,7 @@ from rrvf.episodes import LoopScoring, Trajectories
 from rrvf.evaluate import score_predictions
 from rrvf.kinds.kind import RendererOptions
 from rrvf.policies import RecordedPolicy
+from rrvf.run_folder import read_summary
 from rrvf.runs import OpenRun
 from rrvf.scorers.likeness import NAME as LIKENESS
 from rrvf.scorers.likeness import LikenessJudge
@@ -36,7 +39,7 @@ from rrvf.scoring import Item
 from rrvf.teacher import ModelTeacher, teacher_prompt
 
 SECONDS = 5
-"""Short enough for the endless loop among the answers not to try one's patience."""
+"""Short, since one of the answers is an endless loop."""
 
 PAGE_SCORERS = ("execution", "block_match", "text", "position", "color")
 """Those that need no weights."""
@@ -55,7 +58,7 @@ class DemoRun:
     Attributes:
         title: For a person.
         folder: Where its run lies below the demo's folder.
-        episode: The recording to play afterwards, with the same renderer; it is a run of its own.
+        episode: The recording to play afterwards with the same renderer; it is a run of its own.
         open: Gives items and scoring, the renderer running as long as the context lasts.
     """
 
@@ -139,12 +142,56 @@ def play_episode(name: str, items: Sequence[Item], bench: Bench, out: Path) -> s
     if result.episode is None or not result.episode.by_turn:
         return f"episode {sample.id} failed: {result.error}"
     episode, turns = result.episode, result.episode.by_turn
-    means = [_mean(turn.scores) for turn in turns if turn.status == "ok"]
+    drawn = [turn.scores for turn in turns if turn.status == "ok"]
+    means = [_mean(scores) for scores in drawn]
+    likeness = [100 * (scores[LIKENESS] or 0.0) for scores in drawn]
     return (
         f"episode {sample.id}, policy and teacher recorded: {episode.n_turns} turns, "
         f"{episode.teacher.get('asked', 0)} comments, {episode.stop_reason}; mean score "
-        f"{means[0]:.2f} at first, {means[-1]:.2f} at last"
+        f"{means[0]:.2f} at first, {means[-1]:.2f} at last; "
+        f"likeness {likeness[0]:.2f}, then {likeness[-1]:.2f}"
     )
+
+
+def describe_end(runs: Sequence[Path]) -> str:
+    """Say what was shown and what to do next, a line each.
+
+    Args:
+        runs: Folders of the demo's runs, those of episodes among them.
+    """
+    summaries = [read_summary(run) for run in runs]
+    episodes = [summary for summary in summaries if summary.get("episodes")]
+    answers = [summary for summary in summaries if not summary.get("episodes")]
+    return (
+        f"shown: {sum(one['n_samples'] for one in answers)} answers scored on {len(answers)} "
+        f"benchmarks{_describe_episodes(episodes)}\n"
+        f"next: score your own answers in place of these: {_next_command()} "
+        f"(documentation: {_show(resources.files('rrvf') / 'README.md')})"
+    )
+
+
+def _describe_episodes(summaries: Sequence[Mapping[str, Any]]) -> str:
+    if not summaries:
+        return ""
+    likeness = min(summary["metrics"][LIKENESS] or 0.0 for summary in summaries)
+    count = "1 episode" if len(summaries) == 1 else f"{len(summaries)} episodes"
+    return f"; {count} of draft, comments and correction, likeness {likeness:.2f} at the end"
+
+
+def _next_command() -> str:
+    """A command that runs as it is, in seconds: it scores the demo's plots again."""
+    installed = Path(sys.prefix).resolve() / "bin" / "rrvf"
+    program = [_show(installed)] if installed.is_file() else [_show(sys.executable), "-m", "rrvf"]
+    plots = _find_bundled("plots")
+    options = {"--data": plots / "references", "--predictions": plots / "predictions.jsonl"}
+    words = [text for name, path in options.items() for text in (name, _show(path))]
+    return shlex.join([*program, "score", Plot2Code.name, *words, "--out", "rrvf-scored"])
+
+
+def _show(path: object) -> str:
+    """The path, relative to the working directory where it lies in it."""
+    whole, here = Path(str(path)), Path.cwd()
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
 
 
 @contextmanager
@@ -154,7 +201,7 @@ def _open_loop(
     """The loop with a recorded policy and a server that has the teacher's recorded comments."""
     policy = RecordedPolicy({entry["id"]: entry["turns"]}, "recorded turns, no model")
     with serve_comments(entry["comments"]) as url:
-        # On this machine: no key, and nothing that many attempts would mend.
+        # On this machine: no key, and more attempts would not help.
         chat_settings = ChatSettings(
             MODEL, url, key_variable="RRVF_DEMO_HAS_NO_KEY", attempts=2, name="recorded"
         )

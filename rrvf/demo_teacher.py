@@ -1,7 +1,7 @@
-"""The teacher of the demo: an OpenAI-compatible server on this machine that says what was recorded.
+"""The teacher of the demo: an OpenAI-compatible server on this machine with recorded comments.
 
-It stands for a vision-language model, so that the demo's loop asks a teacher over HTTP as a real
-run does, without a key and without a network. It looks at nothing.
+It takes the place of a vision-language model. The demo's loop asks it over HTTP, as a real run
+does, without a key and without a network. It ignores the pictures.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ MODEL = "recorded comments, no model"
 
 @contextmanager
 def serve_comments(comments: Sequence[str]) -> Generator[str]:
-    """Serve as long as the context lasts; a new question gets the next comment.
+    """Serve as long as the context lasts: each new question gets the next comment.
 
-    A question that is asked again gets the same comment, one too many a refusal.
+    A repeated question gets the same comment again. A question after the last comment is refused.
 
     Args:
         comments: In the order in which they are asked for.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -170,10 +171,31 @@ def test_the_episode_plays_on_every_matplotlib_line(demo: tuple[Path, str]) -> N
     assert said.count("Exec rate") == 2, "an episode has no table"
     line = lines_of(out / "episode-charts")["bar_1"]
     assert [turn["status"] for turn in line["episode"]["by_turn"]] == [
-        "ok",
         "code_error",
         "ok",
         "ok",
+        "ok",
     ]
-    assert {values(line)[name] for name in ("text", "layout", "type", "color")} == {1.0}
+    assert set(values(line).values()) == {1.0}, "on each line likeness as well"
+    assert line["pictures"]["reference"] == line["pictures"]["rendering"]
     assert "recorded turns, no model" in (out / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_demo_ends_with_what_was_shown_and_what_comes_next(
+    demo: tuple[Path, str], tmp_path: Path
+) -> None:
+    out, said = demo
+    shown, following, report = said.splitlines()[-3:]
+    counts = "30 answers scored on 4 benchmarks; 2 episodes"
+    if not (out / "websight").exists():  # no browser
+        counts = "18 answers scored on 2 benchmarks; 1 episode"
+    assert shown == f"shown: {counts} of draft, comments and correction, likeness 100.00 at the end"
+    told = re.fullmatch(r"next: .* of these: (.+) --out \S+ \(documentation: (.+)\)", following)
+    assert told is not None, following
+    command = [*shlex.split(told[1]), "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Plot2Code · 6 samples (ok 3, code_error 3)" in done.stdout
+    assert Path(told[2]).is_file()
+    assert report == f"report: {out / 'report.html'}"

@@ -101,11 +101,11 @@ def means(said: str) -> tuple[float, float]:
 
 def test_the_chart_has_an_error_that_is_mended(project: Path, chart: Played) -> None:
     seen = chart.observations
-    assert [one["status"] for one in seen] == ["ok", "code_error", "ok"]
-    assert "spines" in seen[1]["text"]
+    assert [one["status"] for one in seen] == ["code_error", "ok", "ok"]
+    assert "names" in seen[0]["text"]
     comments = recorded(project, "charts")["comments"]
     assert [one["text"] for one in seen if one["status"] == "ok"] == comments
-    assert [one["teacher"] for one in seen] == ["asked", "not_asked", "asked"]
+    assert [one["teacher"] for one in seen] == ["not_asked", "asked", "asked"]
     assert "bar_1, policy and teacher recorded: 4 turns, 2 comments, answered" in chart.said
 
 
@@ -113,8 +113,20 @@ def test_the_chart_ends_as_the_reference_is(chart: Played) -> None:
     # Every text, bar, colour and axes of the reference stands in the answer's code, read by eye.
     line = lines_of(chart.out)["bar_1"]
     assert {values(line)[name] for name in ("text", "layout", "type", "color")} == {1.0}
+    assert line["pictures"]["reference"] == line["pictures"]["rendering"], "to the last pixel"
     first, last = means(chart.said)
     assert first < last == 100.0
+
+
+@pytest.mark.parametrize("name", ["chart", "page"])
+def test_every_drawing_is_more_like_the_target(name: str, request: pytest.FixtureRequest) -> None:
+    played = request.getfixturevalue(name)
+    [line] = lines_of(played.out).values()
+    turns = [turn for turn in line["episode"]["by_turn"] if turn["status"] == "ok"]
+    likeness = [turn["scores"]["likeness"] for turn in turns]
+    assert likeness == sorted(set(likeness)), "each more than the one before"
+    assert likeness[-1] == 1.0
+    assert played.said.endswith(f"; likeness {100 * likeness[0]:.2f}, then 100.00")
 
 
 def test_the_page_gets_better_and_ends_as_the_reference(project: Path, page: Played) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from importlib import resources
@@ -402,6 +403,38 @@ def test_the_page_fits_a_phone(open_page: Open, results: Path, scheme: str) -> N
         "v => [getComputedStyle(v).color, getComputedStyle(v).backgroundColor]"
     )
     assert len(set(colors)) == 2
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_what_is_said_of_a_model_is_below_its_name(
+    open_page: Open, results: Path, width: int
+) -> None:
+    seen = open_page(write_leaderboard(results), viewport={"width": width, "height": 800})
+    row = seen.page.locator("#table-chartmimic th[scope=row]").first
+    name, told = (row.locator(part).bounding_box() for part in ("a", ".told"))
+    assert told["y"] >= name["y"] + name["height"] - 1
+    assert told["y"] + told["height"] <= row.bounding_box()["y"] + row.bounding_box()["height"]
+
+
+def test_a_scrolled_table_shows_it_beside_the_names(open_page: Open, results: Path) -> None:
+    from PIL import Image
+
+    seen = open_page(write_leaderboard(results), viewport={"width": 360, "height": 800})
+    table = seen.page.locator("#table-chartmimic .scroller")
+    name = table.locator("thead [data-key=name]")
+
+    def tones(left: int) -> tuple[int, int]:
+        """Of the head's background: beside the names, and in the middle of what scrolls."""
+        table.evaluate("(box, left) => { box.scrollLeft = left; }", left)
+        picture = Image.open(io.BytesIO(table.screenshot())).convert("L")
+        edge = int(name.bounding_box()["x"] + name.bounding_box()["width"])
+        edge -= int(table.bounding_box()["x"])
+        return picture.getpixel((edge + 4, 8)), picture.getpixel(((edge + picture.width) // 2, 8))
+
+    near, far = tones(0)
+    assert near == far
+    near, far = tones(60)
+    assert near < far - 4
 
 
 def test_without_a_script_the_tables_stand_there(open_page: Open, results: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import re
 import threading
@@ -307,7 +308,7 @@ def big_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_600_items_are_listed_and_filled_only_near_the_window(
     open_page: Open, big_page: Path
 ) -> None:
-    seen = open_page(big_page)
+    seen = open_page(big_page, "#sort=order")
     assert seen.ids() == [entry["sample_id"] for entry in big_items()]
     seen.page.wait_for_selector(".card .pictures")
     filled = "document.querySelectorAll('#items .pictures').length"
@@ -323,7 +324,7 @@ def test_600_items_are_listed_and_filled_only_near_the_window(
 
 def test_filters_show_exactly_the_right_items(open_page: Open, big_page: Path) -> None:
     items = big_items()
-    seen = open_page(big_page)
+    seen = open_page(big_page, "#sort=order")
 
     def having(*statuses: str) -> list[str]:
         return [entry["sample_id"] for entry in items if entry["status"] in statuses]
@@ -387,6 +388,36 @@ def test_sorting_by_average_id_and_seconds(open_page: Open, big_page: Path) -> N
     seen.page.select_option("#sort", "seconds")
     seen.page.click("#direction")
     assert seen.ids() == [entry["sample_id"] for entry in reversed(items)]
+
+
+def test_the_best_items_come_first(open_page: Open, tmp_path: Path) -> None:
+    fair, good, better = (
+        item(name, scores={key: score(value) for key in ("execution", *LOW_LEVEL)})
+        for name, value in (("fair", 0.5), ("good", 0.7), ("better", 0.9))
+    )
+    good["scores"]["color"] = score(None)
+    lost = item("lost", "harness_error", scores={key: score(None) for key in LOW_LEVEL})
+    lines = [
+        item("late", "timeout"),
+        lost,
+        fair,
+        good,
+        better,
+        item("alike", scores=fair["scores"]),
+    ]
+    page = write_report([write_run(tmp_path / "run", lines, summary(len(lines)))], tmp_path)
+    seen = open_page(page)
+    assert seen.page.input_value("#sort") == "best"
+    assert seen.ids() == ["better", "good", "fair", "alike", "late", "lost"]
+    assert seen.page.inner_text("#direction") == "⇅ Reverse"
+    assert seen.fragment() == ""
+    seen.page.click("#direction")
+    assert seen.ids() == ["late", "fair", "alike", "good", "better", "lost"]
+    assert open_page(page, seen.fragment()).ids() == seen.ids()
+    seen.page.select_option("#sort", "order")
+    seen.page.click("#direction")
+    assert seen.ids() == [line["sample_id"] for line in lines]
+    assert open_page(page, seen.fragment()).ids() == seen.ids()
 
 
 def test_a_figure_that_was_not_measured_is_a_dash_with_its_reason(
@@ -751,13 +782,83 @@ def test_several_runs_stand_in_one_table_and_can_be_chosen(open_page: Open, tmp_
     seen.page.fill("#search", "a")
     seen.page.locator(".run-name").nth(1).press("Enter")
     assert seen.ids() == ["b", "c"]
-    assert "fixed mode" in seen.page.inner_text("#subtitle")
+    assert "fixed mode" in seen.page.inner_text("#run-subtitle")
     assert (
         seen.card("b")
         .locator("img")
         .evaluate("image => image.decode().then(() => image.naturalWidth)")
         == 8
     )
+
+
+def test_the_title_is_that_of_all_runs(open_page: Open, tmp_path: Path) -> None:
+    charts = write_run(tmp_path / "charts", [item("bar_1")], summary(1))
+    more = write_run(tmp_path / "more", [item("bar_1")], summary(1))
+    pages = write_run(
+        tmp_path / "pages", [item("home")], summary(1, benchmark="websight", metrics={})
+    )
+
+    def titles(*runs: Path) -> list[str]:
+        seen = open_page(write_report(runs, tmp_path / "out"))
+        return [seen.page.inner_text(name) for name in ("#title", "#subtitle")]
+
+    assert titles(charts, pages, more) == ["3 runs, 2 benchmarks", "ChartMimic · WebSight"]
+    assert titles(charts, more) == ["ChartMimic", "2 runs"]
+    assert titles(pages) == ["WebSight", "pages · 1 sample · official mode"]
+
+
+def test_the_name_of_a_run_leads_to_it_and_back(open_page: Open, tmp_path: Path) -> None:
+    lines = [item(f"bar_{place}") for place in range(40)]
+    runs = [write_run(tmp_path / name, lines, summary(40)) for name in ("first", "second")]
+    page = write_report(runs, tmp_path)
+    seen = open_page(page)
+    top = "document.querySelector('#run-head').getBoundingClientRect().top"
+    assert seen.page.inner_text("#run-subtitle").startswith("first · 40 samples")
+    assert seen.page.evaluate(top) > 0
+    seen.page.click(".run-name:not([aria-pressed=true])")
+    assert seen.page.inner_text("#run-subtitle").startswith("second · 40 samples")
+    assert seen.page.inner_text("#title") == "ChartMimic"
+    assert seen.page.evaluate("scrollY") > 0
+    assert 0 <= seen.page.evaluate(top) < 300
+    seen.page.click("#to-runs")
+    assert seen.page.evaluate("scrollY") == 0
+    assert seen.page.evaluate("document.activeElement.textContent") == "second"
+    assert seen.fragment() == "#run=second"
+    assert open_page(page, "#run=second").page.inner_text("#run-subtitle").startswith("second")
+    alone = open_page(write_report(runs[:1], tmp_path / "alone"))
+    assert not alone.page.locator("#run-head").is_visible()
+
+
+def test_the_way_to_the_items_keeps_the_address(open_page: Open, tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, [item("a")], summary(1)) for name in ("first", "second")]
+    seen = open_page(write_report(runs, tmp_path), "#run=second")
+    seen.page.focus(".skip")
+    seen.page.keyboard.press("Enter")
+    assert seen.page.evaluate("document.activeElement.id") == "items"
+    assert seen.fragment() == "#run=second"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_table_shows_where_it_scrolls(open_page: Open, tmp_path: Path, scheme: str) -> None:
+    from PIL import Image
+
+    runs = [write_run(tmp_path / name, [item("a")], summary(1)) for name in ("first", "second")]
+    page = write_report(runs, tmp_path)
+
+    def edges(width: int, left: int) -> list[bool]:
+        """Whether the left and the right edge of the table are darker than its middle."""
+        seen = open_page(page, viewport={"width": width, "height": 700}, color_scheme=scheme)
+        table = seen.page.locator(".scroller").first
+        table.evaluate("(box, left) => { box.scrollLeft = left; }", left)
+        picture = Image.open(io.BytesIO(table.screenshot())).convert("L")
+        # Above the texts, and inside the border; the corners are round.
+        tones = [picture.getpixel((x, 16)) for x in (2, picture.width // 2, picture.width - 3)]
+        return [tone < tones[1] - 4 for tone in (tones[0], tones[2])]
+
+    assert edges(390, 0) == [False, True]
+    assert edges(390, 120) == [True, True]
+    assert edges(390, 5000) == [True, False]
+    assert edges(1200, 0) == [False, False]
 
 
 def test_linked_pictures_load_from_beside_the_page(open_page: Open, tmp_path: Path) -> None:
@@ -777,7 +878,7 @@ def test_linked_pictures_load_from_beside_the_page(open_page: Open, tmp_path: Pa
 
 
 def test_the_viewer_works_by_keyboard_alone(open_page: Open, big_page: Path) -> None:
-    seen = open_page(big_page)
+    seen = open_page(big_page, "#sort=order")
     seen.toggle("ok")
     frame = seen.card("bar_0").locator("button.frame").first
     frame.focus()

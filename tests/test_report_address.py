@@ -248,13 +248,13 @@ def test_a_browser_that_copies_nothing_shows_the_link(open_page: Open, page: Pat
 
 
 def test_keys_go_from_item_to_item(open_page: Open, page: Path) -> None:
-    seen = open_page(page)
+    seen = open_page(page, "#sort=order")
     steps = seen.page.evaluate("history.length")
     for key, place in (("j", 0), ("j", 1), ("j", 2), ("k", 1), ("n", 3), ("n", 4), ("n", 9),
                        ("n", 130), ("p", 9), ("k", 8), ("p", 4)):  # fmt: skip
         seen.page.keyboard.press(key)
         is_at(seen, name_of(place))
-    seen.wait_until("location.hash === '#run=first&item=bar_4'")
+    seen.wait_until("location.hash === '#run=first&sort=order&item=bar_4'")
     assert seen.page.evaluate("history.length") == steps
     assert seen.page.evaluate("document.activeElement.matches(':focus-visible')")
 
@@ -272,7 +272,7 @@ def test_keys_keep_to_what_is_shown_and_stop_at_the_ends(open_page: Open, page: 
 
 
 def test_keys_go_on_from_where_the_reader_has_scrolled(open_page: Open, page: Path) -> None:
-    seen = open_page(page, "#run=first&item=bar_2")
+    seen = open_page(page, "#run=first&sort=order&item=bar_2")
     is_at(seen, "bar_2")
     seen.page.mouse.wheel(0, 1)
     seen.page.evaluate("document.querySelectorAll('.card')[200].scrollIntoView()")

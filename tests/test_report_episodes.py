@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,7 @@ def test_items_are_sorted_by_what_the_loop_changed(open_page: Open, tmp_path: Pa
     run = write_run(tmp_path / "run", lines, summary(len(lines), episodes=EPISODES))
     add_episodes(run, *(replace(EPISODE, sample_id=name) for name in names))
     seen = open_page(write_report([run], tmp_path))
+    seen.page.select_option("#sort", "order")
     badges = seen.page.locator("header .tag").all_text_contents()
     assert badges == [
         "4 turns, −50.0 points, −50.0 points from its best",
@@ -162,6 +164,78 @@ def test_items_are_sorted_by_what_the_loop_changed(open_page: Open, tmp_path: Pa
     seen.page.select_option("#sort", "loop:collapse")
     seen.page.click("#direction")
     assert seen.ids() == ["falls", "rises", "stays", "once", "unmeasured"]
+
+
+# --- the way to an episode -----------------------------------------------------------------------
+
+
+AT_THE_EPISODE = """(() => {
+  const episode = document.activeElement.closest('.episode');
+  const top = episode?.open ? episode.getBoundingClientRect().top : -1;
+  return top >= 0 && top < innerHeight / 2;
+})()"""
+
+
+def many_episodes(folder: Path, names: Sequence[str]) -> Path:
+    """A run whose episodes gain more and more, after an item without one."""
+    lines = [
+        item(name, episode=told((1, 1, 0.1), (2, None, 0.1 + place / 20)))
+        for place, name in enumerate(names)
+    ]
+    run = write_run(folder, [item("alone"), *lines], summary(len(lines) + 1, episodes=EPISODES))
+    add_episodes(run, *(replace(EPISODE, sample_id=name) for name in names))
+    return run
+
+
+def test_the_first_page_leads_to_every_runs_episodes(open_page: Open, tmp_path: Path) -> None:
+    names = [f"bar_{place}" for place in range(9)]
+    plain = write_run(tmp_path / "plain", [item("bar_1")], summary(1))
+    runs = [plain, episode_run(tmp_path / "one"), many_episodes(tmp_path / "many", names)]
+    page = write_report(runs, tmp_path)
+    seen = open_page(page)
+    links = seen.page.locator(".episode-link")
+    assert links.locator("b:first-child").all_inner_texts() == ["bar_1", "bar_8", "bar_7", "bar_6"]
+    told_first = " ".join(links.first.inner_text().split())
+    assert told_first == "Target First drawing Answer bar_1 one 4 turns Mean score 40.0 → 50.0"
+    loaded = "all => Promise.all(all.map((image) => image.decode()))"
+    assert links.first.locator("img").count() == 3
+    links.first.locator("img").evaluate_all(loaded)
+    links.nth(1).click()
+    seen.wait_until(AT_THE_EPISODE)
+    assert seen.focused() == "bar_8"
+    assert seen.fragment() == "#run=many&item=bar_8&at=episode"
+    again = open_page(page, seen.fragment())
+    again.wait_until(AT_THE_EPISODE)
+    again.page.click("#all-episodes a")
+    again.wait_until("document.querySelector('#sort').value === 'loop:gain'")
+    assert again.page.inner_text("#all-episodes") == "All 9 episodes of many"
+    assert again.ids() == [*reversed(names), "alone"]
+
+
+def test_one_run_shows_its_best_episodes(open_page: Open, tmp_path: Path) -> None:
+    run = many_episodes(tmp_path / "run", [f"bar_{place}" for place in range(9)])
+    seen = open_page(write_report([run], tmp_path))
+    names = seen.page.locator(".episode-link b:first-child").all_inner_texts()
+    assert names == [f"bar_{place}" for place in range(8, 2, -1)]
+    assert seen.page.inner_text("#all-episodes") == "All 9 episodes"
+
+
+def test_an_item_leads_to_its_episode_and_keeps_the_filters(
+    open_page: Open, tmp_path: Path
+) -> None:
+    run = many_episodes(tmp_path / "run", ["bar_1", "bar_2"])
+    seen = open_page(write_report([run], tmp_path))
+    assert seen.page.locator(".to-episode").count() == 2
+    seen.page.fill("#search", "bar")
+    seen.card("bar_1").locator(".to-episode").click()
+    seen.wait_until(AT_THE_EPISODE)
+    assert seen.fragment() == "#run=run&q=bar&item=bar_1&at=episode"
+    assert seen.ids() == ["bar_1", "bar_2"]
+    seen.page.keyboard.press("j")
+    seen.wait_until("location.hash === '#run=run&q=bar&item=bar_2'")
+
+
+# --- what an episode shows -----------------------------------------------------------------------
 
 
 def test_a_long_thought_is_cut_and_shown_on_demand(shown: Seen) -> None:

@@ -73,7 +73,7 @@ def test_a_run_is_chosen_across_tables(open_page: Open, tmp_path: Path) -> None:
     seen.page.get_by_role("button", name="pages", exact=True).click()
     assert seen.page.locator(pressed).all_inner_texts() == ["pages"]
     assert seen.ids() == ["home"]
-    assert seen.page.inner_text("#title") == "WebSight"
+    assert seen.page.inner_text("#run-title") == "WebSight"
     notes = seen.page.inner_text("#table-notes")
     assert "GPT (no judge was named for this run)" in notes
     assert "Average" not in notes
@@ -408,7 +408,7 @@ def test_pages_have_no_average_and_keep_the_order_of_their_scorers(
     assert seen.page.locator(".histogram figcaption b").all_inner_texts() == order
     assert "Average" not in seen.page.inner_text("main")
     options = seen.page.locator("#sort option").all_inner_texts()
-    assert options == ["Order of the run", "Id", "Seconds", *order]
+    assert options == ["Best first", "Order of the run", "Id", "Seconds", *order]
 
 
 def test_failed_and_unscored_pages(open_page: Open, tmp_path: Path) -> None:

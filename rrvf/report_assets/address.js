@@ -1,9 +1,10 @@
-// What a reader sees, as a fragment of the page's address, and back: "#run=NAME&item=ID". Anybody
-// can write a fragment: it is read as texts that are looked for, and nothing else.
+// What a reader sees, as a fragment of the page's address, and back: "#run=NAME&item=ID", with
+// "&at=episode" for the item's episode. Anybody can write a fragment: it is read as texts that are
+// looked for, and nothing else.
 "use strict";
 const makeAddress = () => {
   const WAIT = 250; // browsers refuse an address that changes many times a second
-  const KEYS = ["run", "with", "by", "show", "q", "sort", "down", "view", "item"];
+  const KEYS = ["run", "with", "by", "show", "q", "sort", "down", "view", "item", "at"];
   let waiting = null;
 
   // As a text is once it has been in an address: without halves of characters.

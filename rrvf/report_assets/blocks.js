@@ -65,6 +65,13 @@ const makeBlocks = (DATA) => {
     return isNumber(score.value) ? score.value : null;
   }
 
+  // The mean of what was scored.
+  function worthOf(item) {
+    const values = Object.keys(item.scores).filter((name) => name !== "execution")
+      .map((name) => scoreOf(item, name)).filter(isNumber);
+    return values.length ? values.reduce((a, b) => a + b, 0) / values.length : null;
+  }
+
   // Web pages have a Text and a Color, too: only all four together are a chart's.
   const hasAverage = (names) => LOW_LEVEL.every((name) => names.includes(name));
 
@@ -77,7 +84,7 @@ const makeBlocks = (DATA) => {
   const source = (name) =>
     name !== null && Object.hasOwn(DATA.pictures, name) ? DATA.pictures[name] : null;
   const episodes = makeEpisodes({ h, svg, isolate, isNumber, percent, plural, label, asObject,
-    asList, asText, scoreOf, inPanelOrder, hasAverage, statusLabel, statusTitle,
+    asList, asText, scoreOf, worthOf, inPanelOrder, hasAverage, statusLabel, statusTitle,
     highlighted: (text) => highlighted(text),
     frame: (...parts) => frame(...parts),
     sizeOf: (name) => (Object.hasOwn(DATA.sizes, name) ? DATA.sizes[name] : null),
@@ -246,8 +253,8 @@ const makeBlocks = (DATA) => {
 
   return {
     DASH, MAX_HIGHLIGHT, h, svg, byId, isNumber, isObject, asList, asObject, asText, percent,
-    plural, label, statusLabel, statusTitle, isolate, countBy, scoreOf, hasAverage, inPanelOrder,
-    episodes, factTable, picture, pictures, widestOf, addDifferenceButton, showDifference,
+    plural, label, statusLabel, statusTitle, isolate, countBy, scoreOf, worthOf, hasAverage,
+    inPanelOrder, episodes, factTable, picture, pictures, widestOf, addDifferenceButton, showDifference,
     isComparable, highlighted, frame, source,
   };
 };

@@ -3,7 +3,7 @@
 "use strict";
 const makeEpisodes = (tools) => {
   const { h, svg, isolate, isNumber, percent, plural, label, asObject, asList, asText } = tools;
-  const { scoreOf, inPanelOrder, hasAverage, highlighted, frame, sizeOf, source } = tools;
+  const { scoreOf, worthOf, inPanelOrder, hasAverage, highlighted, frame, sizeOf, source } = tools;
   const { statusLabel, statusTitle } = tools;
   const DASH = "–";
   const LONG_THOUGHT = 420;
@@ -206,8 +206,11 @@ const makeEpisodes = (tools) => {
     const worths = turns.flatMap((turn) => [...turn.calls, ...(turn.answer ? [turn.answer] : [])])
       .map(({ scores }) => scores).filter((scores) => scores !== null);
     const values = worths.map((scores) => scoreOf(asItem(scores), main(scores)));
-    if (!values.length) return null;
-    return h("span", { class: "path" }, h("span", { class: "muted" }, label(main(worths[0]))), " ",
+    return values.length ? course(label(main(worths[0])), values) : null;
+  }
+
+  function course(name, values) {
+    return h("span", { class: "path" }, h("span", { class: "muted" }, name), " ",
       values.map((value, index) => [index > 0 && h("span", { class: "muted" }, " → "),
         index === values.length - 1 ? h("b", {}, percent(value)) : percent(value)]));
   }
@@ -247,6 +250,37 @@ const makeEpisodes = (tools) => {
         h("li", { class: "turn end" },
           cut > 0 && h("p", { class: "muted small" }, `${plural(cut, "turn")} not shown here`),
           ending(episode, item))));
+  }
+
+  // --- links to episodes --------------------------------------------------------------------
+
+  function largestGainFirst(run) {
+    const gainOf = ({ loop }) => loop?.gain ?? -Infinity;
+    return run.items.filter(({ episode }) => episode !== null)
+      .sort((a, b) => (gainOf(a) === gainOf(b) ? 0 : gainOf(b) - gainOf(a)));
+  }
+
+  function link(run, item, href, withRun) {
+    const { episode } = item;
+    const draft = episode.turns.flatMap(({ calls }) => calls)
+      .find(({ picture }) => picture !== null);
+    const values = [draft ? worthOf(asItem(draft.scores)) : null, worthOf(item)].filter(isNumber);
+    return h("a", { class: run.pages ? "episode-link pages" : "episode-link", href },
+      h("span", { class: "thumbnails" }, thumbnail(item.reference, "Target"),
+        thumbnail(draft?.picture ?? null, "First drawing"), thumbnail(item.rendering, "Answer")),
+      h("span", { class: "episode-name" }, h("b", {}, isolate(item.id)),
+        withRun && h("span", { class: "muted small" }, isolate(run.name))),
+      h("span", { class: "small" }, isolate(plural(episode.n_turns, "turn")), " ",
+        values.length > 0 && course("Mean score", values)));
+  }
+
+  function thumbnail(name, title) {
+    const address = name === null ? null : source(name);
+    const size = name === null ? null : sizeOf(name);
+    return h("span", { class: "thumbnail" }, h("span", { class: "muted" }, title),
+      h("span", { class: "frame" }, address === null ? h("span", { class: "no-picture" }, DASH)
+        : h("img", { src: address, alt: "", loading: "lazy", decoding: "async",
+          width: size?.[0], height: size?.[1] })));
   }
 
   const SORTS = [
@@ -354,5 +388,5 @@ const makeEpisodes = (tools) => {
       (isNumber(own) ? `, ${own.toFixed(2)} over the ${asText(row.n)} with code in this turn` : "");
   }
 
-  return { section, badge, figure, arrow, changes, SORTS };
+  return { section, badge, figure, arrow, changes, link, largestGainFirst, SORTS };
 };

@@ -5,6 +5,8 @@ const makeOverview = (DATA, tools) => {
   const { DASH, h, svg, byId, isNumber, percent, plural, label, statusLabel, statusTitle } = tools;
   const { isolate, countBy, scoreOf, hasAverage, inPanelOrder, episodes, factTable } = tools;
   const runButtons = new Map();
+  const isOfSeveral = DATA.runs.length > 1;
+  const MOST_LINKS = 6;
 
   const scorersOf = (run) =>
     inPanelOrder([...new Set(run.items.flatMap((item) => Object.keys(item.scores)))], ["average"]);
@@ -13,22 +15,34 @@ const makeOverview = (DATA, tools) => {
 
   // `select` chooses the run whose name is pressed.
   function renderTables(select) {
+    renderTitle();
     byId("metrics").replaceChildren(...DATA.tables.map((table, index) =>
       h("div", { class: "scroller" }, resultTable(table, index, select))));
   }
 
+  // One run gives the page its title; several have a heading of their own below the tables.
+  function renderTitle() {
+    byId("run-head").hidden = !isOfSeveral;
+    if (!isOfSeveral) return;
+    const [{ title }] = DATA.tables;
+    const runs = plural(DATA.runs.length, "run");
+    byId("title").textContent = DATA.tables.length === 1 ? title
+      : `${runs}, ${DATA.tables.length} benchmarks`;
+    byId("subtitle").replaceChildren(...(DATA.tables.length === 1 ? [runs]
+      : DATA.tables.flatMap((table, place) => [place > 0 ? " · " : "", isolate(table.title)])));
+  }
+
   function resultTable({ title, columns }, place, select) {
-    const several = DATA.runs.length > 1;
-    const head = h("tr", {}, several && h("th", { scope: "col" }, "Run"),
+    const head = h("tr", {}, isOfSeveral && h("th", { scope: "col" }, "Run"),
       columns.map((key) => h("th", { scope: "col" }, isolate(label(key)))));
     const rows = DATA.runs.filter(({ table }) => table === place).map((run) => {
       const name = h("button", { type: "button", class: "run-name" }, isolate(run.name));
       name.addEventListener("click", () => select(run));
       runButtons.set(run, name);
-      return h("tr", {}, several && h("th", { scope: "row" }, name),
+      return h("tr", {}, isOfSeveral && h("th", { scope: "row" }, name),
         columns.map((key) => metricCell(run, key)));
     });
-    return h("table", { class: several ? "metrics" : "metrics single" },
+    return h("table", { class: isOfSeveral ? "metrics" : "metrics single" },
       h("caption", { class: DATA.tables.length === 1 && "hidden" }, isolate(title)),
       h("thead", {}, head), h("tbody", {}, rows));
   }
@@ -73,6 +87,24 @@ const makeOverview = (DATA, tools) => {
       ...[["Protocol", run.protocol], ["Environment", run.environment]]
         .filter(([, value]) => Object.keys(value).length)
         .map(([title, value]) => h("section", {}, h("h3", {}, title), factTable(value))));
+  }
+
+  // --- links to episodes ---------------------------------------------------------------------
+
+  // Of every run those that the loop improved most. `linkTo` gives the address of an item,
+  // `linkToAll` that of all episodes of a run.
+  function renderEpisodeLinks(linkTo, linkToAll) {
+    const told = DATA.runs.map((run) => ({ run, items: episodes.largestGainFirst(run) }))
+      .filter(({ items }) => items.length);
+    const most = Math.max(1, Math.floor(MOST_LINKS / told.length));
+    byId("episode-links").hidden = told.length === 0;
+    if (!isOfSeveral) byId("run").after(byId("episode-links"));
+    byId("episode-list").replaceChildren(...told.flatMap(({ run, items }) =>
+      items.slice(0, most).map((item) =>
+        episodes.link(run, item, linkTo(run, item), isOfSeveral))));
+    byId("all-episodes").replaceChildren(...told.filter(({ items }) => items.length > most)
+      .map(({ run, items }) => h("a", { class: "button", href: linkToAll(run) },
+        `All ${items.length} episodes`, isOfSeveral && [" of ", isolate(run.name)])));
   }
 
   // --- distributions ------------------------------------------------------------------------
@@ -172,8 +204,9 @@ const makeOverview = (DATA, tools) => {
   // --- one run ------------------------------------------------------------------------------
 
   function renderRun(run) {
-    byId("title").textContent = run.title;
-    byId("subtitle").replaceChildren(isolate(run.name), ` · ${subtitle(run)}`);
+    byId(isOfSeveral ? "run-title" : "title").textContent = run.title;
+    byId(isOfSeveral ? "run-subtitle" : "subtitle")
+      .replaceChildren(isolate(run.name), ` · ${subtitle(run)}`);
     for (const [other, button] of runButtons) {
       button.setAttribute("aria-pressed", String(other === run));
     }
@@ -193,5 +226,5 @@ const makeOverview = (DATA, tools) => {
     return parts.join(" · ");
   }
 
-  return { scorersOf, inOrder, renderTables, renderRun };
+  return { scorersOf, inOrder, renderTables, renderEpisodeLinks, renderRun };
 };

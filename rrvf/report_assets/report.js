@@ -6,14 +6,16 @@
   const blocks = makeBlocks(DATA);
   const {
     h, svg, byId, isNumber, asObject, asText, percent, plural, label, statusLabel, statusTitle,
-    isolate, countBy, scoreOf, hasAverage, inPanelOrder, episodes, pictures, showDifference,
+    isolate, countBy, scoreOf, worthOf, hasAverage, inPanelOrder, episodes, pictures, showDifference,
     isComparable,
   } = blocks;
   const collator = new Intl.Collator("en", { numeric: true });
   const MOST_TOLD = 80;
   const PASSING = 6000;
+  const EPISODE = "episode"; // a part of an item that an address can name
 
-  const { scorersOf, inOrder, renderTables, renderRun } = makeOverview(DATA, blocks);
+  const { scorersOf, inOrder, renderTables, renderEpisodeLinks, renderRun } =
+    makeOverview(DATA, blocks);
   const { panel, remarksIn, ...panels } = makePanels(blocks);
   const { codeBlock } = panels;
   const compare = makeCompare(DATA, { ...blocks, ...panels, scorersOf });
@@ -37,6 +39,8 @@
         title: "official and fixed rules see different things" }, differLabel(item)),
       isUnscored(item) && h("span", { class: "badge unscored" }, "unscored"),
       episodes.badge(item),
+      item.episode && h("a", { class: "button small to-episode",
+        href: linkTo(state.run, item, EPISODE) }, "Episode"),
       Object.entries(item.tags).filter(([, value]) => value !== item.id).map(([key, value]) =>
         h("span", { class: "tag" }, isolate(key), " ", isolate(value))),
       h("span", { class: "figures" }, h("span", { class: "muted small" }, seconds), " ",
@@ -52,7 +56,8 @@
   }
 
   // The same in every view of the page.
-  const linkTo = (run, item) => `#${address.write({ run: run.name, item: item.id })}`;
+  const linkTo = (run, item, at = "") =>
+    `#${address.write({ run: run.name, item: item.id, at })}`;
 
   function averageOf(item) {
     if (!hasAverage(Object.keys(item.scores))) return null;
@@ -109,7 +114,7 @@
     observer.disconnect();
     const pairs = second === null ? null : compare.match(run, second);
     Object.assign(state, { run, second, pairs, by: pairs?.measures[0], pressed: new Set(),
-      query, sort: "order", descending: false, shown: [], current: null });
+      query, sort: null, descending: false, shown: [], current: null, at: null });
     state.entries = pairs ? pairs.entries
       : run.items.map((item, position) => ({ item, position }));
     for (const entry of state.entries) {
@@ -160,6 +165,7 @@
       }
     }
     state.sorts = pairs ? compare.sorts(pairs, by) : sortsOf(state.run);
+    if (!state.sorts.some(([key]) => key === state.sort)) state.sort = defaultSort();
     state.filters = pairs ? compare.filters(pairs, by) : filtersOf(state.run);
     renderSorts();
     renderFilters();
@@ -184,7 +190,9 @@
 
   // --- sorting and filtering ----------------------------------------------------------------
 
+  // A reader sees first what works, unless the address says otherwise.
   const sortsOf = (run) => [
+    ["best", "Best first", ({ item }) => negated(worthOf(item))],
     ["order", "Order of the run", ({ position }) => position],
     ["id", "Id", ({ item }) => item.id],
     ["seconds", "Seconds", ({ item }) => item.seconds],
@@ -192,6 +200,9 @@
       [`score:${scorer}`, label(scorer), ({ item }) => scoreOf(item, scorer)]),
     ...(run.items.some(({ loop }) => loop) ? episodes.SORTS : []),
   ];
+
+  const defaultSort = () => state.sorts[0][0];
+  const negated = (value) => (value === null ? null : -value);
 
   // Of each group whatever is pressed.
   function filtersOf(run) {
@@ -248,7 +259,7 @@
   }
 
   function refresh() {
-    const [, , keyOf] = state.sorts.find(([key]) => key === state.sort);
+    const [, title, keyOf] = state.sorts.find(([key]) => key === state.sort);
     const order = inSortOrder(keyOf);
     state.shown = matchingEntries()
       .sort((a, b) => order(a, b) || a.position - b.position);
@@ -256,7 +267,9 @@
     const noun = state.pairs ? "shared item" : "item";
     byId("count").textContent = `${state.shown.length} of ${plural(state.entries.length, noun)}`;
     byId("nothing").hidden = state.shown.length > 0 || state.entries.length === 0;
-    byId("direction").textContent = state.descending ? "↓ Descending" : "↑ Ascending";
+    byId("direction").textContent = title.endsWith(" first")
+      ? (state.descending ? "⇅ Reversed" : "⇅ Reverse")
+      : state.descending ? "↓ Descending" : "↑ Ascending";
     byId("search").value = state.query;
     byId("sort").value = state.sort;
     for (const { key, button } of state.filters) {
@@ -321,20 +334,31 @@
 
   // --- one item among them ------------------------------------------------------------------
 
-  function goTo(entry) {
+  function goTo(entry, at = null) {
     state.current?.card.removeAttribute("aria-current");
     state.current = entry;
     entry.card.setAttribute("aria-current", "true");
     fillEntry(entry);
-    entry.card.querySelector("h3 a").focus({ preventScroll: true });
-    stayAt(entry.card);
+    const episode = at === EPISODE ? openEpisode(entry.card) : null;
+    state.at = episode && at;
+    entry.card.querySelector(episode ? ".episode > summary" : "h3 a")
+      .focus({ preventScroll: true });
+    stayAt(episode ?? entry.card);
   }
 
-  // What lies above takes its real height only when it is near: stay with the card until then, or
-  // until the reader moves.
-  function stayAt(card) {
+  // The gallery shows none.
+  function openEpisode(card) {
+    const episode = byId("items").dataset.view === "gallery" ? null
+      : card.querySelector(".episode");
+    if (episode) episode.open = true;
+    return episode;
+  }
+
+  // What lies above takes its real height only when it is near: stay with the card, or a part of
+  // it, until then, or until the reader moves.
+  function stayAt(element) {
     state.stop?.();
-    const follow = new ResizeObserver(() => card.scrollIntoView());
+    const follow = new ResizeObserver(() => element.scrollIntoView());
     follow.observe(byId("items"));
     const moved = new AbortController();
     const stop = state.stop = () => {
@@ -345,7 +369,7 @@
       window.addEventListener(sign, stop, { passive: true, capture: true, signal: moved.signal });
     }
     setTimeout(stop, 10000);
-    card.scrollIntoView();
+    element.scrollIntoView();
   }
 
   // Even one that the filters hide.
@@ -409,11 +433,12 @@
   // --- the address --------------------------------------------------------------------------
 
   function remember(isStep) {
-    const { run, second, by, pairs, pressed, query, sort, descending, current } = state;
+    const { run, second, by, pairs, pressed, query, sort, descending, current, at } = state;
     const view = byId("view").value;
+    const item = state.shown.includes(current) && current.item.id;
     const told = { with: second?.name, by: by === pairs?.measures[0] ? "" : by,
-      show: [...pressed], q: query, sort: sort === "order" ? "" : sort, down: descending && 1,
-      view: view === "full" ? "" : view, item: state.shown.includes(current) && current.item.id };
+      show: [...pressed], q: query, sort: sort === defaultSort() ? "" : sort, down: descending && 1,
+      view: view === "full" ? "" : view, item, at: item !== false && at };
     const isPlain = run === DATA.runs[0] && address.write(told) === "";
     byId("told").replaceChildren();
     address.set(isPlain ? "" : address.write({ ...told, run: run.name }), isStep);
@@ -445,7 +470,7 @@
     if (run !== state.run || (second ?? null) !== state.second) selectRuns(run, second ?? null);
     if (second) state.last = second;
     adopt(wanted);
-    if (wanted.item !== null) followItem(wanted.item);
+    if (wanted.item !== null) followItem(wanted.item, wanted.at);
   }
 
   function adopt({ by, show, q, sort, down, view }) {
@@ -457,13 +482,13 @@
     }
     state.pressed = new Set(show.filter((key) => state.filters.some((one) => one.key === key)));
     state.query = q ?? "";
-    state.sort = state.sorts.some(([key]) => key === sort) ? sort : "order";
+    state.sort = state.sorts.some(([key]) => key === sort) ? sort : defaultSort();
     state.descending = down !== null;
     showView(view === "gallery" ? view : "full");
     refresh();
   }
 
-  function followItem(id) {
+  function followItem(id, at) {
     const entry = address.find(state.entries, ({ item }) => item.id, id);
     if (!entry) {
       tell("The item ", shorten(id), state.pairs ? " is not in both of these runs."
@@ -472,7 +497,7 @@
     }
     const isHidden = !state.shown.includes(entry);
     if (isHidden) resetFilters();
-    goTo(entry);
+    goTo(entry, at);
     if (isHidden) tell("The filters are cleared: they hid this item.");
   }
 
@@ -525,11 +550,24 @@
   // A link to an item of the list keeps the filters, unless it is opened elsewhere.
   function listenToItems() {
     byId("items").addEventListener("click", (event) => {
-      const link = event.target.closest("h3 a");
+      const link = event.target.closest("h3 a, .to-episode");
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
       event.preventDefault();
-      goTo(entryOf.get(link.closest(".card")));
+      goTo(entryOf.get(link.closest(".card")), link.matches(".to-episode") ? EPISODE : null);
       remember(true);
+    });
+  }
+
+  // Within the page, and what the address says stays.
+  function listenToJumps() {
+    document.querySelector(".skip").addEventListener("click", (event) => {
+      event.preventDefault();
+      byId("items").focus({ preventScroll: true });
+      byId("items").scrollIntoView();
+    });
+    byId("to-runs").addEventListener("click", () => {
+      scrollTo(0, 0);
+      document.querySelector(".run-name[aria-pressed=true]").focus({ preventScroll: true });
     });
   }
 
@@ -569,7 +607,11 @@
   renderTables((run) => {
     selectRuns(run);
     remember(true);
+    byId("run").scrollIntoView();
   });
+  renderEpisodeLinks((run, item) => linkTo(run, item, EPISODE), (run) =>
+    `#${address.write({ run: run.name, sort: "loop:gain", down: 1 })}`);
+  listenToJumps();
   listenToToolbar();
   listenToItems();
   listenToViewer();
