@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 import typer
 
 import rrvf
+from rrvf.commands import Command, Group, SeveralValues
 from rrvf.errors import OtherRunError, RrvfError, SetupError, UserError
 from rrvf.files import write_atomically
-from rrvf.flags import SeveralValues, Some, expand_options
+from rrvf.flags import Some, expand_options
 from rrvf.options import (
     Browser,
     ChartPython,
@@ -48,13 +49,25 @@ BENCHMARKS = (
     *("pictures", "figure_pictures", "page_pictures"),
 )
 
+TRAINING = (
+    "Training is started by python -m training.grpo and python -m training.sft; "
+    "rrvf recipes lists their configurations."
+)
+
 app = typer.Typer(
     name="rrvf",
     help="Score and train models that turn images of charts and web pages back into code.",
+    epilog=TRAINING,
     no_args_is_help=True,
+    cls=Group,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
+
+
+def _command(task: str, name: str | None = None, cls: type[Command] = Command) -> Any:
+    """A command, under the heading of its task."""
+    return app.command(name, cls=cls, rich_help_panel=task)
 
 
 Out = Annotated[Path, typer.Option(help="Folder of the run; a run begun there goes on.")]
@@ -78,9 +91,27 @@ Changes = Annotated[
     ),
 ]
 Answers = "JSONL; VLMEvalKit's xlsx, tsv, csv, json or pkl; these as .gz; a folder of <id>.py|html."
+
+
+def _complete_benchmark() -> list[str]:
+    return list(BENCHMARKS)
+
+
+def _complete_recipe() -> list[str]:
+    from rrvf.reproduce import list_recipes
+
+    return list_recipes()
+
+
 Benchmark = Annotated[
-    str, typer.Argument(help=f"{', '.join(BENCHMARKS)}, or my.module:MyBenchmark.")
+    str,
+    typer.Argument(
+        metavar="BENCHMARK",
+        help=f"{', '.join(BENCHMARKS)}, or my.module:MyBenchmark.",
+        autocompletion=_complete_benchmark,
+    ),
 ]
+FinishedRun = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -93,7 +124,7 @@ def root(
         raise typer.Exit
 
 
-@app.command()
+@_command("Start here")
 @expand_options
 def demo(
     out: Out = Path("rrvf-demo"),
@@ -123,7 +154,7 @@ def demo(
     typer.echo(f"report: {write_report(runs, out)}")
 
 
-@app.command()
+@_command("Evaluate")
 @expand_options
 def score(
     benchmark: Benchmark,
@@ -154,7 +185,7 @@ def score(
     _report(out, results)
 
 
-@app.command("eval")
+@_command("Evaluate", "eval")
 @expand_options
 def evaluate(
     benchmark: Benchmark,
@@ -188,7 +219,7 @@ def evaluate(
     _report(out, results)
 
 
-@app.command()
+@_command("Train")
 @expand_options
 def serve(
     benchmark: Benchmark,
@@ -229,10 +260,10 @@ def serve(
         serve_it(environment, service, run.workers, typer.echo)
 
 
-@app.command()
+@_command("Evaluate")
 @expand_options
 def rescore(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: FinishedRun,
     out: Out,
     changes: Changes,
     judge: JudgeOptions,
@@ -264,10 +295,10 @@ def rescore(
     _report(out, results)
 
 
-@app.command()
+@_command("Results and tables")
 @expand_options
 def submit(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: FinishedRun,
     out: Annotated[Path, typer.Option(help="Folder where it is scored again; it goes on there.")],
     changes: Annotated[
         dict[str, Any], Some(RunOptions, ("data", "chart_python", "browser", "clip_weights"))
@@ -319,11 +350,16 @@ def submit(
         typer.echo(f"entered: {enter(run, results, verdict, policy, name, made)}")
 
 
-@app.command()
+@_command("Reproduce the paper")
 @expand_options
 def reproduce(
     recipe: Annotated[
-        str, typer.Argument(help="Name of a recipe, as in rrvf-chartmimic, or a YAML file.")
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="Name of a recipe, as in rrvf-chartmimic, or a YAML file.",
+            autocompletion=_complete_recipe,
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the row; one begun there goes on.")],
     options: ReproduceOptions,
@@ -357,11 +393,11 @@ def reproduce(
     _report(job.judged, results)
 
 
-@app.command()
+@_command("Evaluate")
 @expand_options
 def render(
-    kind: Annotated[Literal["chart", "web"], typer.Argument(help="chart or web")],
-    file: Annotated[Path, typer.Argument(help="The script or page.")],
+    kind: Annotated[Literal["chart", "web"], typer.Argument(metavar="KIND", help="chart or web")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The script or page.")],
     out: Annotated[Path, typer.Option(help="The PNG to write.")],
     chart_python: ChartPython = None,
     browser: Browser = None,
@@ -377,10 +413,12 @@ def render(
         typer.echo(single.draw_file(file, out, chart_python, confinement))
 
 
-@app.command()
+@_command("Results and tables")
 @expand_options
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, finished or not.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN", help="Folders of runs, finished or not.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Folder for the page.")] = None,
     leaderboard: Annotated[
         bool, typer.Option("--leaderboard", help="Of one results folder: leaderboard.html.")
@@ -403,10 +441,15 @@ def report(
     typer.echo(write_report(runs, out or runs[0]))
 
 
-@app.command(cls=SeveralValues)
+@_command("Results and tables", cls=SeveralValues)
 def tables(
     benchmark: Annotated[
-        str | None, typer.Argument(help=f"{', '.join(BENCHMARKS)}; all without it.")
+        str | None,
+        typer.Argument(
+            metavar="BENCHMARK",
+            help=f"{', '.join(BENCHMARKS)}; all without it.",
+            autocompletion=_complete_benchmark,
+        ),
     ] = None,
     form: Annotated[
         Literal["markdown", "latex", "csv", "html", "hub"],
@@ -460,7 +503,7 @@ def tables(
         write_atomically(out, text.encode())
 
 
-@app.command()
+@_command("This machine")
 @expand_options
 def doctor(
     chart_python: ChartPython = None,
@@ -478,7 +521,7 @@ def doctor(
     raise typer.Exit(1 if has_fault else 0)
 
 
-@app.command("setup-browser")
+@_command("This machine", "setup-browser")
 def setup_browser() -> None:
     """Get what web pages need: a Chromium if there is none, and Tailwind's stylesheet."""
     from rrvf.renderers.browser_setup import set_up
