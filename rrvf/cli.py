@@ -452,9 +452,13 @@ def tables(
         ),
     ] = None,
     form: Annotated[
-        Literal["markdown", "latex", "csv", "html", "hub"],
-        typer.Option("--format", help="Of the table; hub: a model's evaluation results, YAML."),
-    ] = "markdown",
+        Literal["text", "markdown", "latex", "csv", "html", "hub"] | None,
+        typer.Option(
+            "--format",
+            help="Without it: text on a terminal, else markdown. hub: a model's evaluation "
+            "results, YAML.",
+        ),
+    ] = None,
     runs: Annotated[
         list[Path] | None, typer.Option(help="Folders of runs to set beside the paper's rows.")
     ] = None,
@@ -486,6 +490,7 @@ def tables(
         raise UserError("--format hub writes runs; name them by --runs RUN...")
     if out is not None and out.name in RUN_FILES and out.exists():
         raise UserError(f"--out {out} is a file of a run; name another one")
+    form = form or ("text" if out is None and sys.stdout.isatty() else "markdown")
     if others:
         text = render_others(benchmark, form)
     elif compare:
