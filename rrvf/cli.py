@@ -393,6 +393,26 @@ def reproduce(
     _report(job.judged, results)
 
 
+@_command("Reproduce the paper")
+def recipes(
+    copy_to: Annotated[
+        Path | None, typer.Option(help="A new folder: copy all of them there, to change them.")
+    ] = None,
+) -> None:
+    """List the recipes, training's configurations and launch scripts, and where they are."""
+    from rrvf.project_files import copy_shelves, list_shelves, summarize
+
+    if copy_to is not None:
+        typer.echo(copy_shelves(copy_to))
+        return
+    for shelf in list_shelves():
+        typer.echo(f"{shelf.title}: {shelf.use}\n{shelf.folder}/")
+        width = max(map(len, shelf.files))
+        for name, path in shelf.files.items():
+            typer.echo(f"  {name:<{width}}  {summarize(path)}")
+        typer.echo()
+
+
 @_command("Evaluate")
 @expand_options
 def render(
@@ -417,11 +437,16 @@ def render(
 @expand_options
 def report(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN", help="Folders of runs, finished or not.")
-    ],
+        list[Path] | None, typer.Argument(metavar="RUN", help="Folders of runs, finished or not.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the page.")] = None,
     leaderboard: Annotated[
-        bool, typer.Option("--leaderboard", help="Of one results folder: leaderboard.html.")
+        bool,
+        typer.Option(
+            "--leaderboard",
+            help="Write leaderboard.html of a results folder; without RUN of the project's own, "
+            "into the working folder.",
+        ),
     ] = False,
     draw: Annotated[bool, typer.Option(help="Draw the pictures that a run left out.")] = True,
     workers: Workers = 2,
@@ -430,11 +455,14 @@ def report(
     from rrvf.report import write_report
     from rrvf.tables.leaderboard import write_leaderboard
 
-    if leaderboard and len(runs) > 1:
+    if leaderboard and runs and len(runs) > 1:
         raise UserError("--leaderboard takes one results folder; name the one above the others")
     if leaderboard:
-        typer.echo(write_leaderboard(runs[0], out))
+        page = write_leaderboard(runs[0], out) if runs else _write_own_leaderboard(out)
+        typer.echo(page)
         return
+    if not runs:
+        raise UserError("no run is named; name the folder of one, or --leaderboard")
     if draw:
         for folder in runs:
             _draw_left_out(folder, workers)
@@ -627,6 +655,13 @@ def _run(
     ):
         typer.echo(_one_line(line))
     return results
+
+
+def _write_own_leaderboard(out: Path | None) -> Path:
+    from rrvf.project_files import find_results
+    from rrvf.tables.leaderboard import write_leaderboard
+
+    return write_leaderboard(find_results(), out or Path())
 
 
 def _draw_left_out(folder: Path, workers: int) -> None:

@@ -1,7 +1,7 @@
 """Figures that other systems' authors printed, cell by cell, with what is told of their making.
 
-The files lie in ``results/published`` of the checkout and in ``rrvf/published_tables`` of the
-wheel: ``protocols.toml`` says of each table where it stands and what its source states,
+The files are in ``results/published`` (:func:`rrvf.project_files.find_results`):
+``protocols.toml`` says of each table where it stands and what its source states,
 ``<id>.csv`` holds its rows. Only what authors say of their own runs is here.
 
 A figure is ranked inside its own protocol alone, and only where the source states which samples it
@@ -14,13 +14,12 @@ import csv
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-import rrvf
 from rrvf.errors import DataError
+from rrvf.project_files import find_results
 from rrvf.tables.published import Column
 from rrvf.tables.ranking import Mark, figure, marks
 from rrvf.tables.sheet import MISSING, Cell, Row, Sheet
@@ -198,10 +197,8 @@ def _notes(protocol: Protocol) -> Iterator[str]:
 # --------------------------------------------------------------------------------- the files
 
 
-def _folder() -> Traversable:
-    """In a wheel within the package, in a checkout beside it."""
-    within = resources.files("rrvf") / "published_tables"
-    return within if within.is_dir() else Path(rrvf.__file__).parents[1] / "results" / "published"
+def _folder() -> Path:
+    return find_results() / "published"
 
 
 def _read_protocol(entry: Mapping[str, Any]) -> Protocol:
