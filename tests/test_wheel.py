@@ -47,15 +47,11 @@ class Installed:
     folder: Path
     version: str
 
-    def run(self, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        """A program of it, in a folder and with a home of its own."""
+    def read(self, *words: str, cwd: Path) -> str:
+        """What a program of it prints, in a folder and with a home of its own."""
         env = {"PATH": "/usr/bin:/bin", "HOME": str(cwd), "COLUMNS": "80"}
         command = [self.folder / "bin" / words[0], *words[1:]]
-        return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
-
-    def read(self, *words: str, cwd: Path) -> str:
-        """What it prints, having succeeded."""
-        done = self.run(*words, cwd=cwd)
+        done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -113,8 +109,6 @@ def test_recipes_and_launch_scripts_are_in_it(installed: Installed, tmp_path: Pa
     assert {*list_recipes(), "grpo_8gpu.sh", "sft_cold_start.yaml"} <= names
     folders = [Path(line) for line in lines if line.startswith("/")]
     assert all(path.is_relative_to(installed.folder) and path.is_dir() for path in folders)
-    plan = ("reproduce", "gpt-4o-chartmimic", "--out", "row", "--plan")
-    assert "ChartMimic" in installed.read("rrvf", *plan, cwd=tmp_path)
 
 
 def test_tables_are_those_of_the_checkout(installed: Installed, tmp_path: Path) -> None:
@@ -150,9 +144,3 @@ def test_a_program_scores_answers_without_the_command(installed: Installed, tmp_
     (tmp_path / "data" / "predictions.jsonl").write_text(json.dumps(answer))
     out = installed.read("python", "-c", OWN_ENTRY, cwd=tmp_path)
     assert out.splitlines() == ["ok", "100.0", "run/report.html"]
-
-
-def test_doctor_ends_with_a_status_that_fits(installed: Installed, tmp_path: Path) -> None:
-    done = installed.run("rrvf", "doctor", cwd=tmp_path)
-    assert done.stderr == ""
-    assert done.returncode == ("!!" in [line[:2] for line in done.stdout.splitlines()])
