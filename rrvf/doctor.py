@@ -221,8 +221,14 @@ def _is_installed(distribution: str) -> bool:
 def _tell_install(extras: Sequence[str]) -> str:
     """Into the environment of this very interpreter, which may be without pip."""
     pip = f"{sys.executable} -m pip install"
-    uv = f"uv pip install --python {sys.executable}"
+    uv = f"{_find_uv()} pip install --python {sys.executable}"
     return f"{pip if find_spec('pip') else uv} 'rrvf[{','.join(extras)}]'"
+
+
+def _find_uv() -> str:
+    """By its name, or where make keeps it in a checkout."""
+    own = Path(__file__).parents[1] / ".tools" / "bin" / "uv"
+    return str(own) if shutil.which("uv") is None and own.exists() else "uv"
 
 
 def _has_browser(browser: Path | None) -> bool:

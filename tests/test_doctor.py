@@ -84,9 +84,17 @@ def test_a_missing_browser_is_got_by_the_same_command(machine: Machine) -> None:
     assert uses(machine(browser=False))[1] == "lacks Chromium; run: rrvf setup-browser"
 
 
-def test_an_environment_without_pip_is_filled_by_uv(machine: Machine) -> None:
+def test_an_environment_without_pip_is_filled_by_uv(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, project: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    own = project / ".tools" / "bin" / "uv"
+    program = own if own.exists() else "uv"
+    command = f"pip install --python {sys.executable} 'rrvf[judge]'"
     answer = uses(machine("openai", pip=False))[2]
-    assert answer.endswith(f"run: uv pip install --python {sys.executable} 'rrvf[judge]'")
+    assert answer.endswith(f"run: {program} {command}")
+    (tmp_path / "uv").touch(mode=0o755)
+    assert uses(machine("openai", pip=False))[2].endswith(f"run: uv {command}")
 
 
 def test_what_draws_elsewhere_needs_nothing_here(machine: Machine, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from rrvf.tables import render_tables
 from tests.conftest import PROJECT
 from tests.reports import payload
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 EXTRAS = {"3.11": "demo", "3.12": "chart,judge", "3.13": "chart,judge"}
 """Python -> what is installed; without ``web`` the demo leaves pages out, and is quicker."""
