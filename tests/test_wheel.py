@@ -132,7 +132,7 @@ def test_the_demo_has_what_it_needs(installed: Installed, tmp_path: Path) -> Non
     summary = json.loads((tmp_path / "rrvf-demo" / "summary.json").read_text())
     assert summary["finished"]
     assert set(summary["n_unscored"].values()) == {0}
-    assert summary["environment"]["python"].startswith(installed.version)
+    assert summary["environment"]["host_python"].startswith(installed.version)
 
 
 def test_a_program_scores_answers_without_the_command(installed: Installed, tmp_path: Path) -> None:
