@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from rrvf.bench import Bench, open_bench
     from rrvf.chat import to_wire
     from rrvf.environment import Environment, Play, open_environment
+    from rrvf.evaluate import score_predictions
     from rrvf.options import JudgeOptions, RewardOptions, RuleOptions, RunOptions
+    from rrvf.report import write_report
+    from rrvf.run_folder import read_summary
+    from rrvf.runs import open_run
     from rrvf.trajectories import Completion
     from rrvf.types import Sample
 
@@ -45,7 +49,11 @@ if TYPE_CHECKING:
         "Sample",
         "open_bench",
         "open_environment",
+        "open_run",
+        "read_summary",
+        "score_predictions",
         "to_wire",
+        "write_report",
     ]
 
 __version__ = "0.1.0"
@@ -55,7 +63,11 @@ _MODULES = {
     "bench": ("Bench", "open_bench"),
     "chat": ("to_wire",),
     "environment": ("Environment", "Play", "open_environment"),
+    "evaluate": ("score_predictions",),
     "options": ("JudgeOptions", "RewardOptions", "RuleOptions", "RunOptions"),
+    "report": ("write_report",),
+    "run_folder": ("read_summary",),
+    "runs": ("open_run",),
     "trajectories": ("Completion",),
     "types": ("Sample",),
 }

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 import typer
 
 import rrvf
+from rrvf.commands import Command, Group, SeveralValues
 from rrvf.errors import OtherRunError, RrvfError, SetupError, UserError
 from rrvf.files import write_atomically
-from rrvf.flags import SeveralValues, Some, expand_options
+from rrvf.flags import Some, expand_options
 from rrvf.options import (
     Browser,
     ChartPython,
@@ -48,13 +49,25 @@ BENCHMARKS = (
     *("pictures", "figure_pictures", "page_pictures"),
 )
 
+TRAINING = (
+    "Training is started by python -m training.grpo and python -m training.sft; "
+    "rrvf recipes lists their configurations."
+)
+
 app = typer.Typer(
     name="rrvf",
     help="Score and train models that turn images of charts and web pages back into code.",
+    epilog=TRAINING,
     no_args_is_help=True,
+    cls=Group,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
+
+
+def _command(task: str, name: str | None = None, cls: type[Command] = Command) -> Any:
+    """A command, under the heading of its task."""
+    return app.command(name, cls=cls, rich_help_panel=task)
 
 
 Out = Annotated[Path, typer.Option(help="Folder of the run; a run begun there goes on.")]
@@ -78,9 +91,27 @@ Changes = Annotated[
     ),
 ]
 Answers = "JSONL; VLMEvalKit's xlsx, tsv, csv, json or pkl; these as .gz; a folder of <id>.py|html."
+
+
+def _complete_benchmark() -> list[str]:
+    return list(BENCHMARKS)
+
+
+def _complete_recipe() -> list[str]:
+    from rrvf.reproduce import list_recipes
+
+    return list_recipes()
+
+
 Benchmark = Annotated[
-    str, typer.Argument(help=f"{', '.join(BENCHMARKS)}, or my.module:MyBenchmark.")
+    str,
+    typer.Argument(
+        metavar="BENCHMARK",
+        help=f"{', '.join(BENCHMARKS)}, or my.module:MyBenchmark.",
+        autocompletion=_complete_benchmark,
+    ),
 ]
+FinishedRun = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -93,7 +124,7 @@ def root(
         raise typer.Exit
 
 
-@app.command()
+@_command("Start here")
 @expand_options
 def demo(
     out: Out = Path("rrvf-demo"),
@@ -124,7 +155,7 @@ def demo(
     typer.echo(f"report: {write_report(runs, out)}")
 
 
-@app.command()
+@_command("Evaluate")
 @expand_options
 def score(
     benchmark: Benchmark,
@@ -155,7 +186,7 @@ def score(
     _report(out, results)
 
 
-@app.command("eval")
+@_command("Evaluate", "eval")
 @expand_options
 def evaluate(
     benchmark: Benchmark,
@@ -189,7 +220,7 @@ def evaluate(
     _report(out, results)
 
 
-@app.command()
+@_command("Train")
 @expand_options
 def serve(
     benchmark: Benchmark,
@@ -230,10 +261,10 @@ def serve(
         serve_it(environment, service, run.workers, typer.echo)
 
 
-@app.command()
+@_command("Evaluate")
 @expand_options
 def rescore(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: FinishedRun,
     out: Out,
     changes: Changes,
     judge: JudgeOptions,
@@ -265,10 +296,10 @@ def rescore(
     _report(out, results)
 
 
-@app.command()
+@_command("Results and tables")
 @expand_options
 def submit(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: FinishedRun,
     out: Annotated[Path, typer.Option(help="Folder where it is scored again; it goes on there.")],
     changes: Annotated[
         dict[str, Any], Some(RunOptions, ("data", "chart_python", "browser", "clip_weights"))
@@ -320,11 +351,16 @@ def submit(
         typer.echo(f"entered: {enter(run, results, verdict, policy, name, made)}")
 
 
-@app.command()
+@_command("Reproduce the paper")
 @expand_options
 def reproduce(
     recipe: Annotated[
-        str, typer.Argument(help="Name of a recipe, as in rrvf-chartmimic, or a YAML file.")
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="Name of a recipe, as in rrvf-chartmimic, or a YAML file.",
+            autocompletion=_complete_recipe,
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the row; one begun there goes on.")],
     options: ReproduceOptions,
@@ -358,11 +394,31 @@ def reproduce(
     _report(job.judged, results)
 
 
-@app.command()
+@_command("Reproduce the paper")
+def recipes(
+    copy_to: Annotated[
+        Path | None, typer.Option(help="A new folder: copy all of them there, to change them.")
+    ] = None,
+) -> None:
+    """List the recipes, training's configurations and launch scripts, and where they are."""
+    from rrvf.project_files import copy_shelves, list_shelves, summarize
+
+    if copy_to is not None:
+        typer.echo(copy_shelves(copy_to))
+        return
+    for shelf in list_shelves():
+        typer.echo(f"{shelf.title}: {shelf.use}\n{shelf.folder}/")
+        width = max(map(len, shelf.files))
+        for name, path in shelf.files.items():
+            typer.echo(f"  {name:<{width}}  {summarize(path)}")
+        typer.echo()
+
+
+@_command("Evaluate")
 @expand_options
 def render(
-    kind: Annotated[Literal["chart", "web"], typer.Argument(help="chart or web")],
-    file: Annotated[Path, typer.Argument(help="The script or page.")],
+    kind: Annotated[Literal["chart", "web"], typer.Argument(metavar="KIND", help="chart or web")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The script or page.")],
     out: Annotated[Path, typer.Option(help="The PNG to write.")],
     chart_python: ChartPython = None,
     browser: Browser = None,
@@ -378,13 +434,20 @@ def render(
         typer.echo(single.draw_file(file, out, chart_python, confinement))
 
 
-@app.command()
+@_command("Results and tables")
 @expand_options
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, finished or not.")],
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="RUN", help="Folders of runs, finished or not.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the page.")] = None,
     leaderboard: Annotated[
-        bool, typer.Option("--leaderboard", help="Of one results folder: leaderboard.html.")
+        bool,
+        typer.Option(
+            "--leaderboard",
+            help="Write leaderboard.html of a results folder; without RUN of the project's own, "
+            "into the working folder.",
+        ),
     ] = False,
     draw: Annotated[bool, typer.Option(help="Draw the pictures that a run left out.")] = True,
     workers: Workers = 2,
@@ -393,26 +456,38 @@ def report(
     from rrvf.report import write_report
     from rrvf.tables.leaderboard import write_leaderboard
 
-    if leaderboard and len(runs) > 1:
+    if leaderboard and runs and len(runs) > 1:
         raise UserError("--leaderboard takes one results folder; name the one above the others")
     if leaderboard:
-        typer.echo(write_leaderboard(runs[0], out))
+        page = write_leaderboard(runs[0], out) if runs else _write_own_leaderboard(out)
+        typer.echo(page)
         return
+    if not runs:
+        raise UserError("no run is named; name the folder of one, or --leaderboard")
     if draw:
         for folder in runs:
             _draw_left_out(folder, workers)
     typer.echo(write_report(runs, out or runs[0]))
 
 
-@app.command(cls=SeveralValues)
+@_command("Results and tables", cls=SeveralValues)
 def tables(
     benchmark: Annotated[
-        str | None, typer.Argument(help=f"{', '.join(BENCHMARKS)}; all without it.")
+        str | None,
+        typer.Argument(
+            metavar="BENCHMARK",
+            help=f"{', '.join(BENCHMARKS)}; all without it.",
+            autocompletion=_complete_benchmark,
+        ),
     ] = None,
     form: Annotated[
-        Literal["markdown", "latex", "csv", "html", "hub"],
-        typer.Option("--format", help="Of the table; hub: a model's evaluation results, YAML."),
-    ] = "markdown",
+        Literal["text", "markdown", "latex", "csv", "html", "hub"] | None,
+        typer.Option(
+            "--format",
+            help="Without it: text on a terminal, else markdown. hub: a model's evaluation "
+            "results, YAML.",
+        ),
+    ] = None,
     runs: Annotated[
         list[Path] | None, typer.Option(help="Folders of runs to set beside the paper's rows.")
     ] = None,
@@ -444,6 +519,7 @@ def tables(
         raise UserError("--format hub writes runs; name them by --runs RUN...")
     if out is not None and out.name in RUN_FILES and out.exists():
         raise UserError(f"--out {out} is a file of a run; name another one")
+    form = form or ("text" if out is None and sys.stdout.isatty() else "markdown")
     if others:
         text = render_others(benchmark, form)
     elif compare:
@@ -461,7 +537,7 @@ def tables(
         write_atomically(out, text.encode())
 
 
-@app.command()
+@_command("This machine")
 @expand_options
 def doctor(
     chart_python: ChartPython = None,
@@ -479,7 +555,7 @@ def doctor(
     raise typer.Exit(1 if has_fault else 0)
 
 
-@app.command("setup-browser")
+@_command("This machine", "setup-browser")
 def setup_browser() -> None:
     """Get what web pages need: a Chromium if there is none, and Tailwind's stylesheet."""
     from rrvf.renderers.browser_setup import set_up
@@ -580,6 +656,13 @@ def _run(
     ):
         typer.echo(_one_line(line))
     return results
+
+
+def _write_own_leaderboard(out: Path | None) -> Path:
+    from rrvf.project_files import find_results
+    from rrvf.tables.leaderboard import write_leaderboard
+
+    return write_leaderboard(find_results(), out or Path())
 
 
 def _draw_left_out(folder: Path, workers: int) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Mapping
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rrvf import __version__
 from rrvf.benchmarks.design2code_download import HARD_PAGES, PAGES, HubFolder
-from rrvf.errors import RrvfError
+from rrvf.errors import RrvfError, SetupError
 from rrvf.renderers import cache
+from rrvf.renderers.browser import find_browser
 from rrvf.renderers.chart import ChartRenderer
 from rrvf.renderers.glyphs import CONSEQUENCE, SCRIPTS, Medium, list_unwritable
 from rrvf.renderers.official_packages import INSTALL, find_missing_packages
@@ -26,6 +31,27 @@ MEANING = {
     "seccomp": "seccomp; limits - a script can read your files",
     "rlimits": "limits only - a script can do what you can",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Something that the package is used for.
+
+    Attributes:
+        subject: What a user wants to do.
+        extras: Of the package, that it takes.
+    """
+
+    subject: str
+    extras: tuple[str, ...]
+
+
+USES = (
+    Use("to evaluate charts", ("chart",)),
+    Use("to evaluate pages", ("web",)),
+    Use("to play, reproduce", ("chart", "judge", "web")),
+    Use("to train", ("chart", "judge", "train")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +83,9 @@ def examine(
     yield _examine_package(
         "vlmeval", "ms-vlmeval", "only the live comparison with the official scorer"
     )
+    yield _examine_server()
+    for use in USES:
+        yield _examine_use(use, python, browser)
 
 
 def _examine_charts(python: Path | None, confinement: str | None) -> Iterator[Finding]:
@@ -143,7 +172,67 @@ def _examine_pages_of(hub: HubFolder) -> Finding:
 
 
 def _examine_package(module: str, distribution: str, purpose: str) -> Finding:
-    try:
-        return Finding(module, metadata.version(distribution))
-    except metadata.PackageNotFoundError:
+    if not _is_installed(distribution):
         return Finding(module, f"not installed ({purpose} needs it)")
+    return Finding(module, metadata.version(distribution))
+
+
+def _examine_server() -> Finding:
+    path = shutil.which("vllm")
+    advice = (
+        "not on PATH; models are served elsewhere (--base-url), or here after pip install "
+        "'rrvf[vllm]' in an environment of its own"
+    )
+    return Finding("vLLM", path or advice)
+
+
+def _examine_use(use: Use, python: Path | None, browser: Path | None) -> Finding:
+    """Ready, or what is missing and the command that brings it. Nobody needs all uses."""
+    if not _is_installed("rrvf"):
+        return Finding(use.subject, "not known: rrvf is not installed here; run: make demo")
+    extras = [name for name in use.extras if name != "chart" or python is None]
+    missing = {name: _find_missing(name) for name in extras}
+    lacking = [name for name, packages in missing.items() if packages]
+    packages = list(dict.fromkeys(package for names in missing.values() for package in names))
+    commands = [_tell_install(lacking)] if lacking else []
+    if "web" in extras and not _has_browser(browser):
+        packages.append("Chromium")
+        commands.append("rrvf setup-browser")
+    if not packages:
+        return Finding(use.subject, "ready", ok=True)
+    return Finding(use.subject, f"lacks {', '.join(packages)}; run: {' && '.join(commands)}")
+
+
+def _find_missing(extra: str) -> list[str]:
+    """The distributions of an extra that are not installed."""
+    pattern = re.compile(rf"""([\w.-]+).*;.*extra == ['"]{extra}['"]""")
+    lines = metadata.requires("rrvf") or []
+    names = [match[1] for line in lines if (match := pattern.fullmatch(line))]
+    return [name for name in dict.fromkeys(names) if not _is_installed(name)]
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        return bool(metadata.version(distribution))
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def _tell_install(extras: Sequence[str]) -> str:
+    """Into the environment of this very interpreter, which may be without pip."""
+    pip = f"{sys.executable} -m pip install"
+    uv = f"{_find_uv()} pip install --python {sys.executable}"
+    return f"{pip if find_spec('pip') else uv} 'rrvf[{','.join(extras)}]'"
+
+
+def _find_uv() -> str:
+    """By its name, or where make keeps it in a checkout."""
+    own = Path(__file__).parents[1] / ".tools" / "bin" / "uv"
+    return str(own) if shutil.which("uv") is None and own.exists() else "uv"
+
+
+def _has_browser(browser: Path | None) -> bool:
+    try:
+        return bool(find_browser(browser))
+    except SetupError:
+        return False

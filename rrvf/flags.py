@@ -10,11 +10,9 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from itertools import takewhile
 from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
-from typer.core import TyperCommand
 from typer.models import OptionInfo
 
 from rrvf.options import Flag, find_flags, flag_of
@@ -26,26 +24,6 @@ class Some:
 
     options: type
     names: tuple[str, ...]
-
-
-class SeveralValues(TyperCommand):
-    """A command some of whose options take all the words up to the next option."""
-
-    flags = frozenset({"--runs", "--compare"})
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """``--runs A B`` means ``--runs A --runs B``."""
-        words: list[str] = []
-        rest = list(args)
-        while rest:
-            word = rest.pop(0)
-            values = list(takewhile(lambda value: not value.startswith("-"), rest))
-            if word in self.flags and values:
-                words += [part for value in values for part in (word, value)]
-                del rest[: len(values)]
-            else:
-                words.append(word)
-        return super().parse_args(ctx, words)
 
 
 def expand_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from email.message import Message
@@ -19,6 +20,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import rrvf
+from rrvf.tables.records import kept_runs
 
 HEAVY = {"matplotlib", "pandas", "torch", "scipy", "playwright", "openpyxl", "vlmeval", "trl"}
 HEAVY |= {"openai", "skimage", "open_clip", "datasets", "transformers"}
@@ -62,6 +64,30 @@ def test_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile, project: 
     assert any(name.startswith("rrvf/report_assets/") for name in wanted)
 
 
+def test_wheel_holds_the_results_that_tables_and_leaderboard_show(
+    wheel: zipfile.ZipFile, project: Path
+) -> None:
+    results = project / "results"
+    folders = [*kept_runs(results), *(results / x for x in ("paper", "published", "recipes"))]
+    assert len(folders) > 3
+    wanted = {path for folder in folders for path in folder.iterdir()}
+    assert {f"rrvf/{path.relative_to(project)}" for path in wanted} <= set(wheel.namelist())
+
+
+def test_a_source_distribution_builds_the_same_wheel(
+    wheel: zipfile.ZipFile, project: Path, tmp_path: Path
+) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path), "-t"]
+    subprocess.run([*build, "sdist"], cwd=project, check=True, capture_output=True)
+    [archive] = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as files:
+        files.extractall(tmp_path, filter="data")
+    source = tmp_path / archive.name.removesuffix(".tar.gz")
+    subprocess.run([*build, "wheel"], cwd=source, check=True, capture_output=True)
+    [path] = tmp_path.glob("*.whl")
+    assert sorted(zipfile.ZipFile(path).namelist()) == sorted(wheel.namelist())
+
+
 def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
     tops = {name.split("/")[0] for name in wheel.namelist()}
     packages = {top for top in tops if not top.endswith(".dist-info")}
@@ -86,6 +112,7 @@ def test_extras_are_the_documented_ones(metadata: Message) -> None:
         "web",
         "judge",
         "client",
+        "demo",
         "clip",
         "vlmeval",
         "vllm",

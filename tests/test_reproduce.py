@@ -161,7 +161,7 @@ def test_a_recipe_aims_at_a_row_of_the_paper(name: str) -> None:
 
 def test_the_wheel_brings_the_recipes(built_wheel: Path, project: Path) -> None:
     wheel = zipfile.ZipFile(built_wheel)
-    names = [name for name in wheel.namelist() if name.startswith("rrvf/recipes/")]
+    names = [name for name in wheel.namelist() if name.startswith("rrvf/results/recipes/")]
     assert [Path(name).stem for name in sorted(names)] == list_recipes()
     for name in names:
         assert wheel.read(name) == (project / "results/recipes" / Path(name).name).read_bytes()

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from rrvf.chat.faults import Endpoint
 from rrvf.errors import SetupError
+from rrvf.private_ca import find_trusted
 
 MOST_BYTES = 4 * 2**20
 """Of a body, unpacked: an answer of a million tokens is smaller. JSON of many empty lists takes
@@ -62,7 +63,9 @@ class Wire:
         if parts.username or parts.password:
             self._auth = (unquote(parts.username or ""), unquote(parts.password or ""))
         # A proxy of the environment is for other machines.
-        self._client: Any = openai.DefaultHttpxClient(trust_env=not is_here(parts.hostname or ""))
+        self._client: Any = openai.DefaultHttpxClient(
+            trust_env=not is_here(parts.hostname or ""), verify=find_trusted()
+        )
         self._timeout: Any = openai.Timeout
         self._lock = threading.Lock()
         self._under_way: set[Watchdog] = set()

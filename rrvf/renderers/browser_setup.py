@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from rrvf.errors import SetupError
+from rrvf.private_ca import tell_node
 from rrvf.renderers import web_assets
 from rrvf.renderers.browser import find_browser
 
@@ -54,7 +55,7 @@ def _install_from_system() -> bool:
 
 
 def _succeeds(command: Sequence[str]) -> bool:
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    environment = {**os.environ, **tell_node(), "DEBIAN_FRONTEND": "noninteractive"}
     try:
         process = subprocess.run(
             command,

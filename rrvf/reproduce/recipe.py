@@ -1,7 +1,7 @@
 """Recipes: what a row of the paper's tables needs, as a YAML file.
 
-The project's own recipes are in ``results/recipes`` of a checkout and in ``rrvf/recipes`` of a
-wheel.
+The project's own recipes are in ``results/recipes``, see
+:func:`rrvf.project_files.find_results`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,13 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-import rrvf
 from rrvf.errors import DataError, UserError
+from rrvf.project_files import find_results
 from rrvf.tables.published import BENCHMARKS, PublishedRow, read_published
 from rrvf.types import Mode
 
@@ -176,10 +174,8 @@ def read_recipe(name: str) -> Recipe:
     return _parse(str(path), data)
 
 
-def _folder() -> Traversable:
-    """In a wheel within the package, in a checkout beside it."""
-    within = resources.files("rrvf") / "recipes"
-    return within if within.is_dir() else Path(rrvf.__file__).parents[1] / "results" / "recipes"
+def _folder() -> Path:
+    return find_results() / "recipes"
 
 
 def _parse(name: str, data: bytes) -> Recipe:

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from rrvf.errors import HarnessError, SetupError, UserError
+from rrvf.private_ca import find_trusted
 
 try:
     import httpx
@@ -83,6 +84,7 @@ class EnvironmentClient:
             timeout=httpx.Timeout(seconds, connect=_CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=None),
             trust_env=False,
+            verify=find_trusted(),
         )
 
     def __enter__(self) -> Self:

@@ -32,7 +32,7 @@ def render_tables(
 
     Args:
         benchmark: Whose table; ``None`` for those published, and those of the runs.
-        form: ``markdown``, ``latex``, ``csv`` or ``html``.
+        form: ``text``, ``markdown``, ``latex``, ``csv`` or ``html``.
         folders: Of runs, finished or not.
 
     Raises:
@@ -69,7 +69,7 @@ def render_others(benchmark: str | None = None, form: str = "markdown") -> str:
 
     Args:
         benchmark: Its name, or how it begins; all without it.
-        form: ``markdown``, ``latex``, ``csv`` or ``html``.
+        form: ``text``, ``markdown``, ``latex``, ``csv`` or ``html``.
 
     Raises:
         DataError: Nothing is kept of it.

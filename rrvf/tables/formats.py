@@ -1,4 +1,4 @@
-"""A table in Markdown, LaTeX, CSV or HTML, and runs as the hub's evaluation results.
+"""A table as text, in Markdown, LaTeX, CSV or HTML, and runs as the hub's evaluation results.
 
 Names of runs are untrusted: every format escapes them.
 """
@@ -10,8 +10,10 @@ import html
 import io
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from rrvf.tables.aligned import Line, Text, align, wrap_note, wrap_title
 from rrvf.tables.sheet import MISSING, Cell, Row, Sheet
 
 HUB_DATA = {
@@ -31,6 +33,12 @@ _NUMBER = re.compile(r"[+-]?(?:\d[\d.,]*(?:[eE][+-]?\d+)?[%*]?)?")
 def markdown(sheets: Sequence[Sheet]) -> str:
     """Tables as GitHub shows them, each with its title and remarks."""
     return "\n".join(map(_markdown, sheets))
+
+
+def text(sheets: Sequence[Sheet]) -> str:
+    """Tables for the terminal that this process has, as wide as it is."""
+    width = shutil.get_terminal_size().columns
+    return "\n".join(_text(sheet, width) for sheet in sheets)
 
 
 def latex(sheets: Sequence[Sheet]) -> str:
@@ -117,12 +125,36 @@ def csv_cell(text: str) -> str:
 
 
 FORMATS: Mapping[str, Callable[[Sequence[Sheet]], str]] = {
+    "text": text,
     "markdown": markdown,
     "latex": latex,
     "csv": csv_rows,
     "html": html_page,
     "hub": hub_results,
 }
+
+
+# ------------------------------------------------------------------------------------- text
+
+
+def _text(sheet: Sheet, width: int) -> str:
+    subs = [f" ({column.sub})" if column.sub else "" for column in sheet.columns]
+    heads = [column.label + sub for column, sub in zip(sheet.columns, subs, strict=True)]
+    rows = [_text_row(row) for row in sheet.rows]
+    notes = [wrap_note(note, width) for note in sheet.notes]
+    table = align(["Model", *heads], rows, width)
+    return "\n".join([wrap_title(sheet.title, width), "", *table, "", *notes, ""])
+
+
+def _text_row(row: Row) -> Line:
+    if row.kind in ("heading", "rule"):
+        return [Text(row.label, bold=True)] if row.label else []
+    return [Text(row.label, bold=row.bold), *map(_text_cell, row.cells)]
+
+
+def _text_cell(cell: Cell) -> Text:
+    figure = f"{cell.text} {_bounds(cell)}".rstrip()
+    return Text(figure, bold=cell.mark == "best", underlined=cell.mark == "second")
 
 
 # --------------------------------------------------------------------------------- Markdown

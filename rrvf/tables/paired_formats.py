@@ -1,4 +1,4 @@
-"""A comparison of runs in Markdown, LaTeX, CSV or HTML.
+"""A comparison of runs as text, in Markdown, LaTeX, CSV or HTML.
 
 Names of runs, samples, labels and metrics are untrusted: every format escapes them.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from rrvf.bootstrap import LEVEL, RESAMPLES, SEED
 from rrvf.errors import DataError
 from rrvf.report.values import count_of
+from rrvf.tables.aligned import Line, Text, align, wrap_note, wrap_title
 from rrvf.tables.formats import (
     csv_cell,
     html_document,
@@ -49,7 +51,7 @@ def render_comparison(*folders: Path, form: str = "markdown", tag: str | None = 
 
     Args:
         folders: Of two runs or more.
-        form: ``markdown``, ``latex``, ``csv`` or ``html``.
+        form: ``text``, ``markdown``, ``latex``, ``csv`` or ``html``.
         tag: Of the samples; they are compared label by label as well.
 
     Raises:
@@ -149,6 +151,32 @@ def _tell_changes(comparison: Comparison, pair: Pair) -> str:
 def _tell_change(change: Change) -> str:
     values = ", ".join(f"{n} {a:.2f} → {b:.2f}" for n, (a, b) in change.values.items())
     return f"{change.sample_id}: {change.mean:+.2f} ({values})"
+
+
+# --------------------------------------------------------------------------------------- text
+
+
+def _text(comparison: Comparison) -> str:
+    width = shutil.get_terminal_size().columns
+    lines: list[str] = []
+    for pair in comparison.pairs:
+        lines += [wrap_title(_title(comparison, pair), width), ""]
+        lines += [*align(_heads(pair), list(_text_rows(comparison, pair)), width), ""]
+    for remark in _remarks(comparison):
+        warning = f"{remark.warning}: " if remark.warning else ""
+        lines.append(wrap_note(warning + remark.text, width))
+    for pair in comparison.pairs:
+        changes = [wrap_note(_tell_change(change), width) for change in pair.changes]
+        lines += ["", wrap_title(_tell_changes(comparison, pair), width), *changes]
+    return "\n".join(lines) + "\n"
+
+
+def _text_rows(comparison: Comparison, pair: Pair) -> Iterator[Line]:
+    for group in pair.groups:
+        if comparison.tag is not None:
+            yield [Text(_heading(group), bold=True)]
+        for entry in group.differences:
+            yield [Text(comparison.labels[entry.metric]), *map(Text, _figures(entry))]
 
 
 # ----------------------------------------------------------------------------------- Markdown
@@ -308,6 +336,7 @@ def _html_changes(comparison: Comparison, pair: Pair) -> str:
 
 
 FORMATS: Mapping[str, Callable[[Comparison], str]] = {
+    "text": _text,
     "markdown": _markdown,
     "latex": _latex,
     "csv": _csv,

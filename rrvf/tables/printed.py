@@ -1,6 +1,6 @@
 """Figures that authors of other systems printed, cell by cell, with the stated conditions.
 
-The files are in ``results/published`` of a checkout and in ``rrvf/published_tables`` of a wheel.
+The files are in ``results/published`` (:func:`rrvf.project_files.find_results`).
 ``protocols.toml`` names the source of each table and the conditions that it states; ``<id>.csv``
 has the rows. Only figures that authors print for their own runs are included.
 
@@ -14,13 +14,12 @@ import csv
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-import rrvf
 from rrvf.errors import DataError
+from rrvf.project_files import find_results
 from rrvf.tables.published import Column
 from rrvf.tables.ranking import Mark, figure, marks
 from rrvf.tables.sheet import MISSING, Cell, Row, Sheet
@@ -198,10 +197,8 @@ def _notes(protocol: Protocol) -> Iterator[str]:
 # --------------------------------------------------------------------------------- the files
 
 
-def _folder() -> Traversable:
-    """In a wheel within the package, in a checkout beside it."""
-    within = resources.files("rrvf") / "published_tables"
-    return within if within.is_dir() else Path(rrvf.__file__).parents[1] / "results" / "published"
+def _folder() -> Path:
+    return find_results() / "published"
 
 
 def _read_protocol(entry: Mapping[str, Any]) -> Protocol:

@@ -1,6 +1,6 @@
 """The published tables as printed: every cell is the string in the RRVF README.
 
-The files are in ``results/paper`` of a checkout and in ``rrvf/paper_tables`` of a wheel.
+The files are in ``results/paper``, see :func:`rrvf.project_files.find_results`.
 """
 
 from __future__ import annotations
@@ -8,14 +8,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
-from importlib.resources.abc import Traversable
-from pathlib import Path
 
-import rrvf
 from rrvf import types
 from rrvf.benchmarks.plot2code import RATING
 from rrvf.errors import DataError
+from rrvf.project_files import find_results
 
 SMALL = 10
 """Billions of parameters below which an open model takes part in the ranking."""
@@ -141,7 +138,7 @@ def read_published(benchmark: str) -> PublishedTable:
     if benchmark not in _TABLES:
         raise DataError(f"no table of {benchmark!r}; there are {', '.join(_TABLES)}")
     table = _TABLES[benchmark]
-    text = (_folder() / f"{benchmark}.csv").read_text(encoding="utf-8")
+    text = (find_results() / "paper" / f"{benchmark}.csv").read_text(encoding="utf-8")
     rows = tuple(_row(entry, table) for entry in csv.DictReader(text.splitlines()))
     return replace(table, rows=rows)
 
@@ -158,12 +155,6 @@ def table_of(benchmark: str, title: str, columns: Sequence[types.Column]) -> Pub
         return read_published(benchmark)
     heads = tuple(Column(column.key, column.title, most=column.scale) for column in columns)
     return PublishedTable(benchmark, f"Results on {title}", heads, None)
-
-
-def _folder() -> Traversable:
-    """In a wheel within the package, in a checkout beside it."""
-    within = resources.files("rrvf") / "paper_tables"
-    return within if within.is_dir() else Path(rrvf.__file__).parents[1] / "results" / "paper"
 
 
 def _row(entry: Mapping[str, str], table: PublishedTable) -> PublishedRow:
