@@ -95,6 +95,7 @@ def test_extras_are_the_documented_ones(metadata: Message) -> None:
         "ray",
         "serve",
         "openenv",
+        "docs",
         "dev",
         "dev-models",
     }

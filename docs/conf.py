@@ -1,0 +1,48 @@
+"""The site: Sphinx reads this file. ``make docs`` builds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+import rrvf
+from docs.site.command_line import describe_commands
+from docs.site.links import adapt_links, find_included
+
+DOCS = Path(__file__).resolve().parent
+
+project = "RRVF"
+author = "the RRVF developers"
+release = version = rrvf.__version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["site"]
+nitpicky = True
+
+myst_enable_extensions = ["deflist", "dollarmath", "colon_fence"]
+myst_heading_anchors = 4
+suppress_warnings = ["misc.highlighting_failure"]
+
+autodoc_typehints = "description"
+autodoc_member_order = "bysource"
+html_theme = "furo"
+html_title = "RRVF"
+html_copy_source = False
+
+
+def setup(app: Sphinx) -> None:
+    """Say what is done with a page's text before it is read."""
+    app.connect("source-read", adapt_page)
+    app.connect("include-read", adapt_included)
+
+
+def adapt_page(_: Sphinx, name: str, text: list[str]) -> None:
+    """Links of a page of the site; and the page that is made from the commands."""
+    text[0] = adapt_links(text[0], DOCS, DOCS, find_included(DOCS))
+    if name == "command-line":
+        text[0] += describe_commands()
+
+
+def adapt_included(_: Sphinx, path: Path, __: str, text: list[str]) -> None:
+    """Links of a file of the repository that is shown as a page."""
+    text[0] = adapt_links(text[0], (DOCS / path).resolve().parent, DOCS, find_included(DOCS))
