@@ -32,12 +32,12 @@ def describe_commands(app: typer.Typer = app) -> str:
 def _describe(name: str, command: Any) -> Iterator[str]:
     context = typer.Context(command, info_name=f"rrvf {name}")
     usage = " ".join(("rrvf", name, *command.collect_usage_pieces(context)))
-    yield from ("", f"## rrvf {name}", "", "```text", usage, "```", "", _escape(command.help or ""))
+    yield from ("", f"## rrvf {name}", "", "```text", usage, "```", "", escape(command.help or ""))
     for title, parameters in _group_parameters(command).items():
         yield from ("", f"**{title}**", "")
         for parameter in parameters:
             term, text = parameter.get_help_record(context)
-            yield from (f"`{term}`", f": {_escape(text)}", "")
+            yield from (f"`{term}`", f": {escape(text)}", "")
 
 
 def _group_parameters(command: Any) -> dict[str, list[Any]]:
@@ -50,7 +50,7 @@ def _group_parameters(command: Any) -> dict[str, list[Any]]:
     return groups
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """The text of a command's help, with no sign that Markdown would read as its own."""
     paragraphs = (" ".join(part.split()) for part in text.split("\n\n"))
     return re.sub(r"([\\`*_\[\]<>{}$|#])", r"\\\1", "\n\n".join(paragraphs))

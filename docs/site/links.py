@@ -16,13 +16,18 @@ _BLOCK = re.compile(r"(^ *```.*?^ *```)", re.MULTILINE | re.DOTALL)
 _INCLUDE = re.compile(r"^```\{include\} (\S+)$", re.MULTILINE)
 
 
+_SHORT = {"rrvf/README.md": "index.md", "rrvf/REPRODUCE.md": "reproduce.md"}
+"""Pages of the repository that only point to the site."""
+
+
 def find_included(docs: Path) -> dict[Path, str]:
     """File of the repository -> the page of the site that shows it."""
-    return {
+    included = {
         (docs / target).resolve(): page.name
         for page in sorted(docs.glob("*.md"))
         for target in _INCLUDE.findall(page.read_text(encoding="utf-8"))
     }
+    return included | {docs.resolve().parent / name: page for name, page in _SHORT.items()}
 
 
 def adapt_links(text: str, folder: Path, docs: Path, included: Mapping[Path, str]) -> str:
