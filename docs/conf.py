@@ -14,7 +14,7 @@ from docs.site.names import describe_names
 DOCS = Path(__file__).resolve().parent
 
 project = "RRVF"
-author = "the RRVF developers"
+author = copyright = "the RRVF developers"
 release = version = rrvf.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["site"]
@@ -23,11 +23,15 @@ myst_enable_extensions = ["deflist", "dollarmath", "colon_fence"]
 myst_heading_anchors = 4
 suppress_warnings = ["myst.header"]  # the tables of results/README.md stand two levels lower
 
-autodoc_typehints = "description"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 80
 autodoc_member_order = "bysource"
 html_theme = "furo"
 html_title = "RRVF"
 html_copy_source = False
+html_static_path = ["style"]
+html_css_files = ["site.css"]
 
 
 def setup(app: Sphinx) -> None:
