@@ -180,7 +180,7 @@ def _head() -> Iterator[str]:
     yield ""
     yield (
         "`recipes/*.yaml` say what a row of the paper needs; `rrvf reproduce` does it "
-        "([one command a row](../docs/reproduce.md))."
+        "([one command a row](../rrvf/REPRODUCE.md))."
     )
     yield ""
     yield (
