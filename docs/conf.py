@@ -10,18 +10,26 @@ import rrvf
 from docs.site.command_line import describe_commands
 from docs.site.links import adapt_links, find_included
 from docs.site.names import describe_names
+from docs.site.settings import describe_keys, describe_plugin
 
 DOCS = Path(__file__).resolve().parent
+MADE = {
+    "command-line": describe_commands,
+    "python": describe_names,
+    "training-keys": describe_keys,
+    "vlmevalkit-plugin": describe_plugin,
+}
+"""Page -> what is made for its end, from the code."""
 
 project = "RRVF"
-author = copyright = "the RRVF developers"
+author = project_copyright = "the RRVF developers"
 release = version = rrvf.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["site"]
 
-myst_enable_extensions = ["deflist", "dollarmath", "colon_fence"]
+myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 4
-suppress_warnings = ["myst.header"]  # the tables of results/README.md stand two levels lower
+suppress_warnings = ["myst.header"]  # the tables of results/README.md are two levels lower
 
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
@@ -41,12 +49,10 @@ def setup(app: Sphinx) -> None:
 
 
 def adapt_page(_: Sphinx, name: str, text: list[str]) -> None:
-    """Links of a page of the site; and the page that is made from the commands."""
+    """Links of a page of the site; and what is made for its end."""
     text[0] = adapt_links(text[0], DOCS, DOCS, find_included(DOCS))
-    if name == "command-line":
-        text[0] += describe_commands()
-    if name == "python":
-        text[0] += describe_names()
+    if name in MADE:
+        text[0] += MADE[name]()
 
 
 def adapt_included(_: Sphinx, path: Path, __: str, text: list[str]) -> None:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from docs.site.command_line import describe_commands, find_commands
 from docs.site.examples import DOCS, FAMILIES, Family, list_rows, make_small, score_family
 from docs.site.links import adapt_links, find_included
 from docs.site.names import describe_names
+from docs.site.settings import describe_keys, describe_plugin
 from rrvf.options import find_flags
 from rrvf.scoring import Outcome
 from tests.runs import rrvf_here
+from training.settings import DataArguments, GrpoArguments, RewardArguments, WorldArguments
 
 PROJECT = DOCS.parent
 PAGES = sorted(
@@ -190,6 +193,19 @@ def test_every_public_name_has_a_section() -> None:
             assert f"| `{field}` |" in sections[name]
     assert ".. autofunction:: rrvf.open_environment" in sections["open_environment"]
     assert ".. autoclass:: rrvf.Environment" in sections["Environment"]
+
+
+def test_every_key_of_training_stands_in_its_table_once() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", describe_keys(), re.MULTILINE)
+    groups = (DataArguments, WorldArguments, RewardArguments, GrpoArguments)
+    assert sorted(rows) == sorted({field.name for group in groups for field in fields(group)})
+    assert "| `max_turns` | `5` |" in describe_keys()
+
+
+def test_the_options_of_the_plugin_are_those_that_its_help_lists() -> None:
+    text = describe_plugin()
+    assert "--policy-base-url" in text
+    assert text.count("```") == 2
 
 
 # ----------------------------------------------------------------------------------- the examples
