@@ -27,9 +27,11 @@ from training.settings import DataArguments, GrpoArguments, RewardArguments, Wor
 
 PROJECT = DOCS.parent
 PAGES = sorted(
-    path
-    for pattern in ("*.md", "*/README.md", "docs/*.md", "rrvf/*.md", "rrvf/trainers/*.md")
-    for path in PROJECT.glob(pattern)
+    {
+        path
+        for pattern in ("*.md", "*/README.md", "docs/*.md", "rrvf/*.md", "rrvf/trainers/*.md")
+        for path in PROJECT.glob(pattern)
+    }
 )
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 
