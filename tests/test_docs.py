@@ -259,6 +259,18 @@ def test_every_file_that_runs_has_its_picture(
             assert small.startswith(b"\x89PNG")
 
 
+# ------------------------------------------------------------------------------- troubleshooting
+
+
+def test_messages_in_headings_are_those_that_the_code_prints() -> None:
+    page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    messages = set(re.findall(r'^### .*"(.+)"$', page, re.MULTILINE))
+    messages.discard("externally-managed-environment")  # pip's
+    source = "".join(path.read_text("utf-8") for path in sorted((PROJECT / "rrvf").rglob("*.py")))
+    assert "nothing answers at" in messages
+    assert not {message for message in messages if message not in source}
+
+
 # ------------------------------------------------------------------------ programs that are shown
 
 
