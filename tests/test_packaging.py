@@ -122,6 +122,7 @@ def test_extras_are_the_documented_ones(metadata: Message) -> None:
         "ray",
         "serve",
         "openenv",
+        "docs",
         "dev",
         "dev-models",
     }

@@ -1,0 +1,1 @@
+"""What the site is built with: links, the reference of commands, and the check of the result."""
