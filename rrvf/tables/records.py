@@ -180,7 +180,7 @@ def _head() -> Iterator[str]:
     yield ""
     yield (
         "`recipes/*.yaml` describe what each row of the paper needs; `rrvf reproduce` runs them "
-        "([one command a row](../rrvf/REPRODUCE.md))."
+        "([one command a row](../docs/reproduce.md))."
     )
     yield ""
     yield (
