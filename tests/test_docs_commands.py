@@ -79,6 +79,7 @@ OTHERS = frozenset(
         *("--shm-size", "--security-opt"),  # of Docker
         *("--head", "--address"),  # of Ray
         *("--font-render-hinting", "--help", "--version"),
+        "--install-completion",  # of the rrvf command itself, as the two before
     )
 )
 

@@ -223,14 +223,14 @@ def test_a_tagged_answer_in_the_channel_counts(tmp_path: Path, turns: int) -> No
     done, episode, result = play(tmp_path, said, "--max-turns", turns)
     assert episode["stop_reason"] == "answered"
     assert values(result)["text"] == 1.0
-    assert "beside the content" in done.stderr
+    assert "outside the content" in done.stderr
 
 
 def test_silence_stays_silence(tmp_path: Path) -> None:
     done, episode, _ = play(tmp_path, reply(completion("")))
     (turn,) = episode["turns"]
     assert (episode["stop_reason"], turn["completion"], turn["note"]) == ("no_action", "", None)
-    assert "beside the content" not in done.stderr
+    assert "outside the content" not in done.stderr
 
 
 PARTS = [

@@ -115,7 +115,7 @@ def test_samples_that_are_others_now_are_not_drawn(work: Path) -> None:
     (run / "run.json").write_text(json.dumps(settings))
     done = rrvf_here("report", run, cwd=work)
     assert done.returncode == 0
-    assert "of 1 samples the reference in this data" in done.stderr
+    assert "for 1 samples the reference in this data" in done.stderr
     assert pictures_of(run) == {"a": set(), "b": set(), "c": set()}
     assert (run / "report.html").is_file()
 

@@ -156,6 +156,6 @@ def test_playwrights_download_is_told_by_nodes_variable(
     monkeypatch.delenv("NODE_EXTRA_CA_CERTS", raising=False)
     if own is not None:
         monkeypatch.setenv("NODE_EXTRA_CA_CERTS", own)
-    with pytest.raises(SetupError, match="no Chromium could be had"):
+    with pytest.raises(SetupError, match="Chromium could not be installed"):
         list(browser_setup.set_up())
     assert [env["NODE_EXTRA_CA_CERTS"] for env in told] == [own or "/ca.pem"]

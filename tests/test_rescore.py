@@ -84,7 +84,7 @@ def test_samples_that_are_others_or_gone_are_one_line(work: Path) -> None:
     shutil.copytree(work / "data", work / "other", dirs_exist_ok=True)
     (work / "other" / "a.py").write_text(plot("changed"))
     done = rrvf_here("rescore", "s", "--out", "x", "--data", "other", cwd=work)
-    assert_one_line(done, "of 1 samples the reference in this data", "such as a")
+    assert_one_line(done, "for 1 samples the reference in this data", "such as a")
     shutil.copytree(work / "s", work / "moved", dirs_exist_ok=True)
     settings = json.loads((work / "moved" / "run.json").read_text())
     settings["told.data"] = "/gone/away"
