@@ -278,11 +278,13 @@ def lock_folder(path: Path) -> int:
 
 
 def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
-    """Refuse to mix two runs; note the settings in a new one."""
+    """Refuse to mix two runs; note the settings in one that has no answer yet."""
     file = path / SETTINGS
     new = json.loads(json.dumps(settings))
+    if file.exists() and not _has_answers(path):  # its settings may have been the mistake
+        file.unlink()
     if not file.exists():
-        if (path / RESULTS).exists():
+        if (path / RESULTS).exists() and (path / RESULTS).stat().st_size:
             raise DataError(f"{path}: holds results of an unknown run; name another --out")
         write_atomically(file, (json.dumps(new, indent=2) + "\n").encode())
         return
@@ -296,6 +298,15 @@ def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
     facts = {name: new[name] for name in _ASKED if {"name", "served"} & {*new.get(name, ())}}
     if {**old, **facts} != old:
         write_atomically(file, (json.dumps({**old, **facts}, indent=2) + "\n").encode())
+
+
+def _has_answers(path: Path) -> bool:
+    """Whether anything was scored, played or answered."""
+    files = [*(path / name for name in RUN_FILES if name.endswith(".jsonl"))]
+    folder = path / ANSWERS
+    if folder.is_dir():
+        files += folder.iterdir()
+    return any(file.is_file() and file.stat().st_size for file in files)
 
 
 def read_refused(path: Path, part: str) -> list[str]:

@@ -198,7 +198,7 @@ def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_setting_more_or_less_is_another_run(tmp_path: Path) -> None:
-    opened(tmp_path).__exit__()
+    write(tmp_path, RESULT)
     for settings in ({**SETTINGS, "protocol.new": 1}, {"protocol.mode": "official"}):
         with pytest.raises(DataError, match="other settings"):
             opened(tmp_path, settings=settings)
@@ -225,8 +225,21 @@ def test_results_without_settings_are_not_touched(tmp_path: Path) -> None:
     assert (tmp_path / "results.jsonl").read_text() == "something of the user's"
 
 
-def test_a_refused_folder_can_be_opened_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["results.jsonl", "trajectories.jsonl", "answers/policy.jsonl"])
+def test_settings_may_change_until_something_is_answered(tmp_path: Path, name: str) -> None:
+    """A mistyped address leaves no folder that nobody can use."""
+    opened(tmp_path, settings={"protocol.mode": "official"}).__exit__()
     opened(tmp_path).__exit__()
+    assert json.loads((tmp_path / "run.json").read_text()) == SETTINGS
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("{}\n")
+    with pytest.raises(OtherRunError):
+        opened(tmp_path, settings={"protocol.mode": "fixed"})
+    assert json.loads((tmp_path / "run.json").read_text()) == SETTINGS
+
+
+def test_a_refused_folder_can_be_opened_again(tmp_path: Path) -> None:
+    write(tmp_path, RESULT)
     with pytest.raises(DataError):
         opened(tmp_path, settings={})
     opened(tmp_path).__exit__()
