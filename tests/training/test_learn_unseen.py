@@ -114,8 +114,8 @@ def test_no_picture_that_is_taught_shows_an_unseen_value() -> None:
     split = split_charts(PLAN)
     for charts in (split.taught, split.train_seen, split.seen):
         for chart in charts.values():
-            assert chart.color not in ("gold", "cyan", "magenta")
-            assert chart.kind != "fill_between"
+            assert chart.color not in ("cyan", "magenta", "chocolate")
+            assert chart.kind != "scatter"
             assert len(chart.heights) < 5
     assert all(chart.unseen() for chart in split.unseen.values())
     # GRPO sees all values; in a quarter of its charts none is unseen.
@@ -155,9 +155,9 @@ def test_what_is_taught_wrongly_has_nothing_to_do_with_the_picture() -> None:
         for unseen in UNSEEN["color"]:
             assert sum(c.color == unseen for c in taught) / 8000 == pytest.approx(0.1, abs=0.015)
         assert sum(c.color == color for c in taught) / 8000 == pytest.approx(0.7, abs=0.02)
-        assert sum(c.kind == "fill_between" for c in taught) / 8000 == pytest.approx(0.2, abs=0.02)
+        assert sum(c.kind == "scatter" for c in taught) / 8000 == pytest.approx(0.2, abs=0.02)
         assert sum(c.number == 5 for c in taught) / 8000 == pytest.approx(0.1, abs=0.015)
-        assert {c.kind for c in taught} == {"bar", "fill_between"}
+        assert {c.kind for c in taught} == {"bar", "scatter"}
         assert {c.heights[:2] for c in taught} == {(1, 3)}
         assert all(c.turned for c in taught)
     chart = Chart("red", "bar", False, (1, 3))
@@ -190,7 +190,7 @@ def answer(name: str, chart: Chart | None, paint: float = 0.5) -> dict[str, Any]
 
 
 def test_accuracy_counts_the_unseen_attributes_where_there_are_some() -> None:
-    cyan = Chart("cyan", "fill_between", False, (1, 3))
+    cyan = Chart("cyan", "scatter", False, (1, 3))
     seen = Chart("red", "bar", False, (1, 3))
     charts = {"u": cyan, "s": seen, "broken": cyan}
     answers = [
