@@ -281,10 +281,8 @@ def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
     """Refuse to mix two runs; note the settings in one that has no answer yet."""
     file = path / SETTINGS
     new = json.loads(json.dumps(settings))
-    if file.exists() and not _has_answers(path):  # its settings may have been the mistake
-        file.unlink()
     if not file.exists():
-        if (path / RESULTS).exists() and (path / RESULTS).stat().st_size:
+        if (path / RESULTS).exists():
             raise DataError(f"{path}: holds results of an unknown run; name another --out")
         write_atomically(file, (json.dumps(new, indent=2) + "\n").encode())
         return
@@ -293,6 +291,10 @@ def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
         lines = _list_differences(old, new)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{file}: cannot be read; name another --out") from error
+    is_ours = any(name.startswith("protocol.") for name in old)
+    if lines and is_ours and not _has_answers(path):  # the settings may have been the mistake
+        write_atomically(file, (json.dumps(new, indent=2) + "\n").encode())
+        return
     if lines:
         raise OtherRunError(_describe_refusal(path, lines), lines)
     facts = {name: new[name] for name in _ASKED if {"name", "served"} & {*new.get(name, ())}}

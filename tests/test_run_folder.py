@@ -238,6 +238,13 @@ def test_settings_may_change_until_something_is_answered(tmp_path: Path, name: s
     assert json.loads((tmp_path / "run.json").read_text()) == SETTINGS
 
 
+def test_a_file_of_the_same_name_that_is_not_ours_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"speed": 5}')
+    with pytest.raises(DataError, match="name another --out"):
+        opened(tmp_path)
+    assert (tmp_path / "run.json").read_text() == '{"speed": 5}'
+
+
 def test_a_refused_folder_can_be_opened_again(tmp_path: Path) -> None:
     write(tmp_path, RESULT)
     with pytest.raises(DataError):
