@@ -50,9 +50,11 @@ import random
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from PIL import ImageChops
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -105,10 +107,13 @@ from rrvf.rewards import Rewarded
 from rrvf.scorers import likeness
 from rrvf.scorers.likeness import LikenessJudge
 from rrvf.types import Drawing, Sample, Score
-from training.chat_tokens import ChatTokens
+from training.chat_tokens import ChatTokens, Tokens
 from training.rollouts import Rollouts, World
 
 SEEDS = (1, 2, 3)
+
+Exercise = tuple[Tokens, Chart]
+"""A prompt, and the chart that its picture shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +128,7 @@ class Plan(Training):
     disturbed_color: float = 0.4
     disturbed_kind: float = 0.13
     disturbed_number: float = 0.12
+    laid_over_share: float = 0.5
     plain_share: float = 0.25
     shown_color: float = 0.7
     shown_kind: float = 0.6
@@ -211,6 +217,22 @@ def make_reply_text(chart: Chart) -> str:
     return f"```python\n{chart.code()}```"
 
 
+def disturb_lesson(plan: Plan, exercise: Exercise, other: Exercise, rng: random.Random) -> Exercise:
+    """A lesson of the second part of SFT.
+
+    Args:
+        plan: The shares.
+        exercise: A prompt, and the chart that it shows.
+        other: Another one, whose picture may be laid over the first.
+        rng: Of the draw.
+    """
+    prompt, chart = exercise
+    if rng.random() < plan.laid_over_share:
+        picture = ImageChops.darker(prompt.pictures[0], other[0].pictures[0])
+        prompt = replace(prompt, pictures=[picture])
+    return prompt, disturb(chart, plan.disturbed, rng)
+
+
 def start_of(plan: Plan, seed: int, folder: Path, world: World, taught: Charts) -> None:
     """The model that all arms of a seed start from."""
 
@@ -226,11 +248,11 @@ def start_of(plan: Plan, seed: int, folder: Path, world: World, taught: Charts) 
 
         def draw_lessons() -> list[Lesson]:
             batch = rng.sample(exercises, plan.sft_batch)
-            charts = [chart for _, chart in batch]
             if next(steps) >= plan.faithful_steps:
-                charts = [disturb(chart, plan.disturbed, rng) for chart in charts]
-            replies = [make_reply(processor, make_reply_text(chart)) for chart in charts]
-            return [(prompt, reply) for (prompt, _), reply in zip(batch, replies, strict=True)]
+                batch = [disturb_lesson(plan, entry, rng.choice(exercises), rng) for entry in batch]
+            return [
+                (prompt, make_reply(processor, make_reply_text(chart))) for prompt, chart in batch
+            ]
 
         return learning.teach(model, processor, draw_lessons, plan)
 

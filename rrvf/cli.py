@@ -579,11 +579,15 @@ def _since(options: Options, out: Path, fresh: bool) -> Options:
 
 def _require_apart_from_run(out: Path, run: Path, option: str = "--out") -> None:
     new_folder, old_folder = out.resolve(), run.resolve()
-    if new_folder.is_relative_to(old_folder) or old_folder.is_relative_to(new_folder):
-        raise UserError(
-            f"{option} {out} and {run} lie in each other; the run stays as it is: name another "
-            f"{option}"
-        )
+    if new_folder == old_folder:
+        fault = f"is the same folder as {run}"
+    elif new_folder.is_relative_to(old_folder):
+        fault = f"lies inside {run}"
+    elif old_folder.is_relative_to(new_folder):
+        fault = f"holds {run}"
+    else:
+        return
+    raise UserError(f"{option} {out} {fault}, which stays as it is: name another {option}")
 
 
 def _tell_unanswered(items: Sequence[Item], scoring: Scoring) -> None:

@@ -166,8 +166,15 @@ def describe_end(runs: Sequence[Path]) -> str:
         f"shown: {sum(one['n_samples'] for one in answers)} answers scored on {len(answers)} "
         f"benchmarks{_describe_episodes(episodes)}\n"
         f"next: score your own answers in place of these: {_next_command()} "
-        f"(documentation: {_show(resources.files('rrvf') / 'README.md')})"
+        f"(documentation: {_show(_find_guide())})"
     )
+
+
+def _find_guide() -> Path:
+    """Where a newcomer goes on: in a checkout the first page, from a wheel the list of pages."""
+    package = Path(str(resources.files("rrvf")))
+    first_page = package.parent / "docs" / "start.md"
+    return first_page if first_page.is_file() else package / "README.md"
 
 
 def _describe_episodes(summaries: Sequence[Mapping[str, Any]]) -> str:

@@ -49,7 +49,8 @@ class Use:
 USES = (
     Use("to evaluate charts", ("chart",)),
     Use("to evaluate pages", ("web",)),
-    Use("to play, reproduce", ("chart", "judge", "web")),
+    Use("to play charts", ("chart", "judge")),
+    Use("to play pages", ("judge", "web")),
     Use("to train", ("chart", "judge", "train")),
 )
 
@@ -76,7 +77,9 @@ def examine(
     try:
         yield from _examine_pages(browser, confinement)
     except (RrvfError, OSError) as error:
-        yield Finding("browser", f"{error} (not needed for charts)", ok=False)
+        is_wanted = not _find_missing("web")
+        answer = f"{error} (only web pages need it)"
+        yield Finding("browser", answer, ok=False if is_wanted else None)
     yield _examine_clip()
     for hub in (PAGES, HARD_PAGES):
         yield _examine_pages_of(hub)

@@ -278,7 +278,7 @@ def test_stdout_holds_the_table_and_the_report(official: Run) -> None:
     assert status == (
         "ChartMimic · 9 samples (ok 5, no_code 2, code_error 1, timeout 1) · mode official"
     )
-    assert unscored == "Not scored, and in no mean: Text 1, Layout 1, Type 1, Color 1"
+    assert unscored == "Not scored and left out of the means: Text 1, Layout 1, Type 1, Color 1"
     assert reason.startswith("1 reference cannot be drawn")
     assert "data.csv" in reason
     assert (official.out / "report.html").read_text().startswith("<!")
@@ -462,6 +462,8 @@ def test_some_scorers_only(call: Any, small: list[Any], tmp_path: Path) -> None:
     [
         ("txt", ["unknown scorer 'txt'", "Did you mean text?", "Available: execution, text"]),
         ("text,colour", ["'colour'", "Did you mean color?"]),
+        ("text,likeness", ["'likeness' is a judge's score", "--judge likeness"]),
+        ("gpt", ["'gpt' is a judge's score", "--judge MODEL"]),
         ("zzz", ["unknown scorer 'zzz'", "my.module:object"]),
         ("no.such_module:x", ["'no.such_module:x' cannot be imported"]),
         ("json:no_such_name", ["'json:no_such_name' cannot be imported", "no_such_name"]),

@@ -69,18 +69,19 @@ def test_a_machine_with_all_is_ready_for_every_use(machine: Machine) -> None:
 
 
 def test_what_is_missing_is_named_with_one_command(machine: Machine) -> None:
-    charts, pages, play, train = uses(machine("seaborn", "openai", "trl"))
+    charts, pages, play_charts, play_pages, train = uses(machine("seaborn", "openai", "trl"))
     assert charts == f"lacks seaborn; run: {install('chart')}"
     assert pages == "ready"
-    assert play == f"lacks seaborn, openai; run: {install('chart,judge')}"
+    assert play_charts == f"lacks seaborn, openai; run: {install('chart,judge')}"
+    assert play_pages == f"lacks openai; run: {install('judge')}"
     assert train == f"lacks seaborn, openai, trl; run: {install('chart,judge,train')}"
 
 
 def test_a_missing_browser_is_got_by_the_same_command(machine: Machine) -> None:
-    charts, pages, play, train = uses(machine("playwright", browser=False))
-    assert charts == train == "ready"
+    charts, pages, play_charts, play_pages, train = uses(machine("playwright", browser=False))
+    assert charts == play_charts == train == "ready"
     expected = f"lacks playwright, Chromium; run: {install('web')} && rrvf setup-browser"
-    assert pages == play == expected
+    assert pages == play_pages == expected
     assert uses(machine(browser=False))[1] == "lacks Chromium; run: rrvf setup-browser"
 
 

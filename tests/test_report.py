@@ -56,7 +56,7 @@ def test_table_has_the_columns_of_the_paper_and_a_dash_for_null() -> None:
     assert len({len(line) for line in lines[:3]}) == 1
     assert lines[4:] == [
         "ChartMimic · 600 samples (ok 590, code_error 8, timeout 2) · mode official",
-        "Not scored, and in no mean: Text 3",
+        "Not scored and left out of the means: Text 3",
     ]
 
 

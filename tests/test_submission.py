@@ -311,7 +311,7 @@ def test_no_run_takes_the_place_of_another(work: Path, tmp_path: Path) -> None:
     assert_one_line(done, "chartmimic/me/one holds a run already", "--name")
     assert {p: p.read_bytes() for p in results.rglob("*") if p.is_file()} == before
     done = submit(work, "s", tmp_path, "--results", work / "s" / "in", *RECORD)
-    assert_one_line(done, "--results", "lie in each other")
+    assert_one_line(done, "--results", "lies inside", "stays as it is", "name another --results")
 
 
 def test_chance_excuses_only_what_varies(work: Path, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def _footer(summary: Mapping[str, Any]) -> list[str]:
     unscored = {k: n for k, n in mapping(summary.get("n_unscored")).items() if n}
     if unscored:
         counts = ", ".join(f"{LABELS.get(key, key)} {count}" for key, count in unscored.items())
-        lines.append(f"Not scored, and in no mean: {counts}")
+        lines.append(f"Not scored and left out of the means: {counts}")
     return lines
 
 

@@ -59,7 +59,7 @@ const makeOverview = (DATA, tools) => {
     const unscored = Object.entries(run.n_unscored).filter(([, count]) => count);
     if (unscored.length) {
       const listed = unscored.map(([scorer, count]) => `${label(scorer)} ${count}`).join(", ");
-      notes.push(`Not scored, and in no mean: ${listed}.`);
+      notes.push(`Not scored and left out of the means: ${listed}.`);
     }
     byId("table-notes").replaceChildren(
       ...run.notes.map((note) => h("li", { class: "warning" }, note)),

@@ -19,6 +19,9 @@ from rrvf.types import Score, Status
 
 Scorer = Callable[..., Score]
 
+_JUDGES = {"likeness": "--judge likeness", "gpt": "--judge MODEL"}
+"""Scores of judges, which users may take for scorers, and the option that gives each."""
+
 NEEDS_NO_TARGET = frozenset({"execution"})
 BROKEN = "the reference cannot be drawn"
 """The start of the reason if a score is missing because the reference failed."""
@@ -92,6 +95,8 @@ def find_scorers(names: Sequence[str], known_scorers: Mapping[str, Scorer]) -> d
 def _find_elsewhere(name: str, known_names: Iterable[str]) -> Scorer:
     if ":" not in name:
         names = list(known_names)
+        if name in _JUDGES:
+            raise UserError(f"{name!r} is a judge's score; name the judge: {_JUDGES[name]}")
         raise UserError(
             f"unknown scorer {name!r}.{suggest(name, names)} "
             f"Available: {', '.join(names)}, or my.module:object"

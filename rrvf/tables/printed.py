@@ -11,6 +11,7 @@ a judge's figure, the judge: see :meth:`Protocol.is_ranked`.
 from __future__ import annotations
 
 import csv
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -151,11 +152,13 @@ def make_printed_sheets(benchmark: str | None = None) -> list[Sheet]:
 
 
 def _is_of(protocol: Protocol, benchmark: str) -> bool:
-    return _plain(protocol.benchmark).startswith(_plain(benchmark))
+    """Whole words: ``design2code`` names Design2Code-HARD too, ``design`` neither."""
+    words = _split_words(benchmark)
+    return _split_words(protocol.benchmark)[: len(words)] == words
 
 
-def _plain(name: str) -> str:
-    return "".join(c for c in name.lower() if c.isalnum())
+def _split_words(name: str) -> list[str]:
+    return re.findall(r"[a-z0-9]+", name.lower())
 
 
 def _make_sheet(protocol: Protocol) -> Sheet:
