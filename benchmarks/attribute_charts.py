@@ -25,7 +25,7 @@ HEIGHTS = (1, 3, 5)
 ATTRIBUTES: tuple[Attribute, ...] = ("color", "kind", "number", "turned", "heights")
 
 UNSEEN: Mapping[Attribute, tuple[str | int, ...]] = {
-    "color": ("cyan", "magenta", "chocolate"),
+    "color": ("cyan", "magenta"),
     "kind": ("scatter",),
     "number": (5,),
 }

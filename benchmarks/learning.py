@@ -34,6 +34,7 @@ WHITE = (255, 255, 255)
 CURVE = ("reward", "runnable", "paint_of_runnable", "entropy", "frac_reward_zero_std")
 
 Rgb = tuple[int, int, int]
+Device = Literal["cpu", "cuda"]
 Scale = Literal["group", "batch"]
 Schedule = Literal["constant_with_warmup", "linear"]
 Lesson = tuple[Tokens, list[int]]
@@ -47,13 +48,15 @@ class Training:
     Attributes:
         width, layers, vision_width, vision_layers: Of the model.
         sft_steps, sft_batch, sft_rate: Of SFT.
-        steps, batch, group: Of GRPO; a batch counts answers.
+        steps, batch, group: Of GRPO; a step plays one batch, which counts answers.
+        updates: Of the weights in a step, each by its share of the batch.
         rate, warmup: Learning rate, and the steps until it is reached.
         schedule: Of the rate afterwards; ``linear`` ends at 0.
         scale: What rewards are divided by: the deviation of their group or of the batch.
         beta: Weight of the divergence from the start.
         temperature, max_tokens: Of sampling.
         every: Steps between two looks at what is held out.
+        device: That computes.
     """
 
     width: int = 128
@@ -66,6 +69,7 @@ class Training:
     steps: int = 30
     batch: int = 64
     group: int = 8
+    updates: int = 1
     rate: float = 2e-4
     scale: Scale = "group"
     beta: float = 0.0
@@ -74,6 +78,7 @@ class Training:
     temperature: float = 0.7
     max_tokens: int = 24
     every: int = 10
+    device: Device = "cpu"
 
 
 def make_world(plan: Training, bench: Bench) -> World:
@@ -178,6 +183,7 @@ def teach(
     """Teach the form of an answer, and a little of seeing; returns the losses."""
     import torch
 
+    model.to(plan.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=plan.sft_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, plan.sft_rate, plan.sft_steps, pct_start=0.1
@@ -185,7 +191,7 @@ def teach(
     losses: list[float] = []
     model.train()
     for step in range(1, plan.sft_steps + 1):
-        loss = model(**make_inputs(processor, draw_lessons())).loss
+        loss = model(**make_inputs(processor, draw_lessons(), plan.device)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -197,7 +203,7 @@ def teach(
     return losses
 
 
-def make_inputs(processor: Any, lessons: Sequence[Lesson]) -> dict[str, Any]:
+def make_inputs(processor: Any, lessons: Sequence[Lesson], device: Device) -> dict[str, Any]:
     """One batch, padded on the right; only replies are learnt."""
     import torch
 
@@ -212,13 +218,45 @@ def make_inputs(processor: Any, lessons: Sequence[Lesson]) -> dict[str, Any]:
     ids = torch.tensor(rows)
     image = processor.tokenizer.convert_tokens_to_ids(processor.image_token)
     pictures = [picture for prompt, _ in lessons for picture in prompt.pictures]
-    return {
+    tensors = {
         "input_ids": ids,
         "attention_mask": (ids != pad).long(),
         "labels": torch.tensor(labels),
         "mm_token_type_ids": (ids == image).long(),
         **processor.image_processor(images=pictures, return_tensors="pt"),
     }
+    return {name: tensor.to(device) for name, tensor in tensors.items()}
+
+
+def sample_replies(
+    plan: Training, model: Any, processor: Any, prompts: Sequence[Tokens]
+) -> list[str]:
+    """A reply to each prompt, sampled as in training; the prompts have the same length."""
+    import torch
+
+    texts: list[str] = []
+    model.to(plan.device)
+    for start in range(0, len(prompts), plan.batch):
+        lessons: list[Lesson] = [(prompt, []) for prompt in prompts[start : start + plan.batch]]
+        inputs = make_inputs(processor, lessons, plan.device)
+        del inputs["labels"]
+        with torch.no_grad():
+            ids = model.generate(
+                **inputs,
+                do_sample=True,
+                temperature=plan.temperature,
+                top_k=0,
+                max_new_tokens=plan.max_tokens,
+                suppress_tokens=list_unsampled_tokens(processor),
+            )
+        replies = ids[:, inputs["input_ids"].shape[1] :]
+        texts += processor.tokenizer.batch_decode(replies, skip_special_tokens=True)
+    return texts
+
+
+def list_unsampled_tokens(processor: Any) -> list[int]:
+    """Tokens of pictures: one that is sampled stands for no picture, and breaks the loss."""
+    return list(processor.tokenizer.convert_tokens_to_ids(["<|image_pad|>", "<|video_pad|>"]))
 
 
 def load_checkpoint(folder: Path) -> tuple[Any, Any]:
@@ -276,11 +314,12 @@ def run_arm(plan: Training, arm: Arm, world: World, ask: Ask) -> dict[str, Any]:
             ask(0, trainer, rollouts)
 
         def on_step_end(self, arguments: Any, state: Any, *_: Any, **__: Any) -> None:
-            if state.global_step % plan.every == 0:
-                ask(state.global_step, trainer, rollouts)
+            step, rest = divmod(state.global_step, plan.updates)
+            if rest == 0 and step % plan.every == 0:
+                ask(step, trainer, rollouts)
 
         def on_log(self, arguments: Any, state: Any, *_: Any, logs: Any, **__: Any) -> None:
-            where = f"seed {arm.seed} {arm.name} step {state.global_step}"
+            where = f"seed {arm.seed} {arm.name} step {state.global_step // plan.updates}"
             if "reward" in logs:
                 say(f"{where}: {format_figures(find_curve_point(logs))}")
 
@@ -321,28 +360,27 @@ def _grpo_arguments(plan: Training, arm: Arm, out: Path, processor: Any) -> Any:
     """All arms alike, but for the rate."""
     from trl import GRPOConfig
 
-    # A picture's token that is sampled stands for no picture, and breaks the loss.
-    pads = ["<|image_pad|>", "<|video_pad|>"]
     return GRPOConfig(
         output_dir=str(out),
-        per_device_train_batch_size=plan.batch,
+        per_device_train_batch_size=plan.batch // plan.updates,
+        steps_per_generation=plan.updates,
         num_generations=plan.group,
         max_completion_length=plan.max_tokens,
-        max_steps=plan.steps,
+        max_steps=plan.steps * plan.updates,
         learning_rate=arm.rate,
         scale_rewards=plan.scale,
         beta=plan.beta,
         lr_scheduler_type=plan.schedule,
-        warmup_steps=plan.warmup,
+        warmup_steps=plan.warmup * plan.updates,
         weight_decay=0.0,
         temperature=plan.temperature,
-        generation_kwargs={"suppress_tokens": processor.tokenizer.convert_tokens_to_ids(pads)},
+        generation_kwargs={"suppress_tokens": list_unsampled_tokens(processor)},
         seed=arm.seed,
-        use_cpu=True,
+        use_cpu=plan.device == "cpu",
         bf16=False,
         gradient_checkpointing=False,
         save_strategy="no",
-        logging_steps=1,
+        logging_steps=plan.updates,
         report_to=[],
         disable_tqdm=True,
     )
@@ -436,8 +474,25 @@ def lift(
 # ------------------------------------------------------------------------------------ command
 
 
-def read_options(description: str, seeds: Sequence[int], arms: Sequence[str]) -> argparse.Namespace:
-    """The command line of a learning benchmark: ``out``, ``seeds``, ``arms``, ``plan``."""
+def read_options(
+    description: str,
+    seeds: Sequence[int],
+    arms: Sequence[str],
+    larger: Mapping[str, Any] | None = None,
+) -> argparse.Namespace:
+    """The command line of a learning benchmark: ``out``, ``seeds``, ``arms``, ``plan``.
+
+    Args:
+        description: Of ``--help``.
+        seeds: By default.
+        arms: All there are.
+        larger: What ``--large`` changes of the plan, if there is such a flag.
+
+    Raises:
+        SystemExit: The command is wrong, or the device is not here.
+    """
+    import torch
+
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -445,7 +500,14 @@ def read_options(description: str, seeds: Sequence[int], arms: Sequence[str]) ->
     parser.add_argument("--seeds", type=int, nargs="+", default=list(seeds))
     parser.add_argument("--arms", nargs="+", choices=arms, default=list(arms))
     parser.add_argument("--plan", type=json.loads, default={}, help="changes, as JSON; for pilots")
-    return parser.parse_args()
+    if larger is not None:
+        parser.add_argument("--large", action="store_true", help="ten times the size, on one GPU")
+    options = parser.parse_args()
+    if larger is not None and options.large:
+        options.plan = {**larger, **options.plan}
+    if options.plan.get("device") == "cuda" and not torch.cuda.is_available():
+        parser.error("this needs a GPU that torch can use; there is none")
+    return options
 
 
 def run_missing(

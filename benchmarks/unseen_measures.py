@@ -72,7 +72,7 @@ def accuracy_by_chart(answers: Sequence[Answer], charts: Charts) -> dict[str, fl
 
 
 def summarize(answers: Sequence[Answer], charts: Charts) -> dict[str, float]:
-    """Means: runnable, paint, accuracy, and of each attribute; ``unseen`` where it is that."""
+    """Means: runnable, paint, accuracy, of each attribute, and by each unseen value shown."""
     grades = defaultdict[str, list[float]](list)
     for answer in answers:
         chart = charts[answer["id"]]
@@ -80,6 +80,7 @@ def summarize(answers: Sequence[Answer], charts: Charts) -> dict[str, float]:
             grades[name].append(value)
             if name in chart.unseen():
                 grades[f"unseen {name}"].append(value)
+                grades[str(getattr(chart, name))].append(value)
     return {
         "accuracy": float(np.mean([*accuracy_by_chart(answers, charts).values()])),
         "runnable": float(np.mean([answer["runnable"] for answer in answers])),
@@ -111,18 +112,28 @@ class Reach:
         return is_between and self.difference.low <= 0 <= self.difference.high
 
 
-def measure_reach(sampled: Sequence[Answer], charts: Charts) -> Reach:
-    """From samples at the temperature of training."""
-    shown_charts = defaultdict[str, list[Chart | None]](list)
+def read_samples(sampled: Sequence[Answer]) -> dict[str, list[Chart | None]]:
+    """Chart -> what each of its sampled answers shows."""
+    written = defaultdict[str, list[Chart | None]](list)
     for answer in sampled:
-        shown_charts[answer["id"]].append(parse(answer["shows"]) if answer["shows"] else None)
+        written[answer["id"]].append(parse(answer["shows"]) if answer["shows"] else None)
+    return dict(written)
+
+
+def measure_reach(written: Mapping[str, Sequence[Chart | None]], charts: Charts) -> Reach:
+    """How often unseen values are written.
+
+    Args:
+        written: Chart -> its samples at the temperature of training.
+        charts: All of them, by the same names.
+    """
     shown: dict[str, float] = {}
     others: dict[str, float] = {}
     differences = defaultdict[str, list[float]](list)
     for attribute, value in ((name, value) for name, values in UNSEEN.items() for value in values):
         shares = {
             name: float(np.mean([getattr(entry, attribute, None) == value for entry in entries]))
-            for name, entries in shown_charts.items()
+            for name, entries in written.items()
         }
         own = {n: v for n, v in shares.items() if getattr(charts[n], attribute) == value}
         shown[str(value)] = float(np.mean([*own.values()]))
@@ -136,8 +147,17 @@ def measure_reach(sampled: Sequence[Answer], charts: Charts) -> Reach:
     return Reach(shown, others, difference)
 
 
-def conclude(runs: Mapping[Arm, Mapping[str, Any]], split: Split, step: int) -> dict[str, Any]:
-    """What one seed shows at the step that was fixed beforehand."""
+def conclude(
+    runs: Mapping[Arm, Mapping[str, Any]], reach: Mapping[str, Any], split: Split, step: int
+) -> dict[str, Any]:
+    """What one seed shows.
+
+    Args:
+        runs: Of all arms.
+        reach: Of the start.
+        split: The charts.
+        step: At which it is judged; fixed beforehand.
+    """
 
     def values(arm: Arm, at: int, part: Part) -> dict[str, float]:
         charts = split.seen if part == "seen" else split.unseen
@@ -148,12 +168,11 @@ def conclude(runs: Mapping[Arm, Mapping[str, Any]], split: Split, step: int) -> 
     end = values("grpo", step, "unseen")
     gains = {name: lift(end, reference) for name, reference in references.items()}
     kept = lift(values("grpo", step, "seen"), values("grpo", 0, "seen"))
-    reach = measure_reach(runs["grpo"]["sampled"]["0"], split.unseen)
     assert kept is not None
     is_shown = all(gain is not None and gain.is_shown for gain in gains.values())
     return {
         "gains": {name: None if gain is None else asdict(gain) for name, gain in gains.items()},
         "seen": asdict(kept),
-        "reach": {**asdict(reach), "holds": reach.holds},
-        "shown": is_shown and kept.mean >= -MOST_LOST and reach.holds,
+        "reach": reach,
+        "shown": is_shown and kept.mean >= -MOST_LOST and reach["holds"],
     }

@@ -131,7 +131,7 @@ def make_page(results: Mapping[str, Any]) -> str:
     """The result as Markdown: what was measured, and whether it is shown."""
     step = str(results["plan"]["steps"])
     values = [str(value) for entries in UNSEEN.values() for value in entries]
-    reach, ends, gains = [], [], []
+    reach, ends, gains, by_value = [], [], [], []
     for seed, seed_report in results["seeds"].items():
         entry = seed_report["reach"]
         shares = [
@@ -139,7 +139,8 @@ def make_page(results: Mapping[str, Any]) -> str:
             for value in entry["shown"]
         ]
         is_met = "yes" if entry["holds"] else "NO"
-        reach.append([seed, *shares, format_lift(entry["difference"]), is_met])
+        tries = str(seed_report["n_starts"])
+        reach.append([seed, *shares, format_lift(entry["difference"]), is_met, tries])
         points = {"start": seed_report["held_out"]["grpo"]["0"]}
         points |= {LABELS[arm]: seed_report["held_out"][arm][step] for arm in ARMS}
         for label, figures in points.items():
@@ -148,6 +149,9 @@ def make_page(results: Mapping[str, Any]) -> str:
                 *(figures["seen"][name] for name in ("accuracy", "paint", "runnable")),
             ]
             ends.append([seed, label, *map(format_percent, shares)])
+        starts, last = points["start"]["unseen"], points[LABELS["grpo"]]["unseen"]
+        changes = [f"{format_percent(starts[v])} → {format_percent(last[v])}" for v in values]
+        by_value.append([seed, *changes])
         lifts = [format_lift(seed_report["gains"][name]) for name in ("start", *ARMS[1:])]
         seen = format_lift(seed_report["seen"])
         gains.append([seed, *lifts, seen, "yes" if seed_report["shown"] else "NO"])
@@ -162,10 +166,13 @@ def make_page(results: Mapping[str, Any]) -> str:
             "Share of samples for charts that show it / for the others, sampled as in training. "
             "Each must be 0.5 to 20 %, and the interval of the difference, paired by chart, must "
             "include 0.",
-            make_table(["seed", *values, "difference, points", "holds"], reach),
+            make_table(["seed", *values, "difference, points", "holds", "starts taught"], reach),
             f"## Held out, after {step} steps",
             "Accuracy on charts with unseen values counts their unseen attributes alone.",
             make_table(ENDS, ends),
+            "GRPO on all values: of the charts that show a value the share that is answered with "
+            "it, at the start and at the end.",
+            make_table(["seed", *values], by_value),
             "## Gain of accuracy on unseen values, in points",
             make_table(GAINS, gains),
             "## Examples",

@@ -21,6 +21,7 @@ PLAN = {
     "n_train": 48,
     "n_held_out": 40,
     "n_reach": 1,
+    "most_starts": 1,
     "faithful_steps": 200,
     "sft_steps": 300,
     "sft_batch": 16,
@@ -61,7 +62,10 @@ def test_the_machinery_runs_and_nothing_moves_without_a_learning_rate(tmp_path: 
     out = tmp_path / "out"
     seed = out / "seed-7"
     kill_when(learn(out), seed / "grpo.json")
-    kept = {p: p.read_bytes() for p in (seed / "grpo.json", seed / "start" / "taught.json")}
+    kept = {
+        p: p.read_bytes()
+        for p in (seed / "grpo.json", seed / "start" / "taught.json", seed / "start" / "reach.json")
+    }
     assert not (out / "README.md").exists()
 
     done = subprocess.run(learn(out), capture_output=True, text=True)
