@@ -1,6 +1,6 @@
 """Charts of five attributes that a picture shows plainly, and scripts that draw them.
 
-A chart has one colour of eight, one type of four, two to five values in three steps, and stands or
+A chart has one colour of eight, one type of four, two to four values in three steps, and stands or
 lies. The picture is 84 x 84 pixels, with a frame and nothing else beside the marks, so that every
 attribute can be told from it.
 """
@@ -20,14 +20,14 @@ Attribute = Literal["color", "kind", "number", "turned", "heights"]
 
 KINDS: tuple[Kind, ...] = ("bar", "plot", "fill_between", "scatter")
 COLORS = ("red", "green", "blue", "black", "gold", "cyan", "magenta", "chocolate")
-NUMBERS = (2, 3, 4, 5)
+NUMBERS = (2, 3, 4)
 HEIGHTS = (1, 3, 5)
 ATTRIBUTES: tuple[Attribute, ...] = ("color", "kind", "number", "turned", "heights")
 
 UNSEEN: Mapping[Attribute, tuple[str | int, ...]] = {
     "color": ("cyan", "magenta"),
     "kind": ("scatter",),
-    "number": (5,),
+    "number": (4,),
 }
 """Values that nothing shows or names faithfully before GRPO."""
 

@@ -19,6 +19,7 @@ PLAN = {
     "vision_width": 64,
     "n_taught": 48,
     "n_train": 48,
+    "n_train_seen": 48,
     "n_held_out": 40,
     "n_reach": 1,
     "most_starts": 1,
