@@ -136,8 +136,10 @@ def test_a_field_that_no_one_knows_is_refused(
 def test_a_benchmark_is_chosen_by_its_name() -> None:
     names = {sheet.benchmark for sheet in make_printed_sheets("design2code")}
     assert names == {"Design2Code", "Design2Code-HARD"}
-    with pytest.raises(DataError, match="'chess'; there are ChartMimic, Plot2Code"):
-        make_printed_sheets("chess")
+    assert len(make_printed_sheets("design2code-hard")) < len(make_printed_sheets("design2code"))
+    for name in ("chess", "chartmimi", "design", "design2code har"):
+        with pytest.raises(DataError, match=f"'{name}'; there are ChartMimic, Plot2Code"):
+            make_printed_sheets(name)
 
 
 # --- conflicts -----------------------------------------------------------------------------------
