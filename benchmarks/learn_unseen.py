@@ -15,7 +15,7 @@ run of another seed has begun.
   values only; in the rest colour, type and length are unseen with chances of 0.7, 0.6 and 0.5.
 * **Model.** A Qwen2.5-VL of 1.2 million random parameters. What scripts have in common is a token
   for each stretch; so is each type and colour. Values are single bytes.
-* **SFT** shows pictures of seen values only. 600 batches of 32 with faithful answers. Then 400 in
+* **SFT** shows pictures of seen values only. 1,000 batches of 32 with faithful answers. Then 400 in
   which colour, type and length are replaced by an unseen value with chances of 0.26, 0.13 and 0.13,
   whatever the picture shows. This noise is how tokens of unseen values can be written at all; it
   tells nothing of what they look like. In these 400, six in ten pictures show two charts of seen

@@ -56,8 +56,8 @@ class Schooling(Training):
         n_reach: Samples for each held-out chart with an unseen value.
     """
 
-    faithful_steps: int = 600
-    sft_steps: int = 1000
+    faithful_steps: int = 1000
+    sft_steps: int = 1400
     disturbed_color: float = 0.26
     disturbed_kind: float = 0.13
     disturbed_number: float = 0.13
