@@ -18,7 +18,7 @@ run of another seed has begun.
 * **SFT** shows pictures of seen values only. 1,000 batches of 32 with faithful answers. Then 400 in
   which colour, type and length are replaced by an unseen value with chances of 0.26, 0.13 and 0.13,
   whatever the picture shows. This noise is how tokens of unseen values can be written at all; it
-  tells nothing of what they look like. In these 400, six in ten pictures show two charts of seen
+  tells nothing of what they look like. In these 400, three in four pictures show two charts of seen
   values, pixel by pixel the darker one, and the answer is one of them: a model in doubt learns to
   add no more noise than a model that is sure, so that an unseen value, which raises doubt, is
   written no more often where it is shown. There is no blank picture.
@@ -33,7 +33,7 @@ run of another seed has begun.
   five batches and falls to 0. Rewards are divided by their deviation over the batch, not the
   group's: where the group's is small, since all but one answer are right, dividing by it would
   punish a rare value more than a hit elsewhere pays. The divergence from the start has a weight of
-  0.25. The reward is the mean of ``likeness`` before its last step, less 0.2 for an answer that
+  0.25. The reward is ``likeness``, the embedded judge of the project, less 0.2 for an answer that
   does not run. It sees pictures only: the rendering and the chart.
 * **Controls**, from the same start: learning rate 0; the rewards of a batch in a random order; and
   GRPO on 384 charts of seen values only, those of GRPO among them.
@@ -177,21 +177,13 @@ def split_charts(plan: Plan) -> Split:
 look_once = functools.lru_cache(maxsize=None)(likeness.look_at.__wrapped__)
 
 
-class PlainLikeness(LikenessJudge):
-    """The embedded judge's mean before its last step, looking at every picture once.
-
-    That step, 1 - (1 - r)^2, keeps small shifts near 1: a bar too few would cost a hundredth.
-    """
-
-    @property
-    def name(self) -> str:
-        """Of its score."""
-        return "plain"
+class PatientLikeness(LikenessJudge):
+    """The embedded judge; it looks at every picture once, however many it sees in between."""
 
     def __call__(self, reference: bytes, rendering: bytes) -> Score:
         """How alike two PNGs are, in [0, 1]."""
         parts = likeness.compare_looks(look_once(reference), look_once(rendering))
-        return Score(1 - (1 - likeness.combine_parts(parts)) ** 0.5, parts)
+        return Score(likeness.combine_parts(parts), parts)
 
 
 # --------------------------------------------------------------------------------- one arm
@@ -297,7 +289,7 @@ def main() -> None:
     plan = Plan(**options.plan)
     require_plan(options.out, plan)
     split = split_charts(plan)
-    with open_bench(ChartPictures(), judge=PlainLikeness()) as bench:
+    with open_bench(ChartPictures(), judge=PatientLikeness()) as bench:
         world = make_world(plan, bench)
         learning.run_missing(
             options,

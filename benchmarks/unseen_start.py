@@ -61,7 +61,7 @@ class Schooling(Training):
     disturbed_color: float = 0.26
     disturbed_kind: float = 0.13
     disturbed_number: float = 0.13
-    laid_over_share: float = 0.6
+    laid_over_share: float = 0.75
     most_starts: int = 5
     n_reach: int = 8
 
