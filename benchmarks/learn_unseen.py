@@ -5,20 +5,20 @@ and ``judge``). A (seed, arm) that is done is not run again. It prints the page 
 ``DIR/README.md``, beside ``learn_unseen.json``, ``curves`` and ``examples`` (SVG and PNG).
 ``--large`` takes a model of ten times the size, on one GPU; its runs need a folder of their own.
 
-The protocol. It was fixed after pilots with the seeds 98 and 99, and nothing of it changes once a
-run of another seed has begun.
+The protocol. Pilots with seeds from 94 to 99 came before it. Nothing of it changes once a run of
+another seed has begun.
 
 * **Charts** (``attribute_charts.py``). 84 x 84 pixels; colour of eight, type of four, two to four
   values in three steps, standing or lying. **Unseen values**: two colours, one type, the longest
   series. Held out: 256 charts with seen values only, 256 with an unseen value at least; they are in
-  no other part. SFT has 640 charts of seen values. GRPO has 1,024 others: a quarter with seen
+  no other part. SFT has 640 charts of seen values. GRPO has 1,024 others: a fifth with seen
   values only; in the rest colour, type and length are unseen with chances of 0.7, 0.6 and 0.5.
 * **Model.** A Qwen2.5-VL of 1.2 million random parameters. What scripts have in common is a token
   for each stretch; so is each type and colour. Values are single bytes.
-* **SFT** shows pictures of seen values only. 1,000 batches of 32 with faithful answers. Then 400 in
-  which colour, type and length are replaced by an unseen value with chances of 0.26, 0.13 and 0.13,
+* **SFT** shows pictures of seen values only. 1,000 batches of 32 with faithful answers. Then 500 in
+  which colour, type and length are replaced by an unseen value with chances of 0.3, 0.15 and 0.17,
   whatever the picture shows. This noise is how tokens of unseen values can be written at all; it
-  tells nothing of what they look like. In these 400, three in four pictures show two charts of seen
+  tells nothing of what they look like. In these 500, three in four pictures show two charts of seen
   values, pixel by pixel the darker one, and the answer is one of them: a model in doubt learns to
   add no more noise than a model that is sure, so that an unseen value, which raises doubt, is
   written no more often where it is shown. There is no blank picture.
@@ -123,7 +123,7 @@ class Plan(Schooling):
     n_train: int = 1024
     n_train_seen: int = 384
     n_held_out: int = 256
-    plain_share: float = 0.25
+    plain_share: float = 0.2
     shown_color: float = 0.7
     shown_kind: float = 0.6
     shown_number: float = 0.5

@@ -57,10 +57,10 @@ class Schooling(Training):
     """
 
     faithful_steps: int = 1000
-    sft_steps: int = 1400
-    disturbed_color: float = 0.26
-    disturbed_kind: float = 0.13
-    disturbed_number: float = 0.13
+    sft_steps: int = 1500
+    disturbed_color: float = 0.3
+    disturbed_kind: float = 0.15
+    disturbed_number: float = 0.17
     laid_over_share: float = 0.75
     most_starts: int = 5
     n_reach: int = 8
