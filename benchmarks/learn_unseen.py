@@ -5,8 +5,8 @@ and ``judge``). A (seed, arm) that is done is not run again. It prints the page 
 ``DIR/README.md``, beside ``learn_unseen.json``, ``curves`` and ``examples`` (SVG and PNG).
 ``--large`` takes a model of ten times the size, on one GPU; its runs need a folder of their own.
 
-The protocol. Pilots with seeds from 94 to 99 came before it. Nothing of it changes once a run of
-another seed has begun.
+The protocol; a draft as long as pilots with seeds from 94 to 99 look for its settings. Nothing of
+it changes once a run of another seed has begun.
 
 * **Charts** (``attribute_charts.py``). 84 x 84 pixels; colour of eight, type of four, two to four
   values in three steps, standing or lying. **Unseen values**: two colours, one type, the longest
