@@ -506,7 +506,7 @@ def read_options(
     if larger is not None and options.large:
         options.plan = {**larger, **options.plan}
     if options.plan.get("device") == "cuda" and not torch.cuda.is_available():
-        parser.error("this needs a GPU that torch can use; there is none")
+        raise SystemExit("--large needs a GPU that torch can use; there is none here")
     return options
 
 
